@@ -1,0 +1,85 @@
+"""What every rule's script shares: logging to the rule's log, progress on the terminal, one-line errors."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+from kvbench.errors import UserError
+
+log = logging.getLogger("kvbench")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A running job: the terminal it may write progress to, and the label it shows there."""
+
+    terminal: TextIO
+    label: str
+
+    def progress(self, total: int, unit: str) -> Any:
+        """A tqdm bar on the terminal (a line at the end when that is no terminal)."""
+        from tqdm import tqdm
+
+        return tqdm(
+            total=total,
+            unit=f" {unit}",
+            desc=self.label,
+            file=self.terminal,
+            leave=True,
+            dynamic_ncols=True,
+            mininterval=0.2 if self.terminal.isatty() else 3600,
+        )
+
+
+@contextmanager
+def job(snakemake: Any) -> Iterator[Job]:
+    """Run a rule's work: output and logging go to the rule's log, a failure ends in one line and exit code 1."""
+    label = " ".join([snakemake.rule, *map(str, snakemake.wildcards)])
+    path = Path(snakemake.log[0])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    terminal = _redirect_output(path)
+    logging.basicConfig(
+        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
+    )
+    try:
+        yield Job(terminal, label)
+    except UserError as error:
+        log.error("%s", error)
+        _fail(terminal, f"{label}: {error}")
+    except MemoryError:
+        log.exception("out of memory")
+        _fail(terminal, f"{label}: out of memory; lower kv_budget_mib or the workload's size in config.yaml")
+    except KeyboardInterrupt:
+        _fail(terminal, f"{label}: interrupted", code=130)
+    except OSError as error:
+        traceback.print_exc()
+        mend = "free some disk space and run again" if error.errno == 28 else f"details in {path}"
+        _fail(terminal, f"{label}: {error.strerror or error} {error.filename or ''}; {mend}")
+    except Exception as error:
+        traceback.print_exc()
+        _fail(terminal, f"{label}: {type(error).__name__}: {error} (details in {path})")
+
+
+def _redirect_output(path: Path) -> TextIO:
+    """Send file descriptors 1 and 2 (ours, native code's, children's) to `path`; return the old terminal."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    terminal = os.fdopen(os.dup(2), "w", buffering=1)
+    with open(path, "w") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    return terminal
+
+
+def _fail(terminal: TextIO, line: str, code: int = 1) -> None:
+    print(" ".join(line.split()), file=terminal, flush=True)
+    sys.stderr.flush()
+    sys.exit(code)

@@ -1,0 +1,79 @@
+"""The columns of the pipeline's Parquet files, in one place for writers, readers and tests."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+WORKLOAD = pa.schema(
+    [
+        ("request_id", pa.string()),
+        ("text", pa.string()),  # null where a request is token ids only
+        ("prompt_token_ids", pa.list_(pa.int32())),
+        ("output_tokens", pa.int32()),
+        ("arrival_s", pa.float64()),
+    ]
+)
+
+# Times are seconds since the repeat's requests were submitted, on CLOCK_MONOTONIC.
+REQUESTS = pa.schema(
+    [
+        ("repeat", pa.int16()),
+        ("request_id", pa.string()),
+        ("prompt_tokens", pa.int32()),
+        ("output_tokens", pa.int32()),
+        ("output_token_ids", pa.list_(pa.int32())),
+        ("text", pa.string()),
+        ("start_s", pa.float64()),  # first scheduled (vLLM) or its batch begun (Transformers)
+        ("first_token_s", pa.float64()),
+        ("finish_s", pa.float64()),
+        ("preemptions", pa.int32()),  # null where the engine cannot tell
+        ("cached_tokens", pa.int32()),
+    ]
+)
+
+SPLIT = ("live", "reserved", "internal", "padding", "finished")
+
+# A row per engine step, in slots (room for one token's K and V in every layer).
+KV = pa.schema(
+    [
+        ("t_ns", pa.int64()),  # CLOCK_MONOTONIC
+        ("repeat", pa.int16()),
+        ("phase", pa.dictionary(pa.int8(), pa.string())),
+        ("step", pa.int32()),
+        ("running", pa.int32()),
+        ("waiting", pa.int32()),
+        ("scheduled_tokens", pa.int32()),
+        ("preemptions", pa.int32()),  # cumulative in the repeat
+        ("prefix_hit_tokens", pa.int32()),  # cumulative in the repeat
+        ("pool", pa.int64()),
+        ("allocated", pa.int64()),
+        *((name, pa.int64()) for name in SPLIT),
+    ]
+)
+
+# Null is "not known here"; 0 is a measured zero.
+DEVICE = pa.schema(
+    [
+        ("t_ns", pa.int64()),  # CLOCK_MONOTONIC
+        ("phase", pa.dictionary(pa.int8(), pa.string())),
+        ("gpu", pa.int16()),  # NVML index; null for the host's row
+        ("device_used_bytes", pa.int64()),
+        ("device_total_bytes", pa.int64()),
+        ("process_bytes", pa.int64()),  # NVML's figure for our processes on this GPU
+        ("torch_allocated_bytes", pa.int64()),  # this process's allocator
+        ("torch_reserved_bytes", pa.int64()),
+        ("host_rss_bytes", pa.int64()),  # our process and its children
+        ("power_w", pa.float64()),
+        ("energy_j", pa.float64()),  # cumulative since the driver was loaded
+    ]
+)
+
+BLOCKS = pa.schema(
+    [
+        ("repeat", pa.int16()),
+        ("step", pa.int32()),
+        ("request_id", pa.string()),
+        ("computed_tokens", pa.int32()),
+        ("block_ids", pa.list_(pa.int32())),
+    ]
+)
