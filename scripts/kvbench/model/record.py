@@ -1,0 +1,70 @@
+"""`model.json` as an object: where a model's files lie and what its architecture is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kvbench.errors import UserError
+from kvbench.files import read_json
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """The sizes that decide a model's memory; `head_dim` and the rest are in elements."""
+
+    layers: int
+    attention_heads: int
+    kv_heads: int
+    head_dim: int
+    hidden_size: int
+    vocab_size: int
+    parameters: int
+    max_position_embeddings: int
+
+
+@dataclass(frozen=True)
+class ModelRecord:
+    """A prepared model.
+
+    `path` is the absolute folder of config.json, weights and tokenizer (a `shape` model: of config.json alone),
+    `dtype` the configured one, still `auto` where it was; `files` maps file names to their SHA-256.
+    """
+
+    name: str
+    source: str
+    path: Path
+    tokenizer: bool
+    dtype: str
+    architecture: Architecture
+    files: Mapping[str, str] = field(default_factory=dict)
+    revision: str | None = None
+    folder: Path | None = None  # where model.json lies; not part of it
+
+    @classmethod
+    def load(cls, path: str | Path) -> ModelRecord:
+        """Read `model.json`; a relative `path` in it counts from the file's own folder."""
+        folder = Path(path).resolve().parent
+        record = read_json(path)
+        try:
+            architecture = Architecture(**record.pop("architecture"))
+            return cls(**{**record, "architecture": architecture, "path": folder / record["path"], "folder": folder})
+        except (AttributeError, KeyError, TypeError) as error:
+            raise UserError(f"{path}: not a model record ({error}); delete it and run again") from None
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of `model.json`: a path below its folder is kept relative, so that a moved checkout stays valid."""
+        record = asdict(self)
+        folder = record.pop("folder")
+        inside = folder is not None and self.path.is_relative_to(folder)
+        record["path"] = str(self.path.relative_to(folder)) if inside else str(self.path)
+        record["files"] = dict(self.files)
+        return record
+
+    @property
+    def fast_tokenizer(self) -> Path | None:
+        """The tokenizer.json that `prepare_model` wrote beside model.json, or None."""
+        file = self.folder / "tokenizer.json" if self.folder else None
+        return file if file and file.is_file() else None

@@ -1,0 +1,1 @@
+"""Workloads: seeded lists of requests and users' own files."""
