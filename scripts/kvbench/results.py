@@ -1,0 +1,121 @@
+"""Load finished runs and pick the repeats that a table or figure may use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kvbench.errors import UserError
+from kvbench.files import read_json, read_parquet
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCOPES = ("all", "sequential")
+
+# The order of engines in every table and figure; others follow by name.
+ENGINE_ORDER = (
+    "hf-sequential",
+    "hf-batch",
+    "hf-static",
+    "hf-static-compiled",
+    "hf-continuous",
+    "vllm-sequential",
+    "vllm-reserved",
+    "vllm",
+    "vllm-eager",
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One engine on one workload at one point: its run.json and the files beside it."""
+
+    folder: Path
+    record: dict[str, Any]
+
+    @property
+    def model(self) -> str:
+        return self.record["model"]
+
+    @property
+    def engine(self) -> str:
+        return self.record["engine"]
+
+    @property
+    def workload(self) -> str:
+        return self.record["workload"]
+
+    @property
+    def point(self) -> str:
+        return self.record["point"]
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The four names that identify a run, as the first columns of every table."""
+        return {key: self.record[key] for key in ("model", "workload", "engine", "point")}
+
+    @property
+    def label(self) -> str:
+        """The run's name in a figure: its engine, and its point outside `base`."""
+        return self.engine if self.point == "base" else f"{self.engine} ({self.point})"
+
+    @property
+    def returns_by_batch(self) -> bool:
+        """Whether requests are handed back when their whole batch ends."""
+        return any(batch["rows"] > 1 for batch in self.record.get("batches") or [])
+
+    @property
+    def temperature(self) -> float:
+        """The sampling temperature asked for; 0 (greedy) where none was."""
+        given = self.record["settings"].get("given") or {}
+        found = (given.get("sampling") or {}).get("temperature", given.get("temperature"))
+        return float(found or 0.0)
+
+    def timed(self, scope: str | None = None) -> list[dict[str, Any]]:
+        """run.json records of the timed repeats, of one scope or of both."""
+        return [r for r in self.record["repeats"] if r["timed"] and scope in (None, r["scope"])]
+
+    def timed_numbers(self, scope: str | None = None) -> list[int]:
+        """Numbers of the timed repeats, of one scope or of both."""
+        return [repeat["repeat"] for repeat in self.timed(scope)]
+
+    @cached_property
+    def requests(self) -> pd.DataFrame:
+        """requests.parquet (`records.REQUESTS`): a row per repeat and request."""
+        return read_parquet(self.folder / "requests.parquet").to_pandas()
+
+    def timed_requests(self, scope: str) -> pd.DataFrame:
+        """The rows of `requests` that belong to timed repeats of a scope."""
+        return self.requests[self.requests["repeat"].isin(self.timed_numbers(scope))]
+
+
+def load_run(path: str | Path) -> Run:
+    """Load a run from its folder or its run.json; UserError where that is missing, broken or incomplete."""
+    path = Path(path)
+    path = path / "run.json" if path.is_dir() else path
+    record = read_json(path)
+    missing = sorted({"model", "engine", "workload", "point", "repeats", "device", "settings"} - set(record))
+    if missing:
+        raise UserError(f"{path}: lacks {', '.join(missing)}; delete the folder and run again")
+    return Run(path.parent, record)
+
+
+def load_runs(paths: Iterable[str | Path]) -> list[Run]:
+    """Load runs in the order of tables and figures: model, workload, engine (ENGINE_ORDER), point.
+
+    Paths of other files of a run (its Parquet files) are passed over. UserError where none is a run.json.
+    """
+    paths = list(map(Path, paths))
+    runs = [load_run(path) for path in paths if path.is_dir() or path.name == "run.json"]
+    if not runs:
+        raise UserError("no run.json among the inputs; name at least one entry under runs in config.yaml")
+    return sorted(runs, key=lambda run: (run.model, run.workload, *engine_key(run.engine), run.point))
+
+
+def engine_key(engine: str) -> tuple[int, str]:
+    """Sort key of an engine's name."""
+    return (ENGINE_ORDER.index(engine) if engine in ENGINE_ORDER else len(ENGINE_ORDER), engine)

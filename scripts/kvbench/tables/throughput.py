@@ -1,0 +1,53 @@
+"""Speed: tokens and requests over the wall time of whole repeats."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from kvbench.results import SCOPES, Run
+from kvbench.stats import disturbed, summarise
+
+RATES = ("output_tokens_per_s", "total_tokens_per_s", "requests_per_s")
+
+
+def rates(repeat: dict[str, Any]) -> dict[str, float]:
+    """The three rates of one repeat (a run.json record): its totals over its wall time."""
+    return {name: count / repeat["wall_s"] for name, count in _counts(repeat).items()}
+
+
+def table(runs: Sequence[Run], seed: int) -> pd.DataFrame:
+    """A row per run and scope; `*_total` is the sum over repeats of tokens over that of seconds."""
+    return pd.DataFrame(
+        [_row(run, scope, seed) for run in runs for scope in SCOPES if run.timed(scope)],
+    )
+
+
+def _row(run: Run, scope: str, seed: int) -> dict[str, Any]:
+    repeats = run.timed(scope)
+    flags = disturbed(repeats, run.record["device"], run.record["threads"])
+    row = {
+        **run.names,
+        "scope": scope,
+        "device": run.record["device"],
+        "dtype": run.record["dtype"],
+        "threads": run.record["threads"],
+        "requests": repeats[0]["requests"],
+        "prompt_tokens": repeats[0]["prompt_tokens"],
+        "output_tokens": repeats[0]["output_tokens"],
+        "n_repeats": len(repeats),
+        "disturbed_repeats": None if None in flags else sum(flags),
+        **summarise([r["wall_s"] for r in repeats], seed).columns("wall_s"),
+    }
+    total_s = sum(r["wall_s"] for r in repeats)
+    for name in RATES:
+        row.update(summarise([rates(r)[name] for r in repeats], seed).columns(name))
+        row[f"{name}_total"] = sum(_counts(r)[name] for r in repeats) / total_s
+    return row
+
+
+def _counts(repeat: dict[str, Any]) -> dict[str, int]:
+    output, prompt = repeat["output_tokens"], repeat["prompt_tokens"]
+    return dict(zip(RATES, (output, prompt + output, repeat["requests"]), strict=True))

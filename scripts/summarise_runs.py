@@ -1,0 +1,21 @@
+"""Summarise all runs in results/tables: throughput, latency, memory, KV waste and ratios."""
+
+from kvbench.adapter import job
+from kvbench.files import write_csv
+from kvbench.results import load_runs
+from kvbench.tables import kv_waste, latency, memory, ratios, throughput
+
+
+def main(snakemake):
+    with job(snakemake):
+        runs = load_runs(snakemake.input.runs)
+        seed = snakemake.params.seed
+        write_csv(snakemake.output.throughput, throughput.table(runs, seed))
+        write_csv(snakemake.output.latency, latency.table(runs, seed))
+        write_csv(snakemake.output.memory, memory.table(runs))
+        write_csv(snakemake.output.kv_waste, kv_waste.table(runs))
+        write_csv(snakemake.output.ratios, ratios.table(runs, seed))
+
+
+if __name__ == "__main__":
+    main(snakemake)  # noqa: F821
