@@ -1,0 +1,15 @@
+"""Stop unless every engine returned the reference's tokens on the parity prompts; table of equal outputs."""
+
+from kvbench.adapter import job
+from kvbench.files import write_csv
+from kvbench.parity import table
+from kvbench.results import load_runs
+
+
+def main(snakemake):
+    with job(snakemake):
+        write_csv(snakemake.output.table, table(load_runs(snakemake.input.runs)))
+
+
+if __name__ == "__main__":
+    main(snakemake)  # noqa: F821
