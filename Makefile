@@ -1,0 +1,51 @@
+# Everything runs in .venv, made from the lock of the machine's flavour; `make` alone lists what there is.
+PYTHON ?= python3
+FLAVOUR ?= auto
+ARGS ?=
+unexport PYTHONPATH PYTHONHOME
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test unit lint format lock monitor unlock clean distclean
+
+help:  ## this list
+	@echo "make TARGET [FLAVOUR=cpu|cuda] [ARGS='more arguments'] [PYTHON=python3.12]"
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
+
+setup:  ## the environment in .venv; nothing to do once it is there
+	@$(PYTHON) envs/bootstrap.py --flavour $(FLAVOUR)
+
+run: setup  ## the experiment: snakemake --cores 1 $(ARGS)
+	@.venv/bin/snakemake --cores 1 $(ARGS)
+
+test: setup  ## all tests: pytest $(ARGS)
+	@.venv/bin/python -m pytest $(ARGS)
+
+unit: setup  ## the tests that take seconds
+	@.venv/bin/python -m pytest tests/unit $(ARGS)
+
+lint: setup  ## style of code and rules
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/snakefmt --check Snakefile rules
+	.venv/bin/snakemake --lint
+
+format: setup  ## code and rules laid out as `make lint` wants them
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+	.venv/bin/snakefmt Snakefile rules
+
+lock: setup  ## envs/*.txt from envs/*.in; ARGS=--upgrade for newer versions
+	@.venv/bin/python envs/lock.py $(ARGS)
+
+monitor: setup  ## memory of GPUs, processes and host, live
+	@.venv/bin/python scripts/monitor.py $(ARGS)
+
+unlock: setup  ## after a killed run: take its lock off the folder
+	@.venv/bin/snakemake --cores 1 --unlock
+
+clean:  ## remove results and logs; models and the environment stay
+	rm -rf results logs
+
+distclean: clean  ## remove also models, caches and the environment
+	rm -rf resources .snakemake .venv .uv .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,291 @@
+#!/usr/bin/env python3
+"""Make .venv from the lock of its flavour: `make run` and `make test` call this first; a call too many does nothing.
+
+Standard library only, and syntax that an old Python still reads, so that it can say what is missing in one line.
+"""
+
+import argparse
+import ast
+import ctypes
+import fcntl
+import hashlib
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+MIN_PYTHON = (3, 11)
+MIN_UV = (0, 8)
+CUDA_NEEDED = (13, 0)  # envs/cuda.in: torch is built for CUDA 13
+# A page of links to PyTorch's CPU wheels alone; as an index it would shadow PyPI's other packages.
+TORCH_PAGE = "https://download.pytorch.org/whl/cpu/torch/"
+
+# GB to download and GB on the disk, measured with an empty cache.
+SIZES = {"cpu": (1.1, 4.0), "cuda": (4.4, 9.0)}
+
+
+class Refused(Exception):
+    """Shown as one line."""
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Make the environment from its lock.")
+    parser.add_argument("--flavour", choices=["", "auto", "cpu", "cuda"], default="auto")
+    parser.add_argument("--prefix", default="", help="install into this environment and make none (conda)")
+    options = parser.parse_args()
+    try:
+        check_platform()
+        if options.prefix:
+            flavour, _ = choose_flavour(options.flavour)
+            sync(find_uv(), os.path.join(options.prefix, "bin", "python"), lock_path(flavour))
+        else:
+            set_up(options.flavour)
+    except Refused as error:
+        sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit("interrupted; the same command again completes the set-up")
+
+
+def check_platform():
+    if sys.version_info < MIN_PYTHON:
+        raise Refused(
+            f"Python {platform.python_version()} is too old, 3.11 or newer is needed; install one and name it, as in "
+            "`make run PYTHON=python3.11`"
+        )
+    if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
+        raise Refused(
+            f"{platform.system()} on {platform.machine()}: the locks are for Linux on x86-64; use such a machine, or a "
+            "virtual one"
+        )
+
+
+def set_up(wish):
+    """Bring .venv to the state of the flavour's lock, unless it is there already."""
+    flavour, reason = choose_flavour(wish)
+    if flavour == "cpu" and not has_avx2():
+        raise Refused("this CPU has no AVX2, which vLLM's CPU build needs; use another machine")
+    venv = os.path.join(ROOT, ".venv")
+    lock = lock_path(flavour)
+    with only_one() as guard:
+        stamp = Stamp(venv)
+        if stamp.says(flavour, lock):
+            return
+        announce(flavour, reason, room_needed(flavour, stamp.flavour()), venv)
+        uv = find_uv(guard)
+        fresh = stamp.unfinished() or not os.path.exists(python_of(venv))
+        if fresh:
+            run([uv, "venv", "--quiet", "--clear", "--python", base_python(), venv], guard)
+        stamp.begin()
+        sync(uv, python_of(venv), lock, guard)
+        stamp.finish(flavour, lock)
+    print(f"Set-up done: .venv holds the {flavour} flavour.", flush=True)
+
+
+class Stamp:
+    """A file in the environment that says which lock it was made from, or that it is not finished."""
+
+    BEGUN = "unfinished"
+
+    def __init__(self, venv):
+        self.venv = venv
+        self.path = os.path.join(venv, "kvbench.stamp")
+
+    def says(self, flavour, lock):
+        """Is the environment whole, made from this lock, and in the place that its scripts name?"""
+        return self.text() == self.of(flavour, lock) and os.path.exists(python_of(self.venv))
+
+    def unfinished(self):
+        """Was an earlier set-up killed? Then a package may be half there, and nothing in it says so."""
+        return self.text() == self.BEGUN
+
+    def flavour(self):
+        return self.text().partition(" ")[0]
+
+    def begin(self):
+        self._write(self.BEGUN)
+
+    def finish(self, flavour, lock):
+        self._write(self.of(flavour, lock))
+
+    def of(self, flavour, lock):
+        with open(lock, "rb") as file:
+            return f"{flavour} {hashlib.sha256(file.read()).hexdigest()} {self.venv}"
+
+    def text(self):
+        try:
+            with open(self.path, encoding="utf-8") as file:
+                return file.read()
+        except OSError:
+            return ""
+
+    def _write(self, text):
+        with open(self.path + ".new", "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(self.path + ".new", self.path)
+
+
+def choose_flavour(wish):
+    """`(flavour, reason)`: cuda where a driver new enough shows a GPU."""
+    if wish in ("cpu", "cuda"):
+        return wish, "as asked by FLAVOUR"
+    gpus, version = nvidia()
+    if not gpus:
+        return "cpu", "no NVIDIA GPU with a working driver"
+    if version < CUDA_NEEDED:
+        has, needs = (".".join(map(str, numbers)) for numbers in (version, CUDA_NEEDED))
+        return "cpu", f"the NVIDIA driver serves CUDA {has}, the cuda flavour needs {needs}: update it to use the GPU"
+    return "cuda", f"{gpus} NVIDIA GPU" + "s" * (gpus > 1)
+
+
+def nvidia(library="libnvidia-ml.so.1"):
+    """Number of NVIDIA GPUs and the CUDA version that the driver serves, from NVML; `(0, (0, 0))` without a driver."""
+    try:
+        nvml = ctypes.CDLL(library)
+    except OSError:
+        return 0, (0, 0)
+    if nvml.nvmlInit_v2() != 0:
+        return 0, (0, 0)
+    count, version = ctypes.c_uint(0), ctypes.c_int(0)
+    nvml.nvmlDeviceGetCount_v2(ctypes.byref(count))
+    nvml.nvmlSystemGetCudaDriverVersion_v2(ctypes.byref(version))
+    nvml.nvmlShutdown()
+    return count.value, (version.value // 1000, version.value % 1000 // 10)
+
+
+def has_avx2(cpuinfo="/proc/cpuinfo"):
+    with open(cpuinfo, encoding="utf-8") as file:
+        return re.search(r"^flags\s*:.*\bavx2\b", file.read(), re.MULTILINE) is not None
+
+
+def room_needed(flavour, installed):
+    """GB of disk; an environment of this flavour that only follows a newer lock needs little more than it has."""
+    return 1.0 if installed == flavour else SIZES[flavour][1]
+
+
+def announce(flavour, reason, need_gb, venv):
+    """Say what comes; Refused where the disk is too small for it."""
+    free_gb = shutil.disk_usage(ROOT).free / 1e9
+    download_gb = SIZES[flavour][0]
+    minutes = download_gb * 8e3 / 100 / 60 + 0.5
+    print(
+        f"Setting up the {flavour} flavour ({reason}).\n"
+        f"  download  up to {download_gb} GB, less what uv's cache already has\n"
+        f"  disk      {need_gb} GB in {venv}; {free_gb:.1f} GB are free\n"
+        f"  time      about {minutes:.0f} min at 100 Mbit/s, under a minute from the cache",
+        flush=True,
+    )
+    if free_gb < need_gb:
+        raise Refused(
+            f"{ROOT}: {free_gb:.1f} GB free, {need_gb} GB needed; free some, or put the project on a larger disk"
+        )
+
+
+def find_uv(guard=None):
+    """The uv on PATH if it is new enough, else the one that envs/uv.txt pins, in .uv/."""
+    found = shutil.which("uv")
+    if found and uv_version(found) >= MIN_UV:
+        return found
+    own = os.path.join(ROOT, ".uv")
+    uv = os.path.join(own, "bin", "uv")
+    if not (os.path.exists(uv) and uv_version(uv) >= MIN_UV):
+        # `-m venv` alone would leave its environment behind when ensurepip is missing.
+        if subprocess.call([base_python(), "-c", "import ensurepip, venv"], stderr=subprocess.DEVNULL):
+            raise Refused("Python's venv module is incomplete; `sudo apt install python3-venv`, or put uv on PATH")
+        run([base_python(), "-m", "venv", "--clear", own], guard)
+        pins = os.path.join(ROOT, "envs", "uv.txt")
+        run([python_of(own), "-m", "pip", "install", "--quiet", "--require-hashes", "-r", pins], guard)
+    return uv
+
+
+def uv_version(uv):
+    """Its version as numbers; () where it does not run."""
+    try:
+        text = subprocess.run([uv, "--version"], stdout=subprocess.PIPE, check=True, timeout=60).stdout.decode()
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    return tuple(int(number) for number in re.findall(r"\d+", text)[:3])
+
+
+def sync(uv, python, lock, guard=None):
+    """Install what the lock lists and nothing else; uv checks the hashes."""
+    where = wheel_sources(uv, python, lock)
+    run([uv, "pip", "sync", "--python", python, *where, lock], guard, mend="; see docs/installation.md")
+
+
+def wheel_sources(uv, python, lock):
+    """Options that say where wheels lie: pip's own folders, and PyTorch's page where torch is not found without it."""
+    folders = [option for folder in find_links() for option in ("--find-links", folder)]
+    dry_run = [uv, "pip", "install", "--quiet", "--dry-run", "--no-deps", "--python", python]
+    if subprocess.call([*dry_run, *folders, pin(lock, "torch")], env=environment(), stderr=subprocess.DEVNULL) == 0:
+        return folders
+    return [*folders, "--find-links", os.environ.get("TORCH_PAGE", TORCH_PAGE)]
+
+
+def find_links():
+    """Folders and pages of wheels that pip is told of; uv reads its own setting, UV_FIND_LINKS, by itself."""
+    if os.environ.get("UV_FIND_LINKS"):
+        return []
+    listing = subprocess.run(
+        [base_python(), "-m", "pip", "config", "list"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False
+    ).stdout.decode()
+    if not listing:
+        listing = f":env:.find-links={os.environ.get('PIP_FIND_LINKS', '')!r}"
+    return parse_find_links(listing)
+
+
+def parse_find_links(listing):
+    """The values of `find-links` in the output of `pip config list`, each once, in order."""
+    values = re.findall(r"^\S+\.find-links=(.+)$", listing, re.MULTILINE)
+    return list(dict.fromkeys(folder for value in values for folder in ast.literal_eval(value).split()))
+
+
+def pin(lock, name):
+    """`name==version` as the lock has it."""
+    with open(lock, encoding="utf-8") as file:
+        return re.search(rf"^{re.escape(name)}==[^\s;\\]+", file.read(), re.MULTILINE).group()
+
+
+def environment():
+    """Ours without what would send uv to another Python, or make it ask for torch's hash."""
+    unwanted = {"UV_PYTHON", "UV_SYSTEM_PYTHON", "UV_REQUIRE_HASHES", "PYTHONPATH", "PYTHONHOME"}
+    return {name: value for name, value in os.environ.items() if name not in unwanted}
+
+
+def run(command, guard=None, mend=""):
+    """Run it with its output on the terminal. It shares the guard: orphaned by a kill, it still keeps others out."""
+    code = subprocess.call(command, env=environment(), pass_fds=[guard.fileno()] if guard else [])
+    if code:
+        raise Refused(f"set-up failed: `{os.path.basename(command[0])} {command[1]}` ended with code {code}{mend}")
+
+
+def only_one():
+    """An open file that holds a lock against a second set-up of this project; waits for the first."""
+    guard = open(os.path.join(ROOT, "envs", "bootstrap.py"), encoding="utf-8")  # noqa: SIM115
+    try:
+        fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print("Waiting for another set-up of this folder to end ...", flush=True)
+        fcntl.flock(guard, fcntl.LOCK_EX)
+    except OSError:
+        pass  # a file system without locks
+    return guard
+
+
+def lock_path(flavour):
+    return os.path.join(ROOT, "envs", flavour + ".txt")
+
+
+def python_of(venv):
+    return os.path.join(venv, "bin", "python")
+
+
+def base_python():
+    """The interpreter behind ours: .venv itself may be active, and is what gets replaced."""
+    return os.path.realpath(getattr(sys, "_base_executable", sys.executable))
+
+
+if __name__ == "__main__":
+    main()

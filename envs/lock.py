@@ -1,0 +1,92 @@
+"""Write the locks, envs/cpu.txt, envs/cuda.txt and envs/uv.txt, from the .in files: `make lock`.
+
+uv resolves for every Python from 3.11 on. Left out of its answer are requirements that no Linux on x86-64 installs, and
+torch's hashes, because PyTorch's index and a local wheel of the same version are different files.
+Arguments go to `uv pip compile`: `make lock ARGS=--upgrade`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from bootstrap import base_python, environment, find_uv, wheel_sources
+
+ENVS = Path(__file__).resolve().parent
+HEADER = "# Lock of envs/{name}.in, made by `make lock`; change that file, not this one.\n"
+UNHASHED = ("torch",)
+PYTHONS = ("3.11", "3.12", "3.13", "3.14")
+LINUX = {
+    "sys_platform": "linux",
+    "platform_system": "Linux",
+    "platform_machine": "x86_64",
+    "os_name": "posix",
+    "implementation_name": "cpython",
+    "platform_python_implementation": "CPython",
+}
+
+
+def main() -> None:
+    """Lock uv itself and both flavours; a lock is replaced only when its resolution succeeded."""
+    uv = find_uv()
+    for name in ("uv", "cpu", "cuda"):
+        lock = compile_lock(uv, name, sys.argv[1:])
+        (ENVS / f"{name}.txt").write_text(lock, encoding="utf-8")
+        print(f"envs/{name}.txt: {len(entries(lock))} requirements")
+    for flavour in ("cpu", "cuda"):
+        sign(flavour)
+
+
+def compile_lock(uv: str, name: str, extra: list[str]) -> str:
+    """The lock of one .in file; versions of the present lock stay where they still fit."""
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder, f"{name}.txt")
+        if (present := ENVS / f"{name}.txt").exists():
+            shutil.copy(present, output)
+        command = [uv, "pip", "compile", "--quiet", "--universal", "--python-version", PYTHONS[0]]
+        command += ["--overrides", str(ENVS / "overrides.txt"), "--generate-hashes", "--no-header", "--no-annotate"]
+        command += [*_torch_source(uv, name), *extra, str(ENVS / f"{name}.in"), "-o", str(output)]
+        if code := subprocess.call(command, env=environment()):
+            sys.exit(code)
+        return HEADER.format(name=name) + "".join(filter(None, map(keep, entries(output.read_text()))))
+
+
+def _torch_source(uv: str, name: str) -> list[str]:
+    return wheel_sources(uv, base_python(), ENVS / "cpu.in") if name == "cpu" else []
+
+
+def entries(lock: str) -> list[str]:
+    """The requirements of a lock, each with its hashes."""
+    return re.findall(r"^[a-z0-9].*\n(?:[ ]+--hash=.*\n)*", lock, re.MULTILINE)
+
+
+def keep(entry: str) -> str:
+    """The entry as the lock has it: empty if it is never installed; torch without hashes."""
+    requirement = Requirement(entry.partition("\n")[0].rstrip(" \\"))
+    if not any(applies(requirement, python) for python in PYTHONS):
+        return ""
+    return f"{requirement}\n" if requirement.name in UNHASHED else entry
+
+
+def applies(requirement: Requirement, python: str) -> bool:
+    """Does CPython of this version install it on Linux on x86-64?"""
+    facts = {**LINUX, "python_version": python, "python_full_version": f"{python}.0"}
+    return requirement.marker is None or requirement.marker.evaluate(facts)
+
+
+def sign(flavour: str) -> None:
+    """Put the lock's digest into the conda file, so that Snakemake makes a new environment when the lock changes."""
+    path = ENVS / f"{flavour}.yaml"
+    digest = hashlib.sha256((ENVS / f"{flavour}.txt").read_bytes()).hexdigest()
+    path.write_text(re.sub(r"(?m)^# lock .*$", f"# lock {digest}", path.read_text()))
+
+
+if __name__ == "__main__":
+    main()
