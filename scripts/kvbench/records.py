@@ -77,3 +77,6 @@ BLOCKS = pa.schema(
         ("block_ids", pa.list_(pa.int32())),
     ]
 )
+
+# Gap between the reference's top two logits at each token: what a near tie in the parity gate is judged by.
+MARGINS = pa.schema([("request_id", pa.string()), ("position", pa.int32()), ("top1_minus_top2", pa.float64())])

@@ -1,0 +1,32 @@
+"""The KV budget: bytes that every engine of a comparison may use for KV cache."""
+
+from __future__ import annotations
+
+from kvbench.errors import UserError
+
+# Kept free for activations, sampling buffers and allocator slack where the budget is `auto`.
+ACTIVATION_RESERVE = 0.05
+
+
+def kv_budget_bytes(
+    wish_mib: float | str, memory_fraction: float, total_bytes: int, free_bytes: int, weight_bytes: int, row_bytes: int
+) -> int:
+    """Resolve `kv_budget_mib`. `auto` is `memory_fraction` of the device less weights and a reserve for activations.
+
+    UserError where the budget does not fit in free memory or does not hold one request of `max_length` (`row_bytes`).
+    """
+    if wish_mib == "auto":
+        budget = int(total_bytes * (memory_fraction - ACTIVATION_RESERVE)) - weight_bytes
+    else:
+        budget = int(float(wish_mib) * 2**20)
+    if budget < row_bytes:
+        raise UserError(
+            f"config.yaml: kv_budget_mib: {budget / 2**20:.1f} MiB does not hold one request of max_length "
+            f"({row_bytes / 2**20:.1f} MiB); raise kv_budget_mib or lower max_length"
+        )
+    if budget + weight_bytes > free_bytes:
+        raise UserError(
+            f"config.yaml: kv_budget_mib: {budget / 2**20:.0f} MiB and {weight_bytes / 2**20:.0f} MiB of weights need "
+            f"more memory than the {free_bytes / 2**20:.0f} MiB that are free; lower kv_budget_mib or free some memory"
+        )
+    return budget

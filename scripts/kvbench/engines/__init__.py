@@ -1,0 +1,1 @@
+"""The engines: the only place that imports torch, transformers or vllm."""

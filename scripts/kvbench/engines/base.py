@@ -1,0 +1,125 @@
+"""What every engine is given and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TextIO
+
+from kvbench.kv.contiguous import BatchRecord
+from kvbench.kv.schedule import Schedule
+from kvbench.workload.read import Request
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """One engine's settings, with everything `auto` resolved."""
+
+    engine: str
+    model_path: str
+    random_weights: bool  # the model is a shape: weights are drawn on the device
+    dtype: str
+    device: str
+    threads: int
+    max_length: int
+    budget_bytes: int
+    slot_bytes: int
+    block_size: int
+    temperature: float
+    top_p: float
+    seed: int
+    options: dict[str, Any] = field(default_factory=dict)
+    margins: bool = False  # keep the gap between the top two logits of every token
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a reservation of `max_length` tokens, rounded up to whole blocks."""
+        return -(-self.max_length // self.block_size) * self.block_size * self.slot_bytes
+
+    @property
+    def reserved_rows(self) -> int:
+        """Requests that the budget holds when each reserves `max_length` tokens."""
+        return self.budget_bytes // self.row_bytes
+
+    @property
+    def budget_blocks(self) -> int:
+        """Blocks that the budget holds."""
+        return self.budget_bytes // (self.block_size * self.slot_bytes)
+
+
+@dataclass(frozen=True)
+class Completion:
+    """One request's output; times are CLOCK_MONOTONIC nanoseconds."""
+
+    request_id: str
+    output_token_ids: list[int]
+    start_ns: int
+    first_token_ns: int
+    finish_ns: int
+    preemptions: int | None = None
+    cached_tokens: int | None = None
+
+
+@dataclass(frozen=True)
+class Margins:
+    """Gap between the top two logits of each generated token of a request."""
+
+    request_id: str
+    top1_minus_top2: list[float]
+
+
+@dataclass(frozen=True)
+class Generated:
+    """What one pass over some requests gave. Transformers fills `batches`, vLLM `schedule`."""
+
+    completions: list[Completion]
+    batches: list[BatchRecord] = field(default_factory=list)
+    schedule: Schedule | None = None
+    margins: list[Margins] = field(default_factory=list)
+    hook_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class LoadTimes:
+    """Seconds to import the engine's packages, to load it, and to compile or capture graphs (None: not apart).
+
+    `imported_bytes`: memory of the process after the imports and before the model: on a CPU resident bytes, on
+    CUDA what a bare context takes.
+    """
+
+    import_s: float
+    load_s: float
+    imported_bytes: int | None
+    compile_s: float | None = None
+
+
+class Engine(Protocol):
+    """Load once, generate often, close always."""
+
+    packages: tuple[str, ...]
+
+    def load(self) -> LoadTimes:
+        """Import and load; nothing is generated yet."""
+
+    def generate(
+        self, requests: Sequence[Request], tick: Callable[[int], None], terminal: TextIO | None, label: Callable[[str], None]
+    ) -> Generated:
+        """Serve all requests, submitted at once. `tick` is told of new tokens, `label` of phases within the pass."""
+
+    def collect(self, generated: Generated, repeat: int) -> Generated:
+        """Fetch what was recorded, outside the timed part, and leave the engine empty for the next pass."""
+
+    def prepare(self, block_passes: Sequence[int] = (), silent_passes: Sequence[int] = ()) -> None:
+        """Before loading: passes (counted from 0, warm-up included) in which block ids are read, or nothing is."""
+
+    def in_force(self) -> dict[str, Any]:
+        """Settings as the engine reports them."""
+
+    def capacity(self) -> dict[str, int | None]:
+        """pool_bytes, pool_slots, blocks, batch_rows; None where it has no meaning."""
+
+    def memory(self) -> dict[str, int | None]:
+        """Bytes by part as the engine's own process knows them."""
+
+    def close(self) -> None:
+        """Leave no process and no device memory behind; safe to call twice."""

@@ -1,0 +1,55 @@
+"""How requests are grouped into padded batches under a KV budget."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kvbench.engines.base import EngineSettings
+from kvbench.errors import UserError
+from kvbench.workload.read import Request
+
+
+def plan_batches(settings: EngineSettings, requests: Sequence[Request]) -> list[list[Request]]:
+    """Batches in order of arrival: one request each, as many as fit the budget, or as many as reservations fit."""
+    plan: list[list[Request]] = []
+    for request in requests:
+        if plan and fits(settings, [*plan[-1], request]):
+            plan[-1].append(request)
+        elif fits(settings, [request]):
+            plan.append([request])
+        else:
+            raise UserError(
+                f"config.yaml: kv_budget_mib: {settings.budget_bytes / 2**20:g} MiB cannot hold one request of "
+                f"{settings.engine} ({batch_bytes(settings, [request]) / 2**20:.1f} MiB); raise it or lower max_length"
+            )
+    return plan
+
+
+def fits(settings: EngineSettings, batch: Sequence[Request]) -> bool:
+    """Whether a batch keeps the budget, the maximum length after padding, and its engine's own limit."""
+    if len(batch) > 1 and settings.engine == "hf-sequential":
+        return False
+    too_long = longest_prompt(batch) + longest_output(batch) > settings.max_length
+    return batch_bytes(settings, batch) <= settings.budget_bytes and not (too_long and len(batch) > 1)
+
+
+def batch_bytes(settings: EngineSettings, batch: Sequence[Request]) -> int:
+    """KV bytes of a batch at its largest. A growing cache ends at max p + max o - 1 slots a row."""
+    if is_static(settings.engine):
+        return len(batch) * settings.row_bytes
+    return len(batch) * (longest_prompt(batch) + longest_output(batch) - 1) * settings.slot_bytes
+
+
+def is_static(engine: str) -> bool:
+    """Whether the engine reserves the maximum length for every row."""
+    return engine.startswith("hf-static")
+
+
+def longest_prompt(batch: Sequence[Request]) -> int:
+    """max p, in tokens."""
+    return max(len(request.prompt_token_ids) for request in batch)
+
+
+def longest_output(batch: Sequence[Request]) -> int:
+    """max o, in tokens."""
+    return max(request.output_tokens for request in batch)

@@ -1,0 +1,61 @@
+"""The hooks that Transformers calls once a forward pass: when each step ended, and what the cache's tensors hold."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import torch
+from transformers import LogitsProcessor, StoppingCriteria
+from transformers.cache_utils import Cache
+
+
+def cache_bytes(cache: Cache) -> int:
+    """Bytes of the cache's tensors: each distinct storage once."""
+    storages = (
+        tensor.untyped_storage() for layer in cache.layers if layer.is_initialized for tensor in (layer.keys, layer.values)
+    )
+    return sum({s.data_ptr(): s.nbytes() for s in storages}.values())
+
+
+class StepProbe(StoppingCriteria):
+    """Ends each row at its own length and notes every step; token k of a row comes from forward pass k.
+
+    `steps` holds a tuple a pass: (CLOCK_MONOTONIC ns, rows, slots a row, bytes of the cache).
+    """
+
+    def __init__(self, cache: Cache, output_tokens: torch.Tensor, tick: Callable[[int], None], *, record: bool) -> None:
+        self.cache, self.tick, self.record = cache, tick, record
+        self.remaining = output_tokens.clone()
+        self.steps: list[tuple[int, int, int, int]] = []
+        self.hook_ns = 0
+        self.first_token_ns = 0
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: object) -> torch.Tensor:
+        if not self.first_token_ns:
+            if input_ids.is_cuda:
+                torch.cuda.synchronize(input_ids.device)
+            self.first_token_ns = time.monotonic_ns()
+        if self.record:
+            self._note()
+        self.tick(1)
+        self.remaining -= 1
+        return self.remaining <= 0
+
+    def _note(self) -> None:
+        begin = time.perf_counter_ns()
+        rows, _, width, _ = self.cache.layers[0].keys.shape
+        self.steps.append((time.monotonic_ns(), rows, width, cache_bytes(self.cache)))
+        self.hook_ns += time.perf_counter_ns() - begin
+
+
+class MarginProbe(LogitsProcessor):
+    """Keeps the gap between the top two logits of every step; rows x steps. Only for the parity reference."""
+
+    def __init__(self) -> None:
+        self.gaps: list[torch.Tensor] = []
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        top = torch.topk(scores, 2, dim=-1).values
+        self.gaps.append((top[:, 0] - top[:, 1]).cpu())
+        return scores

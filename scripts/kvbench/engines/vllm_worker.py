@@ -1,0 +1,30 @@
+"""A worker extension of vLLM: reads memory where the tensors live (`worker_extension_cls`)."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import torch
+
+from kvbench.engines.torch_memory import allocator_bytes, model_bytes, reset_allocator_peak, storage_bytes
+
+
+class MemoryExtension:
+    """Methods that `LLM.collective_rpc` calls on each worker."""
+
+    def kvbench_memory(self) -> dict[str, Any]:
+        """Bytes of weights and KV tensors, the allocator's counters, the worker's process id."""
+        runner = self.model_runner
+        caches = [t for layer in runner.kv_caches for t in (layer if isinstance(layer, list | tuple) else [layer])]
+        return {
+            "pid": os.getpid(),
+            "weights": model_bytes(runner.model),
+            "kv_pool": storage_bytes(caches),
+            "threads": torch.get_num_threads(),
+            **allocator_bytes(),
+        }
+
+    def kvbench_reset_peak(self) -> None:
+        """Begin a new peak of the allocator."""
+        reset_allocator_peak()

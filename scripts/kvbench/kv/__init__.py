@@ -1,0 +1,1 @@
+"""The KV cache: what every allocated slot holds."""

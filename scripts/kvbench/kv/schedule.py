@@ -1,0 +1,70 @@
+"""What a paged engine's scheduler did, step by step, in compact arrays.
+
+Written inside the engine process by `engines.vllm_scheduler`, rebuilt into slots by `kv.paged`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Kinds of event; each applies before the sample of the step that it carries.
+ADMITTED, PREEMPTED, FREED = 0, 1, 2
+
+SAME_AS_BEFORE = -1
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """One repeat's schedule. S steps, R requests in order of first admission, E events, D dumped entries, B block rows."""
+
+    t_ns: NDArray[np.int64]  # (S,) CLOCK_MONOTONIC after schedule()
+    free_blocks: NDArray[np.int32]  # (S,)
+    running: NDArray[np.int32]  # (S,)
+    waiting: NDArray[np.int32]  # (S,)
+    scheduled_tokens: NDArray[np.int32]  # (S,) sum over requests
+    dump_length: NDArray[np.int32]  # (S,) entries in the dump; SAME_AS_BEFORE: the last dump's requests, one token each
+    dump_request: NDArray[np.int32]  # (D,) request index
+    dump_tokens: NDArray[np.int32]  # (D,) tokens scheduled for it in that step
+    event_step: NDArray[np.int32]  # (E,)
+    event_kind: NDArray[np.int8]  # (E,)
+    event_request: NDArray[np.int32]  # (E,)
+    event_tokens: NDArray[np.int32]  # (E,) computed tokens that an admitted request starts with (prefix hits)
+    request_ids: NDArray[np.str_]  # (R,) the engine's own ids
+    block_step: NDArray[np.int32]  # (B,) steps at which block ids were read
+    block_request: NDArray[np.int32]  # (B,)
+    block_tokens: NDArray[np.int32]  # (B,) the request's computed tokens by the engine's own count
+    block_length: NDArray[np.int32]  # (B,)
+    block_ids: NDArray[np.int32]  # (sum of block_length,)
+    end_ns: int  # when everything had returned
+    end_free_blocks: int
+    end_requests: int  # requests that the scheduler still knew then
+    total_blocks: int  # usable blocks of the pool
+    block_size: int
+    hook_s: float  # time spent recording
+
+    def save(self, path: Path) -> None:
+        """Write as .npz, whole or not at all."""
+        temporary = path.with_suffix(".tmp.npz")
+        np.savez(temporary, **{f.name: getattr(self, f.name) for f in fields(self)})
+        temporary.replace(path)
+
+    def submission_order(self) -> NDArray[np.int64]:
+        """Place of each request among those submitted, shape (R,), from the counter that begins vLLM's ids."""
+        numbers = np.array([int(name.split("-")[0]) for name in self.request_ids], np.int64)
+        return numbers - numbers.min()
+
+    def preemptions(self) -> NDArray[np.int64]:
+        """Preemptions of each request, shape (R,), in order of submission."""
+        preempted = self.event_request[self.event_kind == PREEMPTED]
+        return np.bincount(self.submission_order()[preempted], minlength=len(self.request_ids))
+
+    @classmethod
+    def load(cls, path: Path) -> Schedule:
+        """Read what `save` wrote."""
+        with np.load(path, allow_pickle=False) as data:
+            arrays = {name: data[name] for name in data.files}
+        return cls(**{name: value.item() if value.ndim == 0 else value for name, value in arrays.items()})

@@ -1,0 +1,66 @@
+"""Memory by part of one engine's processes, against what NVML or the kernel says they hold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kvbench.engines.base import LoadTimes
+
+Bytes = int | None
+
+
+def memory_parts(
+    engine: dict[str, Any], load: LoadTimes, samples: list[dict[str, Any]], device: str
+) -> dict[str, Any]:
+    """`parts` in bytes (None: not known here), the process's own figure, and what the parts leave over."""
+    if device == "cpu":
+        parts = _host_parts(engine, load)
+        process = max((s["host_rss_bytes"] for s in samples if _serving(s)), default=None)
+    else:
+        parts = _cuda_parts(engine, load)
+        process = max((s["process_bytes"] for s in samples if _serving(s) and s["process_bytes"]), default=None)
+    known = sum(part for part in parts.values() if part is not None)
+    return {
+        "parts": parts,
+        "process_bytes": process,
+        "process_source": "resident set" if device == "cpu" else "NVML",
+        "unattributed_bytes": None if process is None else process - known,
+        "external_fragmentation_bytes": engine["inactive_split"],
+        "allocator_slack_bytes": _slack(engine),
+    }
+
+
+def _serving(sample: dict[str, Any]) -> bool:
+    return sample["phase"].startswith("repeat-")
+
+
+def _host_parts(engine: dict[str, Any], load: LoadTimes) -> dict[str, Bytes]:
+    """A CPU allocator keeps no counters: activations and slack are part of the rest."""
+    return {
+        "runtime": load.imported_bytes,
+        "weights": engine["weights"],
+        "kv_pool": engine["kv_pool"],
+        "activations_peak": None,
+        "cuda_graphs": None,
+        "allocator_slack": None,
+    }
+
+
+def _cuda_parts(engine: dict[str, Any], load: LoadTimes) -> dict[str, Bytes]:
+    """`runtime` is a bare CUDA context's; the peak counts what torch had allocated beside weights, cache and graphs."""
+    held = engine["weights"] + engine["kv_pool"] + engine["graph_allocated"]
+    return {
+        "runtime": load.imported_bytes,
+        "weights": engine["weights"],
+        "kv_pool": engine["kv_pool"],
+        "activations_peak": max(engine["peak_allocated"] - held, 0),
+        "cuda_graphs": engine["graph_pools"],
+        "allocator_slack": engine["reserved"] - engine["peak_allocated"] - engine["graph_pools"] + engine["graph_allocated"],
+    }
+
+
+def _slack(engine: dict[str, Any]) -> Bytes:
+    """Allocator slack by its definition: reserved - allocated - external fragmentation."""
+    if engine["reserved"] is None:
+        return None
+    return engine["reserved"] - engine["allocated"] - engine["inactive_split"]

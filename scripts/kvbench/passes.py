@@ -1,0 +1,45 @@
+"""What a run does after loading: a warm-up, the timed repeats, and a pass that reads block ids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from kvbench.workload.read import Request
+
+WARM_UP_TOKENS = 4
+SEQUENTIAL = ("hf-sequential", "vllm-sequential")
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One pass over some requests. `scope` is `all` or `sequential` (the subset that sequential engines run)."""
+
+    repeat: int
+    phase: str
+    scope: str
+    timed: bool
+    requests: tuple[Request, ...]
+
+
+def plan_passes(
+    engine: str, requests: Sequence[Request], repeats: int, sequential_requests: int, *, read_blocks: bool
+) -> list[Pass]:
+    """Warm-up, `repeats` timed passes a scope, then the pass that reads block ids.
+
+    `sequential_requests` 0 is no subset. Where the subset is the whole workload, there is one scope, `all`.
+    """
+    whole = tuple(requests)
+    subset = whole[:sequential_requests] if sequential_requests else whole
+    scopes = {"all": whole} if engine not in SEQUENTIAL or subset == whole else {}
+    if subset != whole:
+        scopes["sequential"] = subset
+    widest = scopes.get("all", subset)
+    shortened = tuple(replace(r, output_tokens=min(r.output_tokens, WARM_UP_TOKENS)) for r in widest)
+    plan = [Pass(0, "warm-up", "all" if widest == whole else "sequential", False, shortened)]
+    for scope, chosen in scopes.items():
+        for _ in range(repeats):
+            plan.append(Pass(len(plan), f"repeat-{len(plan)}", scope, True, chosen))
+    if read_blocks:
+        plan.append(Pass(len(plan), "blocks", plan[0].scope, False, widest))
+    return plan

@@ -1,0 +1,231 @@
+"""One engine on one workload, from load to files."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from kvbench.adapter import Job
+from kvbench.budget import kv_budget_bytes
+from kvbench.device import Phases, Sampler, cpu_s
+from kvbench.engines.base import Engine, EngineSettings, Generated, LoadTimes
+from kvbench.errors import UserError
+from kvbench.files import read_json, read_parquet
+from kvbench.kv.checks import check_equal
+from kvbench.kv.rows import kv_rows
+from kvbench.memory_parts import memory_parts
+from kvbench.model.record import ModelRecord
+from kvbench.model.slots import itemsize, resolve_dtype, slot_bytes
+from kvbench.nvml import Session
+from kvbench.passes import Pass, plan_passes
+from kvbench.run_files import Measured, Paths, write_run
+from kvbench.threads import resolve_threads, set_threads
+from kvbench.workload.check import refuse_arrivals
+from kvbench.workload.read import Request, read_workload
+
+log = logging.getLogger(__name__)
+
+# Transformers needs no block size; on a CPU vLLM's kernels want a multiple of 32.
+AUTO_BLOCK_SIZE = {"cpu": 32, "cuda": 16}
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to run: `settings` as `config.run_settings` gives them, and the files that feed it."""
+
+    settings: Mapping[str, Any]
+    environment: Path
+    model: Path
+    workload: Path
+    digests: Mapping[str, Any]
+
+    @cached_property
+    def record(self) -> ModelRecord:
+        return ModelRecord.load(self.model)
+
+    @cached_property
+    def machine(self) -> dict[str, Any]:
+        return read_json(self.environment)
+
+    @cached_property
+    def requests(self) -> list[Request]:
+        return read_workload(self.workload)
+
+    @property
+    def purpose(self) -> str:
+        return self.settings["purpose"]
+
+
+def run(order: Order, make_engine: Callable[[EngineSettings], Engine], paths: Paths, job: Job) -> None:
+    """Load an engine, serve the workload as often as asked, check and write what was measured."""
+    refuse_arrivals(read_parquet(order.workload), order.workload)
+    settings = resolve(order)
+    set_threads(settings.threads)
+    engine = make_engine(settings)
+    passes = _passes(order)
+    phases = Phases()
+    session = Session()
+    try:
+        with Sampler(phases, order.settings["sample_period_s"], session) as sampler:
+            sampler.sample()
+            engine.prepare(block_passes=[p.repeat for p in passes if p.phase == "blocks"])
+            load = engine.load()
+            phases.enter("loaded")
+            sampler.sample()
+            done = _serve(engine, passes, phases, session, job)
+            phases.enter("done")
+            measured = _measured(order, settings, engine, load, done, phases, sampler)
+    finally:
+        engine.close()
+        session.close()
+    write_run(measured, paths)
+
+
+def resolve(order: Order) -> EngineSettings:
+    """The engine's settings with every `auto` settled for this machine and model."""
+    s = order.settings
+    device = order.machine["device"]
+    dtype = resolve_dtype(s["dtype"], device)
+    block_size = AUTO_BLOCK_SIZE[device] if s["block_size"] == "auto" else s["block_size"]
+    slot = slot_bytes(order.record.architecture, itemsize(dtype))
+    row = -(-s["max_length"] // block_size) * block_size * slot
+    total, free = _memory(device)
+    weights = order.record.architecture.parameters * itemsize(dtype)
+    return EngineSettings(
+        engine=s["engine"],
+        model_path=str(order.record.path),
+        random_weights=order.record.source == "shape",
+        dtype=dtype,
+        device=device,
+        threads=resolve_threads(s["cpu_threads"]),
+        max_length=s["max_length"],
+        budget_bytes=kv_budget_bytes(s["kv_budget_mib"], s["memory_fraction"], total, free, weights, row),
+        slot_bytes=slot,
+        block_size=block_size,
+        temperature=s["sampling"]["temperature"],
+        top_p=s["sampling"]["top_p"],
+        seed=s["seed"],
+        options=dict(s["options"]),
+        margins=order.purpose == "parity" and s["engine"] == "hf-sequential",
+    )
+
+
+def _memory(device: str) -> tuple[int, int]:
+    """Total and free bytes of the device's memory."""
+    if device == "cpu":
+        import psutil
+
+        memory = psutil.virtual_memory()
+        return memory.total, memory.available
+    session = Session()
+    try:
+        gpus = session.gpus()
+    finally:
+        session.close()
+    if not gpus:
+        raise UserError("device: cuda: NVML finds no GPU here; set device: cpu or run where the GPU is")
+    return gpus[0].total_bytes, gpus[0].free_bytes
+
+
+def _passes(order: Order) -> list[Pass]:
+    s = order.settings
+    measure = order.purpose == "measure"
+    return plan_passes(
+        s["engine"],
+        order.requests,
+        s["repeats"],
+        s["sequential_requests"],
+        read_blocks=measure and s["engine"].startswith("vllm"),
+    )
+
+
+def _serve(
+    engine: Engine, passes: list[Pass], phases: Phases, session: Session, job: Job
+) -> list[tuple[Pass, dict[str, Any], Generated]]:
+    """Run every pass; each gives its record for run.json and what the engine generated."""
+    done = []
+    with job.progress(sum(r.output_tokens for p in passes for r in p.requests), "tokens") as bar:
+        for one in passes:
+            phases.enter(one.phase)
+            record, generated = _one_pass(engine, one, phases, session, bar, job)
+            bar.n = sum(r.output_tokens for p in passes[: one.repeat + 1] for r in p.requests)
+            bar.refresh()
+            done.append((one, record, generated))
+            log.info("%s: %d output tokens in %.3f s", one.phase, record["output_tokens"], record["wall_s"])
+    return done
+
+
+def _one_pass(
+    engine: Engine, one: Pass, phases: Phases, session: Session, bar: Any, job: Job
+) -> tuple[dict[str, Any], Generated]:
+    energy, cpu = session.energy_j(), cpu_s()
+    start_ns = time.monotonic_ns()
+    generated = engine.generate(
+        one.requests, bar.update, job.terminal, lambda part: phases.enter(f"{one.phase}/{part}")
+    )
+    wall_s = (time.monotonic_ns() - start_ns) / 1e9
+    used_s, after = cpu_s() - cpu, session.energy_j()
+    generated = engine.collect(generated, one.repeat)
+    check_equal(
+        "tokens returned",
+        [len(c.output_token_ids) for c in generated.completions],
+        [r.output_tokens for r in one.requests],
+    )
+    record = {
+        "repeat": one.repeat,
+        "phase": one.phase,
+        "scope": one.scope,
+        "timed": one.timed,
+        "start_ns": start_ns,
+        "wall_s": wall_s,
+        "cpu_s": used_s,
+        "energy_j": None if energy is None or after is None else after - energy,
+        "requests": len(one.requests),
+        "prompt_tokens": sum(r.prompt_tokens for r in one.requests),
+        "output_tokens": sum(r.output_tokens for r in one.requests),
+        "hook_s": generated.hook_s,
+    }
+    return record, generated
+
+
+def _measured(
+    order: Order,
+    settings: EngineSettings,
+    engine: Engine,
+    load: LoadTimes,
+    done: list[tuple[Pass, dict[str, Any], Generated]],
+    phases: Phases,
+    sampler: Sampler,
+) -> Measured:
+    static = settings.max_length if settings.engine.startswith("hf-static") else None
+    shared = bool(settings.options.get("enable_prefix_caching"))
+    kv, checks = [], {}
+    for one, record, generated in done:
+        columns, found = kv_rows(
+            generated, one.requests, slot_bytes=settings.slot_bytes, static_width=static, shared=shared
+        )
+        kv.append(columns)
+        checks = {name: checks.get(name, 0) + n for name, n in found.items()}
+        record["steps"] = int((columns["scheduled_tokens"] > 0).sum())
+        record["preemptions"] = int(columns["preemptions"][-1])
+    sampler.sample()
+    return Measured(
+        order=order,
+        settings=settings,
+        in_force=engine.in_force(),
+        capacity={"budget_bytes": settings.budget_bytes, **engine.capacity()},
+        load=load,
+        done=done,
+        kv=kv,
+        checks=checks,
+        memory=memory_parts(engine.memory(), load, sampler.rows, settings.device),
+        phases=phases,
+        device_rows=sampler.rows,
+        sampling_errors=sampler.errors,
+        packages=engine.packages,
+    )
