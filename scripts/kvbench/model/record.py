@@ -55,7 +55,7 @@ class ModelRecord:
             raise UserError(f"{path}: not a model record ({error}); delete it and run again") from None
 
     def to_json(self) -> dict[str, Any]:
-        """The content of `model.json`: a path below its folder is kept relative, so that a moved checkout stays valid."""
+        """The content of `model.json`; a path below its folder stays relative, so that a checkout may move."""
         record = asdict(self)
         folder = record.pop("folder")
         inside = folder is not None and self.path.is_relative_to(folder)

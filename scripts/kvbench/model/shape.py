@@ -1,0 +1,119 @@
+"""Source `shape`: an architecture without weights, from Transformers' own field names or friendly ones."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from kvbench.errors import UserError
+
+# Friendly name to the architecture's own; None where the architecture cannot vary it.
+LLAMA = {
+    "layers": "num_hidden_layers",
+    "heads": "num_attention_heads",
+    "kv_heads": "num_key_value_heads",
+    "head_dim": "head_dim",
+    "hidden_size": "hidden_size",
+    "intermediate_size": "intermediate_size",
+    "vocab_size": "vocab_size",
+    "max_position_embeddings": "max_position_embeddings",
+}
+OPT = {**LLAMA, "kv_heads": None, "head_dim": None, "intermediate_size": "ffn_dim"}
+GPT2 = {
+    **OPT,
+    "layers": "n_layer",
+    "heads": "n_head",
+    "hidden_size": "n_embd",
+    "intermediate_size": "n_inner",
+    "max_position_embeddings": "n_positions",
+}
+FRIENDLY = {"gpt2": GPT2, "opt": OPT}
+
+
+def own_fields(shape: Mapping[str, Any], known: Collection[str], where: str) -> dict[str, Any]:
+    """The fields of the architecture's own configuration that `shape` asks for.
+
+    Args:
+        shape: `model_type`, and fields by their own or their friendly names.
+        known: the fields that the architecture's configuration has.
+
+    Raises:
+        UserError: an unknown field, one given twice, a size that is no number of at least 1, sizes that do not fit.
+    """
+    names = FRIENDLY.get(shape["model_type"], LLAMA)
+    fields: dict[str, Any] = {}
+    for key, value in shape.items():
+        if key == "model_type":
+            continue
+        field = names.get(key, key)
+        if key in LLAMA and (type(value) is not int or value < 1):
+            raise UserError(f"{where}.{key}: {value!r} is no size; give a whole number of at least 1")
+        if field is None:
+            _require_plain_attention(key, value, shape, names, where)
+        elif field not in known:
+            raise UserError(f"{where}.{key}: unknown key for {shape['model_type']}; {_hint(key, names, known)}")
+        elif field in fields:
+            raise UserError(f"{where}.{key}: {field} is given twice; keep one")
+        else:
+            fields[field] = value
+    _require_divisible(fields, names, where)
+    if shape["model_type"] == "opt":
+        fields.setdefault("word_embed_proj_dim", fields.get("hidden_size", 768))
+    return fields
+
+
+def _require_plain_attention(
+    key: str, value: int, shape: Mapping[str, Any], names: Mapping[str, str | None], where: str
+) -> None:
+    """kv_heads and head_dim follow from heads and hidden_size in this architecture: take them only if they agree."""
+    heads = shape.get("heads", shape.get(str(names["heads"])))
+    hidden = shape.get("hidden_size", shape.get(str(names["hidden_size"])))
+    implied = heads if key == "kv_heads" else hidden // heads if hidden and heads else None
+    if value != implied:
+        raise UserError(f"{where}.{key}: {shape['model_type']} has no such freedom; leave it out or use llama")
+
+
+def _require_divisible(fields: Mapping[str, Any], names: Mapping[str, str | None], where: str) -> None:
+    heads, hidden = fields.get(str(names["heads"])), fields.get(str(names["hidden_size"]))
+    kv_heads = fields.get(str(names["kv_heads"]))
+    if heads and hidden and hidden % heads and not fields.get(str(names["head_dim"])):
+        raise UserError(f"{where}.heads: {heads} do not divide hidden_size {hidden}; change one of them")
+    if heads and kv_heads and heads % kv_heads:
+        raise UserError(f"{where}.kv_heads: {kv_heads} do not divide heads {heads}; change one of them")
+
+
+def _hint(key: str, names: Mapping[str, str | None], known: Collection[str]) -> str:
+    choices = [*(name for name, field in names.items() if field), *known]
+    near = difflib.get_close_matches(key, choices, n=1)
+    return f"did you mean {near[0]}?" if near else f"use {', '.join(LLAMA)} or a field of its Transformers config"
+
+
+def make_config(shape: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The content of config.json for a shape, architecture class included, so that every engine can build it."""
+    from transformers import CONFIG_MAPPING
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    model_type = shape.get("model_type")
+    if not isinstance(model_type, str) or model_type not in CONFIG_MAPPING:
+        raise UserError(
+            f"{where}.model_type: {model_type!r} is unknown; use llama, gpt2, opt or another of Transformers'"
+        )
+    if model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        raise UserError(f"{where}.model_type: {model_type} generates no text; use llama, gpt2 or opt")
+    defaults = CONFIG_MAPPING[model_type]()
+    known = defaults.to_dict().keys() - {"model_type", "architectures", "transformers_version"}
+    fields = own_fields(shape, known, where)
+    try:
+        config = CONFIG_MAPPING[model_type](**fields, architectures=[MODEL_FOR_CAUSAL_LM_MAPPING_NAMES[model_type]])
+    except Exception as error:  # each architecture checks its fields in its own way
+        raise UserError(f"{where}: Transformers refuses it: {str(error).splitlines()[0]}; mend the shape") from error
+    return _within_vocabulary(config.to_dict())
+
+
+def _within_vocabulary(config: dict[str, Any]) -> dict[str, Any]:
+    """The architecture's usual special ids, dropped where a small vocabulary does not reach them."""
+    for key in ("bos_token_id", "eos_token_id", "pad_token_id"):
+        if isinstance(config.get(key), int) and config[key] >= config["vocab_size"]:
+            config[key] = None
+    return config

@@ -1,0 +1,60 @@
+"""What a workload must hold to before it is written, and before a live engine takes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from kvbench.errors import UserError
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The longest prompt + output in tokens, and which setting says so."""
+
+    tokens: int
+    reason: str
+
+    @classmethod
+    def of(cls, max_length: int, model_maximum: int) -> Limit:
+        """The smaller of `max_length` and what the model's positions allow."""
+        if max_length <= model_maximum:
+            return cls(max_length, f"max_length {max_length}")
+        return cls(model_maximum, f"the model's maximum of {model_maximum} tokens")
+
+    def excess(self, prompt_tokens: int, output_tokens: int) -> str | None:
+        """Why a request does not fit, or None."""
+        if prompt_tokens + output_tokens <= self.tokens:
+            return None
+        return f"{prompt_tokens} prompt + {output_tokens} output tokens are more than {self.reason}"
+
+
+def refuse_arrivals(table: pa.Table, file: str | Path) -> None:
+    """UserError if a request of `table`, read from `file`, arrives after t = 0: live engines take all at once."""
+    late = np.flatnonzero(table["arrival_s"].to_numpy() > 0)
+    if late.size:
+        row = int(late[0])
+        raise UserError(
+            f"{file}: request {table['request_id'][row].as_py()} arrives at {table['arrival_s'][row].as_py():g} s, but "
+            "engines take all requests at 0 s; leave arrival_s out, or use the file in the replay only"
+        )
+
+
+def check_table(table: pa.Table, name: str, limit: Limit, vocab_size: int) -> pa.Table:
+    """The table itself, or UserError: no request, or an empty, over-long or out-of-vocabulary one."""
+    where = f"workload {name}"
+    if not table.num_rows:
+        raise UserError(f"{where}: no requests; ask for one at least")
+    prompt = pc.list_value_length(table["prompt_token_ids"]).to_numpy()
+    output = table["output_tokens"].to_numpy()
+    for row in np.flatnonzero((prompt < 1) | (output < 1) | (prompt + output > limit.tokens))[:1]:
+        reason = limit.excess(prompt[row], output[row]) or "prompt and output must have one token at least"
+        raise UserError(f"{where}: request {table['request_id'][int(row)].as_py()}: {reason}")
+    ids = pc.min_max(pc.list_flatten(table["prompt_token_ids"])).as_py()
+    if ids["min"] < 0 or ids["max"] >= vocab_size:
+        raise UserError(f"{where}: token ids {ids['min']} to {ids['max']} are outside the vocabulary of {vocab_size}")
+    return table

@@ -1,0 +1,40 @@
+"""Random numbers that are the same on every machine and with every numpy: raw PCG64 output, integers only.
+
+numpy promises the streams of its bit generators and SeedSequence for ever, but not those of Generator's methods, and
+floating-point logarithms may differ in the last bit from one CPU to the next. So nothing here uses either.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+
+BITS = 48
+SCALE = 1 << BITS
+
+
+def stream(seed: int, *labels: str) -> np.random.PCG64:
+    """An independent stream for each seed and labels."""
+    return np.random.PCG64(np.random.SeedSequence([seed, *(zlib.crc32(label.encode()) for label in labels)]))
+
+
+def uniform(bits: np.random.PCG64, n: int) -> np.ndarray:
+    """`n` integers uniform in [0, SCALE), int64."""
+    return (bits.random_raw(n) >> np.uint64(64 - BITS)).astype(np.int64)
+
+
+def below(bits: np.random.PCG64, limit: int, n: int) -> np.ndarray:
+    """`n` integers uniform in [0, limit), int64; biased by less than limit / 2^48."""
+    return uniform(bits, n) % limit
+
+
+def permutation(bits: np.random.PCG64, n: int) -> np.ndarray:
+    """A random order of 0 … n−1."""
+    return np.argsort(bits.random_raw(n), kind="stable")
+
+
+def stratified(bits: np.random.PCG64, n: int) -> np.ndarray:
+    """`n` integers in [0, SCALE), one from each of n equal strata, in random order: small samples with steady means."""
+    rank = permutation(bits, n)
+    return (rank * SCALE + uniform(bits, n)) // n if n < 1 << 14 else uniform(bits, n)

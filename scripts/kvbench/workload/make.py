@@ -1,0 +1,156 @@
+"""Make a workload from its options: one function a kind, all of the same form."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from kvbench.errors import UserError
+from kvbench.model.record import ModelRecord
+from kvbench.workload.check import Limit, check_table
+from kvbench.workload.draws import permutation, stream
+from kvbench.workload.fixed import GUIDE, PARITY
+from kvbench.workload.lengths import draw_lengths
+from kvbench.workload.options import workload_options
+from kvbench.workload.order import representative_first
+from kvbench.workload.prompts import make_prompts
+from kvbench.workload.table import lengths_of, workload_table
+from kvbench.workload.user import read_user_file
+from kvbench.workload.vocabulary import Vocabulary, load_vocabulary
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a kind needs: its options, the workload's name and seed, the limit on lengths, the model's tokens."""
+
+    options: Mapping[str, Any]
+    name: str
+    seed: int
+    limit: Limit
+    vocabulary: Vocabulary
+
+
+def make_workload(settings: Mapping[str, Any], name: str, seed: int, max_length: int, model: ModelRecord) -> pa.Table:
+    """The requests of `workloads.<name>` as a table of `records.WORKLOAD`.
+
+    Synthetic and user workloads begin with requests that stand for the whole (see `representative_first`); guide and
+    parity keep their own order, so do user files with arrival times, and parallel sampling keeps the samples of a
+    prompt together.
+
+    Args:
+        settings: the workload's configuration, `kind` and that kind's options.
+        max_length: longest prompt + output in tokens; the model's own maximum holds too.
+
+    Raises:
+        UserError: a bad option, a bad user file, a request that does not fit.
+    """
+    options = workload_options(settings, name)
+    limit = Limit.of(max_length, model.architecture.max_position_embeddings)
+    task = Task(options, name, seed, limit, load_vocabulary(model))
+    table = check_table(KINDS[options["kind"]](task), name, limit, task.vocabulary.size)
+    prompt, output = lengths_of(table)
+    log.info("%s: %d requests, %d prompt and %d output tokens", name, len(table), prompt.sum(), output.sum())
+    return table
+
+
+def _guide(task: Task) -> pa.Table:
+    """The guide's prompts, cut like its `truncation=True` does, to leave room for the output."""
+    output = task.options["output_tokens"]
+    room = task.limit.tokens - output
+    if room < 1:
+        raise UserError(f"workload {task.name}: {output} output tokens leave no room in {task.limit.reason}")
+    tokenizer = task.vocabulary.require_tokenizer(task.name)
+    whole = tokenizer.encode(GUIDE)
+    cut = tokenizer.encode(GUIDE, limit=room)
+    texts = [t if len(c) == len(w) else tokenizer.decode([c])[0] for t, c, w in zip(GUIDE, cut, whole, strict=True)]
+    return workload_table(_numbered("guide", len(cut)), texts, cut, [output] * len(cut))
+
+
+def _parity(task: Task) -> pa.Table:
+    texts = PARITY[: task.options["prompts"]]
+    prompts = task.vocabulary.require_tokenizer(task.name).encode(texts)
+    return workload_table(_numbered("parity", len(texts)), texts, prompts, [task.options["output_tokens"]] * len(texts))
+
+
+def _synthetic(task: Task) -> pa.Table:
+    """Lengths from the kind's distributions; pairs beyond the limit are drawn again."""
+    kind, n = task.options["kind"], task.options["requests"]
+    prompt, output = draw_lengths(kind, n, task.seed, task.name, task.limit.tokens)
+    return _of_lengths(task, prompt, output, kind)
+
+
+def _of_lengths(task: Task, prompt: np.ndarray, output: np.ndarray, kind: str) -> pa.Table:
+    order = representative_first(prompt + output)
+    prompts, texts = make_prompts(prompt[order], task.vocabulary, task.seed, task.name)
+    return workload_table(_numbered(kind, len(order)), texts, prompts, output[order])
+
+
+def _shared_prefix(task: Task) -> pa.Table:
+    """One prefix for all, followed by a different suffix each."""
+    options, n = task.options, task.options["requests"]
+    prefix, output = options["prefix_tokens"], options["output_tokens"]
+    _require_fit(task, prefix + options["suffix_tokens"], output)
+    lengths = np.array([prefix] + [options["suffix_tokens"]] * n)
+    (head, *tails), _ = make_prompts(lengths, task.vocabulary, task.seed, task.name)
+    prompts = [np.concatenate([head, tail]) for tail in tails]
+    return workload_table(_numbered("shared-prefix", n), _texts(task, prompts), prompts, [output] * n)
+
+
+def _parallel_sampling(task: Task) -> pa.Table:
+    """`samples` requests of each prompt, together: what `n` samples of a prompt are to an engine."""
+    options, samples = task.options, task.options["samples"]
+    _require_fit(task, options["prompt_tokens"], options["output_tokens"])
+    lengths = np.full(options["requests"], options["prompt_tokens"])
+    prompts, texts = make_prompts(lengths, task.vocabulary, task.seed, task.name)
+    ids = [f"{one}-{k}" for one in _numbered("sampling", len(prompts)) for k in range(samples)]
+    output = [options["output_tokens"]] * len(ids)
+    return workload_table(ids, np.repeat(texts, samples).tolist(), _repeat(prompts, samples), output)
+
+
+def _user(task: Task) -> pa.Table:
+    """A user's file, all of it or a seeded sample; without arrival times the first requests stand for the whole."""
+    table = read_user_file(task.options["file"], task.vocabulary, task.limit, task.seed, task.options["too_long"])
+    wanted = task.options["requests"] or len(table)
+    if wanted < len(table):
+        table = table.take(np.sort(permutation(stream(task.seed, task.name, "sample"), len(table))[:wanted]))
+    if table["arrival_s"].to_numpy().any():
+        return table
+    return table.take(representative_first(sum(lengths_of(table))))
+
+
+KINDS: dict[str, Callable[[Task], pa.Table]] = {
+    "guide": _guide,
+    "mixed": _synthetic,
+    "sharegpt": _synthetic,
+    "alpaca": _synthetic,
+    "shared-prefix": _shared_prefix,
+    "parallel-sampling": _parallel_sampling,
+    "parity": _parity,
+    "user": _user,
+}
+
+
+def _require_fit(task: Task, prompt_tokens: int, output_tokens: int) -> None:
+    if reason := task.limit.excess(prompt_tokens, output_tokens):
+        raise UserError(f"config.yaml: workloads.{task.name}: {reason}; make them shorter or raise max_length")
+
+
+def _texts(task: Task, prompts: list[np.ndarray]) -> list[str | None]:
+    tokenizer = task.vocabulary.tokenizer
+    return tokenizer.decode(prompts) if tokenizer else [None] * len(prompts)
+
+
+def _repeat(prompts: list[np.ndarray], times: int) -> list[np.ndarray]:
+    return [prompt for prompt in prompts for _ in range(times)]
+
+
+def _numbered(kind: str, n: int) -> list[str]:
+    width = max(2, len(str(n - 1)))
+    return [f"{kind}-{i:0{width}d}" for i in range(n)]

@@ -1,0 +1,20 @@
+"""Rule make_workload: the requests that every engine serves, as one file."""
+
+from typing import Any
+
+from kvbench.adapter import job
+from kvbench.files import write_parquet
+from kvbench.model.record import ModelRecord
+from kvbench.workload.make import make_workload
+
+
+def main(snakemake: Any) -> None:
+    params = snakemake.params
+    with job(snakemake):
+        model = ModelRecord.load(snakemake.input.model)
+        table = make_workload(params.workload, params.name, params.seed, params.max_length, model)
+        write_parquet(snakemake.output.workload, table)
+
+
+if __name__ == "__main__":
+    main(snakemake)  # noqa: F821
