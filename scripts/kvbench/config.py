@@ -1,0 +1,137 @@
+"""Settings of the experiment: validation in one-line errors, the list of runs, the settings of each.
+
+Imported whenever Snakemake starts, so nothing heavy is imported here.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kvbench.config_checks import check
+from kvbench.errors import UserError
+from kvbench.schema import Invalid, Schema
+
+IMPLEMENTED = ("hf-sequential", "hf-batch", "hf-static", "vllm-sequential", "vllm")
+OVERRIDABLE = ("repeats", "sampling", "max_length", "kv_budget_mib", "block_size", "sequential_requests")
+SHARED = ("seed", "memory_fraction", "cpu_threads", "sample_period_s", "device")
+REFERENCE = "hf-sequential"
+PARITY = "parity"
+BASE = "base"
+
+
+@dataclass(frozen=True, order=True)
+class RunName:
+    """Which run: its fields are the folders of its files under results/runs/."""
+
+    model: str
+    engine: str
+    workload: str
+    point: str = BASE
+
+    @property
+    def folder(self) -> str:
+        """Where the run's files are."""
+        return f"results/runs/{self.model}/{self.engine}/{self.workload}/{self.point}"
+
+
+def validate(config: dict, schema_path: str | Path, origin: Callable[[str], str] = lambda key: "config.yaml") -> dict:
+    """The checked configuration with every default filled in; `config` itself is completed too.
+
+    `origin` names the file that a top-level key comes from. Raises UserError naming file, key and mend.
+    """
+    try:
+        schema = Schema(read_yaml(schema_path))
+        complete = schema.complete(config)
+        designed = schema.root["properties"]["engines"]["properties"]
+        check(complete, plan(complete), IMPLEMENTED, designed, uses_cuda(complete))
+    except Invalid as error:
+        key = error.at.partition(".")[0].partition("[")[0]
+        raise UserError(f"{origin(key)}: {error}") from None
+    config.clear()
+    config.update(complete)
+    return config
+
+
+def read_yaml(path: str | Path) -> Any:
+    """Read a YAML file; with libyaml where it is there, which is ten times faster."""
+    import yaml
+
+    return yaml.load(Path(path).read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
+def uses_cuda(config: dict) -> bool:
+    """Whether the engines will run on a CUDA device, judged by the presence of a driver."""
+    if config["device"] != "auto":
+        return config["device"] == "cuda"
+    return os.path.exists("/proc/driver/nvidia/version") or shutil.which("nvidia-smi") is not None
+
+
+def plan(config: dict) -> list[tuple[int, RunName, dict]]:
+    """Each run with the number of its entry in `runs` and the settings that the entry overrides."""
+    runs = []
+    for number, entry in enumerate(config["runs"]):
+        own = {key: entry[key] for key in OVERRIDABLE if key in entry}
+        for model, workload, engine in itertools.product(entry["models"], entry["workloads"], entry["engines"]):
+            for point, swept in _points(entry):
+                runs.append((number, RunName(model, engine, workload, point), {**own, **swept}))
+    return runs
+
+
+def run_list(config: dict) -> list[RunName]:
+    """The runs to measure, in the order of the configuration."""
+    return [run for _, run, _ in plan(config)]
+
+
+def parity_list(config: dict) -> list[RunName]:
+    """The parity runs: every engine used with a model that has text, and the reference that they are compared with."""
+    used = {(run.model, run.engine) for run in run_list(config)}
+    with_text = {model for model, _ in used if config["models"][model]["source"] != "shape"}
+    pairs = {(model, engine) for model, engine in used if model in with_text} | {(m, REFERENCE) for m in with_text}
+    return [RunName(model, engine, PARITY) for model, engine in sorted(pairs)]
+
+
+def run_settings(config: dict, model: str, engine: str, workload: str, point: str) -> dict:
+    """Everything that a run needs to know, plain and sorted."""
+    settings = {key: config[key] for key in (*OVERRIDABLE, *SHARED)}
+    settings |= {"model": model, "engine": engine, "workload": workload, "point": point}
+    settings |= {"dtype": config["models"][model]["dtype"], "options": config["engines"].get(engine) or {}}
+    if workload == PARITY:
+        greedy = {"temperature": 0.0, "top_p": 1.0}
+        settings |= {"sampling": greedy, "dtype": "float32", "repeats": 1, "sequential_requests": 0}
+        return _sorted(settings | {"purpose": "parity"})
+    name = RunName(model, engine, workload, point)
+    own = next(own for _, run, own in plan(config) if run == name)
+    settings |= own | {"sampling": {**config["sampling"], **own.get("sampling", {})}}
+    return _sorted(settings | {"purpose": "measure"})
+
+
+def workload_settings(config: dict, model: str, workload: str) -> dict:
+    """What make_workload needs: the workload's own keys, seed and the maximum length that its runs use."""
+    shared = {"seed": config["seed"], "max_length": config["max_length"]}
+    if workload == PARITY:
+        return _sorted(shared | {"kind": PARITY} | config["parity"])
+    for _, run, own in plan(config):
+        if (run.model, run.workload) == (model, workload) and "max_length" in own:
+            shared["max_length"] = own["max_length"]
+    return _sorted(shared | config["workloads"][workload])
+
+
+def _points(entry: dict) -> list[tuple[str, dict]]:
+    """The points of an entry and what each sets: `block_size-32` and {"block_size": 32}."""
+    if "sweep" not in entry:
+        return [(BASE, {})]
+    [(key, values)] = entry["sweep"].items()
+    return [(f"{key}-{value}", {key: value}) for value in values]
+
+
+def _sorted(value: Any) -> Any:
+    """Mappings in order of their keys, all the way down: Snakemake reruns a rule whose parameters change order."""
+    if isinstance(value, dict):
+        return {key: _sorted(value[key]) for key in sorted(value, key=str)}
+    return [_sorted(item) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,115 @@
+"""Checks of the configuration that a schema cannot express: names that must exist, runs that must be comparable."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kvbench.schema import Invalid, quote, suggest
+
+if TYPE_CHECKING:
+    from kvbench.config import RunName
+
+Plan = list[tuple[int, "RunName", dict]]
+
+TEXT_KINDS = ("guide",)
+# Runs of one model and workload are compared with each other, so these must not differ between them.
+COMPARED = ("sampling", "max_length", "sequential_requests")
+
+
+def check(config: dict, plan: Plan, implemented: Collection[str], designed: Collection[str], cuda: bool) -> None:
+    """Raise Invalid for the first thing that the schema cannot see.
+
+    `designed` are all engines that the schema knows, `cuda` says whether the engines run on a CUDA device.
+    """
+    _check_names(config, implemented, designed)
+    _check_sources(config, plan)
+    _check_unique(plan)
+    _check_comparable(plan, config)
+    _check_lengths(config, plan)
+    _check_block_sizes(config, plan, cuda)
+    if not {"svg", "png"} & set(config["figures"]["formats"]):
+        raise Invalid("figures.formats", "the report needs svg or png; add one")
+
+
+def _check_names(config: dict, implemented: Collection[str], designed: Collection[str]) -> None:
+    if "parity" in config["workloads"]:
+        raise Invalid("workloads.parity", "this name is taken by the parity gate; use another")
+    for engine in config["engines"]:
+        _check_implemented(engine, f"engines.{engine}", implemented, designed)
+    for number, entry in enumerate(config["runs"]):
+        for kind in ("models", "workloads"):
+            _check_known(entry[kind], config[kind], kind[:-1], f"runs[{number}].{kind}")
+        for engine in entry["engines"]:
+            _check_implemented(engine, f"runs[{number}].engines", implemented, designed)
+
+
+def _check_known(names: list[str], known: dict, kind: str, at: str) -> None:
+    for name in names:
+        if name not in known:
+            raise Invalid(at, f"unknown {kind} {quote(name)}; {suggest(name, known)}")
+
+
+def _check_implemented(engine: str, at: str, implemented: Collection[str], designed: Collection[str]) -> None:
+    if engine in implemented:
+        return
+    if engine in designed:
+        raise Invalid(at, f"engine {quote(engine)} is not implemented yet; known: {', '.join(implemented)}")
+    raise Invalid(at, f"unknown engine {quote(engine)}; {suggest(engine, implemented)}")
+
+
+def _check_sources(config: dict, plan: Plan) -> None:
+    """The files that runs need are there, and no text goes to a model without a tokenizer."""
+    for number, run, _ in plan:
+        model, workload = config["models"][run.model], config["workloads"][run.workload]
+        if model["source"] == "path" and not Path(model["path"]).is_dir():
+            raise Invalid(f"models.{run.model}.path", f"no folder {quote(model['path'])}; give one that exists")
+        if workload["kind"] == "user" and not Path(workload["file"]).is_file():
+            raise Invalid(f"workloads.{run.workload}.file", f"no file {quote(workload['file'])}; give one that exists")
+        if model["source"] == "shape" and workload["kind"] in TEXT_KINDS:
+            mend = "use a workload without text, such as mixed, or a model with a tokenizer"
+            raise Invalid(f"runs[{number}].workloads", f"{run.workload} is text and {run.model} is a shape; {mend}")
+
+
+def _check_unique(plan: Plan) -> None:
+    first: dict[RunName, int] = {}
+    for number, run, _ in plan:
+        if run in first:
+            same = f"{run.model}, {run.workload}, {run.engine}, {run.point}"
+            raise Invalid(f"runs[{number}]", f"runs[{first[run]}] has the same run ({same}); remove one")
+        first[run] = number
+
+
+def _check_comparable(plan: Plan, config: dict) -> None:
+    """One sampling, length and subset for each model and workload; one KV budget for each of their points."""
+    first: dict[tuple, tuple[int, object]] = {}
+    for number, run, own in plan:
+        for key in (*COMPARED, "kv_budget_mib"):
+            value = {**config["sampling"], **own.get(key, {})} if key == "sampling" else own.get(key, config[key])
+            group = (key, run.model, run.workload, run.point if key == "kv_budget_mib" else "")
+            earlier, other = first.setdefault(group, (number, value))
+            if value != other:
+                problem = f"{quote(value)} differs from {quote(other)} of runs[{earlier}] for {run.workload}"
+                raise Invalid(f"runs[{number}].{key}", f"{problem}; make them equal or give the workload a second name")
+
+
+def _check_lengths(config: dict, plan: Plan) -> None:
+    if config["parity"]["output_tokens"] >= config["max_length"]:
+        raise Invalid("parity.output_tokens", f"must be below max_length ({config['max_length']}); lower it")
+    for number, run, own in plan:
+        longest = config["models"][run.model].get("shape", {}).get("max_position_embeddings")
+        length = own.get("max_length", config["max_length"])
+        if longest and length > longest:
+            at = f"runs[{number}].max_length" if "max_length" in own else "max_length"
+            raise Invalid(at, f"{length} is more than {run.model}'s max_position_embeddings ({longest}); lower it")
+
+
+def _check_block_sizes(config: dict, plan: Plan, cuda: bool) -> None:
+    if cuda:
+        return
+    for number, run, own in plan:
+        size = own.get("block_size", config["block_size"])
+        if run.engine.startswith("vllm") and size != "auto" and size % 32:
+            at = f"runs[{number}].{'sweep.' * (run.point != 'base')}block_size" if "block_size" in own else "block_size"
+            raise Invalid(at, f"{size} is not a multiple of 32, which vLLM needs on a CPU; write 32, 64 or auto")
