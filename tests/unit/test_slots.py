@@ -1,0 +1,81 @@
+"""Slot bytes, element types, and the record that carries the architecture."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kvbench.errors import UserError
+from kvbench.model.record import Architecture, ModelRecord
+from kvbench.model.slots import itemsize, resolve_dtype, slot_bytes
+
+SMOLLM2 = Architecture(30, 9, 3, 64, 576, 49152, 134515008, 8192)
+
+
+def test_slot_bytes_of_known_models():
+    assert slot_bytes(SMOLLM2, 2) == 23_040
+    llama_7b = Architecture(32, 32, 32, 128, 4096, 32000, 6_738_415_616, 4096)
+    assert slot_bytes(llama_7b, 2) == 512 * 1024
+    opt_13b = Architecture(40, 40, 40, 128, 5120, 50272, 12_853_473_280, 2048)
+    assert slot_bytes(opt_13b, 2) == 800 * 1024  # the PagedAttention paper's 800 KB a token
+
+
+@given(st.integers(1, 100), st.integers(1, 100), st.integers(1, 256), st.sampled_from([2, 4]))
+def test_slot_bytes_grow_with_each_size(layers, kv_heads, head_dim, size):
+    one = replace(SMOLLM2, layers=layers, kv_heads=kv_heads, head_dim=head_dim)
+    assert slot_bytes(replace(one, kv_heads=kv_heads + 1), size) - slot_bytes(one, size) == 2 * layers * head_dim * size
+
+
+def test_attention_heads_do_not_count():
+    assert slot_bytes(replace(SMOLLM2, attention_heads=18), 2) == slot_bytes(SMOLLM2, 2)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "device", "expected"),
+    [
+        ("auto", "cpu", "float32"),
+        (None, "cpu", "float32"),
+        ("auto", "cuda", "bfloat16"),
+        ("auto", "cuda:1", "bfloat16"),
+        ("float16", "cpu", "float16"),
+        ("float32", "cuda", "float32"),
+    ],
+)
+def test_resolve_dtype(dtype, device, expected):
+    assert resolve_dtype(dtype, device) == expected
+
+
+@pytest.mark.parametrize(("dtype", "device", "named"), [("int8", "cpu", "int8"), ("auto", "tpu", "tpu")])
+def test_unknown_dtype_or_device_is_named(dtype, device, named):
+    with pytest.raises(UserError, match=named):
+        resolve_dtype(dtype, device)
+
+
+def test_itemsize():
+    assert [itemsize(name) for name in ("float32", "bfloat16", "float16")] == [4, 2, 2]
+
+
+def test_record_survives_a_move(tmp_path: Path):
+    record = ModelRecord(
+        "m", "package", tmp_path / "a" / "model", True, "auto", SMOLLM2, {"x": "1"}, "v", tmp_path / "a"
+    )
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "model.json").write_text(json.dumps(record.to_json()))
+    assert ModelRecord.load(tmp_path / "a" / "model.json") == record
+    (tmp_path / "a").rename(tmp_path / "b")
+    assert ModelRecord.load(tmp_path / "b" / "model.json").path == tmp_path / "b" / "model"
+
+
+def test_record_keeps_an_outside_path(tmp_path: Path):
+    record = ModelRecord("m", "path", Path("/models/m"), True, "auto", SMOLLM2, folder=tmp_path)
+    assert record.to_json()["path"] == "/models/m"
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"architecture": {"layers": 1}}', "{"])
+def test_broken_record_is_named(tmp_path: Path, content: str):
+    (tmp_path / "model.json").write_text(content)
+    with pytest.raises(UserError, match=r"model\.json"):
+        ModelRecord.load(tmp_path / "model.json")
