@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,7 @@ from kvbench.files import read_json, read_parquet
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 SCOPES = ("all", "sequential")
 
@@ -61,7 +62,7 @@ class Run:
     @property
     def label(self) -> str:
         """The run's name in a figure: its engine, and its point outside `base`."""
-        return self.engine if self.point == "base" else f"{self.engine} ({self.point})"
+        return run_label(self.engine, self.point)
 
     @property
     def returns_by_batch(self) -> bool:
@@ -114,6 +115,26 @@ def load_runs(paths: Iterable[str | Path]) -> list[Run]:
     if not runs:
         raise UserError("no run.json among the inputs; name at least one entry under runs in config.yaml")
     return sorted(runs, key=lambda run: (run.model, run.workload, *engine_key(run.engine), run.point))
+
+
+def run_label(engine: str, point: str) -> str:
+    """A run's name in a figure: its engine, and its point outside `base`."""
+    return engine if point == "base" else f"{engine} ({point})"
+
+
+def read_batches(path: Path, columns: Sequence[str], rows: int = 1 << 18) -> Iterator[pa.RecordBatch]:
+    """Read a Parquet file `rows` rows at a time, so that memory does not grow with it; UserError as read_parquet."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(path)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; run the rule that makes it first") from None
+    except pa.ArrowInvalid as error:
+        raise UserError(f"{path}: not valid Parquet ({error}); delete it and run again") from None
+    with file:
+        yield from file.iter_batches(batch_size=rows, columns=list(columns))
 
 
 def engine_key(engine: str) -> tuple[int, str]:

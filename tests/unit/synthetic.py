@@ -375,11 +375,15 @@ class _Writer:
     def record(self, model: str, workload: str, point: str, dtype: str, temperature: float) -> dict:
         paged = self.engine.startswith("vllm")
         pool_bytes = self.pool_slots * SLOT_BYTES
-        known = {"weights": self.weights, "kv_pool": pool_bytes, "activations": 60 * MIB if paged else 35 * MIB}
-        unknown = dict.fromkeys(("cuda_graphs", "external_fragmentation", "allocator_slack"))
-        if self.device != "cpu":
-            unknown = {"cuda_graphs": 40 * MIB, "external_fragmentation": 6 * MIB, "allocator_slack": 12 * MIB}
-        parts = {**known, **unknown, "libraries": 250 * MIB}
+        gpu = self.device != "cpu"
+        parts = {
+            "runtime": 250 * MIB,
+            "weights": self.weights,
+            "kv_pool": pool_bytes,
+            "activations_peak": 60 * MIB if gpu else None,
+            "cuda_graphs": 40 * MIB if gpu else None,
+            "allocator_slack": 12 * MIB if gpu else None,
+        }
         total = sum(v for v in parts.values() if v) + 31 * MIB
         return {
             "model": model,
@@ -404,7 +408,14 @@ class _Writer:
             "repeats": self.repeats,
             "batches": self.batches,
             "phases": self.phases,
-            "memory": {"parts": parts, "process_bytes": total, "unattributed_bytes": 31 * MIB},
+            "memory": {
+                "parts": parts,
+                "process_bytes": total,
+                "process_source": "NVML" if gpu else "resident set",
+                "unattributed_bytes": 31 * MIB,
+                "external_fragmentation_bytes": 6 * MIB if gpu else None,
+                "allocator_slack_bytes": 12 * MIB if gpu else None,
+            },
             "checks": {"split adds up": len(self.kv)},
             "versions": {"transformers": "5.19.0", "torch": "2.13.0"},
             "digests": {"code": "c0de" * 4, "workload": "f00d" * 4, "model": "beef" * 4},

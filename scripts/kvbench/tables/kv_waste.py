@@ -11,14 +11,12 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from kvbench.errors import UserError
 from kvbench.records import SPLIT
-from kvbench.results import Run
+from kvbench.results import Run, read_batches
 
 COUNTS = ("pool", "allocated", *SPLIT)
-EXTERNAL = "external_fragmentation"
 BATCH_ROWS = 1 << 18
 
 
@@ -47,7 +45,7 @@ def sums(path: Path, repeats: Sequence[int]) -> Sums:
     """
     found = Sums()
     wanted = pa.array(sorted(repeats), pa.int16())
-    for batch in _batches(path):
+    for batch in read_batches(path, ["repeat", "waiting", *COUNTS], BATCH_ROWS):
         inside = pc.is_in(batch["repeat"], value_set=wanted)
         count = pc.sum(inside).as_py() or 0
         if count:
@@ -89,7 +87,7 @@ def _row(run: Run) -> dict[str, Any]:
 
 def _with_external(run: Run, found: Sums) -> float | None:
     """Σ live over Σ (allocated + external fragmentation), in bytes; None where the allocator can't tell."""
-    external_bytes = run.record["memory"]["parts"].get(EXTERNAL)
+    external_bytes = run.record["memory"].get("external_fragmentation_bytes")
     if external_bytes is None:
         return None
     slot_bytes = run.record["slot_bytes"]
@@ -98,14 +96,3 @@ def _with_external(run: Run, found: Sums) -> float | None:
 
 def _over(part: float, whole: float) -> float | None:
     return part / whole if whole else None
-
-
-def _batches(path: Path) -> Any:
-    try:
-        file = pq.ParquetFile(path)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; run the rule that makes it first") from None
-    except pa.ArrowInvalid as error:
-        raise UserError(f"{path}: not valid Parquet ({error}); delete it and run again") from None
-    with file:
-        yield from file.iter_batches(batch_size=BATCH_ROWS, columns=["repeat", "waiting", *COUNTS])

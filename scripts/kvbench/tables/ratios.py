@@ -60,7 +60,7 @@ def _row(run: Run, below: Run, scope: str, seed: int) -> dict[str, Any] | None:
         "model": run.model,
         "workload": run.workload,
         "point": run.point,
-        "scope": scope,
+        "scope": numerators[0]["scope"],
         "numerator": run.engine,
         "denominator": below.engine,
         "denominator_point": below.point,
