@@ -1,0 +1,224 @@
+"""What the figures draw, read from runs and tables: the only place under figures/ that opens files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.compute as pc
+
+from kvbench.errors import UserError
+from kvbench.files import read_parquet
+from kvbench.records import SPLIT
+from kvbench.results import SCOPES, Run, engine_key, read_batches, run_label
+from kvbench.tables.latency import samples
+from kvbench.tables.throughput import rates
+
+MIB = 2**20
+MAX_POINTS = 600
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A named stretch of a run, in seconds from the process's first sample."""
+
+    name: str
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True)
+class MemoryTrace:
+    """One run's memory over time, in MiB over seconds from the first sample.
+
+    `device_s`, `process`, `device_used` have one value a sample; `cache_s` and `split` one a step of the whole run;
+    `zoom_s` and `zoom` one a step of `repeat`, from its start. `zoom` also has `pool`.
+    """
+
+    label: str
+    engine: str
+    source: str
+    device_s: np.ndarray
+    process: np.ndarray
+    device_used: np.ndarray
+    phases: tuple[Phase, ...]
+    cache_s: np.ndarray
+    pool: np.ndarray
+    repeat: int
+    repeats: int
+    requests: int
+    zoom_s: np.ndarray
+    zoom: dict[str, np.ndarray]
+
+
+def memory_trace(run: Run) -> MemoryTrace:
+    """Read device.parquet and kv.parquet of a run; long series are thinned to MAX_POINTS, keeping every peak."""
+    device = _device(run)
+    origin = int(device["t_ns"].iloc[0])
+    repeats = run.timed("all") or run.timed()
+    if not repeats:
+        raise UserError(f"{run.folder / 'run.json'}: no timed repeat; set repeats in config.yaml to 1 or more")
+    repeat = repeats[0]
+    steps = _kv(run, ["t_ns", "pool"])
+    zoom = _kv(run, ["t_ns", "pool", *SPLIT], repeat["repeat"])
+    end_s = repeat["wall_s"]
+    scale = run.record["slot_bytes"] / MIB
+    return MemoryTrace(
+        label=run.label,
+        engine=run.engine,
+        source="RSS" if run.record["device"] == "cpu" else "NVML",
+        device_s=((device["t_ns"] - origin) / 1e9).to_numpy(),
+        process=(device["process"] / MIB).to_numpy(),
+        device_used=(device["used"] / MIB).to_numpy(),
+        phases=_phases(run, origin),
+        cache_s=(steps["t_ns"] - origin) / 1e9,
+        pool=steps["pool"] * scale,
+        repeat=repeat["repeat"],
+        repeats=len(repeats),
+        requests=repeat["requests"],
+        zoom_s=np.append((zoom["t_ns"] - repeat["start_ns"]) / 1e9, end_s),
+        zoom={name: np.append(zoom[name], zoom[name][-1:]) * scale for name in ("pool", *SPLIT)},
+    )
+
+
+def _device(run: Run) -> pd.DataFrame:
+    """Columns t_ns, process and used in bytes; several GPUs are summed, the host's rows serve where there is none."""
+    frame = read_parquet(run.folder / "device.parquet").to_pandas()
+    if frame.empty:
+        raise UserError(f"{run.folder / 'device.parquet'}: no samples; delete the folder and run again")
+    gpu = frame[frame["gpu"].notna()]
+    on_gpu = run.record["device"] != "cpu" and len(gpu)
+    rows, process = (gpu, "process_bytes") if on_gpu else (frame, "host_rss_bytes")
+    groups = rows.groupby("t_ns", sort=True)
+    total = (lambda name: groups[name].sum(min_count=1)) if on_gpu else (lambda name: groups[name].max())
+    found = pd.DataFrame({"process": total(process), "used": total("device_used_bytes")}).reset_index()
+    return found.iloc[thin(found["process"].fillna(0).to_numpy())]
+
+
+def _kv(run: Run, columns: list[str], repeat: int | None = None) -> dict[str, np.ndarray]:
+    """Columns of kv.parquet, of one repeat or of all, thinned to MAX_POINTS."""
+    parts: list[dict[str, np.ndarray]] = []
+    for batch in read_batches(run.folder / "kv.parquet", [*columns, "repeat"]):
+        rows = batch if repeat is None else batch.filter(pc.equal(batch["repeat"], repeat))
+        if rows.num_rows:
+            parts.append({name: rows[name].to_numpy() for name in columns})
+    whole = {name: np.concatenate([part[name] for part in parts]) if parts else np.empty(0) for name in columns}
+    kept = thin(whole["pool"])
+    return {name: values[kept] for name, values in whole.items()}
+
+
+def thin(values: np.ndarray, points: int = MAX_POINTS) -> np.ndarray:
+    """Indices of at most about `points` values: the first and the largest of each of equal stretches, and the last."""
+    if len(values) <= points:
+        return np.arange(len(values))
+    edges = np.linspace(0, len(values), points // 2 + 1).astype(int)[:-1]
+    ends = np.append(edges[1:], len(values))
+    peaks = [begin + int(np.argmax(values[begin:end])) for begin, end in zip(edges, ends, strict=True)]
+    return np.unique([*edges, *peaks, len(values) - 1])
+
+
+def _phases(run: Run, origin: int) -> tuple[Phase, ...]:
+    """Phases in seconds; the batches of a repeat (`repeat-3/batch-0`) are one phase with it."""
+    merged: dict[str, Phase] = {}
+    for one in run.record["phases"]:
+        name, start, end = one["name"].split("/")[0], (one["start_ns"] - origin) / 1e9, (one["end_ns"] - origin) / 1e9
+        start = merged[name].start_s if name in merged else max(start, 0)
+        merged[name] = Phase(name, start, end)
+    return tuple(merged.values())
+
+
+@dataclass(frozen=True)
+class Speed:
+    """One run's output tokens per second in a scope: the repeats and their summary from throughput.csv."""
+
+    label: str
+    engine: str
+    requests: int
+    repeats: tuple[float, ...]
+    median: float
+    low: float | None
+    high: float | None
+
+
+def speeds(runs: Sequence[Run], table: pd.DataFrame) -> dict[str, list[Speed]]:
+    """Speeds by scope, in the order of the runs; UserError where throughput.csv lacks a run."""
+    found: dict[str, list[Speed]] = {}
+    for run in runs:
+        for scope in SCOPES:
+            if repeats := run.timed(scope):
+                row = row_of(table, "throughput.csv", **run.names, scope=scope)
+                found.setdefault(scope, []).append(_speed(run, repeats, row))
+    return {scope: found[scope] for scope in SCOPES if scope in found}
+
+
+def _speed(run: Run, repeats: Sequence[dict[str, Any]], row: pd.Series) -> Speed:
+    low, high = (_known(row[f"output_tokens_per_s_ci95_{end}"]) for end in ("low", "high"))
+    values = tuple(rates(r)["output_tokens_per_s"] for r in repeats)
+    return Speed(run.label, run.engine, row["requests"], values, row["output_tokens_per_s_median"], low, high)
+
+
+@dataclass(frozen=True)
+class Latency:
+    """One run's latency samples in seconds, by metric: a value per request and timed repeat."""
+
+    label: str
+    engine: str
+    requests: int
+    repeats: int
+    by_batch: bool
+    samples: dict[str, np.ndarray]
+
+
+def latencies(runs: Sequence[Run], metrics: Sequence[str]) -> list[Latency]:
+    """Samples of scope `all`; of `sequential` for engines that serve only the subset."""
+    found = []
+    for run in (run for run in runs if run.timed()):
+        scope = "all" if run.timed("all") else "sequential"
+        measured = samples(run.timed_requests(scope))
+        values = {metric: measured[metric].dropna().to_numpy() for metric in metrics}
+        found.append(
+            Latency(
+                run.label,
+                run.engine,
+                measured["request_id"].nunique(),
+                measured["repeat"].nunique(),
+                run.returns_by_batch,
+                values,
+            )
+        )
+    return found
+
+
+def read_table(path: str | Path, model: str, workload: str) -> pd.DataFrame:
+    """Rows of a table of results/tables for one model and workload, engines in their order, with a `label`.
+
+    Raises UserError where the file is missing or has no such rows.
+    """
+    try:
+        frame = pd.read_csv(path, keep_default_na=False, na_values=[""])
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; run the rule that makes it first") from None
+    except pd.errors.EmptyDataError:
+        raise UserError(f"{path}: empty; delete it and run again") from None
+    frame = frame[(frame["model"] == model) & (frame["workload"] == workload)]
+    if "engine" in frame:
+        order = frame["engine"].map(engine_key)
+        frame = frame.iloc[sorted(range(len(frame)), key=lambda i: (order.iloc[i], frame["point"].iloc[i], i))]
+        frame = frame.assign(label=[run_label(e, p) for e, p in zip(frame["engine"], frame["point"], strict=True)])
+    return frame.reset_index(drop=True)
+
+
+def row_of(table: pd.DataFrame, name: str, **wanted: str) -> pd.Series:
+    """The one row of a table with these values; UserError naming the table where there is none."""
+    found = table[np.logical_and.reduce([table[key] == value for key, value in wanted.items()])]
+    if found.empty:
+        raise UserError(f"results/tables/{name}: no row for {', '.join(wanted.values())}; delete it and run again")
+    return found.iloc[0]
+
+
+def _known(value: Any) -> float | None:
+    return None if pd.isna(value) else float(value)

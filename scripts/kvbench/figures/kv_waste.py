@@ -1,0 +1,72 @@
+"""KV waste: what the allocated slots held, as shares; the idle pool apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from kvbench.figures.style import SPLIT_COLOURS, SPLIT_HATCHES, WIDTH_IN, name_rows, rows_figure, settle, styled
+from kvbench.records import SPLIT
+
+OPTIONS = {"width_in": WIDTH_IN}
+MIN_LABELLED = 0.06
+
+
+@styled
+def draw(table: pd.DataFrame, options: Mapping[str, Any] | None = None) -> Figure:
+    """Bars of `*_share_of_allocated` (kv_waste.csv), a row a run; right, a mark at the pool's mean unused share."""
+    width_in = settle(options, OPTIONS)["width_in"]
+    figure, (bars, marks) = rows_figure(len(table), 2, width_in=width_in, margin_in=1.1, width_ratios=[3.4, 1])
+    for y, row in enumerate(table.to_dict("records")):
+        _draw_row(bars, y, row)
+        _draw_unused(marks, y, row["unused_pool_share_of_pool"] * 100)
+    for axes in (bars, marks):
+        axes.set_xticks([0, 25, 50, 75, 100])
+    bars.set_xlim(0, 100)
+    bars.set_xlabel("Share of allocated slots (%),\nsummed over the steps of the timed repeats")
+    marks.set_xlim(-4, 130)
+    marks.set_xlabel("Unused pool,\nidle (% of pool)")
+    marks.grid(axis="x")
+    name_rows(bars, [_name(row) for row in table.to_dict("records")])
+    handles = [
+        Patch(facecolor=SPLIT_COLOURS[n], hatch=SPLIT_HATCHES[n], edgecolor="white", linewidth=0, label=n)
+        for n in SPLIT
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(SPLIT))
+    return figure
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    return row["label"] if row["scope"] == "all" else f"{row['label']}\n(subset)"
+
+
+def _draw_row(axes: Axes, y: int, row: Mapping[str, Any]) -> None:
+    start = 0.0
+    for name in SPLIT:
+        share = row[f"{name}_share_of_allocated"]
+        share = 0.0 if np.isnan(share) else share
+        colour, hatch = SPLIT_COLOURS[name], SPLIT_HATCHES[name]
+        axes.barh(
+            y, share * 100, left=start, height=0.62, color=colour, hatch=hatch, edgecolor="white", lw=0, label=name
+        )
+        if share >= MIN_LABELLED:
+            dark = name == "live"
+            box = None if dark else {"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.85}
+            middle = start + share * 50
+            text = f"{share:.1%}".rstrip("%")
+            colour = "white" if dark else "black"
+            axes.text(middle, y, text, ha="center", va="center", fontsize=7, color=colour, bbox=box)
+        start += share * 100
+
+
+def _draw_unused(axes: Axes, y: int, percent: float) -> None:
+    if np.isnan(percent):
+        return
+    axes.plot([percent], [y], "d", color="0.25", ms=5, clip_on=False)
+    axes.annotate(f"{percent:.1f}", (percent, y), (6, 0), textcoords="offset points", va="center", fontsize=7)

@@ -1,0 +1,83 @@
+"""Latency of each request: to the first token, per further token, end to end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+from kvbench.figures.data import Latency
+from kvbench.figures.style import WIDTH_IN, look, name_rows, rows_figure, settle, styled
+from kvbench.stats import MIN_P90_SAMPLES
+
+OPTIONS = {"width_in": WIDTH_IN}
+TITLES = {
+    "time_to_first_token": "Time to first token (s)",
+    "time_per_output_token": "Time per output token (ms)",
+    "end_to_end": "End to end (s)",
+}
+FACTORS = {"time_per_output_token": 1000}
+MAX_DOTS = 250
+TICKS = ((0.95, (1, 2, 3, 5, 7)), (1.7, (1, 2, 5)), (2.6, (1, 3)))
+
+
+@styled
+def draw(engines: Sequence[Latency], options: Mapping[str, Any] | None = None) -> Figure:
+    """A panel a metric on a logarithmic axis: a dot a request and repeat, box at the quartiles, whiskers 5 to 95%."""
+    names = [_name(engine) for engine in engines]
+    width_in = settle(options, OPTIONS)["width_in"]
+    figure, panels = rows_figure(len(engines), len(TITLES), width_in=width_in, row_in=0.36)
+    for axes, (metric, title) in zip(panels, TITLES.items(), strict=True):
+        for y, engine in enumerate(engines):
+            _draw_samples(axes, y, engine, engine.samples[metric] * FACTORS.get(metric, 1))
+        axes.set_xlabel(title)
+        _logarithmic(axes)
+    name_rows(panels[0], names)
+    star = " * handed back with its batch." if any(e.by_batch for e in engines) else ""
+    figure.supxlabel(
+        f"dot: a request in a repeat, line: median, box: quartiles, whiskers: 5% to 95%; all arrive at 0 s.{star}",
+        fontsize=7.5,
+    )
+    return figure
+
+
+def _name(engine: Latency) -> str:
+    star = "*" if engine.by_batch else ""
+    return f"{engine.label}{star}\nn = {engine.requests} × {engine.repeats}"
+
+
+def _draw_samples(axes: Axes, y: int, engine: Latency, values: np.ndarray) -> None:
+    values = np.sort(values[values > 0])
+    if not len(values):
+        axes.text(0.02, y, "not known", va="center", color="0.45", transform=axes.get_yaxis_transform())
+        return
+    style = look(engine.engine)
+    shown = values[np.unique(np.linspace(0, len(values) - 1, MAX_DOTS).astype(int))]
+    # A low-discrepancy sequence spreads the dots without a random generator.
+    spread = 0.52 * ((np.arange(len(shown)) * 0.618034) % 1 - 0.5)
+    axes.plot(shown, y + spread, "o", ms=2.4, color=style.colour, alpha=0.55, mew=0, ls="")
+    if len(values) >= MIN_P90_SAMPLES:
+        low, first, third, high = np.quantile(values, (0.05, 0.25, 0.75, 0.95))
+        axes.hlines(y, low, first, color="black", lw=0.8)
+        axes.hlines(y, third, high, color="black", lw=0.8)
+        axes.fill_between([first, third], y - 0.3, y + 0.3, facecolor="none", edgecolor="black", lw=0.8)
+    axes.vlines(np.median(values), y - 0.3, y + 0.3, color="black", lw=1.8)
+
+
+def _logarithmic(axes: Axes) -> None:
+    """Plain numbers, the fewer in a decade the more decades there are."""
+    axes.set_xscale("log")
+    low, high = axes.get_xlim()
+    middle = np.sqrt(low * high)
+    if high / low < 4:
+        axes.set_xlim(middle / 2, middle * 2)
+    decades = np.log10(np.divide(*axes.get_xlim()[::-1]))
+    subs = next((subs for limit, subs in TICKS if decades <= limit), (1,))
+    axes.xaxis.set_major_locator(LogLocator(subs=subs))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.grid(axis="x")

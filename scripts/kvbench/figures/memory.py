@@ -1,0 +1,122 @@
+"""Memory over time: the cache's split below the process's and the device's totals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from kvbench.figures.data import MemoryTrace
+from kvbench.figures.style import SPLIT_COLOURS, UNUSED, WIDTH_IN, settle, styled
+from kvbench.records import SPLIT
+
+OPTIONS = {"width_in": WIDTH_IN}
+GIB_MIB = 1024
+POOL = "#0072B2"
+# Greens and greys: no colour of a phase is one of a slot's.
+PHASES = {
+    "initial": ("initial, loading", "#D9D9D9"),
+    "loaded": ("loaded", "#969696"),
+    "warm-up": ("warm-up", "#A1D99B"),
+    "repeat": ("timed repeat", "#41AB5D"),
+    "shown": ("repeat on the right", "#00441B"),
+    "blocks": ("untimed repeat", "#E5F5E0"),
+    "done": ("done", "#BDBDBD"),
+}
+OTHER_PHASE = "#D9D9D9"
+
+
+@styled
+def draw(traces: Sequence[MemoryTrace], options: Mapping[str, Any] | None = None) -> Figure:
+    """A row an engine: left its whole process in GiB with the phases, right the cache in one timed repeat in MiB."""
+    width_in = settle(options, OPTIONS)["width_in"]
+    figure = Figure(figsize=(width_in, 0.8 + 1.35 * len(traces)), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.05, h_pad=0.05, wspace=0.04, hspace=0.02)
+    grid = figure.subplots(len(traces), 2, squeeze=False, width_ratios=[1, 1.15])
+    top = 1.06 * max(float(trace.zoom["pool"].max(initial=0)) for trace in traces)
+    for trace, (left, right) in zip(traces, grid, strict=True):
+        _draw_process(left, trace)
+        _draw_cache(right, trace, top)
+    for axes, text in zip(grid[-1], ("Time since the process began (s)", "Time in the repeat (s)"), strict=True):
+        axes.set_xlabel(text)
+    _legend(figure, traces, 5 if width_in > 5 else 3)
+    return figure
+
+
+def _draw_process(axes: Axes, trace: MemoryTrace) -> None:
+    axes.set_title(trace.label, loc="left", fontweight="bold", pad=7)
+    pool_s, pool = trace.cache_s, trace.pool / GIB_MIB
+    axes.fill_between(pool_s, pool, step="post", color=POOL, linewidth=0, label="cache")
+    axes.plot(trace.device_s, trace.device_used / GIB_MIB, color="0.55", dashes=(3, 1.5), label="device")
+    axes.plot(trace.device_s, trace.process / GIB_MIB, color="black", label="process")
+    axes.set_xlim(0, trace.device_s[-1])
+    axes.set_ylim(0, None)
+    axes.set_ylabel("Memory (GiB)")
+    axes.locator_params(axis="y", nbins=4)
+    for phase in trace.phases:
+        axes.broken_barh(
+            [(phase.start_s, phase.end_s - phase.start_s)],
+            (1.01, 0.05),
+            transform=axes.get_xaxis_transform(),
+            facecolor=PHASES.get(_kind(phase.name, trace), ("", OTHER_PHASE))[1],
+            edgecolor="white",
+            linewidth=0.4,
+            clip_on=False,
+        )
+
+
+def _draw_cache(axes: Axes, trace: MemoryTrace, top: float) -> None:
+    zoom = trace.zoom
+    requests = f"{trace.requests} request{'s' if trace.requests > 1 else ''}"
+    axes.set_title(f"repeat {trace.repeat} of {trace.repeats}: {requests}", loc="left", pad=7)
+    colours = [SPLIT_COLOURS[name] for name in SPLIT]
+    allocated = np.sum([zoom[name] for name in SPLIT], axis=0)
+    axes.stackplot(
+        trace.zoom_s, *(zoom[name] for name in SPLIT), colors=colours, labels=SPLIT, step="post", linewidth=0
+    )
+    axes.fill_between(trace.zoom_s, allocated, zoom["pool"], step="post", color=UNUSED, linewidth=0, label="unused")
+    axes.step(trace.zoom_s, zoom["pool"], where="post", color="black", linewidth=0.7, label="pool")
+    axes.set_xlim(0, trace.zoom_s[-1])
+    axes.set_ylim(0, top)
+    axes.set_ylabel("KV cache (MiB)")
+
+
+def _kind(phase: str, trace: MemoryTrace) -> str:
+    """The key of PHASES under which a phase is drawn."""
+    if phase == f"repeat-{trace.repeat}":
+        return "shown"
+    return "repeat" if phase.startswith("repeat-") else phase
+
+
+def _legend(figure: Figure, traces: Sequence[MemoryTrace], columns: int) -> None:
+    """Lines, phases and slots under their own headings, four entries a column."""
+    source = "/".join(sorted({trace.source for trace in traces}))
+    seen = {_kind(phase.name, trace) for trace in traces for phase in trace.phases}
+    lines = [
+        Line2D([], [], color="black", label=f"process ({source})"),
+        Line2D([], [], color="0.55", dashes=(3, 1.5), label="device in use"),
+        Patch(color=POOL, label="cache's tensors"),
+    ]
+    strip = [Patch(color=colour, label=name) for kind, (name, colour) in PHASES.items() if kind in seen]
+    slots = [Patch(color=colour, label=name) for name, colour in SPLIT_COLOURS.items()]
+    slots.append(Patch(facecolor=UNUSED, edgecolor="black", linewidth=0.7, label="unused pool"))
+    blocks = [("Left", lines), ("Strip above: phases", strip), ("Right: slots", slots)]
+    figure.legend(handles=_columns(blocks), loc="outside lower center", ncols=columns, columnspacing=1.4)
+
+
+def _columns(blocks: Sequence[tuple[str, Sequence[Any]]], rows: int = 4) -> list[Any]:
+    handles = []
+    for heading, entries in blocks:
+        for begin in range(0, len(entries), rows):
+            column = [_text(heading if begin == 0 else " "), *entries[begin : begin + rows]]
+            handles += column + [_text(" ")] * (rows + 1 - len(column))
+    return handles
+
+
+def _text(text: str) -> Patch:
+    return Patch(facecolor="none", edgecolor="none", label=text)

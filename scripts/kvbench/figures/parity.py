@@ -1,0 +1,48 @@
+"""Parity: how much of each engine's output equals the reference's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from kvbench.figures.style import WIDTH_IN, look, name_rows, rows_figure, settle, styled, value_text
+from kvbench.parity import REFERENCE
+
+OPTIONS = {"width_in": WIDTH_IN}
+
+
+@styled
+def draw(table: pd.DataFrame, options: Mapping[str, Any] | None = None) -> Figure:
+    """Left the share of equal outputs, right the median common prefix (parity.csv), a row a run."""
+    rows = table.to_dict("records")
+    figure, (left, right) = rows_figure(len(rows), 2, width_in=settle(options, OPTIONS)["width_in"])
+    longest = max([row["median_output_tokens"] for row in rows if row["comparable"] == "yes"], default=1)
+    for y, row in enumerate(rows):
+        style = look(row["engine"])
+        given = {"height": 0.6, "color": style.colour, "hatch": style.hatch, "edgecolor": "white", "linewidth": 0}
+        if row["comparable"] != "yes":
+            left.text(2, y, f"not comparable ({row['comparable'].removeprefix('no: ')})", va="center", color="0.35")
+            continue
+        share, prefix, n = row["share_equal"] * 100, row["median_common_prefix_tokens"], row["requests_compared"]
+        left.barh(y, share, **given)
+        left.text(share + 2, y, _counted(row["share_equal"], n, row["near_ties_passed"]), va="center", fontsize=7.5)
+        right.barh(y, prefix, **given)
+        right.text(prefix + 0.02 * longest, y, value_text(prefix), va="center", fontsize=7.5)
+    left.set_xlim(0, 150)
+    left.set_xticks([0, 25, 50, 75, 100])
+    left.set_xlabel("Requests with equal output (%)")
+    right.set_xlim(0, longest * 1.25)
+    right.axvline(longest, color="black", lw=0.8, dashes=(3, 2))
+    right.set_xlabel("Median common prefix (tokens);\ndashed: median output length")
+    name_rows(left, [f"{row['label']} ({row['dtype']})" for row in rows])
+    left.set_title(f"compared with {REFERENCE}", loc="left")
+    return figure
+
+
+def _counted(share: float, requests: float, ties: float) -> str:
+    text = f"{round(share * requests)}/{int(requests)}"
+    return text if np.isnan(ties) or not ties else f"{text}, {int(ties)} near tie{'s' if ties > 1 else ''}"

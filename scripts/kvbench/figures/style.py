@@ -1,0 +1,149 @@
+"""One look for every figure: engines' colours, fonts, widths, and files that equal data make equal."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from kvbench.errors import UserError
+from kvbench.files import replacing
+
+WIDTH_IN = 7.0
+NARROW_IN = 3.5
+
+RC = {
+    "font.family": "DejaVu Sans",  # ships with Matplotlib, so figures look the same on every machine
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 8,
+    "legend.fontsize": 7.5,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "grid.color": "0.9",
+    "grid.linewidth": 0.6,
+    "hatch.linewidth": 0.5,
+    "lines.linewidth": 1.2,
+    "pdf.fonttype": 42,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "kvbench",
+    "figure.dpi": 100,
+}
+
+METADATA = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}
+
+
+@dataclass(frozen=True)
+class Look:
+    """How an engine is drawn everywhere: colour, and for grey print a hatch and a marker."""
+
+    colour: str
+    hatch: str
+    marker: str
+
+
+# Okabe and Ito's colours (https://jfly.uni-koeln.de/color/) and a grey: Transformers warm, vLLM cool.
+LOOKS = {
+    "hf-sequential": Look("#999999", "", "o"),
+    "hf-batch": Look("#E69F00", "///", "s"),
+    "hf-static": Look("#D55E00", "\\\\\\", "^"),
+    "hf-static-compiled": Look("#CC79A7", "xxx", "v"),
+    "hf-continuous": Look("#F0E442", "...", "D"),
+    "vllm-sequential": Look("#56B4E9", "--", "<"),
+    "vllm-reserved": Look("#009E73", "||", ">"),
+    "vllm": Look("#0072B2", "", "P"),
+    "vllm-eager": Look("#555555", "++", "X"),
+}
+OTHER = Look("#666666", "oo", "*")
+
+# What a slot holds: from dark (in use) to light (lost), so that the order also reads in grey.
+SPLIT_COLOURS = {
+    "live": "#0072B2",
+    "reserved": "#56B4E9",
+    "internal": "#E69F00",
+    "padding": "#F0E442",
+    "finished": "#CC79A7",
+}
+SPLIT_HATCHES = {"live": "", "reserved": "///", "internal": "...", "padding": "\\\\\\", "finished": "xxx"}
+UNUSED = "#EDEDED"
+
+
+def look(engine: str) -> Look:
+    """The look of an engine; engines without one of their own share a grey."""
+    return LOOKS.get(engine, OTHER)
+
+
+def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Run a drawing function under RC, leaving Matplotlib's global state alone."""
+
+    @functools.wraps(draw)
+    def inside(*args: Any, **kwargs: Any) -> Figure:
+        with mpl.rc_context(RC):
+            return draw(*args, **kwargs)
+
+    return inside
+
+
+def save(figure: Figure, paths: Sequence[str | Path], dpi: int) -> None:
+    """Write a figure to each path in the format of its suffix (pdf, png or svg).
+
+    No date enters a file: equal data give equal bytes. Raises UserError on another suffix.
+    """
+    with mpl.rc_context(RC):
+        for path in map(Path, paths):
+            kind = path.suffix.removeprefix(".")
+            if kind not in METADATA:
+                raise UserError(f"config.yaml: figures.formats: {kind}: unknown format; use {', '.join(METADATA)}")
+            with replacing(path) as temporary:
+                figure.savefig(temporary, format=kind, dpi=dpi, metadata=METADATA[kind])
+
+
+def settle(options: Mapping[str, Any] | None, defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """A figure's options over its defaults (`formats` and `dpi` are not its own). UserError on an unknown one."""
+    given = {name: value for name, value in (options or {}).items() if name not in ("formats", "dpi")}
+    for name in given:
+        if name not in defaults:
+            close = difflib.get_close_matches(name, defaults, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"use {', '.join(defaults)}"
+            raise UserError(f"config.yaml: figures.{name}: unknown option; {hint}")
+    return {**defaults, **given}
+
+
+def rows_figure(
+    count: int, columns: int, *, width_in: float, row_in: float = 0.3, margin_in: float = 1.0, **grid: Any
+) -> tuple[Figure, Sequence[Axes]]:
+    """A figure of `columns` panels side by side whose height grows with `count` rows of engines."""
+    figure = Figure(figsize=(width_in, margin_in + row_in * max(count, 2)), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.06, wspace=0.03)
+    panels = list(figure.subplots(1, columns, sharey=True, squeeze=False, **grid)[0])
+    for axes in panels:
+        axes.tick_params(axis="y", length=0)
+    return figure, panels
+
+
+def name_rows(axes: Axes, labels: Sequence[str]) -> None:
+    """One row a label, the first on top, with as much room above as below."""
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set_ylim(len(labels) - 0.4, -0.6)
+
+
+def value_text(value: float) -> str:
+    """Three significant digits, no exponent."""
+    if value == 0:
+        return "0"
+    decimals = max(0, 2 - len(str(int(abs(value)))) + 1) if abs(value) >= 1 else 3
+    return f"{value:,.{decimals}f}"

@@ -1,0 +1,63 @@
+"""Throughput: output tokens per second of each engine, every repeat shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from kvbench.figures.data import Speed
+from kvbench.figures.style import WIDTH_IN, look, name_rows, rows_figure, settle, styled, value_text
+from kvbench.results import engine_key
+
+OPTIONS = {"width_in": WIDTH_IN}
+TITLES = {"all": "all {n} requests", "sequential": "the {n} requests that every engine ran"}
+
+
+@styled
+def draw(scopes: Mapping[str, Sequence[Speed]], options: Mapping[str, Any] | None = None) -> Figure:
+    """A panel a scope, a bar an engine: median, 95% interval where there is one, a dot a repeat."""
+    names = _names(scopes)
+    width_in = settle(options, OPTIONS)["width_in"]
+    figure, panels = rows_figure(len(names), len(scopes), width_in=width_in)
+    for axes, (scope, speeds) in zip(panels, scopes.items(), strict=True):
+        axes.set_title(TITLES[scope].format(n="/".join(sorted({str(s.requests) for s in speeds}))), loc="left")
+        _draw_scope(axes, speeds, names)
+    name_rows(panels[0], names)
+    figure.supxlabel(f"Output tokens per second\n{_caption(scopes)}", fontsize=8)
+    return figure
+
+
+def _draw_scope(axes: Axes, speeds: Sequence[Speed], names: Sequence[str]) -> None:
+    longest = max(max(speed.repeats) for speed in speeds)
+    for speed in speeds:
+        y, style = names.index(speed.label), look(speed.engine)
+        axes.barh(y, speed.median, height=0.6, color=style.colour, hatch=style.hatch, edgecolor="white", linewidth=0)
+        offsets = np.linspace(-0.18, 0.18, len(speed.repeats)) if len(speed.repeats) > 1 else [0]
+        axes.plot(speed.repeats, y + np.asarray(offsets), "o", ms=2.2, mfc="white", mec="black", mew=0.5, ls="")
+        if speed.low is not None:
+            errors = [[speed.median - speed.low], [speed.high - speed.median]]
+            axes.errorbar(speed.median, y, xerr=errors, fmt="none", ecolor="black", elinewidth=0.9, capsize=2.5)
+        end = max(*speed.repeats, speed.median, speed.high or 0)
+        axes.text(end + 0.03 * longest, y, value_text(speed.median), va="center", ha="left", fontsize=7.5)
+    axes.set_xlim(0, longest * 1.2)
+    axes.grid(axis="x")
+    for y, name in enumerate(names):
+        if name not in {speed.label for speed in speeds}:
+            axes.text(0.01 * longest, y, "not run", va="center", color="0.45", fontsize=7.5)
+
+
+def _names(scopes: Mapping[str, Sequence[Speed]]) -> list[str]:
+    speeds = {speed.label: speed.engine for found in scopes.values() for speed in found}
+    return sorted(speeds, key=lambda label: (engine_key(speeds[label]), label))
+
+
+def _caption(scopes: Mapping[str, Sequence[Speed]]) -> str:
+    speeds = [speed for found in scopes.values() for speed in found]
+    counts = sorted({len(speed.repeats) for speed in speeds})
+    n = f"n = {counts[0]}" if len(counts) == 1 else f"n = {counts[0]} to {counts[-1]}"
+    interval = ", whisker: 95% bootstrap interval" if any(speed.low is not None for speed in speeds) else ""
+    return f"bar: median of {n} repeats in one process, dot: a repeat{interval}"

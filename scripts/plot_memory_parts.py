@@ -1,0 +1,17 @@
+"""Draw each engine's memory by part."""
+
+from kvbench.adapter import job
+from kvbench.figures import memory_parts
+from kvbench.figures.data import read_table
+from kvbench.figures.style import save
+
+
+def main(snakemake):
+    with job(snakemake):
+        names = snakemake.wildcards
+        table = read_table(snakemake.input.table, names.model, names.workload)
+        save(memory_parts.draw(table, snakemake.params.options), snakemake.output, snakemake.params.dpi)
+
+
+if __name__ == "__main__":
+    main(snakemake)  # noqa: F821
