@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,16 @@ def validate(config: dict, schema_path: str | Path, origin: Callable[[str], str]
     return config
 
 
+def origin(key: str, arguments: Mapping, files: Sequence[Path]) -> str:
+    """Where a top-level key was set last: `--config`, a file of `--configfile` or config.yaml."""
+    if key in arguments:
+        return "--config"
+    for path in reversed(files):
+        if key in (read_yaml(path) or {}):
+            return os.path.relpath(path)
+    return "config.yaml"
+
+
 def read_yaml(path: str | Path) -> Any:
     """Read a YAML file; with libyaml where it is there, which is ten times faster."""
     import yaml
@@ -104,22 +114,24 @@ def run_settings(config: dict, model: str, engine: str, workload: str, point: st
     if workload == PARITY:
         greedy = {"temperature": 0.0, "top_p": 1.0}
         settings |= {"sampling": greedy, "dtype": "float32", "repeats": 1, "sequential_requests": 0}
-        return _sorted(settings | {"purpose": "parity"})
+        return ordered(settings | {"purpose": "parity"})
     name = RunName(model, engine, workload, point)
-    own = next(own for _, run, own in plan(config) if run == name)
+    own = next((own for _, run, own in plan(config) if run == name), None)
+    if own is None:
+        raise UserError(f"config.yaml: runs: no entry makes {name.folder}; add one")
     settings |= own | {"sampling": {**config["sampling"], **own.get("sampling", {})}}
-    return _sorted(settings | {"purpose": "measure"})
+    return ordered(settings | {"purpose": "measure"})
 
 
 def workload_settings(config: dict, model: str, workload: str) -> dict:
     """What make_workload needs: the workload's own keys, seed and the maximum length that its runs use."""
     shared = {"seed": config["seed"], "max_length": config["max_length"]}
     if workload == PARITY:
-        return _sorted(shared | {"kind": PARITY} | config["parity"])
+        return ordered(shared | {"kind": PARITY} | config["parity"])
     for _, run, own in plan(config):
         if (run.model, run.workload) == (model, workload) and "max_length" in own:
             shared["max_length"] = own["max_length"]
-    return _sorted(shared | config["workloads"][workload])
+    return ordered(shared | config["workloads"][workload])
 
 
 def _points(entry: dict) -> list[tuple[str, dict]]:
@@ -130,8 +142,8 @@ def _points(entry: dict) -> list[tuple[str, dict]]:
     return [(f"{key}-{value}", {key: value}) for value in values]
 
 
-def _sorted(value: Any) -> Any:
+def ordered(value: Any) -> Any:
     """Mappings in order of their keys, all the way down: Snakemake reruns a rule whose parameters change order."""
     if isinstance(value, dict):
-        return {key: _sorted(value[key]) for key in sorted(value, key=str)}
-    return [_sorted(item) for item in value] if isinstance(value, list) else value
+        return {key: ordered(value[key]) for key in sorted(value, key=str)}
+    return [ordered(item) for item in value] if isinstance(value, list) else value

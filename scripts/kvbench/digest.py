@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import re
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parents[1]
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+NAMED = re.compile(r"kvbench(\.\w+)+")
 
 
 def code_digest(script: str, *also: str) -> str:
     """Digest of `scripts/<script>.py`, the kvbench modules it imports however indirectly, and files in `also`.
 
-    Comments and layout do not count: the syntax tree is what is hashed.
+    Comments, docstrings and layout do not count: the rest of the syntax tree is what is hashed. Modules named in text,
+    such as a scheduler class that vLLM imports by its path, count as imported.
     """
     digest = hashlib.sha256()
     for path in sorted(_closure(SCRIPTS / f"{script}.py")):
@@ -29,6 +33,7 @@ def code_digest(script: str, *also: str) -> str:
     return digest.hexdigest()[:16]
 
 
+@cache
 def package_versions(*distributions: str) -> list[str]:
     """`name==version` of each installed distribution, sorted; those not installed are left out."""
     found = []
@@ -42,10 +47,13 @@ def package_versions(*distributions: str) -> list[str]:
 
 @cache
 def _tree_digest(path: Path) -> bytes:
-    return hashlib.sha256(ast.dump(_parse(path)).encode()).digest()
+    tree = _parse(path)
+    for node in ast.walk(tree):
+        if isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:]
+    return hashlib.sha256(ast.dump(tree).encode()).digest()
 
 
-@cache
 def _parse(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
 
@@ -67,10 +75,18 @@ def _imported(path: Path) -> tuple[Path, ...]:
     for node in ast.walk(_parse(path)):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names.add(node.module)
-            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = ".".join(filter(None, [_package(path, node.level), node.module]))
+            names.add(module)
+            names.update(f"{module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and NAMED.fullmatch(node.value):
+            names.update({node.value, node.value.rpartition(".")[0]})
     return tuple(file for name in names if name.split(".")[0] == "kvbench" for file in _module_files(name))
+
+
+def _package(path: Path, level: int) -> str:
+    """The package that `level` leading dots mean in `path`; empty for an absolute import."""
+    return ".".join(path.relative_to(SCRIPTS).with_suffix("").parts[:-level]) if level else ""
 
 
 def _module_files(name: str) -> list[Path]:

@@ -1,0 +1,39 @@
+"""What PagedAttention buys over traditional KV-cache allocation: measured, tabulated, drawn."""
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: "config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/environment.smk"
+include: "rules/model.smk"
+include: "rules/workload.smk"
+include: "rules/traditional.smk"
+include: "rules/vllm.smk"
+include: "rules/analysis.smk"
+include: "rules/figures.smk"
+
+
+report: "captions/workflow.rst"
+
+
+# Short steps and those that need the network stay on a cluster's head node.
+localrules:
+    all,
+    write_config,
+    prepare_model,
+    check_parity,
+    make_report,
+
+
+rule all:
+    """Tables, figures and the report of every run in config.yaml."""
+    default_target: True
+    input:
+        TABLES,
+        all_figures(*FORMATS),
+        "results/report.html",

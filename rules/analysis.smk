@@ -1,0 +1,71 @@
+"""Tables and the report.
+
+in   results/runs/**, results/environment.json, results/config.yaml
+out  results/tables/*.csv, results/report.html
+"""
+
+
+rule check_parity:
+    """Stop unless all engines return the same tokens; say how much of each workload's output is equal."""
+    input:
+        runs=records_of(RUNS),
+        data=data_of(RUNS),
+    output:
+        table="results/tables/parity.csv",
+    log:
+        "logs/check_parity.log",
+    benchmark:
+        "logs/check_parity.tsv"
+    conda:
+        CONDA
+    params:
+        code=code_digest("check_parity"),
+    script:
+        "../scripts/check_parity.py"
+
+
+rule summarise_runs:
+    """Medians, intervals and ratios of all runs, once the parity gate has let them pass."""
+    input:
+        runs=records_of(MEASURED),
+        data=data_of(MEASURED),
+        parity="results/tables/parity.csv",
+    output:
+        throughput="results/tables/throughput.csv",
+        latency="results/tables/latency.csv",
+        memory="results/tables/memory.csv",
+        kv_waste="results/tables/kv_waste.csv",
+        ratios="results/tables/ratios.csv",
+    log:
+        "logs/summarise_runs.log",
+    benchmark:
+        "logs/summarise_runs.tsv"
+    conda:
+        CONDA
+    params:
+        seed=config["seed"],
+        code=code_digest("summarise_runs"),
+    script:
+        "../scripts/summarise_runs.py"
+
+
+rule make_report:
+    """One page with the machine, the settings, the tables and the figures."""
+    input:
+        environment="results/environment.json",
+        config="results/config.yaml",
+        tables=TABLES,
+        figures=all_figures(SHOWN),
+        runs=records_of(MEASURED),
+    output:
+        report="results/report.html",
+    log:
+        "logs/make_report.log",
+    benchmark:
+        "logs/make_report.tsv"
+    conda:
+        CONDA
+    params:
+        code=code_digest("make_report", *templates()),
+    script:
+        "../scripts/make_report.py"

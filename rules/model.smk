@@ -1,0 +1,26 @@
+"""Models where the engines find them.
+
+in   models.<model> of config.yaml
+out  resources/models/<model>/model.json and the files that it names
+"""
+
+
+rule prepare_model:
+    """Fetch or make a model and describe it."""
+    input:
+        environment=ancient("results/environment.json"),
+    output:
+        record="resources/models/{model}/model.json",
+    log:
+        "logs/prepare_model/{model}.log",
+    benchmark:
+        "logs/prepare_model/{model}.tsv"
+    priority: FIRST
+    conda:
+        CONDA
+    params:
+        name="{model}",
+        model=get_model,
+        code=code_digest("prepare_model"),
+    script:
+        "../scripts/prepare_model.py"
