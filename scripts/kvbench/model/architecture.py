@@ -43,7 +43,7 @@ def require_plain_attention(config: Any, where: str) -> None:
     slides = getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True)
     fields = ("num_hidden_layers", "num_attention_heads", "hidden_size", "vocab_size", "max_position_embeddings")
     odd = next((field for field in fields if not isinstance(getattr(config, field, None), int)), None)
-    if config.is_encoder_decoder or odd or hasattr(config, "kv_lora_rank"):
+    if config.is_encoder_decoder or not getattr(config, "is_decoder", True) or odd or hasattr(config, "kv_lora_rank"):
         raise UserError(f"{where}: not a decoder with plain attention; take one such as llama, gpt2, opt or qwen2")
     if layer_types != {"full_attention"} or (slides and not getattr(config, "layer_types", None)):
         raise UserError(f"{where}: some layers do not keep every token (sliding or linear attention); take another")

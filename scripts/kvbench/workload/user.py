@@ -254,7 +254,7 @@ def _make_prompts(rows: list[Row], vocabulary: Vocabulary, seed: int) -> None:
     wanted = np.array([row.prompt_tokens for row in rows])
     prompts, texts = make_prompts(wanted, vocabulary, seed, "user")
     for row, ids, text in zip(rows, prompts, texts, strict=True):
-        row.ids, row.text = ids, text
+        row.ids, row.text = ids.tolist(), text
 
 
 def _require_vocabulary(row: Row, vocabulary: Vocabulary) -> None:
