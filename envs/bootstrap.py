@@ -24,7 +24,7 @@ CUDA_NEEDED = (13, 0)  # envs/cuda.in: torch is built for CUDA 13
 TORCH_PAGE = "https://download.pytorch.org/whl/cpu/torch/"
 
 # GB to download and GB on the disk, measured with an empty cache.
-SIZES = {"cpu": (1.1, 4.0), "cuda": (4.4, 9.0)}
+SIZES = {"cpu": (1.2, 4.0), "cuda": (4.3, 9.0)}
 
 
 class Refused(Exception):
