@@ -2,14 +2,14 @@
 
 from kvbench.adapter import job
 from kvbench.figures import parity
-from kvbench.figures.data import read_table
+from kvbench.figures.data import rows_of
 from kvbench.figures.style import save
 
 
 def main(snakemake):
     with job(snakemake):
         names = snakemake.wildcards
-        table = read_table(snakemake.input.table, names.model, names.workload)
+        table = rows_of(snakemake.input.table, names.model, names.workload)
         save(parity.draw(table, snakemake.params.options), snakemake.output, snakemake.params.dpi)
 
 

@@ -2,7 +2,7 @@
 
 from kvbench.adapter import job
 from kvbench.figures import throughput
-from kvbench.figures.data import read_table, speeds
+from kvbench.figures.data import rows_of, speeds
 from kvbench.figures.style import save
 from kvbench.results import load_runs
 
@@ -10,7 +10,7 @@ from kvbench.results import load_runs
 def main(snakemake):
     with job(snakemake):
         names = snakemake.wildcards
-        table = read_table(snakemake.input.table, names.model, names.workload)
+        table = rows_of(snakemake.input.table, names.model, names.workload)
         found = speeds(load_runs(snakemake.input.runs), table)
         save(throughput.draw(found, snakemake.params.options), snakemake.output, snakemake.params.dpi)
 

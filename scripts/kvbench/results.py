@@ -137,6 +137,18 @@ def read_batches(path: Path, columns: Sequence[str], rows: int = 1 << 18) -> Ite
         yield from file.iter_batches(batch_size=rows, columns=list(columns))
 
 
+def read_table(path: str | Path) -> pd.DataFrame:
+    """Read a CSV of results/tables; UserError where it is missing or empty."""
+    import pandas as pd
+
+    try:
+        return pd.read_csv(path, keep_default_na=False, na_values=[""])
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; run the rule that makes it first") from None
+    except pd.errors.EmptyDataError:
+        raise UserError(f"{path}: empty; delete it and run again") from None
+
+
 def engine_key(engine: str) -> tuple[int, str]:
     """Sort key of an engine's name."""
     return (ENGINE_ORDER.index(engine) if engine in ENGINE_ORDER else len(ENGINE_ORDER), engine)

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from kvbench.errors import UserError
 from kvbench.files import read_parquet
 from kvbench.records import SPLIT
-from kvbench.results import SCOPES, Run, engine_key, read_batches, run_label
+from kvbench.results import SCOPES, Run, engine_key, read_batches, read_table, run_label
 from kvbench.tables.latency import samples
 from kvbench.tables.throughput import rates
 
@@ -193,22 +193,15 @@ def latencies(runs: Sequence[Run], metrics: Sequence[str]) -> list[Latency]:
     return found
 
 
-def read_table(path: str | Path, model: str, workload: str) -> pd.DataFrame:
+def rows_of(path: str | Path, model: str, workload: str) -> pd.DataFrame:
     """Rows of a table of results/tables for one model and workload, engines in their order, with a `label`.
 
-    Raises UserError where the file is missing or has no such rows.
+    Raises UserError where the file is missing.
     """
-    try:
-        frame = pd.read_csv(path, keep_default_na=False, na_values=[""])
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; run the rule that makes it first") from None
-    except pd.errors.EmptyDataError:
-        raise UserError(f"{path}: empty; delete it and run again") from None
+    frame = read_table(path)
     frame = frame[(frame["model"] == model) & (frame["workload"] == workload)]
-    if "engine" in frame:
-        order = frame["engine"].map(engine_key)
-        frame = frame.iloc[sorted(range(len(frame)), key=lambda i: (order.iloc[i], frame["point"].iloc[i], i))]
-        frame = frame.assign(label=[run_label(e, p) for e, p in zip(frame["engine"], frame["point"], strict=True)])
+    labels = [run_label(engine, point) for engine, point in zip(frame["engine"], frame["point"], strict=True)]
+    frame = frame.assign(label=labels).sort_values("engine", key=lambda names: names.map(engine_key), kind="stable")
     return frame.reset_index(drop=True)
 
 

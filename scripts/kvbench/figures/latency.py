@@ -59,7 +59,7 @@ def _draw_samples(axes: Axes, y: int, engine: Latency, values: np.ndarray) -> No
     shown = values[np.unique(np.linspace(0, len(values) - 1, MAX_DOTS).astype(int))]
     # A low-discrepancy sequence spreads the dots without a random generator.
     spread = 0.52 * ((np.arange(len(shown)) * 0.618034) % 1 - 0.5)
-    axes.plot(shown, y + spread, "o", ms=2.4, color=style.colour, alpha=0.55, mew=0, ls="")
+    axes.plot(shown, y + spread, "o", ms=2.4, color=style.colour, alpha=0.55, mew=0, ls="", rasterized=True)
     if len(values) >= MIN_P90_SAMPLES:
         low, first, third, high = np.quantile(values, (0.05, 0.25, 0.75, 0.95))
         axes.hlines(y, low, first, color="black", lw=0.8)

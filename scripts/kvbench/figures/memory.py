@@ -51,7 +51,7 @@ def draw(traces: Sequence[MemoryTrace], options: Mapping[str, Any] | None = None
 def _draw_process(axes: Axes, trace: MemoryTrace) -> None:
     axes.set_title(trace.label, loc="left", fontweight="bold", pad=7)
     pool_s, pool = trace.cache_s, trace.pool / GIB_MIB
-    axes.fill_between(pool_s, pool, step="post", color=POOL, linewidth=0, label="cache")
+    axes.fill_between(pool_s, pool, step="post", color=POOL, linewidth=0, rasterized=True, label="cache")
     axes.plot(trace.device_s, trace.device_used / GIB_MIB, color="0.55", dashes=(3, 1.5), label="device")
     axes.plot(trace.device_s, trace.process / GIB_MIB, color="black", label="process")
     axes.set_xlim(0, trace.device_s[-1])
@@ -76,10 +76,10 @@ def _draw_cache(axes: Axes, trace: MemoryTrace, top: float) -> None:
     axes.set_title(f"repeat {trace.repeat} of {trace.repeats}: {requests}", loc="left", pad=7)
     colours = [SPLIT_COLOURS[name] for name in SPLIT]
     allocated = np.sum([zoom[name] for name in SPLIT], axis=0)
-    axes.stackplot(
-        trace.zoom_s, *(zoom[name] for name in SPLIT), colors=colours, labels=SPLIT, step="post", linewidth=0
-    )
-    axes.fill_between(trace.zoom_s, allocated, zoom["pool"], step="post", color=UNUSED, linewidth=0, label="unused")
+    filled = {"colors": colours, "labels": SPLIT, "linewidth": 0, "rasterized": True}
+    axes.stackplot(trace.zoom_s, *(zoom[name] for name in SPLIT), step="post", **filled)
+    idle = {"color": UNUSED, "linewidth": 0, "rasterized": True, "label": "unused"}
+    axes.fill_between(trace.zoom_s, allocated, zoom["pool"], step="post", **idle)
     axes.step(trace.zoom_s, zoom["pool"], where="post", color="black", linewidth=0.7, label="pool")
     axes.set_xlim(0, trace.zoom_s[-1])
     axes.set_ylim(0, top)
