@@ -1,0 +1,143 @@
+"""results/report.html: what was run and what was measured, on one page that needs no network."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from kvbench.errors import UserError
+from kvbench.files import read_json
+from kvbench.report_tables import VIEWS, parity_view, run_settings, to_html
+from kvbench.results import Run, engine_key, load_runs, read_table, run_label
+
+ROOT = Path(__file__).resolve().parents[2]
+TEMPLATE = "report.html.j2"
+FIGURES = ("throughput", "latency", "kv_waste", "memory", "memory_parts", "parity")
+MIME = {".svg": "image/svg+xml", ".png": "image/png"}
+NONE = "–"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure as the page embeds it."""
+
+    name: str
+    source: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """What was measured of one model on one workload."""
+
+    model: str
+    workload: str
+    figures: dict[str, Figure]
+    tables: dict[str, pd.DataFrame]
+
+
+def render(
+    environment: Mapping[str, Any],
+    config: str,
+    tables: Mapping[str, pd.DataFrame],
+    figures: Sequence[Path],
+    runs: Sequence[Run],
+) -> str:
+    """The page as HTML. `figures` are .../<model>/<workload>/<name>.{svg,png}, `config` the resolved YAML."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    loader = FileSystemLoader(Path(__file__).with_name("templates"))
+    jinja = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    jinja.filters |= {"table": to_html, "pretty": lambda value: json.dumps(value, indent=2, sort_keys=True)}
+    return jinja.get_template(TEMPLATE).render(
+        machine=machine_facts(environment),
+        packages=_packages(environment),
+        settings=run_settings(runs),
+        gate=parity_view(tables["parity"][tables["parity"]["gate"].notna()], with_names=True),
+        sections=sections(tables, figures, runs),
+        runs=runs,
+        config=config,
+    )
+
+
+def read_inputs(
+    environment: str | Path,
+    config: str | Path,
+    tables: Sequence[str | Path],
+    figures: Sequence[str | Path],
+    runs: Sequence[str | Path],
+) -> tuple[Any, str, dict[str, pd.DataFrame], list[Path], list[Run]]:
+    """What `render` needs, read from the files; tables by their names."""
+    frames = {Path(path).stem: read_table(path) for path in tables}
+    text = Path(config).read_text(encoding="utf-8")
+    return read_json(environment), text, frames, list(map(Path, figures)), load_runs(runs)
+
+
+def sections(tables: Mapping[str, pd.DataFrame], figures: Sequence[Path], runs: Sequence[Run]) -> list[Section]:
+    """One section a model and workload, in the order of the runs."""
+    pairs = dict.fromkeys((run.model, run.workload) for run in runs)
+    return [
+        Section(
+            model,
+            workload,
+            {name: f for name in FIGURES for f in _figures(figures, model, workload, name)[:1]},
+            {name: view(_of(tables[name], model, workload)) for name, view in VIEWS.items()},
+        )
+        for model, workload in pairs
+    ]
+
+
+def embed(path: Path) -> str:
+    """A picture as a data URI. Raises UserError where a browser cannot show it."""
+    if path.suffix not in MIME:
+        raise UserError(f"{path}: the report shows svg or png; name one of them in config.yaml: figures.formats")
+    return f"data:{MIME[path.suffix]};base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+def machine_facts(environment: Mapping[str, Any]) -> dict[str, str]:
+    """The machine in a few lines, from environment.json."""
+    cpu = environment.get("cpu") or {}
+    gpus = [gpu["name"] for gpu in environment.get("gpus") or []]
+    facts = {
+        "Device chosen": environment.get("device"),
+        "CPU": cpu.get("model"),
+        "CPUs usable": f"{cpu.get('cpus_usable', NONE)} of {cpu.get('cpus', NONE)}",
+        "Instruction sets": " ".join(cpu.get("instruction_sets") or []),
+        "Memory": f"{environment['memory_total_bytes'] / 2**30:.1f} GiB"
+        if "memory_total_bytes" in environment
+        else None,
+        "GPUs": ", ".join(f"{gpus.count(name)} × {name}" for name in dict.fromkeys(gpus)) or "none",
+        "Driver": (environment.get("nvml") or {}).get("driver"),
+        "Python": (environment.get("python") or {}).get("version"),
+    }
+    return {name: value for name, value in facts.items() if value}
+
+
+def _figures(paths: Sequence[Path], model: str, workload: str, name: str) -> list[Figure]:
+    chosen = [path for path in paths if path.parts[-3:-1] == (model, workload) and path.stem == name]
+    return [Figure(name, embed(path), caption(name)) for path in chosen]
+
+
+def caption(name: str) -> str:
+    """A figure's caption: the text that Snakemake's report shows too."""
+    return (ROOT / "captions" / f"{name}.rst").read_text(encoding="utf-8").strip()
+
+
+def _of(table: pd.DataFrame, model: str, workload: str) -> pd.DataFrame:
+    """A table's rows of a model and workload, in the order of engines, with a `label`."""
+    rows = table[(table["model"] == model) & (table["workload"] == workload)]
+    if "engine" in rows:
+        rows = rows.assign(label=[run_label(e, p) for e, p in zip(rows["engine"], rows["point"], strict=True)])
+        rows = rows.sort_values("engine", key=lambda names: names.map(engine_key), kind="stable")
+    return rows.reset_index(drop=True)
+
+
+def _packages(environment: Mapping[str, Any]) -> dict[str, str]:
+    found = environment.get("packages") or {}
+    return {name: facts["version"] for name, facts in sorted(found.items()) if facts}

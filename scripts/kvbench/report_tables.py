@@ -1,0 +1,215 @@
+"""The report's tables: columns worth reading, numbers as text, medians with their intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+from markupsafe import Markup, escape
+
+from kvbench.results import Run, run_label
+from kvbench.tables.memory import UNATTRIBUTED, part_key
+
+MIB = 2**20
+NONE = "–"
+
+
+def run_settings(runs: Sequence[Run]) -> pd.DataFrame:
+    """What each run was asked to do, and how long loading took."""
+    rows = []
+    for run in runs:
+        record, capacity, timing = run.record, run.record["capacity"], run.record["timing"]
+        rows.append(
+            {
+                "model": run.model,
+                "workload": run.workload,
+                "engine": run.label,
+                "device": record["device"],
+                "dtype": record["dtype"],
+                "threads": record["threads"],
+                "temperature": run.temperature,
+                "maximum length (tokens)": record["max_length"],
+                "KV budget (MiB)": _mib(capacity["budget_bytes"]),
+                "largest pool (MiB)": _mib(capacity["pool_bytes"]),
+                "block (tokens)": record["block_size"],
+                "import (s)": timing["import_s"],
+                "load (s)": timing["load_s"],
+                "compile (s)": timing["compile_s"],
+                "warm-up (s)": timing["warmup_s"],
+            }
+        )
+    return _text(pd.DataFrame(rows))
+
+
+def throughput_view(table: pd.DataFrame) -> pd.DataFrame:
+    """Rates with their intervals."""
+    return _text(
+        pd.DataFrame(
+            {
+                "engine": table["label"],
+                "requests": _scope(table),
+                "repeats": table["n_repeats"],
+                "output tokens/s": _interval(table, "output_tokens_per_s"),
+                "all tokens/s": _interval(table, "total_tokens_per_s"),
+                "requests/s": _interval(table, "requests_per_s"),
+                "wall time (s)": _interval(table, "wall_s"),
+                "disturbed repeats": table["disturbed_repeats"],
+            }
+        )
+    )
+
+
+def ratios_view(table: pd.DataFrame) -> pd.DataFrame:
+    """Ratios between the absolute values that they come from."""
+    return _text(
+        pd.DataFrame(
+            {
+                "engine": _labels(table, "numerator"),
+                "over": table["denominator"],
+                "requests": _scope(table),
+                "engine (output tokens/s)": _interval(table, "numerator_output_tokens_per_s"),
+                "over (output tokens/s)": _interval(table, "denominator_output_tokens_per_s"),
+                "ratio": _spans(table, "ratio", "ratio_ci95_low", "ratio_ci95_high"),
+                "interval against 1": table["interval_against_1"],
+            }
+        )
+    )
+
+
+def latency_view(table: pd.DataFrame) -> pd.DataFrame:
+    """Latencies in seconds."""
+    return _text(
+        pd.DataFrame(
+            {
+                "engine": table["label"],
+                "requests": _scope(table),
+                "metric": table["metric"].str.replace("_", " "),
+                "handed back": table["returned"],
+                "samples": table["samples"],
+                "median (s)": _spans(table, "median_s", "median_ci95_low_s", "median_ci95_high_s"),
+                "p90 (s)": table["p90_s"],
+                "p99 (s)": table["p99_s"],
+            }
+        )
+    )
+
+
+def kv_waste_view(table: pd.DataFrame) -> pd.DataFrame:
+    """Shares in percent."""
+    shares = [name for name in table if name.endswith("_share_of_allocated")]
+    columns = {name.removesuffix("_share_of_allocated") + " (%)": table[name] * 100 for name in shares}
+    return _text(
+        pd.DataFrame(
+            {
+                "engine": table["label"],
+                "requests": table["scope"],
+                "steps": table["steps"],
+                **columns,
+                "live of allocated and external (%)": table["live_share_of_allocated_and_external"] * 100,
+                "mean allocated (MiB)": table["allocated_mean_bytes"] / MIB,
+                "peak allocated (MiB)": table["allocated_peak_bytes"] / MIB,
+                "unused pool (% of pool)": table["unused_pool_share_of_pool"] * 100,
+                "steps in which requests waited (%)": table["steps_with_waiting_share"] * 100,
+            }
+        )
+    )
+
+
+def memory_view(table: pd.DataFrame) -> pd.DataFrame:
+    """A row an engine, a column a part, in MiB."""
+    sizes = table.pivot_table(index="label", columns="part", values="bytes", sort=False, dropna=False, aggfunc="first")
+    parts = sorted(set(sizes) - {UNATTRIBUTED}, key=part_key)
+    totals = table.groupby("label", sort=False)["process_bytes"].first()
+    rest = sizes[UNATTRIBUTED] / totals * 100
+    wide = (sizes[[*parts, UNATTRIBUTED]].astype(float) / MIB).rename(columns=lambda n: f"{n.replace('_', ' ')} (MiB)")
+    wide = wide.assign(**{"process (MiB)": totals / MIB, "unattributed (%)": rest})
+    return _text(wide.loc[totals.index].reset_index(names="engine"))
+
+
+def parity_view(table: pd.DataFrame, with_names: bool = False) -> pd.DataFrame:
+    """Shares of equal outputs."""
+    names = {"model": table["model"], "workload": table["workload"]} if with_names else {}
+    return _text(
+        pd.DataFrame(
+            {
+                **names,
+                "engine": _labels(table, "engine"),
+                "dtype": table["dtype"],
+                "comparable": table["comparable"],
+                "requests": table["requests_compared"],
+                "equal (%)": table["share_equal"] * 100,
+                "median common prefix (tokens)": table["median_common_prefix_tokens"],
+                "gate": table["gate"],
+                "near ties": table["near_ties"],
+                "first difference": table["first_difference"],
+            }
+        )
+    )
+
+
+VIEWS = {
+    "throughput": throughput_view,
+    "ratios": ratios_view,
+    "latency": latency_view,
+    "kv_waste": kv_waste_view,
+    "memory": memory_view,
+    "parity": parity_view,
+}
+
+
+def to_html(table: pd.DataFrame) -> Markup:
+    """An HTML table of a frame of text."""
+    head = Markup("").join(Markup("<th>{}</th>").format(name) for name in table.columns)
+    rows = (Markup("<tr>{}</tr>").format(Markup("").join(map(_cell, row))) for row in table.itertuples(index=False))
+    body = Markup("\n").join(rows)
+    return Markup("<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>").format(head, body)
+
+
+def number(value: Any) -> str:
+    """Three significant digits, whole numbers in full; a dash where there is no value."""
+    if value is None or (not isinstance(value, str) and pd.isna(value)):
+        return NONE
+    if isinstance(value, str):
+        return value
+    if float(value).is_integer() or abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:#.3g}".rstrip(".")
+
+
+def _cell(text: str) -> Markup:
+    kind = ' class="n"' if text[:1].isdigit() or text in (NONE,) else ""
+    return Markup("<td{}>{}</td>").format(Markup(kind), escape(text))
+
+
+def _text(table: pd.DataFrame) -> pd.DataFrame:
+    """Every cell as text; columns without any value are left out."""
+    known = [name for name in table if table.empty or table[name].notna().any()]
+    return table[known].astype(object).map(number)
+
+
+def _interval(table: pd.DataFrame, name: str) -> pd.Series:
+    return _spans(table, f"{name}_median", f"{name}_ci95_low", f"{name}_ci95_high")
+
+
+def _spans(table: pd.DataFrame, middle: str, low: str, high: str) -> pd.Series:
+    """`median [low, high]`, or the median alone where there is no interval."""
+    spans = [
+        number(m) if pd.isna(a) else f"{number(m)} [{number(a)}, {number(b)}]"
+        for m, a, b in zip(table[middle], table[low], table[high], strict=True)
+    ]
+    return pd.Series(spans, index=table.index, dtype=object)
+
+
+def _scope(table: pd.DataFrame) -> pd.Series:
+    words = {"all": "all", "sequential": "subset"}
+    pairs = zip(table["scope"], table["requests"], strict=True)
+    return pd.Series([f"{number(n)} ({words[scope]})" for scope, n in pairs], index=table.index, dtype=object)
+
+
+def _labels(table: pd.DataFrame, column: str) -> list[str]:
+    return [run_label(engine, point) for engine, point in zip(table[column], table["point"], strict=True)]
+
+
+def _mib(size: int | None) -> float | None:
+    return None if size is None else size / MIB

@@ -1,0 +1,18 @@
+"""Write results/report.html: one page with the machine, the settings, the tables and the figures."""
+
+from pathlib import Path
+
+from kvbench.adapter import job
+from kvbench.files import write_text
+from kvbench.report import read_inputs, render
+
+
+def main(snakemake):
+    with job(snakemake):
+        given = snakemake.input
+        page = render(*read_inputs(given.environment, given.config, given.tables, given.figures, given.runs))
+        write_text(Path(snakemake.output[0]), page)
+
+
+if __name__ == "__main__":
+    main(snakemake)  # noqa: F821

@@ -1,0 +1,151 @@
+"""The report shows the files' numbers, stands alone, and concludes nothing by itself."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from synthetic import make_requests, write_margins, write_run, write_runs
+
+from kvbench import parity
+from kvbench.errors import UserError
+from kvbench.files import write_csv, write_json
+from kvbench.report import FIGURES, ROOT, TEMPLATE, embed, read_inputs, render
+from kvbench.report_tables import number, to_html
+from kvbench.results import load_runs
+from kvbench.tables import kv_waste, latency, memory, ratios, throughput
+
+PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" width="10" height="10"/>'
+ENVIRONMENT = {
+    "device": "cpu",
+    "cpu": {"model": "A CPU & more", "cpus": 4, "cpus_usable": 2, "instruction_sets": ["avx2"]},
+    "memory_total_bytes": 8 << 30,
+    "gpus": [{"name": "A GPU"}, {"name": "A GPU"}],
+    "packages": {"torch": {"version": "2.13.0", "file": "x"}, "vllm": None},
+}
+
+
+def _inputs(root: Path, **given):
+    paths = write_runs(root / "runs", ("hf-sequential", "hf-batch", "vllm"), **given)
+    requests = make_requests(4)
+    gate = [
+        write_run(root / "runs", e, "parity", requests=requests, sequential=4, repeats=1)
+        for e in ("hf-sequential", "vllm")
+    ]
+    write_margins(gate[0], requests, {})
+    runs = load_runs(paths)
+    frames = {
+        "throughput": throughput.table(runs, 0),
+        "latency": latency.table(runs, 0),
+        "memory": memory.table(runs),
+        "kv_waste": kv_waste.table(runs),
+        "ratios": ratios.table(runs, 0),
+        "parity": parity.table(load_runs([*paths, *gate])),
+    }
+    for name, frame in frames.items():
+        write_csv(root / f"{name}.csv", frame)
+    figures = [root / "figures/smollm2-135m/mixed" / f"{name}.svg" for name in FIGURES]
+    for path in figures:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(PICTURE)
+    write_json(root / "environment.json", ENVIRONMENT)
+    (root / "config.yaml").write_text("seed: 0  # <as given>\n")
+    tables = [root / f"{name}.csv" for name in frames]
+    given = read_inputs(root / "environment.json", root / "config.yaml", tables, figures, paths)
+    return given[2], given
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory):
+    frames, given = _inputs(tmp_path_factory.mktemp("report"))
+    return frames, render(*given)
+
+
+def _cells(page):
+    return set(re.findall(r"<td[^>]*>(.*?)</td>", page))
+
+
+def test_every_number_comes_from_the_tables_with_absolute_values_beside_ratios(shown):
+    frames, page = shown
+    cells = _cells(page)
+    for row in frames["ratios"].itertuples():
+        assert f"{number(row.ratio)} [{number(row.ratio_ci95_low)}, {number(row.ratio_ci95_high)}]" in cells
+        for arm in ("numerator", "denominator"):
+            low, middle, high = (
+                number(getattr(row, f"{arm}_output_tokens_per_s_{part}"))
+                for part in ("ci95_low", "median", "ci95_high")
+            )
+            assert f"{middle} [{low}, {high}]" in cells
+    batch = frames["kv_waste"].query("engine == 'hf-batch'").iloc[0]
+    assert number(batch.padding_share_of_allocated * 100) in cells
+
+
+def test_the_page_stands_alone_and_is_small(shown):
+    _, page = shown
+    assert len(re.findall(r'src="data:image/svg\+xml;base64,', page)) == len(FIGURES)
+    assert not re.search(r"""(?:src|href)=["'](?!data:)""", page)
+    assert "<script" not in page
+    assert len(page) < 3_000_000
+
+
+def test_machine_settings_and_versions_are_shown_and_escaped(shown):
+    _, page = shown
+    assert "A CPU &amp; more" in page
+    assert "2 × A GPU" in page
+    assert "torch==2.13.0" in page
+    assert "# &lt;as given&gt;" in page
+    assert "snakemake --cores 1" in page
+    assert "&#34;temperature&#34;: 0.0" in page
+
+
+def test_the_gate_is_shown_apart_from_the_workloads(shown):
+    _, page = shown
+    gate = page[page.index("Parity gate") : page.index("Method and limits")]
+    assert {"parity", "vllm", "passed"} <= _cells(gate)
+    assert "<h2>smollm2-135m: parity</h2>" not in page
+
+
+def test_few_repeats_show_medians_without_an_interval(tmp_path):
+    _, given = _inputs(tmp_path, repeats=2)
+    cells = _cells(render(*given))
+    assert not [cell for cell in cells if re.fullmatch(r"[\d.,]+ \[.*\]", cell)]
+    assert not {"above 1", "below 1", "includes 1"} & cells
+
+
+def test_no_conclusion_is_written_in_the_template_or_the_captions():
+    texts = [(ROOT / "scripts/kvbench/templates" / TEMPLATE).read_text()]
+    texts += [(ROOT / "captions" / f"{name}.rst").read_text() for name in FIGURES]
+    for text in texts:
+        assert not re.search(r"\b(faster|slower|better|worse|wins?|outperform\w*|superior|efficient)\b", text, re.I)
+
+
+def test_captions_are_short():
+    for name in FIGURES:
+        assert 1 <= len((ROOT / "captions" / f"{name}.rst").read_text().strip().splitlines()) <= 4
+
+
+def test_a_pdf_is_refused_by_name(tmp_path):
+    with pytest.raises(UserError, match=r"a\.pdf: the report shows svg or png"):
+        embed(tmp_path / "a.pdf")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "–"),
+        (np.nan, "–"),
+        (0.0, "0"),
+        (6, "6"),
+        (1234.5, "1,234"),
+        (30.72, "30.7"),
+        (0.0307, "0.0307"),
+        ("x", "x"),
+    ],
+)
+def test_numbers(value, text):
+    assert number(value) == text
+
+
+def test_cells_are_escaped():
+    assert "&lt;b&gt;" in to_html(pd.DataFrame({"a": ["<b>"]}))
