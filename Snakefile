@@ -5,6 +5,9 @@ from snakemake.utils import min_version
 min_version("9.27")
 
 
+include: "rules/preflight.smk"
+
+
 configfile: "config.yaml"
 
 
@@ -19,15 +22,6 @@ include: "rules/figures.smk"
 
 
 report: "captions/workflow.rst"
-
-
-# Short steps and those that need the network stay on a cluster's head node.
-localrules:
-    all,
-    write_config,
-    prepare_model,
-    check_parity,
-    make_report,
 
 
 rule all:

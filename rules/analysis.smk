@@ -16,6 +16,7 @@ rule check_parity:
         "logs/check_parity.log",
     benchmark:
         "logs/check_parity.tsv"
+    localrule: True
     conda:
         CONDA
     params:
@@ -63,6 +64,7 @@ rule make_report:
         "logs/make_report.log",
     benchmark:
         "logs/make_report.tsv"
+    localrule: True
     conda:
         CONDA
     params:

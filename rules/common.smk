@@ -2,10 +2,6 @@
 
 import random
 import re
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(workflow.basedir, "scripts")))
 
 from kvbench.config import (
     RunName,
@@ -19,9 +15,7 @@ from kvbench.config import (
     workload_settings,
 )
 from kvbench.digest import code_digest, package_versions
-from kvbench.errors import UserError
 
-# SystemExit leaves Snakemake with this line alone; its own errors add a location and a trace.
 try:
     given = workflow.config_settings
     validate(

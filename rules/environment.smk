@@ -34,6 +34,7 @@ rule write_config:
         "logs/write_config.log",
     benchmark:
         "logs/write_config.tsv"
+    localrule: True
     conda:
         CONDA
     params:

@@ -2,6 +2,8 @@
 
 in   models.<model> of config.yaml
 out  resources/models/<model>/model.json and the files that it names
+
+Local on a cluster: compute nodes often have no way to the network.
 """
 
 
@@ -16,6 +18,7 @@ rule prepare_model:
     benchmark:
         "logs/prepare_model/{model}.tsv"
     priority: FIRST
+    localrule: True
     conda:
         CONDA
     params:

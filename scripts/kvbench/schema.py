@@ -104,7 +104,8 @@ def suggest(name: str, known: Iterable[str]) -> str:
     """The nearest known name, if one is near, and all of them."""
     known = list(known)
     near = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {near[0]}? " * bool(near) + f"known: {', '.join(known)}"
+    hint = f"did you mean {near[0]}? " if near else ""
+    return f"{hint}known: {', '.join(known)}"
 
 
 def quote(value: Any) -> str:
