@@ -47,5 +47,6 @@ clean:  ## remove results and logs; models and the environment stay
 	rm -rf results logs
 
 distclean: clean  ## remove also models, caches and the environment
+	@case "$$(readlink .venv)" in */kvbench/venv-*) rm -rf "$$(readlink .venv)" ;; esac
 	rm -rf resources .snakemake .venv .uv .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

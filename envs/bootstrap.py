@@ -12,6 +12,7 @@ import hashlib
 import os
 import platform
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -67,9 +68,9 @@ def set_up(wish):
     flavour, reason = choose_flavour(wish)
     if flavour == "cpu" and not has_avx2():
         raise Refused("this CPU has no AVX2, which vLLM's CPU build needs; use another machine")
-    venv = os.path.join(ROOT, ".venv")
     lock = lock_path(flavour)
     with only_one() as guard:
+        venv = venv_path()
         stamp = Stamp(venv)
         if stamp.says(flavour, lock):
             return
@@ -82,6 +83,23 @@ def set_up(wish):
         sync(uv, python_of(venv), lock, guard)
         stamp.finish(flavour, lock)
     print(f"Set-up done: .venv holds the {flavour} flavour.", flush=True)
+
+
+def venv_path(root=ROOT):
+    """.venv, through its link if it is one. Snakemake starts Python by a path that it does not quote, so in a folder
+    whose name has a space or the like, .venv becomes a link to a place without.
+    """
+    venv = os.path.join(root, ".venv")
+    if shlex.quote(root) != root and not os.path.lexists(venv):
+        cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+        target = os.path.join(cache, "kvbench", "venv-" + hashlib.sha256(root.encode()).hexdigest()[:16])
+        if shlex.quote(target) != target:
+            raise Refused(
+                f"{root}: Snakemake cannot work under a name with a space; move the project to another folder"
+            )
+        os.makedirs(target, exist_ok=True)
+        os.symlink(target, venv)
+    return os.path.realpath(venv)
 
 
 class Stamp:

@@ -1,7 +1,5 @@
 """Write facts about this machine and the device chosen; alone, print them: python scripts/check_environment.py."""
 
-from __future__ import annotations
-
 import argparse
 import shutil
 import sys

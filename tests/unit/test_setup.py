@@ -112,6 +112,22 @@ def test_stamp_is_stale_after_any_change(venv, lock_file, tmp_path):
     assert not stamp.says("cpu", lock_file)
 
 
+def test_environment_of_a_folder_with_a_space_lies_where_snakemake_can_start_it(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    plain, spaced = tmp_path / "plain", tmp_path / "two words"
+    plain.mkdir()
+    spaced.mkdir()
+    assert bootstrap.venv_path(str(plain)) == str(plain / ".venv")
+    first = bootstrap.venv_path(str(spaced))
+    assert first.startswith(str(tmp_path / "cache" / "kvbench" / "venv-"))
+    assert (spaced / ".venv").resolve() == Path(first)
+    assert bootstrap.venv_path(str(spaced)) == first
+    monkeypatch.setenv("XDG_CACHE_HOME", str(spaced))
+    (tmp_path / "other words").mkdir()
+    with pytest.raises(bootstrap.Refused, match="space"):
+        bootstrap.venv_path(str(tmp_path / "other words"))
+
+
 @pytest.mark.parametrize(
     ("wish", "nvidia", "flavour", "word"),
     [
