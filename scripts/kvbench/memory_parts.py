@@ -9,9 +9,7 @@ from kvbench.engines.base import LoadTimes
 Bytes = int | None
 
 
-def memory_parts(
-    engine: dict[str, Any], load: LoadTimes, samples: list[dict[str, Any]], device: str
-) -> dict[str, Any]:
+def memory_parts(engine: dict[str, Any], load: LoadTimes, samples: list[dict[str, Any]], device: str) -> dict[str, Any]:
     """`parts` in bytes (None: not known here), the process's own figure, and what the parts leave over."""
     if device == "cpu":
         parts = _host_parts(engine, load)
@@ -55,7 +53,10 @@ def _cuda_parts(engine: dict[str, Any], load: LoadTimes) -> dict[str, Bytes]:
         "kv_pool": engine["kv_pool"],
         "activations_peak": max(engine["peak_allocated"] - held, 0),
         "cuda_graphs": engine["graph_pools"],
-        "allocator_slack": engine["reserved"] - engine["peak_allocated"] - engine["graph_pools"] + engine["graph_allocated"],
+        "allocator_slack": engine["reserved"]
+        - engine["peak_allocated"]
+        - engine["graph_pools"]
+        + engine["graph_allocated"],
     }
 
 

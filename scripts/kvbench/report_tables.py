@@ -9,7 +9,7 @@ import pandas as pd
 from markupsafe import Markup, escape
 
 from kvbench.results import Run, run_label
-from kvbench.tables.memory import UNATTRIBUTED, part_key
+from kvbench.tables.memory import UNATTRIBUTED, part_key, part_name
 
 MIB = 2**20
 NONE = "–"
@@ -103,7 +103,7 @@ def kv_waste_view(table: pd.DataFrame) -> pd.DataFrame:
         pd.DataFrame(
             {
                 "engine": table["label"],
-                "requests": table["scope"],
+                "requests": table["scope"].replace("sequential", "subset"),
                 "steps": table["steps"],
                 **columns,
                 "live of allocated and external (%)": table["live_share_of_allocated_and_external"] * 100,
@@ -122,7 +122,7 @@ def memory_view(table: pd.DataFrame) -> pd.DataFrame:
     parts = sorted(set(sizes) - {UNATTRIBUTED}, key=part_key)
     totals = table.groupby("label", sort=False)["process_bytes"].first()
     rest = sizes[UNATTRIBUTED] / totals * 100
-    wide = (sizes[[*parts, UNATTRIBUTED]].astype(float) / MIB).rename(columns=lambda n: f"{n.replace('_', ' ')} (MiB)")
+    wide = (sizes[[*parts, UNATTRIBUTED]].astype(float) / MIB).rename(columns=lambda name: f"{part_name(name)} (MiB)")
     wide = wide.assign(**{"process (MiB)": totals / MIB, "unattributed (%)": rest})
     return _text(wide.loc[totals.index].reset_index(names="engine"))
 

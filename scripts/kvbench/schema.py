@@ -143,8 +143,7 @@ def _refuse(value: Any, schema: dict, at: str) -> None:
 
 
 def _check_type(value: Any, schema: dict, at: str) -> None:
-    kind = TYPES[schema["type"]]
-    if not isinstance(value, kind) or (isinstance(value, bool) and bool not in (kind,)):
+    if isinstance(value, bool) or not isinstance(value, TYPES[schema["type"]]):
         _refuse(value, schema, at or "the whole file")
 
 

@@ -102,7 +102,11 @@ class Engine(Protocol):
         """Import and load; nothing is generated yet."""
 
     def generate(
-        self, requests: Sequence[Request], tick: Callable[[int], None], terminal: TextIO | None, label: Callable[[str], None]
+        self,
+        requests: Sequence[Request],
+        tick: Callable[[int], None],
+        terminal: TextIO | None,
+        label: Callable[[str], None],
     ) -> Generated:
         """Serve all requests, submitted at once. `tick` is told of new tokens, `label` of phases within the pass."""
 

@@ -89,7 +89,11 @@ class TransformersEngine:
         )
 
     def generate(
-        self, requests: Sequence[Request], tick: Callable[[int], None], terminal: TextIO | None, label: Callable[[str], None]
+        self,
+        requests: Sequence[Request],
+        tick: Callable[[int], None],
+        terminal: TextIO | None,
+        label: Callable[[str], None],
     ) -> Generated:
         completions: list[Completion] = []
         batches: list[BatchRecord] = []
@@ -252,4 +256,3 @@ def _margins(batch: Sequence[Request], probe: Any) -> list[Margins]:
         return []
     gaps = np.stack([gap.numpy() for gap in probe.gaps], axis=1)
     return [Margins(r.request_id, row[: r.output_tokens].tolist()) for r, row in zip(batch, gaps, strict=True)]
-

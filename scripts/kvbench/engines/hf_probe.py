@@ -13,7 +13,10 @@ from transformers.cache_utils import Cache
 def cache_bytes(cache: Cache) -> int:
     """Bytes of the cache's tensors: each distinct storage once."""
     storages = (
-        tensor.untyped_storage() for layer in cache.layers if layer.is_initialized for tensor in (layer.keys, layer.values)
+        tensor.untyped_storage()
+        for layer in cache.layers
+        if layer.is_initialized
+        for tensor in (layer.keys, layer.values)
     )
     return sum({s.data_ptr(): s.nbytes() for s in storages}.values())
 

@@ -57,6 +57,9 @@ class VllmEngine:
             "max_model_len": s.max_length,
             "block_size": s.block_size,
             "num_gpu_blocks_override": s.budget_blocks + 1,  # block 0 is vLLM's null block
+            "kv_cache_memory_bytes": (s.budget_blocks + 1)
+            * s.block_size
+            * s.slot_bytes,  # else it plans for all memory
             "enable_prefix_caching": False,
             "generation_config": "vllm",
             "disable_log_stats": False,  # request times come with the statistics
@@ -93,7 +96,11 @@ class VllmEngine:
         return self.settings.options
 
     def generate(
-        self, requests: Sequence[Request], tick: Callable[[int], None], terminal: TextIO | None, label: Callable[[str], None]
+        self,
+        requests: Sequence[Request],
+        tick: Callable[[int], None],
+        terminal: TextIO | None,
+        label: Callable[[str], None],
     ) -> Generated:
         from tqdm import tqdm
         from vllm import SamplingParams

@@ -90,9 +90,7 @@ class Recorder:
     def _read_blocks(self, scheduler: Scheduler) -> None:
         for request in scheduler.running:
             (ids,) = scheduler.kv_cache_manager.get_block_ids(request.request_id)
-            self.blocks.extend(
-                (len(self.t_ns), self.index[request.request_id], request.num_computed_tokens, len(ids))
-            )
+            self.blocks.extend((len(self.t_ns), self.index[request.request_id], request.num_computed_tokens, len(ids)))
             self.block_ids.extend(ids)
 
     def end_pass(self, scheduler: Scheduler) -> None:

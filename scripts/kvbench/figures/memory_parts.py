@@ -13,12 +13,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from kvbench.figures.style import WIDTH_IN, name_rows, rows_figure, settle, styled
-from kvbench.tables.memory import PARTS, UNATTRIBUTED, part_key
+from kvbench.tables.memory import PARTS, UNATTRIBUTED, part_key, part_name
 
 OPTIONS = {"width_in": WIDTH_IN}
 GIB = 2**30
 COLOURS = dict(zip(PARTS, ("#999999", "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#F0E442"), strict=True))
-NAMES = {"kv_pool": "KV pool", "cuda_graphs": "CUDA graphs", "activations_peak": "activations at peak"}
 HATCHES = dict(zip(PARTS, ("", "", "///", "...", "\\\\\\", "xx"), strict=True))
 
 
@@ -37,7 +36,7 @@ def draw(table: pd.DataFrame, options: Mapping[str, Any] | None = None) -> Figur
     name_rows(axes, labels)
     source = "/".join(sorted(set(table["process_bytes_from"])))
     total = Line2D([], [], color="black", lw=2, label=f"process total ({source})")
-    handles = [Patch(**_look(part), lw=0.6, label=_name(part)) for part in known]
+    handles = [Patch(**_look(part), lw=0.6, label=part_name(part)) for part in known]
     figure.legend(handles=[*handles, total], loc="outside upper center", ncols=4)
     return figure
 
@@ -64,10 +63,6 @@ def _look(part: str) -> dict[str, Any]:
     return {"facecolor": COLOURS.get(part, "#666666"), "hatch": HATCHES.get(part, "oo"), "edgecolor": "white"}
 
 
-def _name(part: str) -> str:
-    return NAMES.get(part, part.replace("_", " "))
-
-
 def _unknown(parts: list[str], known: list[str]) -> str:
-    missing = [_name(part) for part in parts if part not in known and part != UNATTRIBUTED]
+    missing = [part_name(part) for part in parts if part not in known and part != UNATTRIBUTED]
     return f"none, or not known here: {', '.join(missing)}" if missing else ""

@@ -21,6 +21,8 @@ def draw(table: pd.DataFrame, options: Mapping[str, Any] | None = None) -> Figur
     rows = table.to_dict("records")
     figure, (left, right) = rows_figure(len(rows), 2, width_in=settle(options, OPTIONS)["width_in"])
     longest = max([row["median_output_tokens"] for row in rows if row["comparable"] == "yes"], default=1)
+    if not rows:
+        left.text(2, 0, "no engine was compared with the reference", va="center", color="0.35")
     for y, row in enumerate(rows):
         style = look(row["engine"])
         given = {"height": 0.6, "color": style.colour, "hatch": style.hatch, "edgecolor": "white", "linewidth": 0}
@@ -38,7 +40,7 @@ def draw(table: pd.DataFrame, options: Mapping[str, Any] | None = None) -> Figur
     right.set_xlim(0, longest * 1.25)
     right.axvline(longest, color="black", lw=0.8, dashes=(3, 2))
     right.set_xlabel("Median common prefix (tokens);\ndashed: median output length")
-    name_rows(left, [f"{row['label']} ({row['dtype']})" for row in rows])
+    name_rows(left, [f"{row['label']} ({row['dtype']})" for row in rows] or [""])
     left.set_title(f"compared with {REFERENCE}", loc="left")
     return figure
 

@@ -34,9 +34,7 @@ def split_batch(batch: BatchRecord) -> Split:
     prompt, output = batch.prompt_tokens[None, :], batch.output_tokens[None, :]
     ended = step > output
     padding = np.broadcast_to(prompt.max() - prompt, ended.shape)
-    split = split_rows(
-        batch.width[:, None], padding, prompt + step - 1, final_kv_length(prompt, output), ended
-    )
+    split = split_rows(batch.width[:, None], padding, prompt + step - 1, final_kv_length(prompt, output), ended)
     return split.sum(axis=1)
 
 

@@ -38,9 +38,7 @@ def final_kv_length(prompt_tokens: ArrayLike, output_tokens: ArrayLike) -> Slots
     return np.asarray(prompt_tokens, np.int64) + np.asarray(output_tokens, np.int64) - 1
 
 
-def split_rows(
-    width: ArrayLike, padding: ArrayLike, stored: ArrayLike, final: ArrayLike, ended: ArrayLike
-) -> Split:
+def split_rows(width: ArrayLike, padding: ArrayLike, stored: ArrayLike, final: ArrayLike, ended: ArrayLike) -> Split:
     """Split rows of a contiguous cache: `width` slots, `stored` tokens of a request that will reach `final`.
 
     A row whose request has ended is finished as a whole.

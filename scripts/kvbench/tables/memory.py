@@ -11,6 +11,7 @@ from kvbench.results import Run
 
 UNATTRIBUTED = "unattributed"
 PARTS = ("runtime", "weights", "kv_pool", "activations_peak", "cuda_graphs", "allocator_slack")
+NAMES = {"kv_pool": "KV pool", "cuda_graphs": "CUDA graphs", "activations_peak": "activations at peak"}
 
 
 def table(runs: Sequence[Run]) -> pd.DataFrame:
@@ -42,6 +43,11 @@ def _rows(run: Run) -> list[dict[str, Any]]:
 def part_key(part: str) -> tuple[int, str]:
     """Sort key of a part's name; unknown parts come last, by name."""
     return (PARTS.index(part) if part in PARTS else len(PARTS), part)
+
+
+def part_name(part: str) -> str:
+    """A part's name as a reader sees it."""
+    return NAMES.get(part, part.replace("_", " "))
 
 
 def _share(size: int | None, total: int | None) -> float | None:
