@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -78,7 +79,8 @@ def _host_lines() -> Iterator[str]:
 def _name(pid: int) -> str:
     try:
         process = psutil.Process(pid)
-        return " ".join(process.cmdline()) or process.name()
+        command = " ".join(" ".join(process.cmdline()).split()) or process.name()
+        return textwrap.shorten(command, 100, placeholder=" ...")
     except psutil.Error:
         return "(not visible from here)"
 
