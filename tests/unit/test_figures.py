@@ -134,6 +134,13 @@ def test_parity_bars_and_the_sampled_row(results):
     assert texts[:2] == ["not comparable (sampled)", "3/4"]
 
 
+def test_a_workload_without_the_reference_says_so(results):
+    _, tables = results
+    left, right = parity.draw(tables["parity"].iloc[:0]).axes
+    assert [t.get_text() for t in left.texts] == ["no engine was compared with the reference"]
+    assert not _bars(right)
+
+
 def test_memory_draws_totals_in_gib_and_the_split_in_mib(results):
     runs, _ = results
     traces = [memory_trace(run) for run in runs]

@@ -11,7 +11,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from kvbench.figures.style import SPLIT_COLOURS, SPLIT_HATCHES, WIDTH_IN, name_rows, rows_figure, settle, styled
+from kvbench.figures.style import (
+    SPLIT_COLOURS,
+    SPLIT_HATCHES,
+    WIDTH_IN,
+    is_narrow,
+    name_rows,
+    rows_figure,
+    settle,
+    styled,
+)
 from kvbench.records import SPLIT
 
 OPTIONS = {"width_in": WIDTH_IN}
@@ -22,7 +31,7 @@ MIN_LABELLED = 0.06
 def draw(table: pd.DataFrame, options: Mapping[str, Any] | None = None) -> Figure:
     """Bars of `*_share_of_allocated` (kv_waste.csv), a row a run; right, a mark at the pool's mean unused share."""
     width_in = settle(options, OPTIONS)["width_in"]
-    figure, (bars, marks) = rows_figure(len(table), 2, width_in=width_in, margin_in=1.1, width_ratios=[3.4, 1])
+    figure, (bars, marks) = rows_figure(len(table), 2, width_in=width_in, margin_in=1.1, ratios=[3.4, 1])
     for y, row in enumerate(table.to_dict("records")):
         _draw_row(bars, y, row)
         _draw_unused(marks, y, row["unused_pool_share_of_pool"] * 100)
@@ -38,7 +47,7 @@ def draw(table: pd.DataFrame, options: Mapping[str, Any] | None = None) -> Figur
         Patch(facecolor=SPLIT_COLOURS[n], hatch=SPLIT_HATCHES[n], edgecolor="white", linewidth=0, label=n)
         for n in SPLIT
     ]
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(SPLIT))
+    figure.legend(handles=handles, loc="outside upper center", ncols=3 if is_narrow(width_in) else len(SPLIT))
     return figure
 
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from kvbench.figures.data import Latency
-from kvbench.figures.style import WIDTH_IN, look, name_rows, rows_figure, settle, styled
+from kvbench.figures.style import WIDTH_IN, look, name_rows, rows_figure, settle, styled, wrapped
 from kvbench.stats import MIN_P90_SAMPLES
 
 OPTIONS = {"width_in": WIDTH_IN}
@@ -38,10 +38,8 @@ def draw(engines: Sequence[Latency], options: Mapping[str, Any] | None = None) -
         _logarithmic(axes)
     name_rows(panels[0], names)
     star = " * handed back with its batch." if any(e.by_batch for e in engines) else ""
-    figure.supxlabel(
-        f"dot: a request in a repeat, line: median, box: quartiles, whiskers: 5% to 95%; all arrive at 0 s.{star}",
-        fontsize=7.5,
-    )
+    text = f"dot: a request in a repeat, line: median, box: quartiles, whiskers: 5% to 95%; all arrive at 0 s.{star}"
+    figure.supxlabel(wrapped(text, width_in), fontsize=7.5)
     return figure
 
 

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from kvbench.figures.data import MemoryTrace
-from kvbench.figures.style import SPLIT_COLOURS, UNUSED, WIDTH_IN, settle, styled
+from kvbench.figures.style import SPLIT_COLOURS, UNUSED, WIDTH_IN, is_narrow, settle, styled
 from kvbench.records import SPLIT
 
 OPTIONS = {"width_in": WIDTH_IN}
@@ -24,7 +24,7 @@ PHASES = {
     "loaded": ("loaded", "#969696"),
     "warm-up": ("warm-up", "#A1D99B"),
     "repeat": ("timed repeat", "#41AB5D"),
-    "shown": ("repeat on the right", "#00441B"),
+    "shown": ("repeat drawn in detail", "#00441B"),
     "blocks": ("untimed repeat", "#E5F5E0"),
     "done": ("done", "#BDBDBD"),
 }
@@ -35,16 +35,19 @@ OTHER_PHASE = "#D9D9D9"
 def draw(traces: Sequence[MemoryTrace], options: Mapping[str, Any] | None = None) -> Figure:
     """A row an engine: left its whole process in GiB with the phases, right the cache in one timed repeat in MiB."""
     width_in = settle(options, OPTIONS)["width_in"]
-    figure = Figure(figsize=(width_in, 0.8 + 1.35 * len(traces)), layout="constrained")
+    narrow = is_narrow(width_in)
+    height_in = 1.9 + 2.5 * len(traces) if narrow else 0.8 + 1.35 * len(traces)
+    figure = Figure(figsize=(width_in, height_in), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.05, h_pad=0.05, wspace=0.04, hspace=0.02)
-    grid = figure.subplots(len(traces), 2, squeeze=False, width_ratios=[1, 1.15])
+    shape = {"nrows": 2 * len(traces)} if narrow else {"nrows": len(traces), "ncols": 2, "width_ratios": [1, 1.15]}
+    grid = figure.subplots(**shape, squeeze=False).reshape(len(traces), 2)
     top = 1.06 * max(float(trace.zoom["pool"].max(initial=0)) for trace in traces)
     for trace, (left, right) in zip(traces, grid, strict=True):
         _draw_process(left, trace)
         _draw_cache(right, trace, top)
     for axes, text in zip(grid[-1], ("Time since the process began (s)", "Time in the repeat (s)"), strict=True):
         axes.set_xlabel(text)
-    _legend(figure, traces, 5 if width_in > 5 else 3)
+    _legend(figure, traces, narrow)
     return figure
 
 
@@ -93,8 +96,8 @@ def _kind(phase: str, trace: MemoryTrace) -> str:
     return "repeat" if phase.startswith("repeat-") else phase
 
 
-def _legend(figure: Figure, traces: Sequence[MemoryTrace], columns: int) -> None:
-    """Lines, phases and slots under their own headings, four entries a column."""
+def _legend(figure: Figure, traces: Sequence[MemoryTrace], narrow: bool) -> None:
+    """Lines, phases and slots under their own headings, five rows to a column; narrow, in two columns."""
     source = "/".join(sorted({trace.source for trace in traces}))
     seen = {_kind(phase.name, trace) for trace in traces for phase in trace.phases}
     lines = [
@@ -105,17 +108,17 @@ def _legend(figure: Figure, traces: Sequence[MemoryTrace], columns: int) -> None
     strip = [Patch(color=colour, label=name) for kind, (name, colour) in PHASES.items() if kind in seen]
     slots = [Patch(color=colour, label=name) for name, colour in SPLIT_COLOURS.items()]
     slots.append(Patch(facecolor=UNUSED, edgecolor="black", linewidth=0.7, label="unused pool"))
-    blocks = [("Left", lines), ("Strip above: phases", strip), ("Right: slots", slots)]
-    figure.legend(handles=_columns(blocks), loc="outside lower center", ncols=columns, columnspacing=1.4)
+    process, phases, cache = [_text("Process"), *lines], [_text("Phases (strip)"), *strip], [_text("Cache"), *slots]
+    columns = [[*process, *cache], phases] if narrow else [process, *_split(phases), *_split(cache)]
+    longest = max(map(len, columns))
+    handles = [entry for column in columns for entry in column + [_text(" ")] * (longest - len(column))]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(columns), columnspacing=1.4)
 
 
-def _columns(blocks: Sequence[tuple[str, Sequence[Any]]], rows: int = 4) -> list[Any]:
-    handles = []
-    for heading, entries in blocks:
-        for begin in range(0, len(entries), rows):
-            column = [_text(heading if begin == 0 else " "), *entries[begin : begin + rows]]
-            handles += column + [_text(" ")] * (rows + 1 - len(column))
-    return handles
+def _split(column: list[Any], rows: int = 5) -> list[list[Any]]:
+    """A legend's column in pieces of `rows`, the further ones below an empty heading."""
+    rest = [column[i : i + rows - 1] for i in range(rows, len(column), rows - 1)]
+    return [column[:rows], *([_text(" "), *piece] for piece in rest)]
 
 
 def _text(text: str) -> Patch:

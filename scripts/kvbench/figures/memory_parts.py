@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from kvbench.figures.style import WIDTH_IN, name_rows, rows_figure, settle, styled
+from kvbench.figures.style import WIDTH_IN, is_narrow, name_rows, rows_figure, settle, styled, wrapped
 from kvbench.tables.memory import PARTS, UNATTRIBUTED, part_key, part_name
 
 OPTIONS = {"width_in": WIDTH_IN}
@@ -24,20 +24,22 @@ HATCHES = dict(zip(PARTS, ("", "", "///", "...", "\\\\\\", "xx"), strict=True))
 @styled
 def draw(table: pd.DataFrame, options: Mapping[str, Any] | None = None) -> Figure:
     """A stack of parts a run (memory.csv), the unattributed rest hatched on white, a line at the process's total."""
+    width_in = settle(options, OPTIONS)["width_in"]
     labels = list(dict.fromkeys(table["label"]))
     parts = [*sorted(set(table["part"]) - {UNATTRIBUTED}, key=part_key), UNATTRIBUTED]
     known = [part for part in parts if table.loc[table["part"] == part, "bytes"].fillna(0).ne(0).any()]
-    figure, (axes,) = rows_figure(len(labels), 1, width_in=settle(options, OPTIONS)["width_in"], margin_in=1.25)
+    figure, (axes,) = rows_figure(len(labels), 1, width_in=width_in, margin_in=1.25)
     for y, name in enumerate(labels):
         _draw_run(axes, y, table[table["label"] == name], known)
-    axes.set_xlabel(f"Memory of the process at its peak while serving (GiB)\n{_unknown(parts, known)}".rstrip())
+    text = f"Memory of the process at its peak while serving (GiB)\n{_unknown(parts, known)}"
+    axes.set_xlabel(wrapped(text, width_in - 1))
     axes.set_xlim(0, 1.22 * table["process_bytes"].max() / GIB if table["process_bytes"].notna().any() else None)
     axes.grid(axis="x")
     name_rows(axes, labels)
     source = "/".join(sorted(set(table["process_bytes_from"])))
     total = Line2D([], [], color="black", lw=2, label=f"process total ({source})")
     handles = [Patch(**_look(part), lw=0.6, label=part_name(part)) for part in known]
-    figure.legend(handles=[*handles, total], loc="outside upper center", ncols=4)
+    figure.legend(handles=[*handles, total], loc="outside upper center", ncols=2 if is_narrow(width_in) else 4)
     return figure
 
 

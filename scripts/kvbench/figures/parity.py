@@ -38,7 +38,8 @@ def draw(table: pd.DataFrame, options: Mapping[str, Any] | None = None) -> Figur
     left.set_xticks([0, 25, 50, 75, 100])
     left.set_xlabel("Requests with equal output (%)")
     right.set_xlim(0, longest * 1.25)
-    right.axvline(longest, color="black", lw=0.8, dashes=(3, 2))
+    if any(row["comparable"] == "yes" for row in rows):
+        right.axvline(longest, color="black", lw=0.8, dashes=(3, 2))
     right.set_xlabel("Median common prefix (tokens);\ndashed: median output length")
     name_rows(left, [f"{row['label']} ({row['dtype']})" for row in rows] or [""])
     left.set_title(f"compared with {REFERENCE}", loc="left")

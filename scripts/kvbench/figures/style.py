@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,16 +124,35 @@ def settle(options: Mapping[str, Any] | None, defaults: Mapping[str, Any]) -> di
     return {**defaults, **given}
 
 
+def is_narrow(width_in: float) -> bool:
+    """Whether panels go below one another: side by side they need more than a journal's column."""
+    return width_in < 5
+
+
 def rows_figure(
-    count: int, columns: int, *, width_in: float, row_in: float = 0.3, margin_in: float = 1.0, **grid: Any
+    count: int,
+    columns: int,
+    *,
+    width_in: float,
+    row_in: float = 0.3,
+    margin_in: float = 1.0,
+    ratios: Sequence[float] | None = None,
 ) -> tuple[Figure, Sequence[Axes]]:
-    """A figure of `columns` panels side by side whose height grows with `count` rows of engines."""
-    figure = Figure(figsize=(width_in, margin_in + row_in * max(count, 2)), layout="constrained")
+    """A figure of panels, side by side or (narrow) below one another, as high as its `count` rows of engines need."""
+    narrow = is_narrow(width_in)
+    panel_in = margin_in + row_in * max(count, 2)
+    figure = Figure(figsize=(width_in, panel_in * (columns if narrow else 1)), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.06, wspace=0.03)
-    panels = list(figure.subplots(1, columns, sharey=True, squeeze=False, **grid)[0])
+    grid = {"nrows": columns} if narrow else {"ncols": columns, "width_ratios": ratios}
+    panels = list(figure.subplots(**grid, sharey=True, squeeze=False).flat)
     for axes in panels:
         axes.tick_params(axis="y", length=0)
     return figure, panels
+
+
+def wrapped(text: str, width_in: float) -> str:
+    """Text broken into lines that fit a figure's width at 7.5 to 8 points."""
+    return "\n".join(line for part in text.split("\n") for line in textwrap.wrap(part, int(width_in * 15.5)))
 
 
 def name_rows(axes: Axes, labels: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from kvbench.figures.data import Speed
-from kvbench.figures.style import WIDTH_IN, look, name_rows, rows_figure, settle, styled, value_text
+from kvbench.figures.style import WIDTH_IN, look, name_rows, rows_figure, settle, styled, value_text, wrapped
 from kvbench.results import engine_key
 
 OPTIONS = {"width_in": WIDTH_IN}
@@ -27,7 +27,7 @@ def draw(scopes: Mapping[str, Sequence[Speed]], options: Mapping[str, Any] | Non
         axes.set_title(TITLES[scope].format(n="/".join(sorted({str(s.requests) for s in speeds}))), loc="left")
         _draw_scope(axes, speeds, names)
     name_rows(panels[0], names)
-    figure.supxlabel(f"Output tokens per second\n{_caption(scopes)}", fontsize=8)
+    figure.supxlabel(f"Output tokens per second\n{wrapped(_caption(scopes), width_in)}", fontsize=8)
     return figure
 
 
