@@ -1,0 +1,77 @@
+"""One KV budget, resolved the same way for every engine."""
+
+import pytest
+
+from kvbench.budget import ACTIVATION_RESERVE, kv_budget_bytes
+from kvbench.engines.base import EngineSettings
+from kvbench.engines.hf_batches import batch_bytes, plan_batches
+from kvbench.errors import UserError
+from kvbench.workload.read import Request
+
+MIB = 2**20
+
+
+def settings(engine="hf-batch", budget=64 * 100, max_length=96, slot=1, block_size=32) -> EngineSettings:
+    return EngineSettings(engine, "", False, "float32", "cpu", 1, max_length, budget, slot, block_size, 0.0, 1.0, 0)
+
+
+def request(prompt, output, name="r") -> Request:
+    return Request(name, None, (1,) * prompt, output, 0.0)
+
+
+def test_mib_are_taken_as_given():
+    assert kv_budget_bytes(48, 0.8, 0, 100 * MIB, 0, 1) == 48 * MIB
+
+
+def test_auto_leaves_room_for_weights_and_activations():
+    budget = kv_budget_bytes("auto", 0.8, 1000 * MIB, 1000 * MIB, 100 * MIB, 1)
+    assert budget == int(1000 * MIB * (0.8 - ACTIVATION_RESERVE)) - 100 * MIB
+
+
+@pytest.mark.parametrize(
+    ("wish", "free", "row", "words"),
+    [(1, 100 * MIB, 2 * MIB, "does not hold one request"), (64, 32 * MIB, 1, "more memory than the 32 MiB")],
+)
+def test_a_budget_that_cannot_work_is_refused_by_name(wish, free, row, words):
+    with pytest.raises(UserError, match="kv_budget_mib") as error:
+        kv_budget_bytes(wish, 0.8, 0, free, 0, row)
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_reservations_are_whole_blocks():
+    s = settings(max_length=65, budget=96 * 3 + 95)
+    assert s.row_bytes == 96
+    assert s.reserved_rows == 3
+    assert s.budget_blocks == (96 * 3 + 95) // 32
+
+
+def test_sequential_batches_are_single():
+    assert [len(b) for b in plan_batches(settings("hf-sequential"), [request(5, 5)] * 3)] == [1, 1, 1]
+
+
+def test_growing_batches_fill_the_budget_and_no_more():
+    s = settings(budget=3 * (10 + 5 - 1))
+    batches = plan_batches(s, [request(10, 5)] * 7)
+    assert [len(b) for b in batches] == [3, 3, 1]
+    assert all(batch_bytes(s, b) <= s.budget_bytes for b in batches)
+
+
+def test_a_longer_request_ends_the_batch_that_it_would_blow_up():
+    s = settings(budget=60)
+    assert [len(b) for b in plan_batches(s, [request(5, 5), request(40, 5), request(5, 5)])] == [1, 1, 1]
+
+
+def test_padding_may_not_pass_the_maximum_length():
+    s = settings(budget=10**6, max_length=50)
+    assert [len(b) for b in plan_batches(s, [request(40, 5), request(5, 40)])] == [1, 1]
+
+
+def test_static_batches_hold_as_many_reservations_as_fit():
+    s = settings("hf-static", budget=96 * 2 + 1, max_length=96)
+    assert [len(b) for b in plan_batches(s, [request(5, 5)] * 5)] == [2, 2, 1]
+
+
+def test_a_request_beyond_the_budget_is_refused():
+    with pytest.raises(UserError, match="kv_budget_mib"):
+        plan_batches(settings(budget=20), [request(30, 5)])

@@ -1,0 +1,46 @@
+"""The order of a run: warm-up, timed passes a scope, the pass that reads block ids."""
+
+import pytest
+
+from kvbench.passes import WARM_UP_TOKENS, plan_passes
+from kvbench.workload.read import Request
+
+REQUESTS = [Request(str(i), None, (1,) * (i + 1), 10 + i, 0.0) for i in range(6)]
+
+
+def plan(engine, subset, **kwargs):
+    return plan_passes(engine, REQUESTS, 2, subset, read_blocks=kwargs.get("blocks", False))
+
+
+def test_batching_engines_run_the_whole_and_the_subset():
+    passes = plan("hf-batch", 4)
+    assert [(p.scope, p.timed, len(p.requests)) for p in passes] == [
+        ("all", False, 6),
+        ("all", True, 6),
+        ("all", True, 6),
+        ("sequential", True, 4),
+        ("sequential", True, 4),
+    ]
+
+
+def test_sequential_engines_run_only_the_subset():
+    assert {(p.scope, len(p.requests)) for p in plan("vllm-sequential", 4)} == {("sequential", 4)}
+
+
+@pytest.mark.parametrize("subset", [0, 6, 99])
+def test_a_subset_that_is_the_whole_is_one_scope(subset):
+    for engine in ("hf-sequential", "vllm"):
+        assert {(p.scope, len(p.requests)) for p in plan(engine, subset)} == {("all", 6)}
+
+
+def test_passes_are_numbered_in_order_and_named_once():
+    passes = plan("vllm", 4, blocks=True)
+    assert [p.repeat for p in passes] == list(range(len(passes)))
+    assert len({p.phase for p in passes}) == len(passes)
+
+
+def test_warm_up_and_block_passes_are_not_timed():
+    passes = plan("vllm", 4, blocks=True)
+    assert [p.phase for p in passes if not p.timed] == ["warm-up", "blocks"]
+    assert {r.output_tokens for r in passes[0].requests} == {WARM_UP_TOKENS}
+    assert [r.output_tokens for r in passes[-1].requests] == [r.output_tokens for r in REQUESTS]
