@@ -2,10 +2,14 @@
 
 in   config.yaml
 out  results/environment.json, results/config.yaml
+
+check_environment is a checkpoint although nothing asks for its output by name: the runs take environment.json as
+ancient, and Snakemake does not look for reasons of its own in a job behind one that will run, not even behind an
+ancient file. After a checkpoint it looks again, so a run that is stale runs in the same call.
 """
 
 
-rule check_environment:
+checkpoint check_environment:
     """Find out what this machine has; stop if the device asked for is not there."""
     output:
         environment="results/environment.json",

@@ -1,0 +1,91 @@
+"""Rules and code are clean, and every rule has what keeps it honest."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tree import ROOT, copy_project, snakemake
+
+BLOCK = re.compile(r"^(?:rule|checkpoint) (\w+):\n((?:    .*\n|\n)+)", re.M)
+
+
+def rules() -> list[tuple[str, str]]:
+    """Name and body of each rule."""
+    return [found for path in sorted((ROOT / "rules").glob("*.smk")) for found in BLOCK.findall(path.read_text())]
+
+
+def command(*arguments: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_snakemake_lint(tmp_path: Path) -> None:
+    done = snakemake(copy_project(tmp_path / "tree"), "--lint")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_snakefmt() -> None:
+    command("snakefmt.snakefmt", "--check", "Snakefile", "rules")
+
+
+@pytest.mark.parametrize("arguments", [("check",), ("format", "--check")])
+def test_ruff(arguments: tuple[str, ...]) -> None:
+    command("ruff", *arguments, "scripts", "tests", "benchmarks", "envs")
+
+
+def test_the_snakefile_is_a_table_of_contents() -> None:
+    lines = (ROOT / "Snakefile").read_text().splitlines()
+    assert len(lines) <= 40
+    included = set(re.findall(r'include: "(.*)"', "\n".join(lines)))
+    assert included == {f"rules/{path.name}" for path in (ROOT / "rules").glob("*.smk")}
+
+
+def test_there_are_rules() -> None:
+    assert {"check_environment", "run_traditional", "run_vllm", "make_report"} <= {name for name, _ in rules()}
+
+
+@pytest.mark.parametrize(("name", "body"), rules(), ids=[name for name, _ in rules()])
+def test_a_rule_has_all_that_is_asked_of_it(name: str, body: str) -> None:
+    assert re.match(r'    """.*\."""\n', body), "a docstring of one line"
+    for directive in ("output", "log", "benchmark", "conda", "params", "script"):
+        assert f"    {directive}:\n" in body, directive
+    assert f'"../scripts/{name}.py"' in body, "its script is named after it"
+    assert f'code=code_digest("{name}"' in body, "the digest of its script"
+    assert "run:" not in body.split("params:")[0]
+    for place in re.findall(r"    (?:input|output):\n((?:        .*\n)+)", body):
+        assert all(re.match(r"        (\w+=|\*\*|\)|    )", line) for line in place.splitlines()), "named files"
+    assert ("measure=1" in body) == name.startswith("run_")
+
+
+def test_each_script_belongs_to_a_rule() -> None:
+    alone = {"monitor"}
+    assert {path.stem for path in (ROOT / "scripts").glob("*.py")} - alone == {name for name, _ in rules()}
+
+
+def test_adapters_are_thin() -> None:
+    for name, _ in rules():
+        assert len((ROOT / f"scripts/{name}.py").read_text().splitlines()) <= 80, name
+
+
+def test_scripts_read_no_configuration() -> None:
+    """What a script reads from `snakemake.config` is hidden from the rerun triggers."""
+    for path in (ROOT / "scripts").rglob("*.py"):
+        names = {
+            node.attr
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == "snakemake"
+        }
+        assert "config" not in names, path
+
+
+def test_figures_have_captions() -> None:
+    for name, _ in rules():
+        if name.startswith("plot_"):
+            assert (ROOT / "captions" / f"{name.removeprefix('plot_')}.rst").read_text().strip()

@@ -1,0 +1,160 @@
+"""What a change makes stale: the real rules, parameters and digests, with scripts that write their outputs at once."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import yaml
+from tree import copy_project, make_quick, planned, ran, snakemake, stale
+
+RUNS = {
+    "runs": [
+        {"models": ["smollm2-135m"], "workloads": ["guide", "mixed"], "engines": ["hf-batch", "vllm"]},
+    ]
+}
+FIGURES = ("memory", "throughput", "latency", "kv_waste", "parity", "memory_parts")
+# All that follows the runs: parity and tables are of all runs, so each figure that shows a table follows too.
+AFTER_RUNS = {"check_parity": 1, "summarise_runs": 1, "make_report": 1} | {f"plot_{name}": 2 for name in FIGURES}
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tree in which everything has been made."""
+    tree = make_quick(copy_project(tmp_path_factory.mktemp("finished") / "tree"))
+    settings = yaml.safe_load((tree / "config.yaml").read_text()) | RUNS | {"device": "cpu"}
+    (tree / "config.yaml").write_text(yaml.safe_dump(settings))
+    done = snakemake(tree)
+    assert done.returncode == 0, done.stderr
+    return tree
+
+
+@pytest.fixture
+def tree(finished: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(finished, tmp_path / "tree"))
+
+
+def reconfigure(tree: Path, path: str, value: object) -> None:
+    *parents, last = path.split("/")
+    settings = yaml.safe_load((tree / "config.yaml").read_text())
+    place = settings
+    for part in parents:
+        place = place[part]
+    place[last] = value
+    (tree / "config.yaml").write_text(yaml.safe_dump(settings))
+
+
+def edit(tree: Path, name: str) -> None:
+    path = tree / name
+    path.write_text(path.read_text() + "\nEDITED = True\n")
+
+
+def test_a_second_call_has_nothing_to_do(tree: Path) -> None:
+    done = snakemake(tree)
+    assert done.returncode == 0
+    assert "Nothing to be done" in done.stdout + done.stderr
+
+
+def test_a_fresh_clone_beside_old_results_has_nothing_to_do(tree: Path, tmp_path: Path) -> None:
+    clone = make_quick(copy_project(tmp_path / "clone"))
+    shutil.copy(tree / "config.yaml", clone / "config.yaml")
+    for name in ("results", "resources", ".snakemake"):
+        shutil.copytree(tree / name, clone / name, copy_function=shutil.copy)
+    files = [path for path in clone.rglob("*") if path.is_file() and ".snakemake" not in path.parts]
+    random.Random(1).shuffle(files)
+    for age, path in enumerate(files):
+        os.utime(path, (2e9 - age, 1.8e9 - 10 * age))
+    assert stale(clone) == {}
+
+
+def test_comments_in_code_make_nothing_stale(tree: Path) -> None:
+    for path in (tree / "scripts").rglob("*.py"):
+        path.write_text(path.read_text() + "\n# a remark\n")
+    assert stale(tree) == {}
+
+
+def test_code_of_a_plot_redraws_that_plot(tree: Path) -> None:
+    edit(tree, "scripts/kvbench/figures/memory.py")
+    assert stale(tree) == {"plot_memory": 2, "make_report": 1}
+
+
+def test_an_option_of_a_plot_redraws_that_plot(tree: Path) -> None:
+    reconfigure(tree, "figures/options", {"latency": {"width_in": 3.5}})
+    assert stale(tree) == {"plot_latency": 2, "write_config": 1, "make_report": 1}
+
+
+@pytest.mark.parametrize("name", ["scripts/kvbench/templates/report.html.j2", "captions/memory.rst"])
+def test_a_template_or_caption_makes_the_report_again(tree: Path, name: str) -> None:
+    edit(tree, name)
+    assert stale(tree) == {"make_report": 1}
+
+
+def test_a_workload_reruns_only_its_runs(tree: Path) -> None:
+    reconfigure(tree, "workloads/mixed/requests", 17)
+    jobs = planned(tree)
+    # The one figure without a table is drawn again for this workload alone.
+    after = AFTER_RUNS | {"plot_memory": 1}
+    found = Counter(rule for rule, _ in jobs)
+    assert found == {"make_workload": 1, "run_traditional": 1, "run_vllm": 1, "write_config": 1, **after}
+    assert {output.split("/")[4] for rule, output in jobs if rule.startswith("run_")} == {"mixed"}
+
+
+@pytest.mark.parametrize(
+    ("module", "rule", "runs"),
+    [("hf", "run_traditional", 4), ("vllm_engine", "run_vllm", 3)],
+)
+def test_code_of_an_engine_reruns_that_engine(tree: Path, module: str, rule: str, runs: int) -> None:
+    """hf-batch: two workloads and parity, and hf-sequential's parity; vllm: two workloads and parity."""
+    edit(tree, f"scripts/kvbench/engines/{module}.py")
+    assert stale(tree) == {rule: runs, **AFTER_RUNS}
+
+
+def test_another_version_of_vllm_reruns_vllm(tree: Path, tmp_path: Path) -> None:
+    found = ran(tree, PYTHONPATH=install(tmp_path, "vllm", "99.0"))
+    assert found == {"check_environment": 1, "run_vllm": 3, **AFTER_RUNS}
+
+
+def test_code_of_the_check_reruns_the_check(tree: Path) -> None:
+    edit(tree, "scripts/kvbench/machine.py")
+    assert ran(tree) == {"check_environment": 1, "make_report": 1}
+
+
+def test_code_shared_by_check_and_engines_reruns_all_of_them_in_one_call(tree: Path) -> None:
+    edit(tree, "scripts/kvbench/nvml.py")
+    assert ran(tree) == {"check_environment": 1, "run_traditional": 4, "run_vllm": 3, **AFTER_RUNS}
+
+
+def install(folder: Path, name: str, version: str) -> str:
+    """A folder for PYTHONPATH in which that version seems to be installed."""
+    info = folder / "site" / f"{name}-{version}.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    return str(info.parent)
+
+
+def test_options_of_an_engine_rerun_that_engine(tree: Path) -> None:
+    reconfigure(tree, "engines/vllm", {"max_num_seqs": 4})
+    assert stale(tree) == {"run_vllm": 3, "write_config": 1, **AFTER_RUNS}
+
+
+def test_more_repeats_rerun_the_measurements_but_not_parity(tree: Path) -> None:
+    reconfigure(tree, "repeats", 7)
+    assert stale(tree) == {"run_traditional": 2, "run_vllm": 2, "write_config": 1, **AFTER_RUNS}
+
+
+def test_an_added_run_makes_only_itself(tree: Path) -> None:
+    settings = yaml.safe_load((tree / "config.yaml").read_text())
+    settings["runs"].append({"models": ["smollm2-135m"], "workloads": ["guide"], "engines": ["hf-static"]})
+    reconfigure(tree, "runs", settings["runs"])
+    made = {tuple(output.split("/")[3:5]) for rule, output in planned(tree) if rule.startswith("run_")}
+    assert made == {("hf-static", "guide"), ("hf-static", "parity")}
+
+
+def test_an_edit_of_the_configurations_code_reruns_nothing(tree: Path) -> None:
+    edit(tree, "scripts/kvbench/config.py")
+    edit(tree, "scripts/kvbench/schema.py")
+    assert stale(tree) == {}
