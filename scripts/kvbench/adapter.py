@@ -25,7 +25,7 @@ class Job:
     label: str
 
     def progress(self, total: int, unit: str) -> Any:
-        """A tqdm bar on the terminal (a line at the end when that is no terminal)."""
+        """A tqdm bar on the terminal; silent where that is none, such as a file or a cluster's log."""
         from tqdm import tqdm
 
         return tqdm(
@@ -33,9 +33,9 @@ class Job:
             unit=f" {unit}",
             desc=self.label,
             file=self.terminal,
-            leave=True,
             dynamic_ncols=True,
-            mininterval=0.2 if self.terminal.isatty() else 3600,
+            mininterval=0.2,
+            disable=not self.terminal.isatty(),
         )
 
 

@@ -153,8 +153,6 @@ def _serve(
         for one in passes:
             phases.enter(one.phase)
             record, generated = _one_pass(engine, one, phases, session, bar, job)
-            bar.n = sum(r.output_tokens for p in passes[: one.repeat + 1] for r in p.requests)
-            bar.refresh()
             done.append((one, record, generated))
             log.info("%s: %d output tokens in %.3f s", one.phase, record["output_tokens"], record["wall_s"])
     return done

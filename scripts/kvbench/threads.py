@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from kvbench.limits import usable_cpus
+
 VARIABLES = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -14,8 +16,8 @@ VARIABLES = (
 
 
 def resolve_threads(wish: int | str) -> int:
-    """`auto` is every CPU that this process may run on."""
-    return len(os.sched_getaffinity(0)) if wish == "auto" else int(wish)
+    """`auto` is every CPU that this process may use."""
+    return usable_cpus() if wish == "auto" else int(wish)
 
 
 def set_threads(threads: int) -> None:

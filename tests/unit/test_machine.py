@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kvbench import machine
+from kvbench import limits, machine
 from kvbench.errors import UserError
 from kvbench.files import write_json
 from kvbench.machine import Facts, Torch, Vllm, choose_device
@@ -148,7 +148,7 @@ def test_cpu_model_and_whole_words_of_flags(tmp_path):
     ("affinity", "quota", "cpus"), [(8, math.inf, 8), (8, 2.0, 2), (8, 1.5, 2), (2, 6.0, 2), (4, 0.1, 1)]
 )
 def test_usable_cpus_are_the_smaller_of_affinity_and_quota(affinity, quota, cpus):
-    assert machine.usable_cpus(affinity, quota) == cpus
+    assert limits.usable_cpus(affinity, quota) == cpus
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_usable_cpus_are_the_smaller_of_affinity_and_quota(affinity, quota, cpus
 def test_cpu_quota_of_both_cgroup_versions(tmp_path, files, quota):
     for name, text in files.items():
         (tmp_path / name).write_text(text + "\n")
-    assert machine.cgroup_cpu_quota([tmp_path]) == quota
+    assert limits.cgroup_cpu_quota([tmp_path]) == quota
 
 
 def test_memory_is_the_tightest_limit(tmp_path):
@@ -172,13 +172,13 @@ def test_memory_is_the_tightest_limit(tmp_path):
     inner.mkdir()
     (inner / "memory.max").write_text("max\n")
     (outer / "memory.max").write_text(f"{2**27}\n")
-    assert machine.memory_total_bytes([inner, outer]) == 2**27
-    assert machine.memory_total_bytes([inner]) > 2**27
+    assert limits.memory_total_bytes([inner, outer]) == 2**27
+    assert limits.memory_total_bytes([inner]) > 2**27
 
 
 def test_cgroup_folders_go_up_to_the_root_in_both_versions(monkeypatch):
-    monkeypatch.setattr(machine, "_read", lambda _: "4:memory:/slurm/job\n0::/user.slice")
-    assert [str(folder) for folder in machine.cgroup_folders()] == [
+    monkeypatch.setattr(limits, "_read", lambda _: "4:memory:/slurm/job\n0::/user.slice")
+    assert [str(folder) for folder in limits.cgroup_folders()] == [
         "/sys/fs/cgroup/memory/slurm/job",
         "/sys/fs/cgroup/memory/slurm",
         "/sys/fs/cgroup/memory",

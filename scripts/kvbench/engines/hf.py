@@ -12,8 +12,8 @@ import numpy as np
 
 from kvbench.engines.base import Completion, EngineSettings, Generated, LoadTimes, Margins
 from kvbench.engines.hf_batches import is_static, longest_output, longest_prompt, plan_batches
-from kvbench.errors import UserError
 from kvbench.engines.runtime_memory import runtime_bytes
+from kvbench.errors import UserError
 from kvbench.kv.contiguous import BatchRecord
 from kvbench.workload.read import Request
 
@@ -120,8 +120,8 @@ class TransformersEngine:
         start_ns = time.monotonic_ns()
         input_ids, attention_mask = self._padded(batch)
         cache = self._cache(len(batch))
-        lengths = torch.tensor([r.output_tokens for r in batch], device=input_ids.device)
-        probe = StepProbe(cache, lengths, tick, record=self.passes_done not in self.silent_passes)
+        record = self.passes_done not in self.silent_passes
+        probe = StepProbe(cache, [r.output_tokens for r in batch], tick, input_ids.device, record=record)
         margin = MarginProbe() if self.settings.margins else None
         with torch.inference_mode():
             sequences = self.model.generate(
@@ -137,10 +137,10 @@ class TransformersEngine:
         end_ns = time.monotonic_ns()
         outputs = [row[: r.output_tokens] for row, r in zip(tokens, batch, strict=True)]
         self.largest_batch = max(self.largest_batch, len(batch))
-        record = self._record(batch, probe, start_ns, end_ns)
+        noted = self._note(batch, probe, start_ns, end_ns)
         probe.cache = None
         self._release(cache)
-        return record, outputs, probe, _margins(batch, margin)
+        return noted, outputs, probe, _margins(batch, margin)
 
     def _padded(self, batch: Sequence[Request]) -> tuple[Any, Any]:
         """Left-padded input ids and attention mask, both (B, max p)."""
@@ -177,7 +177,7 @@ class TransformersEngine:
         if tensor() is not None:
             raise RuntimeError("the cache of a finished batch is still referenced")
 
-    def _record(self, batch: Sequence[Request], probe: Any, start_ns: int, end_ns: int) -> BatchRecord:
+    def _note(self, batch: Sequence[Request], probe: Any, start_ns: int, end_ns: int) -> BatchRecord:
         steps = np.array(probe.steps, np.int64).reshape(-1, 4)
         self.largest_cache_bytes = max(self.largest_cache_bytes, int(steps[:, 3].max(initial=0)))
         return BatchRecord(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from transformers import LogitsProcessor, StoppingCriteria
@@ -27,9 +28,14 @@ class StepProbe(StoppingCriteria):
     `steps` holds a tuple a pass: (CLOCK_MONOTONIC ns, rows, slots a row, bytes of the cache).
     """
 
-    def __init__(self, cache: Cache, output_tokens: torch.Tensor, tick: Callable[[int], None], *, record: bool) -> None:
+    def __init__(
+        self, cache: Cache, output_tokens: Sequence[int], tick: Callable[[int], None], device: Any, *, record: bool
+    ) -> None:
         self.cache, self.tick, self.record = cache, tick, record
-        self.remaining = output_tokens.clone()
+        self.remaining = torch.tensor(output_tokens, device=device)
+        # Tokens that pass k adds: one for each row that still wants one.
+        self.wanted = [sum(o >= k for o in output_tokens) for k in range(1, max(output_tokens) + 1)]
+        self.passes = 0
         self.steps: list[tuple[int, int, int, int]] = []
         self.hook_ns = 0
         self.first_token_ns = 0
@@ -41,7 +47,9 @@ class StepProbe(StoppingCriteria):
             self.first_token_ns = time.monotonic_ns()
         if self.record:
             self._note()
-        self.tick(1)
+        if self.passes < len(self.wanted):
+            self.tick(self.wanted[self.passes])
+        self.passes += 1
         self.remaining -= 1
         return self.remaining <= 0
 

@@ -90,7 +90,7 @@ class VllmEngine:
         for name in self.settings.options:
             if name not in known:
                 raise UserError(
-                    f"config.yaml: engines.{self.settings.engine}.{name}: not an engine argument of the installed vLLM; "
+                    f"config.yaml: engines.{self.settings.engine}.{name}: no engine argument of the installed vLLM; "
                     "remove it or correct its name"
                 )
         return self.settings.options

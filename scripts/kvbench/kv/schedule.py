@@ -19,7 +19,10 @@ SAME_AS_BEFORE = -1
 
 @dataclass(frozen=True)
 class Schedule:
-    """One repeat's schedule. S steps, R requests in order of first admission, E events, D dumped entries, B block rows."""
+    """The schedule of one pass.
+
+    S steps, R requests in order of first admission, E events, D dumped entries, B rows of block ids.
+    """
 
     t_ns: NDArray[np.int64]  # (S,) CLOCK_MONOTONIC after schedule()
     free_blocks: NDArray[np.int32]  # (S,)

@@ -1,0 +1,51 @@
+"""CPUs and memory that this process may use, cgroup limits respected."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+
+def usable_cpus(affinity: int | None = None, quota: float | None = None) -> int:
+    """CPUs by affinity, less where a cgroup's quota allows fewer; at least 1."""
+    affinity = len(os.sched_getaffinity(0)) if affinity is None else affinity
+    quota = cgroup_cpu_quota() if quota is None else quota
+    return max(1, math.ceil(min(affinity, quota)))
+
+
+def cgroup_cpu_quota(folders: Iterable[Path] | None = None) -> float:
+    """CPUs that the tightest cgroup above this process allows; infinity without a limit."""
+    quotas = [math.inf]
+    for folder in cgroup_folders() if folders is None else folders:
+        text = (
+            _read(folder / "cpu.max") or f"{_read(folder / 'cpu.cfs_quota_us')} {_read(folder / 'cpu.cfs_period_us')}"
+        )
+        quota, _, period = text.strip().partition(" ")
+        if quota.isdigit() and period.isdigit():
+            quotas.append(int(quota) / int(period))
+    return min(quotas)
+
+
+def memory_total_bytes(folders: Iterable[Path] | None = None) -> int:
+    """Bytes of memory that this process may use: the machine's, or the tightest cgroup limit above it."""
+    machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    names = ("memory.max", "memory.limit_in_bytes")
+    texts = [_read(folder / name) for folder in (cgroup_folders() if folders is None else folders) for name in names]
+    return min([machine, *(int(text) for text in texts if text.isdigit())])
+
+
+def cgroup_folders() -> Iterator[Path]:
+    """Folders of the cgroups of this process and all above them, of version 2 and of version 1's controllers."""
+    for line in _read(Path("/proc/self/cgroup")).splitlines():
+        _, controllers, path = line.split(":", 2)
+        inner = Path(path.lstrip("/"))
+        yield from (Path("/sys/fs/cgroup", controllers, part) for part in [inner, *inner.parents])
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""

@@ -1,0 +1,177 @@
+"""The invariants of the KV accounting on the real schedulers and caches, and proof that each check can fail."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tiny import MAX_LENGTH, SLOT_BYTES, make_tiny, requests_of, tiny_settings
+
+from kvbench.kv import checks
+from kvbench.kv.checks import AccountingError
+from kvbench.kv.paged import rebuild
+from kvbench.kv.rows import kv_rows
+from kvbench.kv.schedule import FREED, PREEMPTED
+from kvbench.kv.split import final_kv_length
+
+BLOCKS = 8  # two requests of the maximum length: enough to run any, few enough to preempt
+LENGTHS = st.lists(st.tuples(st.integers(1, 90), st.integers(1, 38)), min_size=1, max_size=12)
+EXAMPLES = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory):
+    return make_tiny(tmp_path_factory.mktemp("tiny"))
+
+
+class Serving:
+    """An engine that counts its passes and reads block ids in all of them."""
+
+    def __init__(self, engine):
+        self.engine, self.number = engine, 0
+        engine.prepare(block_passes=range(1000))
+        engine.load()
+
+    def __call__(self, lengths):
+        requests = requests_of(lengths)
+        generated = self.engine.generate(requests, lambda tokens: None, None, lambda part: None)
+        generated = self.engine.collect(generated, self.number)
+        self.number += 1
+        assert [len(c.output_token_ids) for c in generated.completions] == [o for _, o in lengths]
+        return generated, requests
+
+
+@pytest.fixture(scope="session")
+def vllm(tiny):
+    from kvbench.engines.vllm_engine import VllmEngine
+
+    engine = VllmEngine(tiny_settings(tiny, "vllm", BLOCKS))
+    yield Serving(engine)
+    engine.close()
+
+
+@pytest.fixture(scope="session", params=["hf-sequential", "hf-batch", "hf-static"])
+def contiguous(tiny, request):
+    from kvbench.engines.hf import TransformersEngine
+
+    engine = TransformersEngine(tiny_settings(tiny, request.param, BLOCKS))
+    yield Serving(engine)
+    engine.close()
+
+
+def static_width(serving):
+    return MAX_LENGTH if serving.engine.settings.engine == "hf-static" else None
+
+
+@EXAMPLES
+@given(LENGTHS)
+def test_paged_identities_hold_on_the_real_scheduler(vllm, lengths):
+    generated, requests = vllm(lengths)
+    columns, found = kv_rows(generated, requests, slot_bytes=SLOT_BYTES, static_width=None, shared=False)
+    assert found["blocks_in_use"] == len(generated.schedule.t_ns) > 0
+    assert found["distinct_block_ids"] > 0
+    assert columns["allocated"][-1] == columns["live"][-1] == 0
+    assert columns["scheduled_tokens"].sum() >= sum(p + o - 1 for p, o in lengths)
+    assert columns["live"].max() <= columns["pool"][0] == BLOCKS * 32
+
+
+@EXAMPLES
+@given(LENGTHS)
+def test_contiguous_identities_hold_on_the_real_cache(contiguous, lengths):
+    generated, requests = contiguous(lengths)
+    columns, found = kv_rows(
+        generated, requests, slot_bytes=SLOT_BYTES, static_width=static_width(contiguous), shared=False
+    )
+    steps = sum(len(batch.t_ns) for batch in generated.batches)
+    assert found["cache_bytes"] == found["cache_width"] == steps > 0
+    assert columns["allocated"][-1] == 0
+    assert columns["live"].max() >= max(p + o - 1 for p, o in lengths)
+
+
+def test_a_tight_pool_preempts_and_still_adds_up(vllm):
+    generated, requests = vllm([(60, 30)] * 6)
+    columns, _ = kv_rows(generated, requests, slot_bytes=SLOT_BYTES, static_width=None, shared=False)
+    assert columns["preemptions"][-1] > 0
+    assert sum(c.preemptions for c in generated.completions) == columns["preemptions"][-1]
+
+
+@pytest.fixture(scope="session")
+def schedule(vllm):
+    """A recorded schedule with waiting, preemption and freeing in it."""
+    lengths = [(60, 30)] * 6
+    generated, _ = vllm(lengths)
+    recorded = generated.schedule
+    assert (recorded.event_kind == PREEMPTED).any()
+    assert (recorded.dump_length == -1).any()
+    return recorded
+
+
+def paged_checks(schedule):
+    lengths = final_kv_length(*np.array([(60, 30)] * len(schedule.request_ids)).T)
+    return checks.check_paged(schedule, rebuild(schedule, lengths), shared=False)
+
+
+def changed(schedule, name, at, by):
+    array = getattr(schedule, name).copy()
+    array[at] += by
+    return dataclasses.replace(schedule, **{name: array})
+
+
+def without_event(schedule, kind):
+    keep = np.arange(len(schedule.event_kind)) != np.flatnonzero(schedule.event_kind == kind)[0]
+    fields = {name: getattr(schedule, name)[keep] for name in vars(schedule) if name.startswith("event_")}
+    return dataclasses.replace(schedule, **fields)
+
+
+def test_the_recorded_schedule_passes(schedule):
+    found = paged_checks(schedule)
+    assert all(samples > 0 for samples in found.values())
+
+
+MUTATIONS = {
+    "a block leaks": lambda s: changed(s, "free_blocks", 3, -1),
+    "a block is free and in use": lambda s: changed(s, "free_blocks", 3, 1),
+    "a token is scheduled and not counted": lambda s: changed(s, "scheduled_tokens", 2, 1),
+    "a request's tokens are miscounted": lambda s: changed(s, "dump_tokens", 0, 40),
+    "a preemption is missed": lambda s: without_event(s, PREEMPTED),
+    "a free is missed": lambda s: without_event(s, FREED),
+    "blocks stay behind": lambda s: dataclasses.replace(s, end_free_blocks=s.end_free_blocks - 1),
+    "a request stays behind": lambda s: dataclasses.replace(s, end_requests=1),
+    "a block is shared": lambda s: changed(s, "block_ids", 0, int(s.block_ids[1] - s.block_ids[0])),
+    "a request holds a block too many": lambda s: changed(s, "block_tokens", 0, 200),
+}
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS)
+def test_each_paged_check_can_fail(schedule, mutation):
+    with pytest.raises(AccountingError):
+        paged_checks(MUTATIONS[mutation](schedule))
+
+
+@pytest.mark.parametrize("part", range(5))
+def test_a_split_that_does_not_fit_is_refused(schedule, part):
+    lengths = np.full(len(schedule.request_ids), 89)
+    split = rebuild(schedule, lengths).split
+    pool = np.full(len(schedule.t_ns), schedule.total_blocks * schedule.block_size)
+    assert checks.check_split(split, pool)
+    for by in (-(10**6), 10**6):
+        parts = list(split)
+        parts[part] = parts[part] + by
+        with pytest.raises(AccountingError):
+            checks.check_split(type(split)(*parts), pool)
+
+
+@pytest.mark.parametrize(("name", "by"), [("tensor_bytes", 4), ("width", 1), ("rows", 1)])
+def test_each_contiguous_check_can_fail(contiguous, name, by):
+    generated, requests = contiguous([(20, 10), (8, 12)])
+    kwargs = {"slot_bytes": SLOT_BYTES, "static_width": static_width(contiguous), "shared": False}
+    kv_rows(generated, requests, **kwargs)
+    batch = generated.batches[0]
+    wrong = getattr(batch, name).copy()
+    wrong[2] += by
+    broken = dataclasses.replace(generated, batches=[dataclasses.replace(batch, **{name: wrong})])
+    with pytest.raises(AccountingError):
+        kv_rows(broken, requests, **kwargs)

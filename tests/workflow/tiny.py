@@ -1,0 +1,61 @@
+"""A tiny random Llama, made once a test session, and engines on it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from kvbench.engines.base import EngineSettings
+from kvbench.workload.read import Request
+
+LAYERS, HEADS, KV_HEADS, HEAD_DIM, VOCABULARY, MAX_LENGTH, BLOCK = 2, 4, 2, 32, 512, 128, 32
+SLOT_BYTES = 2 * LAYERS * KV_HEADS * HEAD_DIM * 4
+
+
+def make_tiny(folder: Path) -> Path:
+    """Write the tiny model's config.json and seeded weights."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    config = LlamaConfig(
+        num_hidden_layers=LAYERS,
+        num_attention_heads=HEADS,
+        num_key_value_heads=KV_HEADS,
+        head_dim=HEAD_DIM,
+        hidden_size=HEADS * HEAD_DIM,
+        intermediate_size=128,
+        vocab_size=VOCABULARY,
+        max_position_embeddings=MAX_LENGTH,
+        tie_word_embeddings=False,
+    )
+    torch.manual_seed(0)
+    LlamaForCausalLM(config).save_pretrained(folder)
+    assert json.loads((folder / "config.json").read_text())["architectures"] == ["LlamaForCausalLM"]
+    return folder
+
+
+def tiny_settings(model: Path, engine: str, blocks: int) -> EngineSettings:
+    """Settings on the CPU with a budget of `blocks` blocks."""
+    return EngineSettings(
+        engine=engine,
+        model_path=str(model),
+        random_weights=engine.startswith("vllm"),  # no tokenizer beside the model; dummy weights do for accounting
+        dtype="float32",
+        device="cpu",
+        threads=2,
+        max_length=MAX_LENGTH,
+        budget_bytes=blocks * BLOCK * SLOT_BYTES,
+        slot_bytes=SLOT_BYTES,
+        block_size=BLOCK,
+        temperature=0.0,
+        top_p=1.0,
+        seed=0,
+    )
+
+
+def requests_of(lengths: list[tuple[int, int]]) -> list[Request]:
+    """Requests of (prompt, output) tokens with token ids that depend on both."""
+    return [
+        Request(f"r{i}", None, tuple((7 * i + 3 * j) % (VOCABULARY - 10) + 5 for j in range(p)), o, 0.0)
+        for i, (p, o) in enumerate(lengths)
+    ]
