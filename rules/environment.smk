@@ -38,6 +38,7 @@ rule write_config:
         "logs/write_config.log",
     benchmark:
         "logs/write_config.tsv"
+    priority: FIRST
     localrule: True
     conda:
         CONDA
