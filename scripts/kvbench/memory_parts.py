@@ -9,8 +9,16 @@ from kvbench.engines.base import LoadTimes
 Bytes = int | None
 
 
-def memory_parts(engine: dict[str, Any], load: LoadTimes, samples: list[dict[str, Any]], device: str) -> dict[str, Any]:
-    """`parts` in bytes (None: not known here), the process's own figure, and what the parts leave over."""
+def memory_parts(
+    engine: dict[str, Any], load: LoadTimes, samples: list[dict[str, Any]], device: str, parameter_bytes: int
+) -> dict[str, Any]:
+    """`parts` in bytes (None: not known here), the process's own figure, and what the parts leave over.
+
+    `weights_source` tells whether the weights were read from tensors; vLLM repacks a CPU's weights outside torch,
+    and then the model's parameters times their size (`parameter_bytes`) stand in.
+    """
+    packed = engine["weights"] < parameter_bytes
+    engine = {**engine, "weights": max(engine["weights"], parameter_bytes)}
     if device == "cpu":
         parts = _host_parts(engine, load)
         process = max((s["host_rss_bytes"] for s in samples if _serving(s)), default=None)
@@ -20,6 +28,7 @@ def memory_parts(engine: dict[str, Any], load: LoadTimes, samples: list[dict[str
     known = sum(part for part in parts.values() if part is not None)
     return {
         "parts": parts,
+        "weights_source": "parameters" if packed else "tensors",
         "process_bytes": process,
         "process_source": "resident set" if device == "cpu" else "NVML",
         "unattributed_bytes": None if process is None else process - known,

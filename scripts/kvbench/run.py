@@ -212,6 +212,7 @@ def _measured(
         record["steps"] = int((columns["scheduled_tokens"] > 0).sum())
         record["preemptions"] = int(columns["preemptions"][-1])
     sampler.sample()
+    parameter_bytes = order.record.architecture.parameters * itemsize(settings.dtype)
     return Measured(
         order=order,
         settings=settings,
@@ -221,7 +222,7 @@ def _measured(
         done=done,
         kv=kv,
         checks=checks,
-        memory=memory_parts(engine.memory(), load, sampler.rows, settings.device),
+        memory=memory_parts(engine.memory(), load, sampler.rows, settings.device, parameter_bytes),
         phases=phases,
         device_rows=sampler.rows,
         sampling_errors=sampler.errors,
