@@ -16,8 +16,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
-from kvbench.run import Order, resolve  # noqa: E402
-from kvbench.threads import set_threads  # noqa: E402
+from kvbench.run import Order, resolve
+from kvbench.threads import set_threads
 
 
 def main() -> None:

@@ -1,0 +1,268 @@
+"""Our runners beside vLLM's own throughput benchmark: the same requests, counted tokens, passes interleaved in one run.
+
+    python benchmarks/peers.py --pair vllm --model resources/models/smollm2-135m/model.json \\
+        --workload results/workloads/smollm2-135m/mixed.parquet
+
+`--pair vllm`: our `vllm` (recording on) beside `vllm bench throughput --backend vllm`, the same token ids and equal
+engine arguments. `--pair hf`: our `hf-batch` beside `--backend hf --hf-max-batch-size N`, the same texts in the same
+batches. Each side runs in a process of its own, and the two take turns. Flaws of the hf backend that remain: it passes
+no attention mask, so that rows attend to their padding; it lets a batch end when every row has met the end of sequence;
+and it credits each request with the tokens asked for. Tokens are therefore counted here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+
+from kvbench.run import Order, resolve
+from kvbench.threads import set_threads
+
+# A pass serves all requests and returns (seconds, output tokens); an arm makes one and says how to end.
+Serve = Callable[[], tuple[float, int]]
+OURS = {"vllm": "vllm", "hf": "hf-batch"}
+
+
+def main() -> None:
+    arguments = parse()
+    if arguments.arm:
+        work(arguments)
+        return
+    samples = measure(arguments)
+    report(arguments, samples)
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pair", choices=OURS, required=True)
+    parser.add_argument("--model", type=Path, required=True, help="model.json")
+    parser.add_argument("--workload", type=Path, required=True)
+    parser.add_argument("--environment", type=Path, default=Path("results/environment.json"))
+    parser.add_argument("--passes", type=int, default=10, help="of each side")
+    parser.add_argument("--batch", type=int, default=8, help="requests a batch, pair hf")
+    parser.add_argument("--kv-budget-mib", type=float, default=96)
+    parser.add_argument("--max-length", type=int, default=512)
+    parser.add_argument("--arm", choices=("ours", "peer"), help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def measure(arguments: argparse.Namespace) -> dict[str, list[tuple[float, int]]]:
+    """Passes of both sides in turn, the first of each discarded; which side begins alternates."""
+    workers = {arm: start_worker(arm) for arm in ("ours", "peer")}
+    samples: dict[str, list[tuple[float, int]]] = {arm: [] for arm in workers}
+    try:
+        for number in range(arguments.passes + 1):
+            for arm in list(workers)[:: 1 if number % 2 else -1]:
+                seconds, tokens = ask(workers[arm])
+                print(f"{arm} pass {number}: {tokens} tokens in {seconds:.3f} s", file=sys.stderr, flush=True)
+                if number:
+                    samples[arm].append((seconds, tokens))
+    finally:
+        for worker in workers.values():
+            worker.stdin.close()
+            worker.wait(timeout=60)
+    return samples
+
+
+def start_worker(arm: str) -> subprocess.Popen:
+    """This script again as one side, ready to serve; its library's chatter goes to standard error."""
+    worker = subprocess.Popen(
+        [sys.executable, __file__, *sys.argv[1:], "--arm", arm],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    if worker.stdout.readline().strip() != "ready":
+        sys.exit(f"peers: the {arm} side did not start; its error is above")
+    return worker
+
+
+def ask(worker: subprocess.Popen) -> tuple[float, int]:
+    worker.stdin.write("go\n")
+    worker.stdin.flush()
+    seconds, tokens = worker.stdout.readline().split()
+    return float(seconds), int(tokens)
+
+
+def work(arguments: argparse.Namespace) -> None:
+    """One side: load, say ready, serve once for every line."""
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    order = Order(settings_of(arguments), arguments.environment, arguments.model, arguments.workload, {})
+    settings = resolve(order)
+    set_threads(settings.threads)
+    arm = {("vllm", "ours"): our_vllm, ("vllm", "peer"): bench_vllm, ("hf", "ours"): our_hf, ("hf", "peer"): bench_hf}
+    serve, close = arm[arguments.pair, arguments.arm](arguments, order, settings)
+    print("ready", file=answers)
+    with contextlib.closing(sys.stdin):
+        for _ in sys.stdin:
+            print(*serve(), file=answers)
+    close()
+
+
+def settings_of(arguments: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "engine": OURS[arguments.pair],
+        "purpose": "measure",
+        "max_length": arguments.max_length,
+        "kv_budget_mib": arguments.kv_budget_mib,
+        "memory_fraction": 0.8,
+        "block_size": "auto",
+        "cpu_threads": "auto",
+        "dtype": "auto",
+        "sampling": {"temperature": 1.0, "top_p": 1.0},  # what the benchmark uses
+        "seed": 0,
+        "options": {},
+    }
+
+
+def our_vllm(arguments: argparse.Namespace, order: Order, settings: Any) -> tuple[Serve, Callable[[], None]]:
+    from kvbench.engines.vllm_engine import VllmEngine
+
+    engine = VllmEngine(settings)
+    engine.load()
+    passes = iter(range(10**6))
+
+    def serve() -> tuple[float, int]:
+        begin = time.perf_counter()
+        generated = engine.generate(order.requests, lambda tokens: None, None, lambda part: None)
+        seconds = time.perf_counter() - begin
+        generated = engine.collect(generated, next(passes))
+        return seconds, sum(len(c.output_token_ids) for c in generated.completions)
+
+    return serve, engine.close
+
+
+def bench_vllm(arguments: argparse.Namespace, order: Order, settings: Any) -> tuple[Serve, Callable[[], None]]:
+    from kvbench.engines.vllm_engine import VllmEngine, _prepare_process
+
+    _prepare_process(settings)
+    from vllm import LLM
+    from vllm.benchmarks.throughput import _run_vllm_requests
+
+    ours = ("scheduler_cls", "worker_extension_cls", "additional_config", "disable_log_stats")
+    equal = {name: value for name, value in VllmEngine(settings)._arguments().items() if name not in ours}
+    llm = LLM(**equal)
+    requests = sample_requests(order, lambda r: {"prompt_token_ids": list(r.prompt_token_ids)})
+
+    def serve() -> tuple[float, int]:
+        seconds, outputs = _run_vllm_requests(llm, requests, 1, True, False, False, False)
+        return seconds, sum(len(output.outputs[0].token_ids) for output in outputs)
+
+    return serve, llm.llm_engine.engine_core.shutdown
+
+
+def our_hf(arguments: argparse.Namespace, order: Order, settings: Any) -> tuple[Serve, Callable[[], None]]:
+    from kvbench.engines.hf import TransformersEngine
+
+    engine = TransformersEngine(settings)
+    engine.load()
+    requests = same_tokens(order)
+    batches = [requests[i : i + arguments.batch] for i in range(0, len(requests), arguments.batch)]
+    passes = iter(range(10**6))
+
+    def serve() -> tuple[float, int]:
+        begin, tokens = time.perf_counter(), 0
+        for batch in batches:
+            generated = engine.generate(batch, lambda tokens: None, None, lambda part: None)
+            tokens += sum(len(c.output_token_ids) for c in generated.completions)
+        seconds = time.perf_counter() - begin
+        engine.collect(generated, next(passes))
+        return seconds, tokens
+
+    return serve, engine.close
+
+
+def bench_hf(arguments: argparse.Namespace, order: Order, settings: Any) -> tuple[Serve, Callable[[], None]]:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from vllm.benchmarks.throughput import _run_hf_requests
+
+    tokenizer = AutoTokenizer.from_pretrained(settings.model_path, local_files_only=True)
+    tokenizer.pad_token = tokenizer.eos_token  # as the benchmark does for Llama models
+    model = AutoModelForCausalLM.from_pretrained(settings.model_path, dtype=getattr(torch, settings.dtype))
+    model = model.to(settings.device)
+    counted = CountTokens(model, [r.output_tokens for r in order.requests], tokenizer.eos_token_id)
+    requests = sample_requests(order, lambda r: tokenizer.decode(r.prompt_token_ids))
+
+    def serve() -> tuple[float, int]:
+        counted.begin()
+        seconds, _ = _run_hf_requests(counted, tokenizer, requests, 1, arguments.batch, True)
+        return seconds, counted.tokens
+
+    return serve, lambda: None
+
+
+class CountTokens:
+    """A model that counts, request by request, tokens generated up to the end of sequence or the number asked for."""
+
+    def __init__(self, model: Any, wanted: list[int], eos: int) -> None:
+        self.model, self.wanted, self.eos = model, wanted, eos
+        self.begin()
+
+    def begin(self) -> None:
+        self.tokens, self.served = 0, 0
+
+    def generate(self, input_ids: Any, **kwargs: Any) -> Any:
+        output = self.model.generate(input_ids=input_ids, **kwargs)
+        for row in output[:, input_ids.shape[1] :].tolist():
+            length = row.index(self.eos) + 1 if self.eos in row else len(row)
+            self.tokens += min(length, self.wanted[self.served])
+            self.served += 1
+        return output
+
+
+def same_tokens(order: Order) -> list[Any]:
+    """Our requests with the token ids that the peer's tokenizer makes of their text."""
+    from dataclasses import replace
+
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(order.record.path, local_files_only=True)
+    return [
+        replace(r, prompt_token_ids=tuple(tokenizer(tokenizer.decode(r.prompt_token_ids)).input_ids))
+        for r in order.requests
+    ]
+
+
+def sample_requests(order: Order, prompt: Callable[[Any], Any]) -> list[Any]:
+    from vllm.benchmarks.datasets import SampleRequest
+
+    return [
+        SampleRequest(prompt=prompt(r), prompt_len=r.prompt_tokens, expected_output_len=r.output_tokens)
+        for r in order.requests
+    ]
+
+
+def report(arguments: argparse.Namespace, samples: dict[str, list[tuple[float, int]]]) -> None:
+    import numpy as np
+    from scipy.stats import bootstrap
+
+    rates = {arm: np.array([tokens / seconds for seconds, tokens in values]) for arm, values in samples.items()}
+    ratios = rates["ours"] / rates["peer"]
+    interval = bootstrap(
+        (ratios,), np.median, method="percentile", random_state=np.random.default_rng(0)
+    ).confidence_interval
+    result = {
+        "pair": arguments.pair,
+        "passes": len(ratios),
+        "tokens_a_pass": {arm: values[0][1] for arm, values in samples.items()},
+        "tokens_per_s_median": {arm: round(float(np.median(values)), 2) for arm, values in rates.items()},
+        "ratio_median": round(float(np.median(ratios)), 4),
+        "ratio_interval_95": [round(float(interval.low), 4), round(float(interval.high), 4)],
+    }
+    print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()
