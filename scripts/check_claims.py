@@ -1,0 +1,16 @@
+"""Test the statements of config/claims.yaml against the tables: a verdict for each, model and workload."""
+
+from kvbench.adapter import job
+from kvbench.claims import read_claims, table
+from kvbench.files import write_csv
+from kvbench.results import read_table
+
+
+def main(snakemake):
+    with job(snakemake):
+        claims = read_claims(snakemake.input.claims)
+        write_csv(snakemake.output.table, table(claims, read_table(snakemake.input.repeats), snakemake.params.seed))
+
+
+if __name__ == "__main__":
+    main(snakemake)  # noqa: F821

@@ -1,0 +1,122 @@
+"""One row per timed repeat: the samples that claims and comparisons take their medians and intervals from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kvbench.files import read_parquet
+from kvbench.records import SPLIT
+from kvbench.results import Run
+from kvbench.tables.latency import samples
+from kvbench.tables.throughput import rates
+
+WORK = ("requests", "prompt_tokens", "output_tokens")
+LATENCIES = ("time_to_first_token", "time_per_output_token", "end_to_end")
+STEP_COLUMNS = ("t_ns", "repeat", "running", "waiting", "scheduled_tokens", "pool", "allocated", *SPLIT)
+
+
+def table(runs: Sequence[Run]) -> pd.DataFrame:
+    """A row per run and timed repeat; an empty cell is a value that is not known here."""
+    return pd.DataFrame([row for run in runs for row in _rows(run)])
+
+
+def steps_of(run: Run) -> pd.DataFrame:
+    """STEP_COLUMNS of kv.parquet where something runs, in slots: the row that ends a repeat is idle and left out."""
+    steps = read_parquet(run.folder / "kv.parquet", list(STEP_COLUMNS)).to_pandas()
+    return steps[steps["running"] > 0]
+
+
+def _rows(run: Run) -> list[dict[str, Any]]:
+    repeats = run.timed()
+    if not repeats:
+        return []
+    steps = dict(list(steps_of(run).groupby("repeat")))
+    requests = dict(list(run.requests.groupby("repeat")))
+    return [_row(run, repeat, steps[repeat["repeat"]], requests[repeat["repeat"]]) for repeat in repeats]
+
+
+def _row(run: Run, repeat: dict[str, Any], steps: pd.DataFrame, requests: pd.DataFrame) -> dict[str, Any]:
+    tokens = repeat["output_tokens"]
+    row = {**run.names, "scope": repeat["scope"], "repeat": repeat["repeat"], **{key: repeat[key] for key in WORK}}
+    row |= {"wall_s": repeat["wall_s"], **rates(repeat), "device_s_per_output_token": repeat["wall_s"] / tokens}
+    row["energy_j_per_output_token"] = None if repeat["energy_j"] is None else repeat["energy_j"] / tokens
+    row |= {f"{name}_median_s": samples(requests)[name].median() for name in LATENCIES}
+    row["steps_waiting_for_blocks_share"] = for_blocks(run, steps)
+    row |= slot_facts(steps, run.record["max_length"], run.record["slot_bytes"])
+    external_bytes = run.record["memory"].get("external_fragmentation_bytes")
+    row["live_share_of_allocated_and_external"] = _with_external(steps, run.record["slot_bytes"], external_bytes)
+    row["peak_allocated_prompt_rank_correlation"] = peak_correlation(steps, requests, repeat["start_ns"])
+    row["preemptions"] = repeat["preemptions"]
+    return row
+
+
+def slot_facts(steps: pd.DataFrame, max_length: int, slot_bytes: int) -> dict[str, float | None]:
+    """What one repeat's steps (`steps_of`) say of its slots; means are over steps, shares are sums over sums.
+
+    `allocated_share_of_reservation` is Σ allocated over Σ running requests × `max_length` slots;
+    `*_variation_over_steps` is the standard deviation over the mean.
+    """
+    allocated, pool = steps["allocated"], steps["pool"]
+    total = allocated.sum()
+    return {
+        "steps": len(steps),
+        "steps_waiting_share": (steps["waiting"] > 0).mean(),
+        "running_mean_requests": steps["running"].mean(),
+        "running_peak_requests": steps["running"].max(),
+        **{f"{name}_share_of_allocated": _over(steps[name].sum(), total) for name in SPLIT},
+        "waste_share_of_allocated": _over(total - steps["live"].sum(), total),
+        "allocated_share_of_reservation": _over(total, steps["running"].sum() * max_length),
+        "allocated_variation_over_steps": _over(allocated.std(ddof=0), allocated.mean()),
+        "pool_variation_over_steps": _over(pool.std(ddof=0), pool.mean()),
+        "pool_mean_over_peak": _over(pool.mean(), pool.max()),
+        "allocated_peak_bytes": allocated.max() * slot_bytes,
+        "pool_peak_bytes": pool.max() * slot_bytes,
+    }
+
+
+def for_blocks(run: Run, steps: pd.DataFrame) -> float | None:
+    """Share of `steps` in which a request waited though vLLM could have scheduled it but for blocks.
+
+    That is: a request waits, fewer than `max_num_seqs` run, fewer than `max_num_batched_tokens` tokens were scheduled,
+    and the free slots do not hold a request of the maximum length. None for engines that have no blocks, and where
+    run.json does not say the limits in force.
+    """
+    in_force = run.record["settings"].get("in_force") or {}
+    seqs, tokens = in_force.get("max_num_seqs"), in_force.get("max_num_batched_tokens")
+    if not run.engine.startswith("vllm") or not seqs or not tokens:
+        return None
+    waits = (steps["waiting"] > 0) & (steps["running"] < seqs) & (steps["scheduled_tokens"] < tokens)
+    return float((waits & (steps["pool"] - steps["allocated"] < run.record["max_length"])).mean())
+
+
+def peak_correlation(steps: pd.DataFrame, requests: pd.DataFrame, start_ns: int) -> float | None:
+    """Spearman's correlation of each request's prompt length with the most slots allocated while it was served.
+
+    None with fewer than 3 requests or where one of the two never varies.
+    """
+    begins, ends = (start_ns + (requests[name] * 1e9).to_numpy() for name in ("start_s", "finish_s"))
+    t_ns, allocated = steps["t_ns"].to_numpy(), steps["allocated"].to_numpy()
+    peaks = [_peak(allocated[(t_ns >= begin) & (t_ns < end)]) for begin, end in zip(begins, ends, strict=True)]
+    pairs = pd.DataFrame({"prompt": requests["prompt_tokens"].to_numpy(), "peak": peaks}).dropna().rank()
+    if len(pairs) < 3 or (pairs.nunique() < 2).any():
+        return None
+    return float(np.corrcoef(pairs["prompt"], pairs["peak"])[0, 1])
+
+
+def _peak(allocated: np.ndarray) -> float:
+    return float(allocated.max()) if len(allocated) else np.nan
+
+
+def _with_external(steps: pd.DataFrame, slot_bytes: int, external_bytes: int | None) -> float | None:
+    if external_bytes is None:
+        return None
+    whole_bytes = steps["allocated"].sum() * slot_bytes + len(steps) * external_bytes
+    return _over(steps["live"].sum() * slot_bytes, whole_bytes)
+
+
+def _over(part: float, whole: float) -> float | None:
+    return float(part / whole) if whole else None

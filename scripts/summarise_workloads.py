@@ -1,0 +1,14 @@
+"""Lengths of every workload's prompts, outputs and their sums, in results/tables/workloads.csv."""
+
+from kvbench.adapter import job
+from kvbench.files import write_csv
+from kvbench.tables.workloads import table
+
+
+def main(snakemake):
+    with job(snakemake):
+        write_csv(snakemake.output.table, table(snakemake.input.workloads))
+
+
+if __name__ == "__main__":
+    main(snakemake)  # noqa: F821
