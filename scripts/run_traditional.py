@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from kvbench.adapter import job
-from kvbench.engines.hf import TransformersEngine
+from kvbench.engines.hf_engines import make_engine
 from kvbench.run import Order, run
 from kvbench.run_files import Paths
 
@@ -17,7 +17,7 @@ with job(snakemake) as task:  # noqa: F821
             workload=Path(inputs.workload),
             digests={"code": params.code},
         ),
-        TransformersEngine,
+        make_engine,
         Paths(**{name: Path(getattr(outputs, name)) for name in Paths.__dataclass_fields__}),
         task,
     )

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from kvbench.config_checks import check
+from kvbench.engines.names import ENGINES
 from kvbench.errors import UserError
 from kvbench.schema import Invalid, Schema
 
-IMPLEMENTED = ("hf-sequential", "hf-batch", "hf-static", "vllm-sequential", "vllm")
 OVERRIDABLE = ("repeats", "sampling", "max_length", "kv_budget_mib", "block_size", "sequential_requests")
 SHARED = ("seed", "memory_fraction", "cpu_threads", "sample_period_s", "device")
 REFERENCE = "hf-sequential"
@@ -48,8 +48,7 @@ def validate(config: dict, schema_path: str | Path, origin: Callable[[str], str]
     try:
         schema = Schema(read_yaml(schema_path))
         complete = schema.complete(config)
-        designed = schema.root["properties"]["engines"]["properties"]
-        check(complete, plan(complete), IMPLEMENTED, designed, uses_cuda(complete))
+        check(complete, plan(complete), ENGINES, uses_cuda(complete))
     except Invalid as error:
         key = error.at.partition(".")[0].partition("[")[0]
         raise UserError(f"{origin(key)}: {error}") from None

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kvbench.engines.names import CUDA_ONLY
 from kvbench.schema import Invalid, quote, suggest
 
 if TYPE_CHECKING:
@@ -18,12 +19,13 @@ TEXT_KINDS = ("guide",)
 COMPARED = ("sampling", "max_length", "sequential_requests")
 
 
-def check(config: dict, plan: Plan, implemented: Collection[str], designed: Collection[str], cuda: bool) -> None:
+def check(config: dict, plan: Plan, engines: Collection[str], cuda: bool) -> None:
     """Raise Invalid for the first thing that the schema cannot see.
 
-    `designed` are all engines that the schema knows, `cuda` says whether the engines run on a CUDA device.
+    `engines` are all that there are, `cuda` says whether they run on a CUDA device.
     """
-    _check_names(config, implemented, designed)
+    _check_names(config, engines)
+    _check_devices(plan, cuda)
     _check_sources(config, plan)
     _check_unique(plan)
     _check_comparable(plan, config)
@@ -33,16 +35,15 @@ def check(config: dict, plan: Plan, implemented: Collection[str], designed: Coll
         raise Invalid("figures.formats", "the report needs svg or png; add one")
 
 
-def _check_names(config: dict, implemented: Collection[str], designed: Collection[str]) -> None:
+def _check_names(config: dict, engines: Collection[str]) -> None:
     if "parity" in config["workloads"]:
         raise Invalid("workloads.parity", "this name is taken by the parity gate; use another")
-    for engine in config["engines"]:
-        _check_implemented(engine, f"engines.{engine}", implemented, designed)
     for number, entry in enumerate(config["runs"]):
         for kind in ("models", "workloads"):
             _check_known(entry[kind], config[kind], kind[:-1], f"runs[{number}].{kind}")
         for engine in entry["engines"]:
-            _check_implemented(engine, f"runs[{number}].engines", implemented, designed)
+            if engine not in engines:
+                raise Invalid(f"runs[{number}].engines", f"unknown engine {quote(engine)}; {suggest(engine, engines)}")
 
 
 def _check_known(names: list[str], known: dict, kind: str, at: str) -> None:
@@ -51,12 +52,11 @@ def _check_known(names: list[str], known: dict, kind: str, at: str) -> None:
             raise Invalid(at, f"unknown {kind} {quote(name)}; {suggest(name, known)}")
 
 
-def _check_implemented(engine: str, at: str, implemented: Collection[str], designed: Collection[str]) -> None:
-    if engine in implemented:
-        return
-    if engine in designed:
-        raise Invalid(at, f"engine {quote(engine)} is not implemented yet; known: {', '.join(implemented)}")
-    raise Invalid(at, f"unknown engine {quote(engine)}; {suggest(engine, implemented)}")
+def _check_devices(plan: Plan, cuda: bool) -> None:
+    for number, run, _ in plan:
+        if run.engine in CUDA_ONLY and not cuda:
+            problem = f"{run.engine} needs a CUDA device: {CUDA_ONLY[run.engine]}"
+            raise Invalid(f"runs[{number}].engines", problem)
 
 
 def _check_sources(config: dict, plan: Plan) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from kvbench.engines.names import BESIDE_SEQUENTIAL, SEQUENTIAL
 from kvbench.workload.read import Request
 
 WARM_UP_TOKENS = 4
-SEQUENTIAL = ("hf-sequential", "vllm-sequential")
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,13 @@ def plan_passes(
 ) -> list[Pass]:
     """Warm-up, `repeats` timed passes a scope, then the pass that reads block ids.
 
-    `sequential_requests` 0 is no subset. Where the subset is the whole workload, there is one scope, `all`.
+    `sequential_requests` 0 is no subset. Where the subset is the whole workload, there is one scope, `all`. The subset
+    is run by the engines of a ratio with a sequential one, and by no other.
     """
     whole = tuple(requests)
     subset = whole[:sequential_requests] if sequential_requests else whole
     scopes = {"all": whole} if engine not in SEQUENTIAL or subset == whole else {}
-    if subset != whole:
+    if subset != whole and engine in (*SEQUENTIAL, *BESIDE_SEQUENTIAL):
         scopes["sequential"] = subset
     widest = scopes.get("all", subset)
     shortened = tuple(replace(r, output_tokens=min(r.output_tokens, WARM_UP_TOKENS)) for r in widest)

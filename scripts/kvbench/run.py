@@ -14,6 +14,7 @@ from kvbench.adapter import Job
 from kvbench.budget import kv_budget_bytes
 from kvbench.device import Phases, Sampler, cpu_s
 from kvbench.engines.base import Engine, EngineSettings, Generated, LoadTimes
+from kvbench.engines.names import is_paged, is_static
 from kvbench.errors import UserError
 from kvbench.files import read_json, read_parquet
 from kvbench.kv.checks import check_equal
@@ -140,7 +141,7 @@ def _passes(order: Order) -> list[Pass]:
         order.requests,
         s["repeats"],
         s["sequential_requests"],
-        read_blocks=measure and s["engine"].startswith("vllm"),
+        read_blocks=measure and is_paged(s["engine"]),
     )
 
 
@@ -200,7 +201,7 @@ def _measured(
     phases: Phases,
     sampler: Sampler,
 ) -> Measured:
-    static = settings.max_length if settings.engine.startswith("hf-static") else None
+    static = settings.max_length if is_static(settings.engine) else None
     shared = bool(settings.options.get("enable_prefix_caching"))
     kv, checks = [], {}
     for one, record, generated in done:
@@ -217,7 +218,11 @@ def _measured(
         order=order,
         settings=settings,
         in_force=engine.in_force(),
-        capacity={"budget_bytes": settings.budget_bytes, **engine.capacity()},
+        capacity={
+            "budget_bytes": settings.budget_bytes,
+            "reserved_row_slots": settings.reserved_row_slots if settings.engine == "vllm-reserved" else None,
+            **engine.capacity(),
+        },
         load=load,
         done=done,
         kv=kv,

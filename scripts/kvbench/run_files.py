@@ -13,6 +13,7 @@ import pyarrow as pa
 from kvbench.device import Phases
 from kvbench.digest import package_versions
 from kvbench.engines.base import EngineSettings, Generated, LoadTimes
+from kvbench.engines.names import is_paged
 from kvbench.files import write_json, write_parquet
 from kvbench.kv.schedule import Schedule
 from kvbench.passes import Pass
@@ -164,7 +165,7 @@ def _record(measured: Measured) -> dict[str, Any]:
         "device": settings.device,
         "threads": settings.threads,
         "slot_bytes": settings.slot_bytes,
-        "block_size": settings.block_size if settings.engine.startswith("vllm") else None,
+        "block_size": settings.block_size if is_paged(settings.engine) else None,
         "max_length": settings.max_length,
         "capacity": measured.capacity,
         "timing": {k: v for k, v in asdict(measured.load).items() if k.endswith("_s")}

@@ -3,8 +3,9 @@
 import pytest
 
 from kvbench.budget import ACTIVATION_RESERVE, kv_budget_bytes
-from kvbench.engines.base import EngineSettings
+from kvbench.engines.base import EngineSettings, refuse_device
 from kvbench.engines.hf_batches import batch_bytes, plan_batches
+from kvbench.engines.vllm_engine import _own_arguments
 from kvbench.errors import UserError
 from kvbench.workload.read import Request
 
@@ -75,3 +76,22 @@ def test_static_batches_hold_as_many_reservations_as_fit():
 def test_a_request_beyond_the_budget_is_refused():
     with pytest.raises(UserError, match="kv_budget_mib"):
         plan_batches(settings(budget=20), [request(30, 5)])
+
+
+def test_a_reserved_engine_admits_what_reservations_hold():
+    s = settings("vllm-reserved", max_length=65, budget=96 * 3 + 95)
+    assert s.reserved_row_slots == 96
+    assert _own_arguments(s) == {"max_num_seqs": 3}
+
+
+def test_a_budget_below_one_reservation_is_refused():
+    with pytest.raises(UserError, match=r"kv_budget_mib: .* does not hold one request of max_length"):
+        _own_arguments(settings("vllm-reserved", max_length=65, budget=95))
+
+
+@pytest.mark.parametrize("engine", ["hf-static-compiled", "vllm-eager"])
+def test_engines_that_need_cuda_are_refused_on_a_cpu(engine):
+    with pytest.raises(UserError, match=f"device: {engine} needs a CUDA device: .*; use ") as error:
+        refuse_device(settings(engine))
+    assert "\n" not in str(error.value)
+    refuse_device(settings("vllm"))

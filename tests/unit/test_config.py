@@ -14,7 +14,6 @@ import pytest
 import yaml
 
 from kvbench.config import (
-    IMPLEMENTED,
     PARITY,
     RunName,
     origin,
@@ -25,6 +24,7 @@ from kvbench.config import (
     validate,
     workload_settings,
 )
+from kvbench.engines.names import ENGINES
 from kvbench.errors import UserError
 from kvbench.model.prepare import KEYS
 from kvbench.schema import Schema
@@ -32,6 +32,7 @@ from kvbench.workload.options import DEFAULTS
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = ROOT / "schemas/config.schema.yaml"
+DEFAULT_ENGINES = ("hf-sequential", "hf-batch", "hf-static", "vllm-sequential", "vllm")
 SHAPE = {"model_type": "llama", "layers": 2, "heads": 4, "hidden_size": 64, "max_position_embeddings": 256}
 
 
@@ -111,7 +112,6 @@ def refusal(config: dict) -> str:
         ("workloads/mixed", {"kind": "user", "file": "no.jsonl"}, r".*workloads.mixed.file: no file .*"),
         ("workloads/parity", {"kind": "guide"}, r".*workloads.parity: this name is taken .*"),
         ("engines/vlm", {}, r"config.yaml: engines.vlm: unknown key; did you mean vllm\? .*"),
-        ("engines/vllm-eager", {}, r".*engines.vllm-eager: .* not implemented yet; known: hf-sequential, .*"),
         ("engines/vllm", 3, r".*engines.vllm: 3 is not allowed; write a mapping of keys.*"),
         ("runs", [], r"config.yaml: runs: is empty; .*"),
         (
@@ -121,8 +121,13 @@ def refusal(config: dict) -> str:
         ),
         (
             "runs/1/engines",
-            ["hf-continuous"],
-            r'.*engines: engine "hf-continuous" is not implemented yet; .*',
+            ["vllm-eager"],
+            r".*runs\[1\].engines: vllm-eager needs a CUDA device: .*; use vllm",
+        ),
+        (
+            "runs/1/engines",
+            ["hf-static-compiled"],
+            r".*runs\[1\].engines: hf-static-compiled needs a CUDA device: .*; use hf-static",
         ),
         ("runs/1/engines", [], r".*runs\[1\].engines: is empty; .*"),
         ("runs/1/engines", "vllm", r'.*runs\[1\].engines: "vllm" is not allowed; write a list.*'),
@@ -222,9 +227,9 @@ def test_runs_of_config_yaml(config: dict) -> None:
     runs = run_list(validate(config, SCHEMA))
     assert {(run.workload, run.engine) for run in runs} == {
         *(("guide", engine) for engine in ("hf-sequential", "hf-batch", "vllm")),
-        *(("mixed", engine) for engine in IMPLEMENTED),
+        *(("mixed", engine) for engine in DEFAULT_ENGINES),
     }
-    assert [run.engine for run in parity_list(config)] == sorted(IMPLEMENTED)
+    assert [run.engine for run in parity_list(config)] == sorted(DEFAULT_ENGINES)
     assert runs[0].folder == "results/runs/smollm2-135m/hf-sequential/guide/base"
 
 
@@ -392,7 +397,7 @@ def test_schema_agrees_with_the_code_that_reads_it() -> None:
     sources = schema.root["$defs"]["model"]["oneOf"]
     known = {one["properties"]["source"]["const"]: set(one["properties"]) - {"source", "dtype"} for one in sources}
     assert known == {source: set(keys) for source, keys in KEYS.items()}
-    assert set(IMPLEMENTED) <= set(schema.root["properties"]["engines"]["properties"])
+    assert list(ENGINES) == list(schema.root["properties"]["engines"]["properties"])
 
 
 def test_our_walk_and_jsonschema_agree(config: dict) -> None:

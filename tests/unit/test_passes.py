@@ -2,6 +2,7 @@
 
 import pytest
 
+from kvbench.engines.names import ENGINES
 from kvbench.passes import WARM_UP_TOKENS, plan_passes
 from kvbench.workload.read import Request
 
@@ -21,6 +22,15 @@ def test_batching_engines_run_the_whole_and_the_subset():
         ("sequential", True, 4),
         ("sequential", True, 4),
     ]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_only_arms_of_a_ratio_with_a_sequential_engine_run_the_subset(engine):
+    scopes = {p.scope for p in plan(engine, 4)}
+    if engine.endswith("-sequential"):
+        assert scopes == {"sequential"}
+    else:
+        assert scopes == ({"all", "sequential"} if engine in ("hf-batch", "vllm-reserved", "vllm") else {"all"})
 
 
 def test_sequential_engines_run_only_the_subset():

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TextIO
 
+from kvbench.engines.names import CUDA_ONLY
+from kvbench.errors import UserError
 from kvbench.kv.contiguous import BatchRecord
 from kvbench.kv.schedule import Schedule
 from kvbench.workload.read import Request
@@ -32,9 +34,14 @@ class EngineSettings:
     margins: bool = False  # keep the gap between the top two logits of every token
 
     @property
+    def reserved_row_slots(self) -> int:
+        """Slots of a reservation of `max_length` tokens, rounded up to whole blocks."""
+        return -(-self.max_length // self.block_size) * self.block_size
+
+    @property
     def row_bytes(self) -> int:
-        """Bytes of a reservation of `max_length` tokens, rounded up to whole blocks."""
-        return -(-self.max_length // self.block_size) * self.block_size * self.slot_bytes
+        """Bytes of such a reservation."""
+        return self.reserved_row_slots * self.slot_bytes
 
     @property
     def reserved_rows(self) -> int:
@@ -45,6 +52,13 @@ class EngineSettings:
     def budget_blocks(self) -> int:
         """Blocks that the budget holds."""
         return self.budget_bytes // (self.block_size * self.slot_bytes)
+
+
+def refuse_device(settings: EngineSettings) -> None:
+    """UserError where the engine cannot run on the device; the configuration is checked for it too, but earlier."""
+    if settings.device == "cpu" and settings.engine in CUDA_ONLY:
+        why = CUDA_ONLY[settings.engine]
+        raise UserError(f"config.yaml: device: {settings.engine} needs a CUDA device: {why}")
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kvbench.engines.base import EngineSettings
+from kvbench.engines.names import is_static
 from kvbench.errors import UserError
 from kvbench.workload.read import Request
 
@@ -38,11 +39,6 @@ def batch_bytes(settings: EngineSettings, batch: Sequence[Request]) -> int:
     if is_static(settings.engine):
         return len(batch) * settings.row_bytes
     return len(batch) * (longest_prompt(batch) + longest_output(batch) - 1) * settings.slot_bytes
-
-
-def is_static(engine: str) -> bool:
-    """Whether the engine reserves the maximum length for every row."""
-    return engine.startswith("hf-static")
 
 
 def longest_prompt(batch: Sequence[Request]) -> int:

