@@ -12,7 +12,7 @@ ancient file. After a checkpoint it looks again, so a run that is stale runs in 
 checkpoint check_environment:
     """Find out what this machine has; stop if the device asked for is not there."""
     output:
-        environment=update("results/environment.json"),
+        environment="results/environment.json",
     log:
         "logs/check_environment.log",
     benchmark:
@@ -33,7 +33,7 @@ checkpoint check_environment:
 rule write_config:
     """Store the configuration in force, defaults included, beside the results."""
     output:
-        config=update("results/config.yaml"),
+        config="results/config.yaml",
     log:
         "logs/write_config.log",
     benchmark:

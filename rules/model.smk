@@ -12,7 +12,7 @@ rule prepare_model:
     input:
         environment=ancient("results/environment.json"),
     output:
-        record=update("resources/models/{model}/model.json"),
+        record="resources/models/{model}/model.json",
     log:
         "logs/prepare_model/{model}.log",
     benchmark:

@@ -12,16 +12,12 @@ rule run_vllm:
         model="resources/models/{model}/model.json",
         workload="results/workloads/{model}/{workload}.parquet",
     output:
-        requests=update(
-            "results/runs/{model}/{engine}/{workload}/{point}/requests.parquet"
-        ),
-        kv=update("results/runs/{model}/{engine}/{workload}/{point}/kv.parquet"),
-        device=update("results/runs/{model}/{engine}/{workload}/{point}/device.parquet"),
-        blocks=update("results/runs/{model}/{engine}/{workload}/{point}/blocks.parquet"),
-        margins=update(
-            "results/runs/{model}/{engine}/{workload}/{point}/margins.parquet"
-        ),
-        record=update("results/runs/{model}/{engine}/{workload}/{point}/run.json"),
+        requests="results/runs/{model}/{engine}/{workload}/{point}/requests.parquet",
+        kv="results/runs/{model}/{engine}/{workload}/{point}/kv.parquet",
+        device="results/runs/{model}/{engine}/{workload}/{point}/device.parquet",
+        blocks="results/runs/{model}/{engine}/{workload}/{point}/blocks.parquet",
+        margins="results/runs/{model}/{engine}/{workload}/{point}/margins.parquet",
+        record="results/runs/{model}/{engine}/{workload}/{point}/run.json",
     log:
         "logs/run_vllm/{model}/{engine}/{workload}/{point}.log",
     benchmark:

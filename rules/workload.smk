@@ -11,7 +11,7 @@ rule make_workload:
         model="resources/models/{model}/model.json",
         file=user_file,
     output:
-        workload=update("results/workloads/{model}/{workload}.parquet"),
+        workload="results/workloads/{model}/{workload}.parquet",
     log:
         "logs/make_workload/{model}/{workload}.log",
     benchmark:
