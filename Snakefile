@@ -28,6 +28,8 @@ rule all:
     """Tables, figures and the report of every run in config.yaml."""
     default_target: True
     input:
+        SOURCES,
+        records_of(RUNS),
         TABLES,
         all_figures(*FORMATS),
         "results/report.html",

@@ -50,6 +50,16 @@ PRIORITIES = dict(
 )
 
 
+# Asked for by name: Snakemake does not make a missing file that only finished files were made from, so a failure
+# would be forgotten by the next call.
+SOURCES = [
+    "results/environment.json",
+    "results/config.yaml",
+    *sorted({f"resources/models/{run.model}/model.json" for run in RUNS}),
+    *sorted({f"results/workloads/{run.model}/{run.workload}.parquet" for run in RUNS}),
+]
+
+
 wildcard_constraints:
     model="|".join(map(re.escape, sorted(config["models"]))),
     workload="|".join(map(re.escape, [*sorted(config["workloads"]), "parity"])),
