@@ -11,11 +11,12 @@ import pandas as pd
 
 from kvbench.errors import UserError
 from kvbench.files import read_parquet
+from kvbench.passes import SEQUENTIAL
 from kvbench.results import Run
 
 GATE_WORKLOAD = "parity"
 GATE_DTYPE = "float32"
-REFERENCE = "hf-sequential"
+REFERENCE = "hf-batch"
 NEAR_TIE = 1e-4
 
 Outputs = Mapping[str, Sequence[int]]
@@ -77,10 +78,11 @@ def compare(reference: Outputs, other: Outputs) -> Comparison:
 def gate(engine: str, reference: Outputs, other: Outputs, margins: Margins) -> list[Difference]:
     """The differences that pass as near ties: the reference's top two logits lie within NEAR_TIE there.
 
-    Raises UserError naming the engine, the first differing request and the position on any other difference, and
-    where an engine lacks a request or returned another number of tokens.
+    Engines that serve one request at a time run the first requests only. Raises UserError naming the engine, the
+    first differing request and the position on any other difference, and where an engine lacks a request or returned
+    another number of tokens.
     """
-    for name in reference:
+    for name in other if engine in SEQUENTIAL and other else reference:
         if len(other.get(name, ())) != len(reference[name]):
             raise UserError(
                 f"parity: {engine}: request {name}: {len(other.get(name, ()))} tokens where {REFERENCE} returned "
@@ -148,15 +150,15 @@ def _row(run: Run, reference: Run | None) -> dict[str, Any] | None:
         return row | {"comparable": "no: sampled"}
     if not set(outputs(reference)) & set(outputs(run)):
         return row | {"comparable": "no: no request in common"}
-    return row | {"comparable": "yes"} | _columns(compare(outputs(reference), outputs(run)), outputs(reference))
+    return row | {"comparable": "yes"} | _columns(compare(outputs(reference), outputs(run)), outputs(run))
 
 
-def _columns(found: Comparison, reference: Outputs) -> dict[str, Any]:
+def _columns(found: Comparison, compared: Outputs) -> dict[str, Any]:
     return {
         "requests_compared": found.requests,
         "share_equal": found.share_equal,
         "median_common_prefix_tokens": found.median_common_prefix_tokens,
-        "median_output_tokens": float(np.median([len(tokens) for tokens in reference.values()])),
+        "median_output_tokens": float(np.median([len(tokens) for tokens in compared.values()])),
         "first_difference": str(found.differences[0]) if found.differences else None,
     }
 

@@ -14,9 +14,9 @@ REQUESTS = make_requests(16)
 
 def _parity_runs(root, flips=None, near=None, **given):
     given = {"workload": "parity", "requests": REQUESTS, "sequential": 16, "repeats": 1} | given
-    reference = write_run(root, "hf-sequential", **given)
+    reference = write_run(root, "hf-batch", **given)
     write_margins(reference, REQUESTS, near or {})
-    return load_runs([reference, write_run(root, "hf-batch", **given), write_run(root, "vllm", flips=flips, **given)])
+    return load_runs([reference, write_run(root, "hf-static", **given), write_run(root, "vllm", flips=flips, **given)])
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_a_near_tie_passes_and_is_listed():
 
 def test_a_difference_beyond_the_tie_names_engine_request_and_position():
     other = {"a": [1, 2, 3, 0], "b": [0, 0, 0, 0]}
-    with pytest.raises(UserError, match=r"vllm: request a, position 3: token 0 where hf-sequential returned 4"):
+    with pytest.raises(UserError, match=r"vllm: request a, position 3: token 0 where hf-batch returned 4"):
         gate("vllm", REFERENCE, other, {("a", 3): 1.1e-4, ("b", 0): 0.0})
 
 
@@ -63,9 +63,17 @@ def test_a_missing_request_or_token_fails(other):
         gate("vllm", REFERENCE, other, {})
 
 
+def test_an_engine_that_serves_one_at_a_time_may_run_the_first_requests_only():
+    assert gate("vllm-sequential", REFERENCE, {"a": [1, 2, 3, 4]}, {}) == []
+    with pytest.raises(UserError, match="request a, position 0"):
+        gate("vllm-sequential", REFERENCE, {"a": [9, 2, 3, 4]}, {})
+    with pytest.raises(UserError, match="request a: 0 tokens"):
+        gate("vllm-sequential", REFERENCE, {}, {})
+
+
 def test_equal_runs_pass_the_gate(tmp_path):
     found = table(_parity_runs(tmp_path))
-    assert list(found.engine) == ["hf-batch", "vllm"]
+    assert list(found.engine) == ["hf-static", "vllm"]
     assert list(found.gate) == ["passed", "passed"]
     assert list(found.requests_compared) == [16, 16]
     assert list(found.share_equal) == [1, 1]
@@ -93,12 +101,12 @@ def test_the_gate_wants_float32_and_greedy(tmp_path, given, why):
 
 
 def test_a_gate_without_a_reference_is_an_error(tmp_path):
-    with pytest.raises(UserError, match="no run of hf-sequential"):
+    with pytest.raises(UserError, match="no run of hf-batch"):
         table(_parity_runs(tmp_path)[1:])
 
 
 def test_other_workloads_report_and_do_not_stop(tmp_path):
-    paths = [write_run(tmp_path, e, flips=f) for e, f in (("hf-sequential", None), ("vllm", {("r001", 0): 0}))]
+    paths = [write_run(tmp_path, e, flips=f) for e, f in (("hf-batch", None), ("hf-sequential", {("r001", 0): 0}))]
     row = table(load_runs(paths)).iloc[0]
     assert pd.isna(row.gate)
     assert (row.requests_compared, row.share_equal) == (4, 0.75)
@@ -106,6 +114,6 @@ def test_other_workloads_report_and_do_not_stop(tmp_path):
 
 
 def test_sampled_outputs_are_not_compared(tmp_path):
-    row = table(load_runs([write_run(tmp_path, e, temperature=0.7) for e in ("hf-sequential", "vllm")])).iloc[0]
+    row = table(load_runs([write_run(tmp_path, e, temperature=0.7) for e in ("hf-batch", "vllm")])).iloc[0]
     assert row.comparable == "no: sampled"
     assert pd.isna(row.share_equal)
