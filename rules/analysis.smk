@@ -1,6 +1,6 @@
 """Tables and the report.
 
-in   results/runs/**, results/environment.json, results/config.yaml
+in   results/runs/**, results/workloads/**, config/claims.yaml, results/environment.json, results/config.yaml
 out  results/tables/*.csv, results/report.html
 """
 
@@ -37,6 +37,8 @@ rule summarise_runs:
         memory="results/tables/memory.csv",
         kv_waste="results/tables/kv_waste.csv",
         ratios="results/tables/ratios.csv",
+        attribution="results/tables/attribution.csv",
+        repeats="results/tables/repeats.csv",
     log:
         "logs/summarise_runs.log",
     benchmark:
@@ -48,6 +50,46 @@ rule summarise_runs:
         code=code_digest("summarise_runs"),
     script:
         "../scripts/summarise_runs.py"
+
+
+rule summarise_workloads:
+    """Lengths of the prompts and outputs of every workload served."""
+    input:
+        workloads=workloads_of(MEASURED),
+    output:
+        table="results/tables/workloads.csv",
+    log:
+        "logs/summarise_workloads.log",
+    benchmark:
+        "logs/summarise_workloads.tsv"
+    localrule: True
+    conda:
+        CONDA
+    params:
+        code=code_digest("summarise_workloads"),
+    script:
+        "../scripts/summarise_workloads.py"
+
+
+rule check_claims:
+    """A verdict on each statement of the guide and the paper that the samples can test."""
+    input:
+        claims="config/claims.yaml",
+        repeats="results/tables/repeats.csv",
+    output:
+        table="results/tables/claims.csv",
+    log:
+        "logs/check_claims.log",
+    benchmark:
+        "logs/check_claims.tsv"
+    localrule: True
+    conda:
+        CONDA
+    params:
+        seed=config["seed"],
+        code=code_digest("check_claims"),
+    script:
+        "../scripts/check_claims.py"
 
 
 rule make_report:

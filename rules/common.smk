@@ -36,9 +36,29 @@ RUNS = MEASURED + parity_list(config)
 RUN_FILES = ("requests", "kv", "device", "blocks", "margins")
 TABLES = [
     f"results/tables/{name}.csv"
-    for name in ("throughput", "latency", "memory", "kv_waste", "ratios", "parity")
+    for name in (
+        "throughput",
+        "latency",
+        "memory",
+        "kv_waste",
+        "ratios",
+        "attribution",
+        "repeats",
+        "claims",
+        "workloads",
+        "parity",
+    )
 ]
-FIGURES = ("memory", "throughput", "latency", "kv_waste", "parity", "memory_parts")
+FIGURES = (
+    "memory",
+    "throughput",
+    "latency",
+    "attribution",
+    "kv_waste",
+    "parity",
+    "memory_parts",
+    "workload_lengths",
+)
 FORMATS = config["figures"]["formats"]
 SHOWN = "svg" if "svg" in FORMATS else "png"
 
@@ -94,6 +114,14 @@ def measured_records(wildcards):
 def measured_data(wildcards):
     """Parquet files of the runs that a figure shows."""
     return data_of(measured(wildcards))
+
+
+def workloads_of(runs):
+    """The workload files that runs serve."""
+    pairs = sorted({(run.model, run.workload) for run in runs})
+    return [
+        f"results/workloads/{model}/{workload}.parquet" for model, workload in pairs
+    ]
 
 
 def user_file(wildcards):

@@ -1,6 +1,6 @@
 """Figures, one set for each model and workload.
 
-in   results/runs/**, results/tables/*.csv
+in   results/runs/**, results/workloads/**, results/tables/*.csv
 out  results/figures/<model>/<workload>/<figure>.<format>
 """
 
@@ -122,3 +122,41 @@ rule plot_memory_parts:
         code=code_digest("plot_memory_parts"),
     script:
         "../scripts/plot_memory_parts.py"
+
+
+rule plot_attribution:
+    """Where the speed comes from: the chain of factors, side ratios, where requests waited."""
+    input:
+        table="results/tables/attribution.csv",
+    output:
+        **figure_files("attribution", category="Speed"),
+    log:
+        "logs/plot_attribution/{model}/{workload}.log",
+    benchmark:
+        "logs/plot_attribution/{model}/{workload}.tsv"
+    conda:
+        CONDA
+    params:
+        **figure_params("attribution"),
+        code=code_digest("plot_attribution"),
+    script:
+        "../scripts/plot_attribution.py"
+
+
+rule plot_workload_lengths:
+    """How long the prompts and outputs of a workload are."""
+    input:
+        workload="results/workloads/{model}/{workload}.parquet",
+    output:
+        **figure_files("workload_lengths", category="Workload"),
+    log:
+        "logs/plot_workload_lengths/{model}/{workload}.log",
+    benchmark:
+        "logs/plot_workload_lengths/{model}/{workload}.tsv"
+    conda:
+        CONDA
+    params:
+        **figure_params("workload_lengths"),
+        code=code_digest("plot_workload_lengths"),
+    script:
+        "../scripts/plot_workload_lengths.py"

@@ -1,9 +1,9 @@
-"""Summarise all runs in results/tables: throughput, latency, memory, KV waste and ratios."""
+"""Summarise all runs in results/tables: throughput, latency, memory, KV waste, ratios and attribution."""
 
 from kvbench.adapter import job
 from kvbench.files import write_csv
 from kvbench.results import load_runs
-from kvbench.tables import kv_waste, latency, memory, ratios, throughput
+from kvbench.tables import attribution, kv_waste, latency, memory, ratios, repeats, throughput
 
 
 def main(snakemake):
@@ -15,6 +15,8 @@ def main(snakemake):
         write_csv(snakemake.output.memory, memory.table(runs))
         write_csv(snakemake.output.kv_waste, kv_waste.table(runs))
         write_csv(snakemake.output.ratios, ratios.table(runs, seed))
+        write_csv(snakemake.output.attribution, attribution.table(runs, seed))
+        write_csv(snakemake.output.repeats, repeats.table(runs))
 
 
 if __name__ == "__main__":

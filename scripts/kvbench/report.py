@@ -18,7 +18,16 @@ from kvbench.results import Run, engine_key, load_runs, read_table, run_label
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = "report.html.j2"
-FIGURES = ("throughput", "latency", "kv_waste", "memory", "memory_parts", "parity")
+FIGURES = (
+    "workload_lengths",
+    "throughput",
+    "attribution",
+    "latency",
+    "kv_waste",
+    "memory",
+    "memory_parts",
+    "parity",
+)
 MIME = {".svg": "image/svg+xml", ".png": "image/png"}
 NONE = "–"
 

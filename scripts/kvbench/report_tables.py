@@ -13,6 +13,8 @@ from kvbench.tables.memory import UNATTRIBUTED, part_key, part_name
 
 MIB = 2**20
 NONE = "–"
+SYMBOLS = {"above": ">", "below": "<", "at_least": "≥", "at_most": "≤"}
+WRAPPED = 36  # characters from which a cell's text breaks into lines
 
 
 def run_settings(runs: Sequence[Run]) -> pd.DataFrame:
@@ -74,6 +76,60 @@ def ratios_view(table: pd.DataFrame) -> pd.DataFrame:
                 "interval against 1": table["interval_against_1"],
             }
         )
+    )
+
+
+def attribution_view(table: pd.DataFrame) -> pd.DataFrame:
+    """Factors between the absolute values that they come from, with the reason where there is no ratio."""
+    return _text(
+        pd.DataFrame(
+            {
+                "part": table["part"],
+                "factor": table["factor"],
+                "engine": table["numerator"],
+                "over": table["denominator"],
+                "requests": _scope(table),
+                "engine (output tokens/s)": _interval(table, "numerator_output_tokens_per_s"),
+                "over (output tokens/s)": _interval(table, "denominator_output_tokens_per_s"),
+                "ratio": _spans(table, "ratio", "ratio_ci95_low", "ratio_ci95_high"),
+                "interval against 1": table["interval_against_1"],
+                "engine: steps with requests waiting (%)": table["numerator_steps_waiting_share"] * 100,
+                "over: steps with requests waiting (%)": table["denominator_steps_waiting_share"] * 100,
+                "engine: for blocks (%)": table["numerator_steps_waiting_for_blocks_share"] * 100,
+                "measurable": table["measurable"],
+                "reason": table["reason"],
+                "product of the chain": table["product"],
+                "product is": table["product_is"],
+            }
+        )
+    )
+
+
+def claims_view(table: pd.DataFrame) -> pd.DataFrame:
+    """Statements with what was measured, the threshold and the verdict; published values stand beside."""
+    tests = table["is"].map(SYMBOLS) + " " + table["threshold"].map(number)
+    return _text(
+        pd.DataFrame(
+            {
+                "statement": table["quotation"],
+                "from": table["source"] + ", " + table["wording"],
+                "tested as": table["reading"],
+                "metric": table["metric"],
+                "measured": _spans(table, "value", "value_ci95_low", "value_ci95_high"),
+                "supported if": tests,
+                "verdict": table["verdict"],
+                "reason": table["reason"],
+                "published (other systems and hardware)": table["published"],
+            }
+        )
+    )
+
+
+def workloads_view(table: pd.DataFrame) -> pd.DataFrame:
+    """Means and percentiles of lengths in tokens."""
+    percentiles = {name.removesuffix("_tokens"): table[name] for name in table if name.startswith("p")}
+    return _text(
+        pd.DataFrame({"tokens of": table["quantity"], "n": table["n"], "mean": table["mean_tokens"], **percentiles})
     )
 
 
@@ -151,6 +207,9 @@ def parity_view(table: pd.DataFrame, with_names: bool = False) -> pd.DataFrame:
 VIEWS = {
     "throughput": throughput_view,
     "ratios": ratios_view,
+    "attribution": attribution_view,
+    "claims": claims_view,
+    "workloads": workloads_view,
     "latency": latency_view,
     "kv_waste": kv_waste_view,
     "memory": memory_view,
@@ -178,7 +237,7 @@ def number(value: Any) -> str:
 
 
 def _cell(text: str) -> Markup:
-    kind = ' class="n"' if text[:1].isdigit() or text in (NONE,) else ""
+    kind = ' class="n"' if text[:1].isdigit() or text in (NONE,) else ' class="t"' if len(text) > WRAPPED else ""
     return Markup("<td{}>{}</td>").format(Markup(kind), escape(text))
 
 
@@ -204,7 +263,9 @@ def _spans(table: pd.DataFrame, middle: str, low: str, high: str) -> pd.Series:
 def _scope(table: pd.DataFrame) -> pd.Series:
     words = {"all": "all", "sequential": "subset"}
     pairs = zip(table["scope"], table["requests"], strict=True)
-    return pd.Series([f"{number(n)} ({words[scope]})" for scope, n in pairs], index=table.index, dtype=object)
+    return pd.Series(
+        [NONE if pd.isna(n) else f"{number(n)} ({words[scope]})" for scope, n in pairs], index=table.index, dtype=object
+    )
 
 
 def _labels(table: pd.DataFrame, column: str) -> list[str]:

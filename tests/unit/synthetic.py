@@ -20,6 +20,9 @@ MAX_LENGTH = 512
 BLOCK = 32
 SLOT_BYTES = 46_080
 ENGINES = ("hf-sequential", "hf-batch", "hf-static", "vllm-sequential", "vllm")
+ALL_ENGINES = (*ENGINES, "hf-static-compiled", "hf-continuous", "vllm-reserved", "vllm-eager")
+SLOWDOWN = {"hf-static-compiled": 0.5, "vllm-eager": 1.25}  # seconds of a step over those of the engine's sibling
+MAX_BATCHED_TOKENS = 4096
 MIB = 1 << 20
 
 
@@ -71,16 +74,25 @@ def make_requests(count: int, seed: int = 0) -> list[Request]:
 
 def simulate(engine: str, requests: list[Request], slots: int) -> Trace:
     """Serve the requests with room for `slots` tokens."""
-    if engine.startswith("vllm"):
-        return _paged(requests, slots // BLOCK, 1 if engine == "vllm-sequential" else 256)
+    if paged(engine):
+        return _paged(requests, slots // BLOCK, max_num_seqs(engine, slots))
     if engine == "hf-sequential":
         batches = [[r] for r in requests]
-    elif engine == "hf-static":
+    elif engine.startswith("hf-static"):
         rows = slots // MAX_LENGTH
         batches = [requests[i : i + rows] for i in range(0, len(requests), rows)]
     else:
         batches = _fill_batches(requests, slots)
-    return _contiguous(batches, slots // MAX_LENGTH if engine == "hf-static" else None)
+    return _contiguous(batches, slots // MAX_LENGTH if engine.startswith("hf-static") else None)
+
+
+def paged(engine: str) -> bool:
+    return engine.startswith("vllm") or engine == "hf-continuous"
+
+
+def max_num_seqs(engine: str, slots: int) -> int:
+    """Requests admitted at once: a maximum-length reservation's for vllm-reserved."""
+    return {"vllm-sequential": 1, "vllm-reserved": slots // MAX_LENGTH}.get(engine, 256)
 
 
 def _fill_batches(requests: list[Request], slots: int) -> list[list[Request]]:
@@ -272,7 +284,7 @@ class _Writer:
         requests = self.requests if scope == "all" else self.subset
         trace = simulate(self.engine, requests, self.slots)
         begin, ends = self.now, []
-        speed = self.rng.lognormal(0, 0.03)
+        speed = self.rng.lognormal(0, 0.03) * SLOWDOWN.get(self.engine, 1)
         for i, step in enumerate(trace.steps):
             self.kv.append(self._kv_row(number, phase, i, step))
             self.now += int(step.seconds * speed * self.rng.lognormal(0, 0.05) * 1e9)
@@ -357,8 +369,8 @@ class _Writer:
         rows = []
         for t in range(begin, self.now, 100_000_000):
             i = int(np.searchsorted(kv_t, t)) - 1
-            paged = self.engine.startswith("vllm") and t >= loaded
-            pool = self.pool_slots if paged else int(pools[i]) if i >= 0 else 0
+            preallocated = paged(self.engine) and t >= loaded
+            pool = self.pool_slots if preallocated else int(pools[i]) if i >= 0 else 0
             ramp = min(1.0, (t - begin) / (loaded - begin))
             size = int(320 * MIB + ramp * self.weights + pool * SLOT_BYTES + self.rng.integers(0, 4 * MIB))
             phase = next((p["name"] for p in self.phases if p["start_ns"] <= t < p["end_ns"]), "done")
@@ -373,7 +385,9 @@ class _Writer:
         return [host, gpu | {"device_total_bytes": 81920 * MIB, "power_w": 310.0}]
 
     def record(self, model: str, workload: str, point: str, dtype: str, temperature: float) -> dict:
-        paged = self.engine.startswith("vllm")
+        has_blocks = paged(self.engine)
+        limits = {"max_num_seqs": max_num_seqs(self.engine, self.slots), "max_num_batched_tokens": MAX_BATCHED_TOKENS}
+        in_force = {"dtype": dtype, "seed": 0, **(limits if self.engine.startswith("vllm") else {})}
         pool_bytes = self.pool_slots * SLOT_BYTES
         gpu = self.device != "cpu"
         parts = {
@@ -390,19 +404,19 @@ class _Writer:
             "engine": self.engine,
             "workload": workload,
             "point": point,
-            "settings": {"given": {"temperature": temperature, "top_p": 1.0}, "in_force": {"dtype": dtype, "seed": 0}},
+            "settings": {"given": {"temperature": temperature, "top_p": 1.0}, "in_force": in_force},
             "dtype": dtype,
             "device": self.device,
             "threads": 2,
             "slot_bytes": SLOT_BYTES,
-            "block_size": BLOCK if paged else None,
+            "block_size": BLOCK if has_blocks else None,
             "max_length": MAX_LENGTH,
             "capacity": {
                 "budget_bytes": self.slots * SLOT_BYTES,
                 "pool_bytes": pool_bytes,
                 "pool_slots": self.pool_slots,
-                "blocks": self.slots // BLOCK if paged else None,
-                "batch_rows": None if paged else max(b["rows"] for b in self.batches),
+                "blocks": self.slots // BLOCK if has_blocks else None,
+                "batch_rows": None if has_blocks else max(b["rows"] for b in self.batches),
             },
             "timing": {"import_s": 2.0, "load_s": 1.0, "compile_s": None, "warmup_s": self.repeats[0]["wall_s"]},
             "repeats": self.repeats,

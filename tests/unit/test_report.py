@@ -8,13 +8,14 @@ import pandas as pd
 import pytest
 from synthetic import make_requests, write_margins, write_run, write_runs
 
-from kvbench import parity
+from kvbench import claims, parity
 from kvbench.errors import UserError
-from kvbench.files import write_csv, write_json
+from kvbench.files import write_csv, write_json, write_parquet
 from kvbench.report import FIGURES, ROOT, TEMPLATE, embed, read_inputs, render
 from kvbench.report_tables import number, to_html
-from kvbench.results import load_runs
-from kvbench.tables import kv_waste, latency, memory, ratios, throughput
+from kvbench.results import load_runs, read_table
+from kvbench.tables import attribution, kv_waste, latency, memory, ratios, repeats, throughput, workloads
+from kvbench.workload.table import workload_table
 
 PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" width="10" height="10"/>'
 ENVIRONMENT = {
@@ -26,12 +27,23 @@ ENVIRONMENT = {
 }
 
 
+def _repeats(root, runs):
+    write_csv(root / "repeats.csv", repeats.table(runs))
+    return read_table(root / "repeats.csv")
+
+
+def _workload(root):
+    path = root / "workloads/smollm2-135m/mixed.parquet"
+    write_parquet(path, workload_table(["a", "b"], ["x", "y"], [[1, 2, 3], [4]], [5, 7]))
+    return path
+
+
 def _inputs(root: Path, **given):
     paths = write_runs(root / "runs", ("hf-sequential", "hf-batch", "vllm"), **given)
     requests = make_requests(4)
     gate = [
         write_run(root / "runs", e, "parity", requests=requests, sequential=4, repeats=1)
-        for e in ("hf-sequential", "vllm")
+        for e in ("hf-batch", "vllm")
     ]
     write_margins(gate[0], requests, {})
     runs = load_runs(paths)
@@ -41,6 +53,9 @@ def _inputs(root: Path, **given):
         "memory": memory.table(runs),
         "kv_waste": kv_waste.table(runs),
         "ratios": ratios.table(runs, 0),
+        "attribution": attribution.table(runs, 0),
+        "claims": claims.table(claims.read_claims(ROOT / "config/claims.yaml"), _repeats(root, runs), 0),
+        "workloads": workloads.table([_workload(root)]),
         "parity": parity.table(load_runs([*paths, *gate])),
     }
     for name, frame in frames.items():
@@ -79,6 +94,17 @@ def test_every_number_comes_from_the_tables_with_absolute_values_beside_ratios(s
             assert f"{middle} [{low}, {high}]" in cells
     batch = frames["kv_waste"].query("engine == 'hf-batch'").iloc[0]
     assert number(batch.padding_share_of_allocated * 100) in cells
+
+
+def test_claims_and_attribution_are_shown_with_their_reasons(shown):
+    frames, page = shown
+    cells = _cells(page)
+    assert {"supported", "not supported", "not measurable here"} <= cells
+    assert set(frames["claims"]["verdict"]) <= cells
+    assert "vllm-sequential was not run" in cells
+    total = frames["attribution"].query("part == 'total'").iloc[0]
+    assert f"{number(total.ratio)} [{number(total.ratio_ci95_low)}, {number(total.ratio_ci95_high)}]" in cells
+    assert number(frames["workloads"].query("quantity == 'prompt'").mean_tokens.iloc[0]) == "2"
 
 
 def test_the_page_stands_alone_and_is_small(shown):

@@ -17,9 +17,11 @@ RUNS = {
         {"models": ["smollm2-135m"], "workloads": ["guide", "mixed"], "engines": ["hf-batch", "vllm"]},
     ]
 }
-FIGURES = ("memory", "throughput", "latency", "kv_waste", "parity", "memory_parts")
+FIGURES = ("memory", "throughput", "latency", "attribution", "kv_waste", "parity", "memory_parts")
 # All that follows the runs: parity and tables are of all runs, so each figure that shows a table follows too.
-AFTER_RUNS = {"check_parity": 1, "summarise_runs": 1, "make_report": 1} | {f"plot_{name}": 2 for name in FIGURES}
+AFTER_RUNS = {"check_parity": 1, "summarise_runs": 1, "check_claims": 1, "make_report": 1} | {
+    f"plot_{name}": 2 for name in FIGURES
+}
 
 
 @pytest.fixture(scope="session")
@@ -102,11 +104,17 @@ def test_a_template_or_caption_makes_the_report_again(tree: Path, name: str) -> 
     assert stale(tree) == {"make_report": 1}
 
 
+def test_a_claim_is_judged_again_without_a_run(tree: Path) -> None:
+    path = tree / "config/claims.yaml"
+    path.write_text(path.read_text().replace("min_repeats: 6", "min_repeats: 7"))
+    assert stale(tree) == {"check_claims": 1, "make_report": 1}
+
+
 def test_a_workload_reruns_only_its_runs(tree: Path) -> None:
     reconfigure(tree, "workloads/mixed/requests", 17)
     jobs = planned(tree)
-    # The one figure without a table is drawn again for this workload alone.
-    after = AFTER_RUNS | {"plot_memory": 1}
+    # The figures without a table are drawn again for this workload alone.
+    after = AFTER_RUNS | {"plot_memory": 1, "plot_workload_lengths": 1, "summarise_workloads": 1}
     found = Counter(rule for rule, _ in jobs)
     assert found == {"make_workload": 1, "run_traditional": 1, "run_vllm": 1, "write_config": 1, **after}
     assert {output.split("/")[4] for rule, output in jobs if rule.startswith("run_")} == {"mixed"}

@@ -17,6 +17,7 @@ from kvbench.records import SPLIT
 from kvbench.results import SCOPES, Run, engine_key, read_batches, read_table, run_label
 from kvbench.tables.latency import samples
 from kvbench.tables.throughput import rates
+from kvbench.workload.table import lengths_of
 
 MIB = 2**20
 MAX_POINTS = 600
@@ -196,13 +197,21 @@ def latencies(runs: Sequence[Run], metrics: Sequence[str]) -> list[Latency]:
 def rows_of(path: str | Path, model: str, workload: str) -> pd.DataFrame:
     """Rows of a table of results/tables for one model and workload, engines in their order, with a `label`.
 
-    Raises UserError where the file is missing.
+    A table without engines keeps its order. Raises UserError where the file is missing.
     """
     frame = read_table(path)
     frame = frame[(frame["model"] == model) & (frame["workload"] == workload)]
+    if "engine" not in frame:
+        return frame.reset_index(drop=True)
     labels = [run_label(engine, point) for engine, point in zip(frame["engine"], frame["point"], strict=True)]
     frame = frame.assign(label=labels).sort_values("engine", key=lambda names: names.map(engine_key), kind="stable")
     return frame.reset_index(drop=True)
+
+
+def lengths(path: str | Path) -> dict[str, np.ndarray]:
+    """Tokens of each request's prompt, output and both together, from a workload file."""
+    prompt, output = lengths_of(read_parquet(path))
+    return {"prompt": prompt, "output": output, "prompt + output": prompt + output}
 
 
 def row_of(table: pd.DataFrame, name: str, **wanted: str) -> pd.Series:

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from kvbench.figures.data import Latency
-from kvbench.figures.style import WIDTH_IN, look, name_rows, rows_figure, settle, styled, wrapped
+from kvbench.figures.style import WIDTH_IN, logarithmic, look, name_rows, rows_figure, settle, styled, wrapped
 from kvbench.stats import MIN_P90_SAMPLES
 
 OPTIONS = {"width_in": WIDTH_IN}
@@ -22,7 +21,6 @@ TITLES = {
 }
 FACTORS = {"time_per_output_token": 1000}
 MAX_DOTS = 250
-TICKS = ((0.95, (1, 2, 3, 5, 7)), (1.7, (1, 2, 5)), (2.6, (1, 3)))
 
 
 @styled
@@ -35,7 +33,7 @@ def draw(engines: Sequence[Latency], options: Mapping[str, Any] | None = None) -
         for y, engine in enumerate(engines):
             _draw_samples(axes, y, engine, engine.samples[metric] * FACTORS.get(metric, 1))
         axes.set_xlabel(title)
-        _logarithmic(axes)
+        logarithmic(axes)
     name_rows(panels[0], names)
     star = " * handed back with its batch." if any(e.by_batch for e in engines) else ""
     text = f"dot: a request in a repeat, line: median, box: quartiles, whiskers: 5% to 95%; all arrive at 0 s.{star}"
@@ -64,18 +62,3 @@ def _draw_samples(axes: Axes, y: int, engine: Latency, values: np.ndarray) -> No
         axes.hlines(y, third, high, color="black", lw=0.8)
         axes.fill_between([first, third], y - 0.3, y + 0.3, facecolor="none", edgecolor="black", lw=0.8)
     axes.vlines(np.median(values), y - 0.3, y + 0.3, color="black", lw=1.8)
-
-
-def _logarithmic(axes: Axes) -> None:
-    """Plain numbers, the fewer in a decade the more decades there are."""
-    axes.set_xscale("log")
-    low, high = axes.get_xlim()
-    middle = np.sqrt(low * high)
-    if high / low < 4:
-        axes.set_xlim(middle / 2, middle * 2)
-    decades = np.log10(np.divide(*axes.get_xlim()[::-1]))
-    subs = next((subs for limit, subs in TICKS if decades <= limit), (1,))
-    axes.xaxis.set_major_locator(LogLocator(subs=subs))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.grid(axis="x")

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from kvbench.errors import UserError
 from kvbench.files import replacing
@@ -44,6 +46,9 @@ RC = {
     "svg.hashsalt": "kvbench",
     "figure.dpi": 100,
 }
+
+# Ticks in a decade of a logarithmic axis, up to this many decades.
+TICKS = ((0.95, (1, 2, 3, 5, 7)), (1.7, (1, 2, 5)), (2.6, (1, 3)))
 
 METADATA = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}
 
@@ -159,6 +164,22 @@ def name_rows(axes: Axes, labels: Sequence[str]) -> None:
     """One row a label, the first on top, with as much room above as below."""
     axes.set_yticks(range(len(labels)), labels)
     axes.set_ylim(len(labels) - 0.4, -0.6)
+
+
+def logarithmic(axes: Axes, which: str = "x") -> None:
+    """A logarithmic axis (`x` or `y`) with plain numbers, the fewer in a decade the more decades there are."""
+    axes.set(**{f"{which}scale": "log"})
+    low, high = getattr(axes, f"get_{which}lim")()
+    if high / low < 4:
+        middle = np.sqrt(low * high)
+        low, high = middle / 2, middle * 2
+        axes.set(**{f"{which}lim": (low, high)})
+    decades = np.log10(high / low)
+    axis = getattr(axes, f"{which}axis")
+    axis.set_major_locator(LogLocator(subs=next((subs for limit, subs in TICKS if decades <= limit), (1,))))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())
+    axes.grid(axis=which)
 
 
 def value_text(value: float) -> str:
