@@ -1,29 +1,26 @@
 """vLLM schedulers that record what they decide, inside the engine process (`scheduler_cls`).
 
-A step costs a few counters and, when the set of requests changed, one C-level copy of the
-scheduled-token counts; slots are rebuilt afterwards by `kvbench.kv.paged`. Block ids are read
-only in passes that are not timed. The engine's own call between passes,
-`LLM.reset_prefix_cache()`, ends a pass and writes its record.
+What a step costs is in `schedule_log`. Block ids are read only in passes that are not timed. The engine's own call
+between passes, `LLM.reset_prefix_cache()`, ends a pass and writes its record.
 """
 
 from __future__ import annotations
 
 import time
-from array import array
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from vllm.config import VllmConfig
 from vllm.v1.core.sched.async_scheduler import AsyncScheduler
 from vllm.v1.core.sched.output import SchedulerOutput
 from vllm.v1.core.sched.scheduler import Scheduler
 
-from kvbench.kv.schedule import ADMITTED, FREED, PREEMPTED, SAME_AS_BEFORE, Schedule
+from kvbench.engines.schedule_log import ScheduleLog
+from kvbench.kv.schedule import FREED, PREEMPTED, Schedule
 
 
 class Recorder:
-    """The record of the current pass, in append-only arrays."""
+    """Feeds the log of the current pass from what the scheduler has in hand."""
 
     def __init__(self, scheduler: Scheduler) -> None:
         config = scheduler.vllm_config.additional_config["kvbench"]
@@ -38,21 +35,13 @@ class Recorder:
 
     def _begin(self) -> None:
         self.enabled = self.number not in self.silent_passes
-        self.t_ns = array("q")
-        self.samples = array("i")  # free blocks, running, waiting, scheduled tokens, dump length
-        self.dump_request, self.dump_tokens = array("i"), array("i")
-        self.events = array("i")  # step, kind, request, tokens
-        self.blocks = array("i")  # step, request, computed tokens, number of blocks
-        self.block_ids = array("i")
-        self.index: dict[str, int] = {}
-        self.changed, self.all_scheduled = True, False
+        self.log = ScheduleLog()
         self.hook_ns = 0
 
-    def event(self, kind: int, request_id: str, tokens: int = 0) -> None:
-        """Note that a request was admitted, preempted or freed before the next sample."""
-        if self.enabled and request_id in self.index:
-            self.events.extend((len(self.t_ns), kind, self.index[request_id], tokens))
-            self.changed = True
+    def event(self, kind: int, request_id: str) -> None:
+        """Note that a request was preempted or freed before the next sample."""
+        if self.enabled:
+            self.log.event(kind, request_id)
 
     def step(self, scheduler: Scheduler, output: SchedulerOutput) -> None:
         """Record one step, after schedule()."""
@@ -60,70 +49,38 @@ class Recorder:
             return
         begin = time.perf_counter_ns()
         self._note_admissions(output)
-        scheduled = output.num_scheduled_tokens
-        total = output.total_num_scheduled_tokens
+        scheduled, total = output.num_scheduled_tokens, output.total_num_scheduled_tokens
         running, waiting = scheduler.get_request_counts()
-        every_one = len(scheduled) == running
-        if every_one and total == running and self.all_scheduled and not self.changed:
-            length = SAME_AS_BEFORE
-        else:
-            length = len(scheduled)
-            self.dump_request.extend(map(self.index.__getitem__, scheduled))
-            self.dump_tokens.extend(scheduled.values())
-        self.all_scheduled, self.changed = every_one, False
-        if self.number in self.block_passes and len(self.t_ns) % self.block_stride == 0:
+        same = self.log.goes_on(len(scheduled), total, running)
+        dumped = None if same else self.log.dump(scheduled, scheduled.values())
+        if self.number in self.block_passes and len(self.log.t_ns) % self.block_stride == 0:
             self._read_blocks(scheduler)
-        self.t_ns.append(time.monotonic_ns())
-        self.samples.extend((self.pool.get_num_free_blocks(), running, waiting, total, length))
+        self.log.sample(self.pool.get_num_free_blocks(), running, waiting, total, dumped)
         self.hook_ns += time.perf_counter_ns() - begin
 
     def _note_admissions(self, output: SchedulerOutput) -> None:
         for new in output.scheduled_new_reqs:
-            self.index[new.req_id] = len(self.index)
-            self.event(ADMITTED, new.req_id, new.num_computed_tokens)
+            self.log.admit(new.req_id, new.num_computed_tokens)
         cached = output.scheduled_cached_reqs
         if cached.resumed_req_ids:
             for request_id, computed in zip(cached.req_ids, cached.num_computed_tokens, strict=True):
                 if request_id in cached.resumed_req_ids:
-                    self.event(ADMITTED, request_id, computed)
+                    self.log.admit(request_id, computed)
 
     def _read_blocks(self, scheduler: Scheduler) -> None:
         for request in scheduler.running:
             (ids,) = scheduler.kv_cache_manager.get_block_ids(request.request_id)
-            self.blocks.extend((len(self.t_ns), self.index[request.request_id], request.num_computed_tokens, len(ids)))
-            self.block_ids.extend(ids)
+            self.log.read_blocks(request.request_id, request.num_computed_tokens, ids)
 
     def end_pass(self, scheduler: Scheduler) -> None:
         """Write the pass's record, if it has one, and begin the next."""
-        if self.t_ns:
+        if self.log.t_ns:
             self._schedule(scheduler).save(self.folder / f"schedule-{self.number}.npz")
         self.number += 1
         self._begin()
 
     def _schedule(self, scheduler: Scheduler) -> Schedule:
-        samples = np.array(self.samples, np.int32).reshape(-1, 5)
-        events = np.array(self.events, np.int32).reshape(-1, 4)
-        blocks = np.array(self.blocks, np.int32).reshape(-1, 4)
-        return Schedule(
-            t_ns=np.array(self.t_ns, np.int64),
-            free_blocks=samples[:, 0],
-            running=samples[:, 1],
-            waiting=samples[:, 2],
-            scheduled_tokens=samples[:, 3],
-            dump_length=samples[:, 4],
-            dump_request=np.array(self.dump_request, np.int32),
-            dump_tokens=np.array(self.dump_tokens, np.int32),
-            event_step=events[:, 0],
-            event_kind=events[:, 1].astype(np.int8),
-            event_request=events[:, 2],
-            event_tokens=events[:, 3],
-            request_ids=np.array(list(self.index), np.str_),
-            block_step=blocks[:, 0],
-            block_request=blocks[:, 1],
-            block_tokens=blocks[:, 2],
-            block_length=blocks[:, 3],
-            block_ids=np.array(self.block_ids, np.int32),
-            end_ns=time.monotonic_ns(),
+        return self.log.schedule(
             end_free_blocks=self.pool.get_num_free_blocks(),
             end_requests=len(scheduler.requests),
             total_blocks=self.total_blocks,

@@ -1,0 +1,100 @@
+"""The record of one pass of a paged engine, kept in append-only arrays while it runs.
+
+A step costs a few counters and, when the set of requests changed, one copy of the scheduled-token counts; slots are
+rebuilt afterwards by `kvbench.kv.paged`.
+"""
+
+from __future__ import annotations
+
+import time
+from array import array
+from collections.abc import Iterable
+
+import numpy as np
+
+from kvbench.kv.schedule import ADMITTED, SAME_AS_BEFORE, Schedule
+
+
+class ScheduleLog:
+    """Steps, events and block ids of a pass."""
+
+    def __init__(self) -> None:
+        self.t_ns = array("q")
+        self.samples = array("i")  # free blocks, running, waiting, scheduled tokens, dump length
+        self.dump_request, self.dump_tokens = array("i"), array("i")
+        self.events = array("i")  # step, kind, request, tokens
+        self.blocks = array("i")  # step, request, computed tokens, number of blocks
+        self.block_ids = array("i")
+        self.index: dict[str, int] = {}
+        self.changed, self.all_scheduled = True, False
+
+    def event(self, kind: int, request_id: str, tokens: int = 0) -> None:
+        """Note that a known request was admitted, preempted or freed before the next sample."""
+        if request_id in self.index:
+            self.events.extend((len(self.t_ns), kind, self.index[request_id], tokens))
+            self.changed = True
+
+    def admit(self, request_id: str, tokens: int) -> None:
+        """Note that a request, new or preempted before, begins with so many computed tokens."""
+        self.index.setdefault(request_id, len(self.index))
+        self.event(ADMITTED, request_id, tokens)
+
+    def goes_on(self, scheduled: int, total_tokens: int, running: int) -> bool:
+        """Whether this step does what the last one did: a token for each running request, the same requests."""
+        every_one = scheduled == running
+        same = every_one and total_tokens == running and self.all_scheduled and not self.changed
+        self.all_scheduled, self.changed = every_one, False
+        return same
+
+    def dump(self, request_ids: Iterable[str], tokens: Iterable[int]) -> int:
+        """Copy the scheduled tokens of each request; returns how many there were."""
+        before = len(self.dump_request)
+        self.dump_request.extend(map(self.index.__getitem__, request_ids))
+        self.dump_tokens.extend(tokens)
+        return len(self.dump_request) - before
+
+    def sample(self, free_blocks: int, running: int, waiting: int, total_tokens: int, dumped: int | None) -> None:
+        """End the step; `dumped` None: as before."""
+        self.t_ns.append(time.monotonic_ns())
+        length = SAME_AS_BEFORE if dumped is None else dumped
+        self.samples.extend((free_blocks, running, waiting, total_tokens, length))
+
+    def read_blocks(self, request_id: str, computed_tokens: int, ids: Iterable[int]) -> None:
+        """Copy a request's block ids before the step's sample."""
+        before = len(self.block_ids)
+        self.block_ids.extend(ids)
+        self.blocks.extend((len(self.t_ns), self.index[request_id], computed_tokens, len(self.block_ids) - before))
+
+    def schedule(
+        self, *, end_free_blocks: int, end_requests: int, total_blocks: int, block_size: int, hook_s: float
+    ) -> Schedule:
+        """The finished record, when everything has returned."""
+        samples = np.array(self.samples, np.int32).reshape(-1, 5)
+        events = np.array(self.events, np.int32).reshape(-1, 4)
+        blocks = np.array(self.blocks, np.int32).reshape(-1, 4)
+        return Schedule(
+            t_ns=np.array(self.t_ns, np.int64),
+            free_blocks=samples[:, 0],
+            running=samples[:, 1],
+            waiting=samples[:, 2],
+            scheduled_tokens=samples[:, 3],
+            dump_length=samples[:, 4],
+            dump_request=np.array(self.dump_request, np.int32),
+            dump_tokens=np.array(self.dump_tokens, np.int32),
+            event_step=events[:, 0],
+            event_kind=events[:, 1].astype(np.int8),
+            event_request=events[:, 2],
+            event_tokens=events[:, 3],
+            request_ids=np.array(list(self.index), np.str_),
+            block_step=blocks[:, 0],
+            block_request=blocks[:, 1],
+            block_tokens=blocks[:, 2],
+            block_length=blocks[:, 3],
+            block_ids=np.array(self.block_ids, np.int32),
+            end_ns=time.monotonic_ns(),
+            end_free_blocks=end_free_blocks,
+            end_requests=end_requests,
+            total_blocks=total_blocks,
+            block_size=block_size,
+            hook_s=hook_s,
+        )
