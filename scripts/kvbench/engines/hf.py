@@ -10,10 +10,17 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from kvbench.engines.base import Completion, EngineSettings, Generated, LoadTimes, Margins
-from kvbench.engines.hf_batches import is_static, longest_output, longest_prompt, plan_batches
-from kvbench.engines.runtime_memory import runtime_bytes
-from kvbench.errors import UserError
+from kvbench.engines.base import Completion, EngineSettings, Generated, LoadTimes, Margins, refuse_device
+from kvbench.engines.hf_batches import longest_output, longest_prompt, plan_batches
+from kvbench.engines.hf_model import (
+    PACKAGES,
+    load_model,
+    model_in_force,
+    model_memory,
+    release_memory,
+    synchronise,
+)
+from kvbench.engines.names import is_static
 from kvbench.kv.contiguous import BatchRecord
 from kvbench.workload.read import Request
 
@@ -21,7 +28,7 @@ from kvbench.workload.read import Request
 class TransformersEngine:
     """`hf-sequential`, `hf-batch` and `hf-static`: they differ in how requests are batched and in the cache."""
 
-    packages = ("torch", "transformers", "tokenizers", "safetensors", "accelerate", "numpy")
+    packages = PACKAGES
 
     def __init__(self, settings: EngineSettings) -> None:
         self.settings = settings
@@ -37,56 +44,9 @@ class TransformersEngine:
         self.silent_passes = frozenset(silent_passes)
 
     def load(self) -> LoadTimes:
-        begin = time.monotonic()
-        import torch
-        import transformers  # noqa: F401
-
-        imported, imported_bytes = time.monotonic(), runtime_bytes(self.settings.device)
-        torch.manual_seed(self.settings.seed)
-        torch.backends.cuda.matmul.allow_tf32 = False
-        torch.backends.cudnn.allow_tf32 = False
-        self.model = self._load_model().eval()
-        self._settle_generation_config()
-        self._synchronise()
-        return LoadTimes(imported - begin, time.monotonic() - imported, imported_bytes)
-
-    def _load_model(self) -> Any:
-        import torch
-        from transformers import AutoConfig, AutoModelForCausalLM
-
-        options = {"attn_implementation": "sdpa", "dtype": getattr(torch, self.settings.dtype), **self.settings.options}
-        try:
-            if self.settings.random_weights:
-                config = AutoConfig.from_pretrained(self.settings.model_path, local_files_only=True)
-                with torch.device(self.settings.device):
-                    return AutoModelForCausalLM.from_config(config, **options)
-            return AutoModelForCausalLM.from_pretrained(
-                self.settings.model_path,
-                local_files_only=True,
-                use_safetensors=True,
-                device_map=self.settings.device,
-                **options,
-            )
-        except TypeError as error:
-            raise UserError(
-                f"config.yaml: engines.{self.settings.engine}: Transformers does not take one of "
-                f"{sorted(self.settings.options)} ({error}); remove it"
-            ) from None
-
-    def _settle_generation_config(self) -> None:
-        """The model's own defaults (sampling, end of sequence) must not creep in."""
-        from transformers import GenerationConfig
-
-        pad = self.model.generation_config.pad_token_id
-        self.pad_token_id = 0 if pad is None else pad
-        sampled = self.settings.temperature > 0
-        self.model.generation_config = GenerationConfig(
-            pad_token_id=self.pad_token_id,
-            eos_token_id=None,
-            use_cache=True,
-            do_sample=sampled,
-            **({"temperature": self.settings.temperature, "top_p": self.settings.top_p, "top_k": 0} if sampled else {}),
-        )
+        refuse_device(self.settings)
+        self.model, times = load_model(self.settings, self.settings.options)
+        return times
 
     def generate(
         self,
@@ -146,8 +106,8 @@ class TransformersEngine:
         """Left-padded input ids and attention mask, both (B, max p)."""
         import torch
 
-        width = longest_prompt(batch)
-        ids = [[self.pad_token_id] * (width - len(r.prompt_token_ids)) + list(r.prompt_token_ids) for r in batch]
+        width, pad = longest_prompt(batch), self.model.generation_config.pad_token_id
+        ids = [[pad] * (width - len(r.prompt_token_ids)) + list(r.prompt_token_ids) for r in batch]
         mask = [[0] * (width - len(r.prompt_token_ids)) + [1] * len(r.prompt_token_ids) for r in batch]
         device = self.model.device
         return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
@@ -195,26 +155,12 @@ class TransformersEngine:
     def collect(self, generated: Generated, repeat: int) -> Generated:
         self.passes_done = repeat + 1
         gc.collect()
-        self._synchronise()
+        synchronise(self.settings)
         return generated
 
     def in_force(self) -> dict[str, Any]:
-        import torch
-
-        config = self.model.generation_config
-        return {
-            "attn_implementation": self.model.config._attn_implementation,
-            "dtype": str(self.model.dtype).removeprefix("torch."),
-            "cache": "StaticCache" if is_static(self.settings.engine) else "DynamicCache",
-            "do_sample": config.do_sample,
-            "temperature": config.temperature,
-            "top_p": config.top_p,
-            "top_k": config.top_k,
-            "eos_token_id": config.eos_token_id,
-            "threads": torch.get_num_threads(),
-            "device": str(self.model.device),
-            "allow_tf32": torch.backends.cuda.matmul.allow_tf32,
-        }
+        cache = "StaticCache" if is_static(self.settings.engine) else "DynamicCache"
+        return {"cache": cache, **model_in_force(self.model)}
 
     def capacity(self) -> dict[str, int | None]:
         return {
@@ -225,30 +171,11 @@ class TransformersEngine:
         }
 
     def memory(self) -> dict[str, Any]:
-        import os
-
-        from kvbench.engines.torch_memory import allocator_bytes, model_bytes
-
-        return {
-            "pid": os.getpid(),
-            "weights": model_bytes(self.model),
-            "kv_pool": self.largest_cache_bytes,
-            **allocator_bytes(),
-        }
+        return model_memory(self.model, self.largest_cache_bytes)
 
     def close(self) -> None:
         self.model = self.static_cache = None
-        gc.collect()
-        if self.settings.device.startswith("cuda"):
-            import torch
-
-            torch.cuda.empty_cache()
-
-    def _synchronise(self) -> None:
-        if self.settings.device.startswith("cuda"):
-            import torch
-
-            torch.cuda.synchronize()
+        release_memory(self.settings)
 
 
 def _margins(batch: Sequence[Request], probe: Any) -> list[Margins]:

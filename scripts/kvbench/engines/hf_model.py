@@ -1,0 +1,108 @@
+"""A Transformers model as every `hf-` engine uses it: loading, generation settings, what it reports."""
+
+from __future__ import annotations
+
+import gc
+import os
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from kvbench.engines.base import EngineSettings, LoadTimes
+from kvbench.engines.runtime_memory import runtime_bytes
+from kvbench.errors import UserError
+
+PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "accelerate", "numpy")
+
+
+def load_model(settings: EngineSettings, options: Mapping[str, Any]) -> tuple[Any, LoadTimes]:
+    """Import the packages and load the model, ready to generate; `options` go to `from_pretrained`."""
+    begin = time.monotonic()
+    import torch
+    import transformers  # noqa: F401
+
+    imported, imported_bytes = time.monotonic(), runtime_bytes(settings.device)
+    torch.manual_seed(settings.seed)
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    model = _from_files(settings, options).eval()
+    model.generation_config = _generation_config(settings, model.generation_config.pad_token_id)
+    synchronise(settings)
+    return model, LoadTimes(imported - begin, time.monotonic() - imported, imported_bytes)
+
+
+def _from_files(settings: EngineSettings, own: Mapping[str, Any]) -> Any:
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    options = {"attn_implementation": "sdpa", "dtype": getattr(torch, settings.dtype), **own}
+    try:
+        if settings.random_weights:
+            config = AutoConfig.from_pretrained(settings.model_path, local_files_only=True)
+            with torch.device(settings.device):
+                return AutoModelForCausalLM.from_config(config, **options)
+        return AutoModelForCausalLM.from_pretrained(
+            settings.model_path, local_files_only=True, use_safetensors=True, device_map=settings.device, **options
+        )
+    except TypeError as error:
+        raise UserError(
+            f"config.yaml: engines.{settings.engine}: Transformers does not take one of {sorted(own)} ({error}); "
+            "remove it"
+        ) from None
+
+
+def _generation_config(settings: EngineSettings, pad_token_id: int | None) -> Any:
+    """Ours alone: the model's own defaults (sampling, end of sequence) must not creep in."""
+    from transformers import GenerationConfig
+
+    sampled = settings.temperature > 0
+    return GenerationConfig(
+        pad_token_id=0 if pad_token_id is None else pad_token_id,
+        eos_token_id=None,
+        use_cache=True,
+        do_sample=sampled,
+        **({"temperature": settings.temperature, "top_p": settings.top_p, "top_k": 0} if sampled else {}),
+    )
+
+
+def model_in_force(model: Any) -> dict[str, Any]:
+    """Settings as the model and torch report them."""
+    import torch
+
+    config = model.generation_config
+    return {
+        "attn_implementation": model.config._attn_implementation,
+        "dtype": str(model.dtype).removeprefix("torch."),
+        "do_sample": config.do_sample,
+        "temperature": config.temperature,
+        "top_p": config.top_p,
+        "top_k": config.top_k,
+        "eos_token_id": config.eos_token_id,
+        "threads": torch.get_num_threads(),
+        "device": str(model.device),
+        "allow_tf32": torch.backends.cuda.matmul.allow_tf32,
+    }
+
+
+def model_memory(model: Any, kv_pool_bytes: int) -> dict[str, Any]:
+    """Bytes of weights, cache tensors and torch's allocator, and whose they are."""
+    from kvbench.engines.torch_memory import allocator_bytes, model_bytes
+
+    return {"pid": os.getpid(), "weights": model_bytes(model), "kv_pool": kv_pool_bytes, **allocator_bytes()}
+
+
+def synchronise(settings: EngineSettings) -> None:
+    """Wait for the device."""
+    if settings.device.startswith("cuda"):
+        import torch
+
+        torch.cuda.synchronize()
+
+
+def release_memory(settings: EngineSettings) -> None:
+    """Give what was dropped back to the device."""
+    gc.collect()
+    if settings.device.startswith("cuda"):
+        import torch
+
+        torch.cuda.empty_cache()
