@@ -44,20 +44,31 @@ class Serving:
         return generated, requests
 
 
-@pytest.fixture(scope="session")
-def vllm(tiny):
-    from kvbench.engines.vllm_engine import VllmEngine
+def make_engine(tiny, name):
+    settings = tiny_settings(tiny, name, BLOCKS)
+    if name.startswith("vllm"):
+        from kvbench.engines.vllm_engine import VllmEngine
 
-    engine = VllmEngine(tiny_settings(tiny, "vllm", BLOCKS))
+        return VllmEngine(settings)
+    from kvbench.engines import hf_engines
+
+    return hf_engines.make_engine(settings)
+
+
+@pytest.fixture(scope="session", params=["vllm", "vllm-reserved", "hf-continuous"])
+def paged(tiny, request):
+    """One at a time: two vLLM engines in a process end each other's process groups."""
+    engine = make_engine(tiny, request.param)
     yield Serving(engine)
     engine.close()
 
 
+preempting = pytest.mark.parametrize("paged", ["vllm", "hf-continuous"], indirect=True)
+
+
 @pytest.fixture(scope="session", params=["hf-sequential", "hf-batch", "hf-static"])
 def contiguous(tiny, request):
-    from kvbench.engines.hf import TransformersEngine
-
-    engine = TransformersEngine(tiny_settings(tiny, request.param, BLOCKS))
+    engine = make_engine(tiny, request.param)
     yield Serving(engine)
     engine.close()
 
@@ -68,14 +79,18 @@ def static_width(serving):
 
 @EXAMPLES
 @given(LENGTHS)
-def test_paged_identities_hold_on_the_real_scheduler(vllm, lengths):
-    generated, requests = vllm(lengths)
+def test_paged_identities_hold_on_the_real_scheduler(paged, lengths):
+    generated, requests = paged(lengths)
     columns, found = kv_rows(generated, requests, slot_bytes=SLOT_BYTES, static_width=None, shared=False)
     assert found["blocks_in_use"] == len(generated.schedule.t_ns) > 0
     assert found["distinct_block_ids"] > 0
     assert columns["allocated"][-1] == columns["live"][-1] == 0
     assert columns["scheduled_tokens"].sum() >= sum(p + o - 1 for p, o in lengths)
     assert columns["live"].max() <= columns["pool"][0] == BLOCKS * 32
+    if paged.engine.settings.engine == "vllm-reserved":
+        settings = paged.engine.settings
+        assert columns["running"].max() <= settings.reserved_rows == 2
+        assert (columns["allocated"] <= columns["running"] * settings.reserved_row_slots).all()
 
 
 @EXAMPLES
@@ -91,18 +106,19 @@ def test_contiguous_identities_hold_on_the_real_cache(contiguous, lengths):
     assert columns["live"].max() >= max(p + o - 1 for p, o in lengths)
 
 
-def test_a_tight_pool_preempts_and_still_adds_up(vllm):
-    generated, requests = vllm([(60, 30)] * 6)
+@preempting
+def test_a_tight_pool_preempts_and_still_adds_up(paged):
+    generated, requests = paged([(60, 30)] * 6)
     columns, _ = kv_rows(generated, requests, slot_bytes=SLOT_BYTES, static_width=None, shared=False)
     assert columns["preemptions"][-1] > 0
     assert sum(c.preemptions for c in generated.completions) == columns["preemptions"][-1]
 
 
-@pytest.fixture(scope="session")
-def schedule(vllm):
+@pytest.fixture
+def schedule(paged):
     """A recorded schedule with waiting, preemption and freeing in it."""
     lengths = [(60, 30)] * 6
-    generated, _ = vllm(lengths)
+    generated, _ = paged(lengths)
     recorded = generated.schedule
     assert (recorded.event_kind == PREEMPTED).any()
     assert (recorded.dump_length == -1).any()
@@ -126,6 +142,7 @@ def without_event(schedule, kind):
     return dataclasses.replace(schedule, **fields)
 
 
+@preempting
 def test_the_recorded_schedule_passes(schedule):
     found = paged_checks(schedule)
     assert all(samples > 0 for samples in found.values())
@@ -145,12 +162,14 @@ MUTATIONS = {
 }
 
 
+@preempting
 @pytest.mark.parametrize("mutation", MUTATIONS)
 def test_each_paged_check_can_fail(schedule, mutation):
     with pytest.raises(AccountingError):
         paged_checks(MUTATIONS[mutation](schedule))
 
 
+@preempting
 @pytest.mark.parametrize("part", range(5))
 def test_a_split_that_does_not_fit_is_refused(schedule, part):
     lengths = np.full(len(schedule.request_ids), 89)
