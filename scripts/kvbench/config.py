@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from kvbench.config_checks import check
-from kvbench.engines.names import ENGINES
+from kvbench.engines.names import ENGINES, REFERENCE, SEQUENTIAL
 from kvbench.errors import UserError
 from kvbench.schema import Invalid, Schema
 
 OVERRIDABLE = ("repeats", "sampling", "max_length", "kv_budget_mib", "block_size", "sequential_requests")
 SHARED = ("seed", "memory_fraction", "cpu_threads", "sample_period_s", "device")
-REFERENCE = "hf-sequential"
 PARITY = "parity"
 BASE = "base"
 
@@ -127,10 +126,11 @@ def run_list(config: dict) -> list[RunName]:
 
 
 def parity_list(config: dict) -> list[RunName]:
-    """The parity runs: every engine used with a model that has text, and the reference that they are compared with."""
+    """The parity runs: engines of the gate that a model with text is used with, and the reference."""
     used = {(run.model, run.engine) for run in run_list(config)}
     with_text = {model for model, _ in used if config["models"][model]["source"] != "shape"}
-    pairs = {(model, engine) for model, engine in used if model in with_text} | {(m, REFERENCE) for m in with_text}
+    gate = config["parity"]["engines"]
+    pairs = {(m, e) for m, e in used if m in with_text and e in gate} | {(m, REFERENCE) for m in with_text}
     return [RunName(model, engine, PARITY) for model, engine in sorted(pairs)]
 
 
@@ -141,7 +141,8 @@ def run_settings(config: dict, model: str, engine: str, workload: str, point: st
     settings |= {"dtype": config["models"][model]["dtype"], "options": config["engines"].get(engine) or {}}
     if workload == PARITY:
         greedy = {"temperature": 0.0, "top_p": 1.0}
-        settings |= {"sampling": greedy, "dtype": "float32", "repeats": 1, "sequential_requests": 0}
+        subset = config["parity"]["sequential_prompts"] if engine in SEQUENTIAL else 0
+        settings |= {"sampling": greedy, "dtype": "float32", "repeats": 1, "sequential_requests": subset}
         return ordered(settings | {"purpose": "parity"})
     name = RunName(model, engine, workload, point)
     own = next((own for _, run, own in plan(config) if run == name), None)
@@ -155,7 +156,8 @@ def workload_settings(config: dict, model: str, workload: str) -> dict:
     """What make_workload needs: the workload's own keys, seed and the maximum length that its runs use."""
     shared = {"seed": config["seed"], "max_length": config["max_length"]}
     if workload == PARITY:
-        return ordered(shared | {"kind": PARITY} | config["parity"])
+        sizes = {key: config["parity"][key] for key in ("prompts", "output_tokens")}
+        return ordered(shared | {"kind": PARITY} | sizes)
     for _, run, own in plan(config):
         if (run.model, run.workload) == (model, workload) and "max_length" in own:
             shared["max_length"] = own["max_length"]

@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from kvbench.engines.names import REFERENCE, SEQUENTIAL
 from kvbench.errors import UserError
 from kvbench.files import read_parquet
-from kvbench.passes import SEQUENTIAL
 from kvbench.results import Run
 
 GATE_WORKLOAD = "parity"
 GATE_DTYPE = "float32"
-REFERENCE = "hf-batch"
 NEAR_TIE = 1e-4
 
 Outputs = Mapping[str, Sequence[int]]

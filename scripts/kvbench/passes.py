@@ -23,12 +23,19 @@ class Pass:
 
 
 def plan_passes(
-    engine: str, requests: Sequence[Request], repeats: int, sequential_requests: int, *, read_blocks: bool
+    engine: str,
+    requests: Sequence[Request],
+    repeats: int,
+    sequential_requests: int,
+    *,
+    read_blocks: bool,
+    warm_up_requests: int | None = None,
 ) -> list[Pass]:
     """Warm-up, `repeats` timed passes a scope, then the pass that reads block ids.
 
     `sequential_requests` 0 is no subset. Where the subset is the whole workload, there is one scope, `all`. The subset
-    is run by the engines of a ratio with a sequential one, and by no other.
+    is run by the engines of a ratio with a sequential one, and by no other. The warm-up serves the first
+    `warm_up_requests` (None: all of the pass's), cut short.
     """
     whole = tuple(requests)
     subset = whole[:sequential_requests] if sequential_requests else whole
@@ -36,7 +43,7 @@ def plan_passes(
     if subset != whole and engine in (*SEQUENTIAL, *BESIDE_SEQUENTIAL):
         scopes["sequential"] = subset
     widest = scopes.get("all", subset)
-    shortened = tuple(replace(r, output_tokens=min(r.output_tokens, WARM_UP_TOKENS)) for r in widest)
+    shortened = tuple(replace(r, output_tokens=min(r.output_tokens, WARM_UP_TOKENS)) for r in widest[:warm_up_requests])
     plan = [Pass(0, "warm-up", "all" if widest == whole else "sequential", False, shortened)]
     for scope, chosen in scopes.items():
         for _ in range(repeats):

@@ -14,7 +14,7 @@ from kvbench.adapter import Job
 from kvbench.budget import kv_budget_bytes
 from kvbench.device import Phases, Sampler, cpu_s
 from kvbench.engines.base import Engine, EngineSettings, Generated, LoadTimes
-from kvbench.engines.names import is_paged, is_static
+from kvbench.engines.names import REFERENCE, is_paged, is_static
 from kvbench.errors import UserError
 from kvbench.files import read_json, read_parquet
 from kvbench.kv.checks import check_equal
@@ -112,7 +112,7 @@ def resolve(order: Order) -> EngineSettings:
         top_p=s["sampling"]["top_p"],
         seed=s["seed"],
         options=dict(s["options"]),
-        margins=order.purpose == "parity" and s["engine"] == "hf-sequential",
+        margins=order.purpose == "parity" and s["engine"] == REFERENCE,
     )
 
 
@@ -142,6 +142,7 @@ def _passes(order: Order) -> list[Pass]:
         s["repeats"],
         s["sequential_requests"],
         read_blocks=measure and is_paged(s["engine"]),
+        warm_up_requests=None if measure else 1,
     )
 
 

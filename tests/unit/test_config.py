@@ -32,7 +32,7 @@ from kvbench.workload.options import DEFAULTS
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = ROOT / "schemas/config.schema.yaml"
-DEFAULT_ENGINES = ("hf-sequential", "hf-batch", "hf-static", "vllm-sequential", "vllm")
+DEFAULT_ENGINES = ("hf-sequential", "hf-batch", "hf-static", "vllm-sequential", "vllm-reserved", "vllm")
 SHAPE = {"model_type": "llama", "layers": 2, "heads": 4, "hidden_size": 64, "max_position_embeddings": 256}
 
 
@@ -229,13 +229,23 @@ def test_runs_of_config_yaml(config: dict) -> None:
         *(("guide", engine) for engine in ("hf-sequential", "hf-batch", "vllm")),
         *(("mixed", engine) for engine in DEFAULT_ENGINES),
     }
-    assert [run.engine for run in parity_list(config)] == sorted(DEFAULT_ENGINES)
+    assert [run.engine for run in parity_list(config)] == sorted(
+        set(DEFAULT_ENGINES) & set(config["parity"]["engines"])
+    )
     assert runs[0].folder == "results/runs/smollm2-135m/hf-sequential/guide/base"
 
 
 def test_parity_always_has_its_reference(config: dict) -> None:
     config["runs"] = [{"models": ["smollm2-135m"], "workloads": ["mixed"], "engines": ["vllm"]}]
-    assert [run.engine for run in parity_list(validate(config, SCHEMA))] == ["hf-sequential", "vllm"]
+    assert [run.engine for run in parity_list(validate(config, SCHEMA))] == ["hf-batch", "vllm"]
+
+
+def test_the_gate_runs_only_its_engines(config: dict) -> None:
+    config["parity"] = {"engines": ["vllm"], "sequential_prompts": 2}
+    runs = parity_list(validate(config, SCHEMA))
+    assert [run.engine for run in runs] == ["hf-batch", "vllm"]
+    assert run_settings(config, "smollm2-135m", "vllm-sequential", "parity", "base")["sequential_requests"] == 2
+    assert run_settings(config, "smollm2-135m", "vllm", "parity", "base")["sequential_requests"] == 0
 
 
 def test_a_sweep_makes_points_in_place_of_the_base(config: dict) -> None:
@@ -290,7 +300,7 @@ def test_settings_of_workloads(config: dict) -> None:
     config["runs"][1]["max_length"] = 256
     validate(config, SCHEMA)
     mixed, guide, parity = (workload_settings(config, "smollm2-135m", name) for name in ("mixed", "guide", PARITY))
-    assert mixed == {"kind": "mixed", "max_length": 256, "requests": 16, "seed": 0}
+    assert mixed == {"kind": "mixed", "max_length": 256, "requests": 12, "seed": 0}
     assert guide["max_length"] == 512
     assert parity == {"kind": "parity", "max_length": 512, "output_tokens": 50, "prompts": 16, "seed": 0}
 

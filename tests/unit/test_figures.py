@@ -131,7 +131,7 @@ def test_parity_bars_and_the_sampled_row(results):
     assert [p.get_width() for p in _bars(left)] == [75, 100, 100]
     assert [p.get_width() for p in _bars(right)] == list(table["median_common_prefix_tokens"][1:])
     texts = [t.get_text() for t in left.texts]
-    assert texts[:2] == ["not comparable (sampled)", "3/4"]
+    assert texts[:2] == ["not comparable (sampled)", "12/16"]
 
 
 def test_a_workload_without_the_reference_says_so(results):

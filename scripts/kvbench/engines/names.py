@@ -10,6 +10,8 @@ ENGINES = (
 SEQUENTIAL = ("hf-sequential", "vllm-sequential")
 # Arms of a ratio with a sequential engine: they run that subset beside the whole workload.
 BESIDE_SEQUENTIAL = ("hf-batch", "vllm-reserved", "vllm")
+# What the parity gate compares all engines with.
+REFERENCE = "hf-batch"
 # Why an engine is refused on a CPU.
 CUDA_ONLY = {
     "hf-static-compiled": "compiled decoding is CUDA graphs; use hf-static",

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from kvbench.engines.names import REFERENCE
 from kvbench.figures.style import WIDTH_IN, look, name_rows, rows_figure, settle, styled, value_text
-from kvbench.parity import REFERENCE
 
 OPTIONS = {"width_in": WIDTH_IN}
 
