@@ -5,7 +5,7 @@ ARGS ?=
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test unit lint format lock monitor unlock clean distclean
+.PHONY: help setup run test unit lint format lock monitor compare unlock clean distclean
 
 help:  ## this list
 	@echo "make TARGET [FLAVOUR=cpu|cuda] [ARGS='more arguments'] [PYTHON=python3.12]"
@@ -39,6 +39,9 @@ lock: setup  ## envs/*.txt from envs/*.in; ARGS=--upgrade for newer versions
 
 monitor: setup  ## memory of GPUs, processes and host, live
 	@.venv/bin/python scripts/monitor.py $(ARGS)
+
+compare: setup  ## two result folders side by side: A=dir B=dir [OUT=file.md]
+	@.venv/bin/python scripts/compare.py "$(A)" "$(B)" --out "$(or $(OUT),results/compare.html)"
 
 unlock: setup  ## after a killed run: take its lock off the folder
 	@.venv/bin/snakemake --cores 1 --unlock
