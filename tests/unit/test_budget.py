@@ -4,7 +4,7 @@ import pytest
 
 from kvbench.budget import ACTIVATION_RESERVE, kv_budget_bytes
 from kvbench.engines.base import EngineSettings, refuse_device
-from kvbench.engines.hf_batches import batch_bytes, plan_batches
+from kvbench.engines.hf_batches import batch_bytes, fixed_rows, plan_batches
 from kvbench.engines.vllm_engine import _own_arguments
 from kvbench.errors import UserError
 from kvbench.workload.read import Request
@@ -95,3 +95,12 @@ def test_engines_that_need_cuda_are_refused_on_a_cpu(engine):
         refuse_device(settings(engine))
     assert "\n" not in str(error.value)
     refuse_device(settings("vllm"))
+
+
+@pytest.mark.parametrize(("requests", "rows"), [(2, 2), (3, 3), (40, 3)])
+def test_compiled_batches_are_filled_up_to_one_shape(requests, rows):
+    s = settings("hf-static-compiled", budget=96 * 3 + 1, max_length=96)
+    shortened = [request(5, 4)] * requests
+    assert fixed_rows(s, [request(5, 50)] * requests) == fixed_rows(s, shortened) == rows
+    assert max(len(b) for b in plan_batches(s, shortened)) <= rows
+    assert fixed_rows(settings("hf-static", budget=96 * 3 + 1, max_length=96), shortened) == 0

@@ -11,7 +11,8 @@ from typing import Any, TextIO
 import numpy as np
 
 from kvbench.engines.base import Completion, EngineSettings, Generated, LoadTimes, Margins, refuse_device
-from kvbench.engines.hf_batches import longest_output, longest_prompt, plan_batches
+from kvbench.engines.hf_batches import fixed_rows, longest_output, longest_prompt, plan_batches
+from kvbench.engines.hf_compile import COMPILED, compiled_so_far
 from kvbench.engines.hf_model import (
     PACKAGES,
     load_model,
@@ -26,12 +27,14 @@ from kvbench.workload.read import Request
 
 
 class TransformersEngine:
-    """`hf-sequential`, `hf-batch` and `hf-static`: they differ in how requests are batched and in the cache."""
+    """All `hf-` engines but `hf-continuous`: they differ in batches, cache and compilation."""
 
     packages = PACKAGES
 
     def __init__(self, settings: EngineSettings) -> None:
         self.settings = settings
+        self.compiled = settings.engine in COMPILED
+        self.compiled_in_warm_up: dict[str, Any] = {}
         self.model: Any = None
         self.largest_batch = 0
         self.largest_cache_bytes = 0
@@ -59,9 +62,10 @@ class TransformersEngine:
         batches: list[BatchRecord] = []
         margins: list[Margins] = []
         hook_ns = 0
+        rows = fixed_rows(self.settings, requests)
         for number, batch in enumerate(plan_batches(self.settings, requests)):
             label(f"batch-{number}")
-            record, outputs, probe, gaps = self._run_batch(batch, tick)
+            record, outputs, probe, gaps = self._run_batch(batch, max(rows - len(batch), 0), tick)
             completions.extend(
                 Completion(r.request_id, ids, record.start_ns, probe.first_token_ns, record.end_ns)
                 for r, ids in zip(batch, outputs, strict=True)
@@ -71,19 +75,19 @@ class TransformersEngine:
             hook_ns += probe.hook_ns
         return Generated(completions, batches, margins=margins, hook_s=hook_ns / 1e9)
 
-    def _run_batch(self, batch: Sequence[Request], tick: Callable[[int], None]) -> tuple[Any, ...]:
-        import torch
+    def _run_batch(self, batch: Sequence[Request], empty_rows: int, tick: Callable[[int], None]) -> tuple[Any, ...]:
         from transformers import LogitsProcessorList, StoppingCriteriaList
 
         from kvbench.engines.hf_probe import MarginProbe, StepProbe
 
         start_ns = time.monotonic_ns()
-        input_ids, attention_mask = self._padded(batch)
-        cache = self._cache(len(batch))
+        input_ids, attention_mask = self._padded(batch, empty_rows)
+        cache = self._cache(len(input_ids))
         record = self.passes_done not in self.silent_passes
-        probe = StepProbe(cache, [r.output_tokens for r in batch], tick, input_ids.device, record=record)
+        wanted = [r.output_tokens for r in batch]
+        probe = StepProbe(cache, wanted, empty_rows, tick, input_ids.device, record=record)
         margin = MarginProbe() if self.settings.margins else None
-        with torch.inference_mode():
+        with self._without_gradients():
             sequences = self.model.generate(
                 input_ids=input_ids,
                 attention_mask=attention_mask,
@@ -91,30 +95,40 @@ class TransformersEngine:
                 max_new_tokens=longest_output(batch),
                 logits_processor=LogitsProcessorList([margin] if margin else []),
                 stopping_criteria=StoppingCriteriaList([probe]),
-                disable_compile=True,
+                disable_compile=not self.compiled,
             )
         tokens = sequences[:, input_ids.shape[1] :].tolist()
         end_ns = time.monotonic_ns()
-        outputs = [row[: r.output_tokens] for row, r in zip(tokens, batch, strict=True)]
-        self.largest_batch = max(self.largest_batch, len(batch))
-        noted = self._note(batch, probe, start_ns, end_ns)
+        outputs = [row[: r.output_tokens] for row, r in zip(tokens, batch, strict=False)]
+        self.largest_batch = max(self.largest_batch, len(input_ids))
+        noted = self._note(batch, empty_rows, probe, start_ns, end_ns)
         probe.cache = None
         self._release(cache)
         return noted, outputs, probe, _margins(batch, margin)
 
-    def _padded(self, batch: Sequence[Request]) -> tuple[Any, Any]:
-        """Left-padded input ids and attention mask, both (B, max p)."""
+    def _without_gradients(self) -> Any:
+        """Inference mode is the cheaper one; compiled code wants what `generate` itself uses."""
+        import torch
+
+        return torch.no_grad() if self.compiled else torch.inference_mode()
+
+    def _padded(self, batch: Sequence[Request], empty_rows: int) -> tuple[Any, Any]:
+        """Left-padded input ids and attention mask, both (B + empty rows, max p).
+
+        A row without a request attends to one token: attention over none is not a number.
+        """
         import torch
 
         width, pad = longest_prompt(batch), self.model.generation_config.pad_token_id
         ids = [[pad] * (width - len(r.prompt_token_ids)) + list(r.prompt_token_ids) for r in batch]
         mask = [[0] * (width - len(r.prompt_token_ids)) + [1] * len(r.prompt_token_ids) for r in batch]
+        ids += [[pad] * width] * empty_rows
+        mask += [[0] * (width - 1) + [1]] * empty_rows
         device = self.model.device
         return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
 
     def _cache(self, rows: int) -> Any:
         """A cache for `rows` rows; the static one is kept between batches of the same size, as an expert would."""
-        import torch
         from transformers import DynamicCache, StaticCache
 
         if not is_static(self.settings.engine):
@@ -124,7 +138,7 @@ class TransformersEngine:
             self.static_cache = None
             self.static_cache = rows, StaticCache(config=self.model.config, max_cache_len=self.settings.max_length)
         else:
-            with torch.inference_mode():
+            with self._without_gradients():
                 held[1].reset()
         return self.static_cache[1]
 
@@ -137,7 +151,7 @@ class TransformersEngine:
         if tensor() is not None:
             raise RuntimeError("the cache of a finished batch is still referenced")
 
-    def _note(self, batch: Sequence[Request], probe: Any, start_ns: int, end_ns: int) -> BatchRecord:
+    def _note(self, batch: Sequence[Request], empty_rows: int, probe: Any, start_ns: int, end_ns: int) -> BatchRecord:
         steps = np.array(probe.steps, np.int64).reshape(-1, 4)
         self.largest_cache_bytes = max(self.largest_cache_bytes, int(steps[:, 3].max(initial=0)))
         return BatchRecord(
@@ -150,17 +164,23 @@ class TransformersEngine:
             tensor_bytes=steps[:, 3],
             start_ns=start_ns,
             end_ns=end_ns,
+            empty_rows=empty_rows,
         )
 
     def collect(self, generated: Generated, repeat: int) -> Generated:
         self.passes_done = repeat + 1
+        if self.compiled and not self.compiled_in_warm_up:
+            self.compiled_in_warm_up = compiled_so_far()
         gc.collect()
         synchronise(self.settings)
         return generated
 
     def in_force(self) -> dict[str, Any]:
         cache = "StaticCache" if is_static(self.settings.engine) else "DynamicCache"
-        return {"cache": cache, **model_in_force(self.model)}
+        found = {"cache": cache, **model_in_force(self.model)}
+        if self.compiled:
+            found |= {"compiled_in_warm_up": self.compiled_in_warm_up, "compiled": compiled_so_far()}
+        return found
 
     def capacity(self) -> dict[str, int | None]:
         return {

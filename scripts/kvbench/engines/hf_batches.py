@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kvbench.engines.base import EngineSettings
+from kvbench.engines.hf_compile import COMPILED
 from kvbench.engines.names import is_static
 from kvbench.errors import UserError
 from kvbench.workload.read import Request
@@ -39,6 +40,13 @@ def batch_bytes(settings: EngineSettings, batch: Sequence[Request]) -> int:
     if is_static(settings.engine):
         return len(batch) * settings.row_bytes
     return len(batch) * (longest_prompt(batch) + longest_output(batch) - 1) * settings.slot_bytes
+
+
+def fixed_rows(settings: EngineSettings, requests: Sequence[Request]) -> int:
+    """Rows that every batch is filled up to, so that decoding is compiled for one shape; 0: as many as it has."""
+    if settings.engine not in COMPILED:
+        return 0
+    return min(settings.reserved_rows, len(requests))
 
 
 def longest_prompt(batch: Sequence[Request]) -> int:

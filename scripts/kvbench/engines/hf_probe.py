@@ -25,14 +25,23 @@ def cache_bytes(cache: Cache) -> int:
 class StepProbe(StoppingCriteria):
     """Ends each row at its own length and notes every step; token k of a row comes from forward pass k.
 
+    Rows without a request, after those of the requests, end at once.
+
     `steps` holds a tuple a pass: (CLOCK_MONOTONIC ns, rows, slots a row, bytes of the cache).
     """
 
     def __init__(
-        self, cache: Cache, output_tokens: Sequence[int], tick: Callable[[int], None], device: Any, *, record: bool
+        self,
+        cache: Cache,
+        output_tokens: Sequence[int],
+        empty_rows: int,
+        tick: Callable[[int], None],
+        device: Any,
+        *,
+        record: bool,
     ) -> None:
         self.cache, self.tick, self.record = cache, tick, record
-        self.remaining = torch.tensor(output_tokens, device=device)
+        self.remaining = torch.tensor([*output_tokens, *[1] * empty_rows], device=device)
         # Tokens that pass k adds: one for each row that still wants one.
         self.wanted = [sum(o >= k for o in output_tokens) for k in range(1, max(output_tokens) + 1)]
         self.passes = 0

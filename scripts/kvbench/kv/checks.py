@@ -77,9 +77,10 @@ def check_block_ids(schedule: Schedule) -> dict[str, int]:
 
 def check_batch(batch: BatchRecord, slot_bytes: int, expected_width: ArrayLike) -> dict[str, int]:
     """Bytes of the cache's tensors against the slot formula; their width against the lengths."""
+    rows = len(batch.prompt_tokens) + batch.empty_rows
     return {
         "cache_bytes": check_equal("bytes of the cache", batch.tensor_bytes, batch.rows * batch.width * slot_bytes),
-        "cache_rows": check_equal("rows of the cache", batch.rows, np.full(len(batch.rows), len(batch.prompt_tokens))),
+        "cache_rows": check_equal("rows of the cache", batch.rows, np.full(len(batch.rows), rows)),
         "cache_width": check_equal("width of the cache", batch.width, expected_width),
     }
 

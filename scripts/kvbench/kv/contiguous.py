@@ -12,7 +12,7 @@ from kvbench.kv.split import Slots, Split, final_kv_length, split_rows
 
 @dataclass(frozen=True)
 class BatchRecord:
-    """One padded batch: B rows, K forward passes (one token a row each).
+    """One padded batch: B requests, a row each, and K forward passes (one token a row each).
 
     `width` is what the cache's tensors held after each pass, in slots a row, `tensor_bytes` their storages.
     """
@@ -26,6 +26,7 @@ class BatchRecord:
     tensor_bytes: NDArray[np.int64]  # (K,)
     start_ns: int
     end_ns: int
+    empty_rows: int = 0  # rows that no request was put into: unused pool
 
 
 def split_batch(batch: BatchRecord) -> Split:
