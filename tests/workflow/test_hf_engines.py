@@ -1,0 +1,149 @@
+"""Transformers engines against each other on a tiny model: the same tokens, one compiled shape, threads that end."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+
+import pytest
+from tiny import MAX_LENGTH, SLOT_BYTES, make_tiny, requests_of, tiny_settings
+
+from kvbench.engines import hf, hf_engines
+from kvbench.engines.hf_compile import compiled_so_far
+from kvbench.errors import UserError
+from kvbench.kv.rows import kv_rows
+
+BLOCKS = 12  # three reservations of the maximum length
+LENGTHS = [(20, 10), (5, 30), (61, 8), (33, 20), (90, 1), (2, 25), (40, 17)]
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    return make_tiny(tmp_path_factory.mktemp("tiny"))
+
+
+def settings_of(tiny, engine, **changes):
+    return dataclasses.replace(tiny_settings(tiny, engine, BLOCKS), **changes)
+
+
+def serve(engine, lengths=LENGTHS, passes=1):
+    """What each pass generated; the engine stays open."""
+    engine.load()
+    requests = requests_of(lengths)
+    found = []
+    for number in range(passes):
+        generated = engine.generate(requests, lambda tokens: None, None, lambda part: None)
+        found.append(engine.collect(generated, number))
+    return found
+
+
+def tokens_of(settings):
+    engine = hf_engines.make_engine(settings)
+    try:
+        [generated] = serve(engine)
+    finally:
+        engine.close()
+    return [c.output_token_ids for c in generated.completions]
+
+
+@pytest.mark.parametrize("engine", ["hf-batch", "hf-static", "hf-continuous"])
+def test_greedy_tokens_are_those_of_one_request_at_a_time(tiny, engine):
+    reference = tokens_of(settings_of(tiny, "hf-sequential"))
+    assert [len(ids) for ids in reference] == [output for _, output in LENGTHS]
+    assert len({tuple(ids) for ids in reference}) == len(reference)
+    assert tokens_of(settings_of(tiny, engine)) == reference
+
+
+def test_preempted_requests_return_the_same_tokens_and_sane_times(tiny):
+    lengths = [(60, 30)] * 5
+    engine = hf_engines.make_engine(settings_of(tiny, "hf-continuous", budget_bytes=8 * 32 * SLOT_BYTES))
+    try:
+        [generated] = serve(engine, lengths)
+    finally:
+        engine.close()
+    assert sum(c.preemptions for c in generated.completions) > 0
+    assert all(c.start_ns <= c.first_token_ns <= c.finish_ns for c in generated.completions)
+    first = generated.schedule.t_ns[0]
+    assert (
+        min(c.start_ns for c in generated.completions) <= first <= min(c.first_token_ns for c in generated.completions)
+    )
+    assert generated.schedule.running[0] + generated.schedule.waiting[0] == len(lengths)
+
+
+def test_sampling_reaches_continuous_batching(tiny):
+    engine = hf_engines.make_engine(settings_of(tiny, "hf-continuous", temperature=0.7, top_p=0.95))
+    try:
+        serve(engine)
+        found = engine.in_force()
+    finally:
+        engine.close()
+    assert found["logits_processors"] == ["TemperatureLogitsWarper", "TopPLogitsWarper"]
+    assert found["do_sample"] is True
+    assert found["options"]["num_blocks"] == BLOCKS
+    assert found["options"]["page_size"] == 32
+
+
+def test_a_failed_pass_leaves_no_thread(tiny, monkeypatch):
+    before = threading.active_count()
+    engine = hf_engines.make_engine(settings_of(tiny, "hf-continuous"))
+    engine.load()
+    assert threading.active_count() > before
+
+    def broken(*args, **kwargs):
+        raise ValueError("no such kernel")
+
+    monkeypatch.setattr(engine.model, "forward", broken)
+    with pytest.raises(RuntimeError, match="no such kernel"):
+        engine.generate(requests_of(LENGTHS), lambda tokens: None, None, lambda part: None)
+    engine.close()
+    engine.close()
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("name", ["num_blocks", "page_size", "allow_block_sharing", "use_async_batching"])
+def test_options_that_the_budget_sets_are_refused(tiny, name):
+    engine = hf_engines.make_engine(settings_of(tiny, "hf-continuous", options={name: 1}))
+    with pytest.raises(UserError, match=f"engines.hf-continuous.{name}: set by the experiment"):
+        engine.load()
+    engine.close()
+
+
+def test_unknown_options_are_refused(tiny):
+    engine = hf_engines.make_engine(settings_of(tiny, "hf-continuous", options={"page_sice": 1}))
+    with pytest.raises(UserError, match=r"engines.hf-continuous: .*page_sice"):
+        engine.load()
+
+
+@pytest.fixture
+def compiling_on_a_cpu(tiny, monkeypatch):
+    """The compiled engine with a backend that needs neither a compiler nor CUDA graphs."""
+    from transformers import CompileConfig
+
+    monkeypatch.setattr(hf, "refuse_device", lambda settings: None)
+    engine = hf_engines.make_engine(settings_of(tiny, "hf-static-compiled"))
+    load = engine.load
+
+    def load_and_compile():
+        times = load()
+        config = CompileConfig(backend="aot_eager", mode=None)
+        config._compile_all_devices = True
+        engine.model.generation_config.compile_config = config
+        return times
+
+    monkeypatch.setattr(engine, "load", load_and_compile)
+    yield engine
+    engine.close()
+
+
+def test_compiled_decoding_has_one_shape_and_the_same_tokens(tiny, compiling_on_a_cpu):
+    before = compiled_so_far()["graphs"]
+    first, second = serve(compiling_on_a_cpu, passes=2)
+    found = compiling_on_a_cpu.in_force()
+    assert found["compiled_in_warm_up"]["graphs"] > before
+    assert found["compiled"]["graphs"] == found["compiled_in_warm_up"]["graphs"]
+    assert [c.output_token_ids for c in second.completions] == tokens_of(settings_of(tiny, "hf-static"))
+    assert [len(b.request_ids) for b in second.batches] == [3, 3, 1]
+    assert [b.empty_rows for b in second.batches] == [0, 0, 2]
+    columns, _ = kv_rows(first, requests_of(LENGTHS), slot_bytes=SLOT_BYTES, static_width=MAX_LENGTH, shared=False)
+    assert set(columns["pool"]) == {3 * MAX_LENGTH}
+    assert columns["allocated"][-2] == MAX_LENGTH
