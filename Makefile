@@ -5,7 +5,7 @@ ARGS ?=
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test unit lint format lock monitor compare unlock clean distclean
+.PHONY: gallery help setup run test unit lint format lock monitor compare unlock clean distclean
 
 help:  ## this list
 	@echo "make TARGET [FLAVOUR=cpu|cuda] [ARGS='more arguments'] [PYTHON=python3.12]"
@@ -42,6 +42,9 @@ monitor: setup  ## memory of GPUs, processes and host, live
 
 compare: setup  ## two result folders side by side: A=dir B=dir [OUT=file.md]
 	@.venv/bin/python scripts/compare.py "$(A)" "$(B)" --out "$(or $(OUT),results/compare.html)"
+
+gallery: setup  ## a finished run's figures and tables in docs/gallery/NAME
+	@.venv/bin/python scripts/gallery.py "$(NAME)"
 
 unlock: setup  ## after a killed run: take its lock off the folder
 	@.venv/bin/snakemake --cores 1 --unlock

@@ -1,0 +1,44 @@
+"""A finished run's figures, tables and settings in one folder, fit to publish: no paths of the machine in it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from kvbench.errors import UserError
+from kvbench.files import read_json, write_json, write_text
+
+KINDS = (".png", ".csv")
+LIMIT_BYTES = 8 * 2**20
+
+
+def make_gallery(results: Path, target: Path) -> list[Path]:
+    """Copy what is worth showing of `results` to `target`, which is replaced; the files written.
+
+    Raises UserError where the run is not finished, or the gallery would be too large for a repository.
+    """
+    if not (results / "report.html").is_file():
+        raise UserError(f"{results}: no report.html, so the run is not finished; run snakemake --cores 1 first")
+    sources = sorted(p for folder in ("figures", "tables") for p in (results / folder).rglob("*") if p.suffix in KINDS)
+    size = sum(path.stat().st_size for path in sources)
+    if size > LIMIT_BYTES:
+        raise UserError(f"{results}: {size / 2**20:.1f} MiB of figures and tables; lower figures.dpi in config.yaml")
+    shutil.rmtree(target, ignore_errors=True)
+    for source in sources:
+        _copy(source, target / source.relative_to(results).as_posix().removeprefix("figures/"))
+    write_json(target / "environment.json", public(read_json(results / "environment.json")))
+    write_text(target / "config.yaml", (results / "config.yaml").read_text(encoding="utf-8"))
+    return sorted(path for path in target.rglob("*") if path.is_file())
+
+
+def public(environment: dict[str, Any]) -> dict[str, Any]:
+    """The environment without the paths of its machine."""
+    packages = {name: found and found["version"] for name, found in environment["packages"].items()}
+    python = {key: value for key, value in environment["python"].items() if key in ("version", "isolation")}
+    return {**environment, "packages": packages, "python": python}
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)

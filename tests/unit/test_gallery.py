@@ -1,0 +1,47 @@
+"""The gallery holds figures, tables and settings, and no path of the machine."""
+
+import json
+
+import pytest
+
+from kvbench.errors import UserError
+from kvbench.gallery import make_gallery
+
+
+def finished(root):
+    (root / "figures/m/w").mkdir(parents=True)
+    (root / "tables").mkdir()
+    for name in ("figures/m/w/memory.png", "figures/m/w/memory.svg", "tables/memory.csv", "report.html"):
+        (root / name).write_text(name)
+    (root / "config.yaml").write_text("seed: 0\n")
+    environment = {
+        "python": {"version": "3.11", "isolation": "venv", "executable": "/home/me/python"},
+        "packages": {"torch": {"version": "2.13.0", "file": "/home/me/torch"}, "vllm": None},
+        "device": "cpu",
+    }
+    (root / "environment.json").write_text(json.dumps(environment))
+    return root
+
+
+def test_what_is_copied(tmp_path):
+    target = tmp_path / "gallery"
+    (target / "old").mkdir(parents=True)
+    files = make_gallery(finished(tmp_path / "results"), target)
+    names = [str(path.relative_to(target)) for path in files]
+    assert names == ["config.yaml", "environment.json", "m/w/memory.png", "tables/memory.csv"]
+    assert not (target / "old").exists()
+
+
+def test_no_path_of_the_machine(tmp_path):
+    make_gallery(finished(tmp_path / "results"), tmp_path / "gallery")
+    text = (tmp_path / "gallery/environment.json").read_text()
+    assert "/home/me" not in text
+    assert json.loads(text)["packages"] == {"torch": "2.13.0", "vllm": None}
+
+
+def test_an_unfinished_run_is_refused(tmp_path):
+    results = finished(tmp_path / "results")
+    (results / "report.html").unlink()
+    with pytest.raises(UserError, match="not finished"):
+        make_gallery(results, tmp_path / "gallery")
+    assert not (tmp_path / "gallery").exists()
