@@ -42,8 +42,7 @@ def _inputs(root: Path, **given):
     paths = write_runs(root / "runs", ("hf-sequential", "hf-batch", "vllm"), **given)
     requests = make_requests(4)
     gate = [
-        write_run(root / "runs", e, "parity", requests=requests, sequential=4, repeats=1)
-        for e in ("hf-batch", "vllm")
+        write_run(root / "runs", e, "parity", requests=requests, sequential=4, repeats=1) for e in ("hf-batch", "vllm")
     ]
     write_margins(gate[0], requests, {})
     runs = load_runs(paths)
