@@ -134,9 +134,9 @@ def judge(claim: Mapping[str, Any], row: Mapping[str, Any]) -> tuple[str, str]:
     """The verdict and its reason from a measured value and its interval."""
     low, high, threshold = row["value_ci95_low"], row["value_ci95_high"], claim["threshold"]
     if row["n_repeats"] < claim["min_repeats"] or low is None:
-        return NOT_MEASURABLE, f"no verdict from {row['n_repeats']} repeats; it needs {claim['min_repeats']}"
+        return NOT_MEASURABLE, f"n = {row['n_repeats']}; a verdict needs {claim['min_repeats']} repeats"
     if row["requests"] < claim.get("min_requests", 0):
-        return NOT_MEASURABLE, f"no verdict from {row['requests']} requests; it needs {claim['min_requests']}"
+        return NOT_MEASURABLE, f"{row['requests']} requests; a verdict needs {claim['min_requests']}"
     holds, fails = COMPARISONS[claim["is"]]
     words = f"{claim['is'].replace('_', ' ')} {threshold:g}"
     if holds(low, high, threshold):

@@ -157,7 +157,7 @@ def test_few_repeats_give_no_interval(tmp_path):
     row = _row(found, "runtime and kernels")
     assert row["ratio"] > 1
     assert pd.isna(row["ratio_ci95_low"])
-    assert row["reason"] == "5 repeats; an interval needs 6"
+    assert row["reason"] == "n = 5; an interval needs 6 repeats"
 
 
 def test_the_waterfall_begins_where_the_factor_before_ended(table, tmp_path):

@@ -71,14 +71,14 @@ def test_five_repeats_have_no_verdict_however_clear():
     row = _judge(_samples(a=[9.0] * 5), "above", 1)
     assert (row["value"], row["n_repeats"]) == (9, 5)
     assert row["verdict"] == "not measurable here"
-    assert row["reason"] == "no verdict from 5 repeats; it needs 6"
+    assert row["reason"] == "n = 5; a verdict needs 6 repeats"
     assert pd.isna(row["value_ci95_low"])
 
 
 def test_a_claim_may_ask_for_more_repeats_or_requests():
     frame = _samples(a=[9.0] * 6)
-    assert _judge(frame, "above", 1, min_repeats=7)["reason"] == "no verdict from 6 repeats; it needs 7"
-    assert _judge(frame, "above", 1, min_requests=9)["reason"] == "no verdict from 8 requests; it needs 9"
+    assert _judge(frame, "above", 1, min_repeats=7)["reason"] == "n = 6; a verdict needs 7 repeats"
+    assert _judge(frame, "above", 1, min_requests=9)["reason"] == "8 requests; a verdict needs 9"
     assert _judge(frame, "above", 1, min_requests=8)["verdict"] == "supported"
 
 

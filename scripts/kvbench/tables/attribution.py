@@ -129,7 +129,7 @@ def _ratio(above: list[dict[str, Any]], below: list[dict[str, Any]], seed: int) 
         "ratio_ci95_high": found.high,
         "interval_against_1": found.verdict,
         "measurable": YES,
-        "reason": None if few >= MIN_REPEATS else f"{few} repeats; an interval needs {MIN_REPEATS}",
+        "reason": None if few >= MIN_REPEATS else f"n = {few}; an interval needs {MIN_REPEATS} repeats",
     }
 
 
