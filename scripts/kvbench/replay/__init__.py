@@ -1,0 +1,21 @@
+"""Replay of a workload through KV allocation policies, step by step, without a model: see docs/replay.md."""
+
+from kvbench.replay.inputs import ALLOCATORS, POLICIES, Settings, StepTime, Trace
+from kvbench.replay.result import COLUMNS, PARTS, Replay, RequestTimes, Series, Steps, Totals
+from kvbench.replay.simulate import replay
+
+__all__ = [
+    "ALLOCATORS",
+    "COLUMNS",
+    "PARTS",
+    "POLICIES",
+    "Replay",
+    "RequestTimes",
+    "Series",
+    "Settings",
+    "StepTime",
+    "Steps",
+    "Totals",
+    "Trace",
+    "replay",
+]

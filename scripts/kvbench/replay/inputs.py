@@ -1,0 +1,212 @@
+"""What a replay is given: a trace of requests, a pool, a policy and limits. Wrong ones are refused by name."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from kvbench.errors import UserError
+
+RESERVING = ("reserve-max", "power-of-two", "oracle")
+PADDED = ("hf-batch", "hf-static")
+POLICIES = (*RESERVING, *PADDED, "paged")
+ALLOCATORS = ("buddy", "best-fit")
+LARGEST = 1 << 31
+
+
+@dataclass(frozen=True)
+class Trace:
+    """R requests in order of arrival. Make it with `Trace.of`, which checks and converts."""
+
+    prompt_tokens: NDArray[np.int64]  # (R,)
+    output_tokens: NDArray[np.int64]  # (R,)
+    arrival_ns: NDArray[np.int64]  # (R,)
+    group: NDArray[np.int64]  # (R,) -1: shares with nobody
+    prefix_tokens: NDArray[np.int64]  # (R,) first tokens of the prompt that are the group's common text
+
+    @classmethod
+    def of(
+        cls,
+        prompt_tokens: ArrayLike,
+        output_tokens: ArrayLike,
+        arrival_s: ArrayLike | None = None,
+        group: ArrayLike | None = None,
+        prefix_tokens: ArrayLike | None = None,
+    ) -> Trace:
+        """Arrays of one length, in tokens and seconds; without arrivals every request is there at 0.
+
+        Raises:
+            UserError: no requests, lengths below 1, arrivals that are negative, not finite or out of order, a prefix
+                longer than its prompt.
+        """
+        prompt, output = _tokens("prompt_tokens", prompt_tokens, 1), _tokens("output_tokens", output_tokens, 1)
+        if not prompt.size:
+            raise UserError("replay: the trace has no requests; give at least one")
+        count = prompt.size
+        arrivals = _arrivals(np.zeros(count) if arrival_s is None else arrival_s)
+        groups = _tokens("group", np.full(count, -1) if group is None else group, -1)
+        prefix = _tokens("prefix_tokens", np.zeros(count, int) if prefix_tokens is None else prefix_tokens, 0)
+        named = {"output_tokens": output, "arrival_s": arrivals, "group": groups, "prefix_tokens": prefix}
+        for name, values in named.items():
+            if values.size != count:
+                raise UserError(f"replay: {name} has {values.size} entries for {count} requests; give one for each")
+        if (long := np.flatnonzero(prefix > prompt)).size:
+            raise UserError(f"replay: prefix_tokens of request {long[0]} is longer than its prompt; shorten it")
+        return cls(prompt, output, arrivals, groups, prefix)
+
+    @property
+    def final_tokens(self) -> NDArray[np.int64]:
+        """Tokens stored at the end: the last token generated is never stored."""
+        return self.prompt_tokens + self.output_tokens - 1
+
+    def __len__(self) -> int:
+        return len(self.prompt_tokens)
+
+
+@dataclass(frozen=True)
+class StepTime:
+    """Duration of a step: a constant and a cost for each token that it computes, in whole nanoseconds."""
+
+    constant_ns: int = 0
+    per_token_ns: int = 0
+
+    @classmethod
+    def of(cls, constant_s: float, per_token_s: float = 0.0) -> StepTime:
+        """From seconds; UserError where one is negative or not finite."""
+        if not (math.isfinite(constant_s) and math.isfinite(per_token_s) and min(constant_s, per_token_s) >= 0):
+            raise UserError(f"replay: step time {constant_s} s + {per_token_s} s a token; give finite times from 0")
+        return cls(round(constant_s * 1e9), round(per_token_s * 1e9))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One policy, its pool and the scheduler's limits.
+
+    `max_running` is vLLM's max_num_seqs (rows of a padded batch), `max_step_tokens` its max_num_batched_tokens,
+    `long_prefill_tokens` its long_prefill_token_threshold (0: none), `prompt_must_fit` its
+    scheduler_reserve_full_isl; padded batches run whole prompts and know only `max_running`.
+    """
+
+    policy: str
+    pool_slots: int
+    max_running: int = 256
+    max_step_tokens: int = 2048
+    max_length: int | None = None  # longest prompt + output; what reserve-max and hf-static reserve
+    block_size: int = 16  # paged; hf-static's budget counts rows of max_length rounded up to it
+    prefix_sharing: bool = False  # paged: cached blocks are found again
+    allocator: str = "buddy"  # of the reserving policies
+    long_prefill_tokens: int = 0
+    watermark_blocks: int = 0  # paged: kept free when a request is admitted beside others
+    prompt_must_fit: bool = True  # paged: admit only where the whole known text finds blocks
+    step_time: StepTime = StepTime()
+
+    @property
+    def pool_blocks(self) -> int:
+        """Whole blocks of the pool."""
+        return self.pool_slots // self.block_size
+
+    @property
+    def row_slots(self) -> int:
+        """Slots that hf-static's budget counts for a row."""
+        return -(-(self.max_length or 0) // self.block_size) * self.block_size
+
+
+def check(trace: Trace, settings: Settings) -> None:
+    """UserError where the settings cannot serve the trace."""
+    _known("policy", settings.policy, POLICIES)
+    _known("allocator", settings.allocator, ALLOCATORS)
+    for name in ("pool_slots", "max_running", "max_step_tokens", "block_size"):
+        _whole(name, getattr(settings, name), 1)
+    for name in ("long_prefill_tokens", "watermark_blocks"):
+        _whole(name, getattr(settings, name), 0)
+    if settings.max_length is not None:
+        _whole("max_length", settings.max_length, 1)
+    elif settings.policy in ("reserve-max", "hf-static"):
+        raise UserError(f"replay: {settings.policy} reserves max_length for each request; give it")
+    if settings.prefix_sharing and settings.policy != "paged":
+        raise UserError(f"replay: prefix_sharing: {settings.policy} shares nothing; use paged")
+    if trace.arrival_ns[-1] > 0 and settings.step_time == StepTime():
+        raise UserError("replay: the trace has arrivals, but a step takes no time; give step_time")
+    _check_lengths(trace, settings)
+
+
+def reservation(trace: Trace, settings: Settings) -> NDArray[np.int64]:
+    """Slots that one request needs of an empty pool, shape (R,): what the policy asks for, before any rounding.
+
+    The PagedAttention paper's three Orca baselines (Kwon et al. 2023, section 6.1): the maximum length; the output
+    rounded up to a power of two; exactly what will be stored.
+    """
+    final = trace.final_tokens
+    if settings.policy == "reserve-max":
+        return np.full(len(trace), settings.max_length, np.int64)
+    if settings.policy == "power-of-two":
+        assumed = np.int64(1) << np.ceil(np.log2(trace.output_tokens)).astype(np.int64)
+        return np.minimum(trace.prompt_tokens + assumed - 1, settings.max_length or LARGEST)
+    if settings.policy == "hf-static":
+        return np.full(len(trace), settings.row_slots, np.int64)
+    if settings.policy == "paged":
+        return -(-final // settings.block_size) * settings.block_size
+    return final
+
+
+def _check_lengths(trace: Trace, settings: Settings) -> None:
+    """Every request is as short as max_length and fits an empty pool."""
+    total = trace.prompt_tokens + trace.output_tokens
+    if settings.max_length is not None and (long := np.flatnonzero(total > settings.max_length)).size:
+        raise UserError(
+            f"replay: request {long[0]} has {total[long[0]]} tokens, more than max_length {settings.max_length}; "
+            "raise max_length or leave it out"
+        )
+    needed = reservation(trace, settings)
+    worst = int(np.argmax(needed))
+    room = settings.pool_slots
+    if settings.policy == "paged":
+        room = settings.pool_blocks * settings.block_size
+    elif settings.policy in RESERVING and settings.allocator == "buddy":
+        room = 1 << (room.bit_length() - 1)
+    if needed[worst] > room:
+        raise UserError(
+            f"replay: pool_slots {settings.pool_slots} cannot hold one request of {settings.policy}: request {worst} "
+            f"needs {needed[worst]} slots and at most {room} can be had; raise pool_slots"
+        )
+
+
+def _known(name: str, value: object, known: tuple[str, ...]) -> None:
+    if value not in known:
+        close = get_close_matches(str(value), known, 1)
+        mend = f"did you mean {close[0]}?" if close else f"use one of {', '.join(known)}"
+        raise UserError(f"replay: {name} {value!r}: unknown; {mend}")
+
+
+def _whole(name: str, value: object, least: int) -> None:
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not whole or not least <= value < LARGEST:
+        raise UserError(f"replay: {name} is {value!r}; give a whole number from {least} to {LARGEST - 1}")
+
+
+def _tokens(name: str, values: ArrayLike, least: int) -> NDArray[np.int64]:
+    array = np.asarray(values)
+    if array.ndim != 1 or (array.size and not np.issubdtype(array.dtype, np.integer)):
+        raise UserError(f"replay: {name} is not a list of whole numbers; give one for each request")
+    if (wrong := np.flatnonzero((array < least) | (array >= LARGEST))).size:
+        at = wrong[0]
+        raise UserError(f"replay: {name} of request {at} is {array[at]}; give {least} to {LARGEST - 1}")
+    return array.astype(np.int64)
+
+
+def _arrivals(arrival_s: ArrayLike) -> NDArray[np.int64]:
+    seconds = np.asarray(arrival_s, float)
+    if seconds.ndim != 1 or (wrong := np.flatnonzero(~np.isfinite(seconds) | (seconds < 0))).size:
+        where = f" of request {wrong[0]} is {seconds[wrong[0]]}" if seconds.ndim == 1 else " is no list"
+        raise UserError(f"replay: arrival_s{where}; give finite seconds from 0")
+    if (late := np.flatnonzero(np.diff(seconds) < 0)).size:
+        at = late[0] + 1
+        raise UserError(
+            f"replay: the trace is out of order: request {at} arrives at {seconds[at]:g} s, the one before at "
+            f"{seconds[at - 1]:g} s; sort it by arrival_s"
+        )
+    return np.rint(seconds * 1e9).astype(np.int64)

@@ -1,0 +1,104 @@
+"""Padded static batches as `hf-batch` and `hf-static` form them: in order of arrival, each to its last token."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+DONE, COMPLETED, NOW, NEXT, ARRIVED, FIRST, PASS, WIDTH, LONGEST, REFUSED = range(10)
+MAX_ROWS, POOL, ROW, MAX_LENGTH, STEP_NS, TOKEN_NS = range(6)
+
+
+class Requests(NamedTuple):
+    """R requests in order of arrival; arrays of shape (R,)."""
+
+    prompt: NDArray[np.int64]
+    output: NDArray[np.int64]
+    arrival_ns: NDArray[np.int64]
+
+
+class State(NamedTuple):
+    """What goes on between calls."""
+
+    at: NDArray[np.int64]  # (10,) scalars; WIDTH and LONGEST are max p and max o of the batch
+    start_ns: NDArray[np.int64]  # (R,)
+    first_ns: NDArray[np.int64]  # (R,)
+    finish_ns: NDArray[np.int64]  # (R,)
+
+
+@njit(cache=True)
+def _form_batch(requests, options, state):
+    """Take arrived requests while the batch keeps the pool, the maximum length and the row limit.
+
+    A growing cache (ROW 0) ends at max p + max o - 1 slots a row, a static one holds ROW slots for each.
+    """
+    at = state.at
+    at[FIRST], at[PASS], at[REFUSED] = at[NEXT], 0, 0
+    at[WIDTH], at[LONGEST] = 0, 0
+    while at[NEXT] < at[ARRIVED] and at[NEXT] - at[FIRST] < options[MAX_ROWS]:
+        width = max(at[WIDTH], requests.prompt[at[NEXT]])
+        longest = max(at[LONGEST], requests.output[at[NEXT]])
+        rows = at[NEXT] - at[FIRST] + 1
+        slots = rows * (options[ROW] if options[ROW] else width + longest - 1)
+        if slots > options[POOL] or (rows > 1 and width + longest > options[MAX_LENGTH]):
+            at[REFUSED] = 1
+            break
+        at[WIDTH], at[LONGEST] = width, longest
+        state.start_ns[at[NEXT]] = at[NOW]
+        at[NEXT] += 1
+
+
+@njit(cache=True)
+def _note(requests, options, state, row):
+    """One row, in the order of `result.COLUMNS`, after pass at[PASS] (from 1)."""
+    at = state.at
+    grown = at[WIDTH] + at[PASS] - 1
+    width = options[MAX_LENGTH] if options[ROW] else grown
+    running = live = reserved = padding = tokens = 0
+    for request in range(at[FIRST], at[NEXT]):
+        prompt, output = requests.prompt[request], requests.output[request]
+        if output >= at[PASS]:
+            stored = prompt + at[PASS] - 1
+            running += 1
+            live += stored
+            padding += at[WIDTH] - prompt
+            reserved += min(prompt + output - 1, width - at[WIDTH] + prompt) - stored
+            tokens += prompt if at[PASS] == 1 else 1
+    row[0], row[1], row[2], row[3] = at[NOW], running, at[ARRIVED] - at[NEXT], tokens
+    row[4] = row[5] = 0
+    row[6], row[7], row[8], row[9] = live, reserved, running * width - live - padding - reserved, padding
+    row[10] = (at[NEXT] - at[FIRST] - running) * width
+    row[11], row[12] = at[REFUSED], 0
+    row[13] = options[POOL] - (at[NEXT] - at[FIRST]) * width
+
+
+@njit(cache=True)
+def advance(requests, options, state, rows):
+    """Run up to len(rows) passes; returns how many. `state.at[DONE]` is set when no request is left.
+
+    A pass costs the rows that it computes, padding and ended rows included.
+    """
+    at, step = state.at, 0
+    while step < len(rows):
+        if at[PASS] == at[LONGEST]:
+            if at[NEXT] == requests.prompt.size:
+                at[DONE] = 1
+                break
+            at[NOW] = max(at[NOW], requests.arrival_ns[at[NEXT]])
+        while at[ARRIVED] < requests.prompt.size and requests.arrival_ns[at[ARRIVED]] <= at[NOW]:
+            at[ARRIVED] += 1
+        if at[PASS] == at[LONGEST]:
+            _form_batch(requests, options, state)
+        at[PASS] += 1
+        _note(requests, options, state, rows[step])
+        batch = at[NEXT] - at[FIRST]
+        computed = batch * (at[WIDTH] if at[PASS] == 1 else 1)
+        at[NOW] += options[STEP_NS] + options[TOKEN_NS] * computed
+        if at[PASS] == 1:
+            state.first_ns[at[FIRST] : at[NEXT]] = at[NOW]
+        if at[PASS] == at[LONGEST]:  # a Transformers batch returns as a whole
+            state.finish_ns[at[FIRST] : at[NEXT]] = at[NOW]
+            at[COMPLETED] = at[NEXT]
+        step += 1
+    return step

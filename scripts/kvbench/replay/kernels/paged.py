@@ -1,0 +1,321 @@
+"""Paged allocation under vLLM V1's scheduler: chunked prefill, recompute preemption, prefix caching.
+
+Follows `Scheduler.schedule`, `KVCacheManager.allocate_slots` and `BlockPool` of vLLM 0.32 with one KV cache group of
+full attention, first come first served, synchronous scheduling. Without sharing, counts of blocks are enough; with it
+each block has an identity, because which cached block is evicted first decides who hits later.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+# Places in State.at and in the options; the first two are the same in every kernel.
+DONE, COMPLETED, NOW, NEXT, ARRIVED, RUNNING, STACKED, FREE, PREEMPTIONS, HITS = range(10)
+BLOCK, MAX_RUNNING, STEP_TOKENS, LONG_PREFILL, WATERMARK, PROMPT_MUST_FIT, STEP_NS, TOKEN_NS, SHARING, GROUPS = range(
+    10
+)
+NEVER = np.int64(1 << 62)
+
+
+class Requests(NamedTuple):
+    """R requests in order of arrival; arrays of shape (R,)."""
+
+    prompt: NDArray[np.int64]
+    output: NDArray[np.int64]
+    arrival_ns: NDArray[np.int64]
+    group: NDArray[np.int64]  # -1: shares with nobody
+    prefix: NDArray[np.int64]  # first tokens that the group has in common
+
+
+class State(NamedTuple):
+    """What goes on between calls. `known` counts the prompt and what was generated, `computed` what is stored."""
+
+    at: NDArray[np.int64]  # (10,) scalars
+    known: NDArray[np.int64]  # (R,)
+    computed: NDArray[np.int64]  # (R,)
+    running: NDArray[np.int64]  # (M,) requests in vLLM's order
+    stack: NDArray[np.int64]  # (M,) preempted requests, the next to resume last
+    start_ns: NDArray[np.int64]  # (R,) -1 until first scheduled
+    first_ns: NDArray[np.int64]  # (R,) -1 until the first token
+    finish_ns: NDArray[np.int64]  # (R,)
+    preempted: NDArray[np.int64]  # (R,) times
+
+
+class Blocks(NamedTuple):
+    """Identities of B blocks, used with sharing only. Index B of the free list is its two ends."""
+
+    after: NDArray[np.int32]  # (B + 1,) free list, from the first to be taken
+    before: NDArray[np.int32]  # (B + 1,)
+    references: NDArray[np.int32]  # (B,)
+    owner: NDArray[np.int64]  # (B,) group, or groups + request; -1: not cached
+    place: NDArray[np.int64]  # (B,) number of the block in its owner's text
+    chain: NDArray[np.int32]  # (B,) next block of the same bucket, oldest first
+    bucket: NDArray[np.int32]  # (power of two,)
+    table: NDArray[np.int32]  # (M, longest request) block ids
+    row: NDArray[np.int32]  # (R,) row of a running request in the table
+    rows: NDArray[np.int32]  # (M + 1,) rows not in use; their number is in the last place
+
+
+@njit(cache=True)
+def _ceil(tokens, size):
+    return (tokens + size - 1) // size
+
+
+@njit(cache=True)
+def _bucket(blocks, owner, place):
+    mixed = owner * 2654435761 + place * 2246822519
+    return (mixed ^ (mixed >> 17)) & (blocks.bucket.size - 1)
+
+
+@njit(cache=True)
+def _owner(requests, options, request, place):
+    """Whose text the full block `place` of a request is: its group's within the common prefix, else its own."""
+    common = requests.group[request] >= 0 and (place + 1) * options[BLOCK] <= requests.prefix[request]
+    return requests.group[request] if common else options[GROUPS] + request
+
+
+@njit(cache=True)
+def _find(blocks, owner, place):
+    """The oldest cached block with this text, or -1."""
+    block = blocks.bucket[_bucket(blocks, owner, place)]
+    while block >= 0 and (blocks.owner[block] != owner or blocks.place[block] != place):
+        block = blocks.chain[block]
+    return block
+
+
+@njit(cache=True)
+def _remember(blocks, block, owner, place):
+    at = _bucket(blocks, owner, place)
+    blocks.owner[block], blocks.place[block], blocks.chain[block] = owner, place, -1
+    if blocks.bucket[at] < 0:
+        blocks.bucket[at] = block
+        return
+    last = blocks.bucket[at]
+    while blocks.chain[last] >= 0:
+        last = blocks.chain[last]
+    blocks.chain[last] = block
+
+
+@njit(cache=True)
+def _forget(blocks, block):
+    if blocks.owner[block] < 0:
+        return
+    at = _bucket(blocks, blocks.owner[block], blocks.place[block])
+    if blocks.bucket[at] == block:
+        blocks.bucket[at] = blocks.chain[block]
+    else:
+        last = blocks.bucket[at]
+        while blocks.chain[last] != block:
+            last = blocks.chain[last]
+        blocks.chain[last] = blocks.chain[block]
+    blocks.owner[block] = -1
+
+
+@njit(cache=True)
+def _unlink(blocks, block):
+    left, right = blocks.before[block], blocks.after[block]
+    blocks.after[left], blocks.before[right] = right, left
+
+
+@njit(cache=True)
+def _link_after(blocks, left, block):
+    right = blocks.after[left]
+    blocks.after[left] = blocks.before[right] = block
+    blocks.before[block], blocks.after[block] = left, right
+
+
+@njit(cache=True)
+def _hits(requests, options, state, blocks, request):
+    """(Cached blocks that a request can begin with, how many of them nobody refers to). The last token is always
+    computed again, so its block never counts."""
+    hits = unused = 0
+    while (hits + 1) * options[BLOCK] < state.known[request]:
+        block = _find(blocks, _owner(requests, options, request, hits), hits)
+        if block < 0:
+            break
+        hits += 1
+        unused += blocks.references[block] == 0
+    return hits, unused
+
+
+@njit(cache=True)
+def _adopt(requests, options, blocks, request, hits):
+    """Give an admitted request its row of the table and the cached blocks that it begins with."""
+    last = blocks.rows.size - 1
+    blocks.rows[last] -= 1
+    row = blocks.rows[blocks.rows[last]]
+    blocks.row[request] = row
+    for place in range(hits):
+        block = _find(blocks, _owner(requests, options, request, place), place)
+        if blocks.references[block] == 0:
+            _unlink(blocks, block)
+        blocks.references[block] += 1
+        blocks.table[row, place] = block
+
+
+@njit(cache=True)
+def _take(requests, options, blocks, request, stored, tokens):
+    """Blocks from the front of the free list for tokens stored .. tokens; those now full become findable."""
+    size, row, ends = options[BLOCK], blocks.row[request], blocks.references.size
+    for place in range(_ceil(stored, size), _ceil(tokens, size)):
+        block = blocks.after[ends]
+        _unlink(blocks, block)
+        _forget(blocks, block)
+        blocks.references[block] = 1
+        blocks.table[row, place] = block
+    for place in range(stored // size, tokens // size):
+        _remember(blocks, blocks.table[row, place], _owner(requests, options, request, place), place)
+
+
+@njit(cache=True)
+def _give_back(options, blocks, request, stored):
+    """Release a request's blocks, last first: cached ones to the end of the free list, others to its front.
+
+    Returns the number that nobody refers to any more.
+    """
+    ends, row, last, freed = blocks.references.size, blocks.row[request], blocks.rows.size - 1, 0
+    for place in range(_ceil(stored, options[BLOCK]) - 1, -1, -1):
+        block = blocks.table[row, place]
+        blocks.references[block] -= 1
+        if blocks.references[block] == 0:
+            freed += 1
+            _link_after(blocks, ends if blocks.owner[block] < 0 else blocks.before[ends], block)
+    blocks.rows[blocks.rows[last]] = row
+    blocks.rows[last] += 1
+    return freed
+
+
+@njit(cache=True)
+def _release(options, state, blocks, request):
+    if options[SHARING]:
+        state.at[FREE] += _give_back(options, blocks, request, state.computed[request])
+    else:
+        state.at[FREE] += _ceil(state.computed[request], options[BLOCK])
+
+
+@njit(cache=True)
+def _serve_running(requests, options, state, blocks, threshold, budget):
+    """Tokens for running requests in order; the latest gives way where blocks lack. Returns (budget left, served,
+    whether any was preempted)."""
+    at, size, served, preempted = state.at, options[BLOCK], 0, False
+    while served < at[RUNNING] and budget > 0:
+        request = state.running[served]
+        stored = state.computed[request]
+        new = min(state.known[request] - stored, threshold, budget)
+        need = _ceil(stored + new, size) - _ceil(stored, size)
+        while need > at[FREE] and at[RUNNING] > served:
+            at[RUNNING] -= 1
+            victim = state.running[at[RUNNING]]
+            _release(options, state, blocks, victim)
+            state.computed[victim] = 0
+            state.preempted[victim] += 1
+            state.stack[at[STACKED]] = victim
+            at[STACKED] += 1
+            at[PREEMPTIONS] += 1
+            preempted = True
+        if at[RUNNING] == served:
+            break
+        at[FREE] -= need
+        if options[SHARING]:
+            _take(requests, options, blocks, request, stored, stored + new)
+        state.computed[request] += new
+        budget -= new
+        served += 1
+    return budget, served, preempted
+
+
+@njit(cache=True)
+def _admit(requests, options, state, blocks, threshold, budget):
+    """Waiting requests, preempted ones first, until one is refused. Returns (budget left, refused for memory)."""
+    at, size = state.at, options[BLOCK]
+    while budget > 0 and at[RUNNING] < options[MAX_RUNNING] and (at[STACKED] or at[NEXT] < at[ARRIVED]):
+        request = state.stack[at[STACKED] - 1] if at[STACKED] else at[NEXT]
+        hits, unused = _hits(requests, options, state, blocks, request) if options[SHARING] else (0, 0)
+        stored = hits * size
+        new = min(state.known[request] - stored, threshold, budget)
+        must_fit = state.known[request] if options[PROMPT_MUST_FIT] else stored + new
+        watermark = options[WATERMARK] if at[RUNNING] else 0
+        if _ceil(must_fit, size) - hits + unused + watermark > at[FREE]:
+            return budget, True
+        if at[STACKED]:
+            at[STACKED] -= 1
+        else:
+            at[NEXT] += 1
+            state.start_ns[request] = at[NOW]
+        at[FREE] -= _ceil(stored + new, size) - hits + unused
+        if options[SHARING]:
+            _adopt(requests, options, blocks, request, hits)
+            _take(requests, options, blocks, request, stored, stored + new)
+        at[HITS] += stored
+        state.computed[request] = stored + new
+        state.running[at[RUNNING]] = request
+        at[RUNNING] += 1
+        budget -= new
+    return budget, False
+
+
+@njit(cache=True)
+def _note(requests, options, state, pool_blocks, tokens, refused, row):
+    """One row, in the order of `result.COLUMNS`."""
+    at, size = state.at, options[BLOCK]
+    tails = reserved = 0
+    for place in range(at[RUNNING]):
+        request = state.running[place]
+        stored = state.computed[request]
+        tail = _ceil(stored, size) * size - stored
+        tails += tail
+        reserved += min(tail, requests.prompt[request] + requests.output[request] - 1 - stored)
+    row[0], row[1], row[2], row[3] = at[NOW], at[RUNNING], at[STACKED] + at[ARRIVED] - at[NEXT], tokens
+    row[4], row[5] = at[PREEMPTIONS], at[HITS]
+    row[6], row[7], row[8] = (pool_blocks - at[FREE]) * size - tails, reserved, tails - reserved
+    row[9] = row[10] = 0
+    row[11], row[12], row[13] = refused, 0, at[FREE] * size
+
+
+@njit(cache=True)
+def _end_step(requests, options, state, blocks, served):
+    """The step's tokens are there: requests that have caught up gain one, and those with their last one leave."""
+    at, kept = state.at, 0
+    for place in range(at[RUNNING]):
+        request = state.running[place]
+        if place < served and state.computed[request] == state.known[request]:
+            state.known[request] += 1
+            if state.first_ns[request] < 0:
+                state.first_ns[request] = at[NOW]
+            if state.known[request] == requests.prompt[request] + requests.output[request]:
+                state.finish_ns[request] = at[NOW]
+                at[COMPLETED] += 1
+                _release(options, state, blocks, request)
+                continue
+        state.running[kept] = request
+        kept += 1
+    at[RUNNING] = kept
+
+
+@njit(cache=True)
+def advance(requests, options, state, blocks, pool_blocks, rows):
+    """Run up to len(rows) steps; returns how many. `state.at[DONE]` is set when no request is left."""
+    at, step = state.at, 0
+    while step < len(rows):
+        if at[RUNNING] == 0 and at[STACKED] == 0 and at[NEXT] == at[ARRIVED]:
+            if at[ARRIVED] == requests.prompt.size:
+                at[DONE] = 1
+                break
+            at[NOW] = max(at[NOW], requests.arrival_ns[at[ARRIVED]])
+        while at[ARRIVED] < requests.prompt.size and requests.arrival_ns[at[ARRIVED]] <= at[NOW]:
+            at[ARRIVED] += 1
+        alone = at[RUNNING] + at[STACKED] + at[ARRIVED] - at[NEXT] == 1
+        threshold = NEVER if alone or options[LONG_PREFILL] == 0 else options[LONG_PREFILL]
+        budget, served, refused = _serve_running(requests, options, state, blocks, threshold, options[STEP_TOKENS])
+        if not refused:
+            running = at[RUNNING]
+            budget, refused = _admit(requests, options, state, blocks, threshold, budget)
+            served += at[RUNNING] - running
+        tokens = options[STEP_TOKENS] - budget
+        _note(requests, options, state, pool_blocks, tokens, refused, rows[step])
+        at[NOW] += options[STEP_NS] + options[TOKEN_NS] * tokens
+        _end_step(requests, options, state, blocks, served)
+        step += 1
+    return step
