@@ -14,7 +14,7 @@ from kvbench.tables.memory import UNATTRIBUTED, part_key, part_name
 MIB = 2**20
 NONE = "–"
 SYMBOLS = {"above": ">", "below": "<", "at_least": "≥", "at_most": "≤"}
-WRAPPED = 36  # characters from which a cell's text breaks into lines
+WRAPPED = 30  # characters from which a cell's text breaks into lines
 
 
 def run_settings(runs: Sequence[Run]) -> pd.DataFrame:
@@ -81,25 +81,20 @@ def ratios_view(table: pd.DataFrame) -> pd.DataFrame:
 
 def attribution_view(table: pd.DataFrame) -> pd.DataFrame:
     """Factors between the absolute values that they come from, with the reason where there is no ratio."""
+    names = table["part"].where(table["part"] == "total", table["part"] + ": " + table["factor"])
+    notes = table["reason"].fillna("product of the chain: " + table["product"].map(number) + ", " + table["product_is"])
     return _text(
         pd.DataFrame(
             {
-                "part": table["part"],
-                "factor": table["factor"],
-                "engine": table["numerator"],
-                "over": table["denominator"],
+                "factor": names,
+                "engine / over": table["numerator"] + " / " + table["denominator"],
                 "requests": _scope(table),
+                "ratio": _spans(table, "ratio", "ratio_ci95_low", "ratio_ci95_high"),
                 "engine (output tokens/s)": _interval(table, "numerator_output_tokens_per_s"),
                 "over (output tokens/s)": _interval(table, "denominator_output_tokens_per_s"),
-                "ratio": _spans(table, "ratio", "ratio_ci95_low", "ratio_ci95_high"),
-                "interval against 1": table["interval_against_1"],
-                "engine: steps with requests waiting (%)": table["numerator_steps_waiting_share"] * 100,
-                "over: steps with requests waiting (%)": table["denominator_steps_waiting_share"] * 100,
+                "steps in which requests waited (%)": _pairs(table, "steps_waiting_share", 100),
                 "engine: for blocks (%)": table["numerator_steps_waiting_for_blocks_share"] * 100,
-                "measurable": table["measurable"],
-                "reason": table["reason"],
-                "product of the chain": table["product"],
-                "product is": table["product_is"],
+                "note": notes,
             }
         )
     )
@@ -111,15 +106,13 @@ def claims_view(table: pd.DataFrame) -> pd.DataFrame:
     return _text(
         pd.DataFrame(
             {
-                "statement": table["quotation"],
-                "from": table["source"] + ", " + table["wording"],
-                "tested as": table["reading"],
-                "metric": table["metric"],
+                "statement": table["quotation"] + " (" + table["source"] + ", " + table["wording"] + ")",
+                "verdict": table["verdict"],
                 "measured": _spans(table, "value", "value_ci95_low", "value_ci95_high"),
                 "supported if": tests,
-                "verdict": table["verdict"],
+                "tested as": table["reading"],
                 "reason": table["reason"],
-                "published (other systems and hardware)": table["published"],
+                "published, other systems": table["published"],
             }
         )
     )
@@ -237,7 +230,7 @@ def number(value: Any) -> str:
 
 
 def _cell(text: str) -> Markup:
-    kind = ' class="n"' if text[:1].isdigit() or text in (NONE,) else ' class="t"' if len(text) > WRAPPED else ""
+    kind = ' class="t"' if len(text) > WRAPPED else ' class="n"' if text[:1].isdigit() or text == NONE else ""
     return Markup("<td{}>{}</td>").format(Markup(kind), escape(text))
 
 
@@ -266,6 +259,13 @@ def _scope(table: pd.DataFrame) -> pd.Series:
     return pd.Series(
         [NONE if pd.isna(n) else f"{number(n)} ({words[scope]})" for scope, n in pairs], index=table.index, dtype=object
     )
+
+
+def _pairs(table: pd.DataFrame, name: str, factor: float) -> pd.Series:
+    """`numerator / denominator` of a column that both arms have."""
+    pairs = zip(table[f"numerator_{name}"] * factor, table[f"denominator_{name}"] * factor, strict=True)
+    texts = [NONE if pd.isna(above) else f"{number(above)} / {number(below)}" for above, below in pairs]
+    return pd.Series(texts, index=table.index, dtype=object)
 
 
 def _labels(table: pd.DataFrame, column: str) -> list[str]:
