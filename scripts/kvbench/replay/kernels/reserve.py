@@ -254,7 +254,7 @@ def _quiet_steps(requests, state):
     at, least = state.at, NEVER
     for place in range(at[RUNNING]):
         request = state.running[place]
-        if state.known[request] != state.computed[request] + 1:
+        if state.known[request] != state.computed[request] + 1 or state.first_ns[request] < 0:
             return 0
         least = min(least, requests.prompt[request] + requests.output[request] - state.known[request])
     return least - 1

@@ -1,0 +1,302 @@
+"""A slow, plain reference of the replay: one step at a time, objects and lists, a map of every slot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Job:
+    """One request on its way."""
+
+    number: int
+    prompt: int
+    output: int
+    arrival: int
+    group: int
+    prefix: int
+    generated: int = 0
+    stored: int = 0
+    blocks: list[int] = field(default_factory=list)
+    slots: range = range(0)
+    asked: int = 0
+    start: int = -1
+    first: int = -1
+    finish: int = -1
+    preempted: int = 0
+
+    @property
+    def known(self):
+        return self.prompt + self.generated
+
+    @property
+    def final(self):
+        return self.prompt + self.output - 1
+
+
+class BlockMemory:
+    """Paged blocks; with sharing, full blocks are found by (owner, place) as long as they are not taken again."""
+
+    def __init__(self, own):
+        self.size, self.sharing, self.own = own.block_size, own.prefix_sharing, own
+        self.total = own.pool_slots // own.block_size
+        self.free = list(range(self.total))
+        self.users = dict.fromkeys(self.free, 0)
+        self.texts = {}  # block -> text, in the order in which they were remembered
+        self.hit_tokens = 0
+
+    def text(self, job, place):
+        common = job.group >= 0 and (place + 1) * self.size <= job.prefix
+        return ("group", job.group, place) if common else ("request", job.number, place)
+
+    def find(self, text):
+        return next((block for block, known in self.texts.items() if known == text), None)
+
+    def hits(self, job):
+        found = []
+        while self.sharing and (len(found) + 1) * self.size <= job.known - 1:
+            block = self.find(self.text(job, len(found)))
+            if block is None:
+                break
+            found.append(block)
+        return found
+
+    def admit(self, job, new_tokens, others):
+        hits = self.hits(job)
+        new = new_tokens(job.known - len(hits) * self.size)
+        target = len(hits) * self.size + new
+        must = max(target, job.known) if self.own.prompt_must_fit else target
+        idle = sum(self.users[block] == 0 for block in hits)
+        watermark = self.own.watermark_blocks if others else 0
+        if -(-must // self.size) - len(hits) + idle + watermark > len(self.free):
+            return None
+        for block in hits:
+            if self.users[block] == 0:
+                self.free.remove(block)
+            self.users[block] += 1
+        job.blocks = list(hits)
+        job.stored = len(hits) * self.size
+        self.hit_tokens += job.stored
+        assert self.grow(job, new)
+        return new
+
+    def grow(self, job, new):
+        need = -(-(job.stored + new) // self.size) - len(job.blocks)
+        if need > len(self.free):
+            return False
+        for _ in range(need):
+            block = self.free.pop(0)
+            self.texts.pop(block, None)
+            self.users[block] = 1
+            job.blocks.append(block)
+        if self.sharing:
+            for place in range(job.stored // self.size, (job.stored + new) // self.size):
+                self.texts[job.blocks[place]] = self.text(job, place)
+        job.stored += new
+        return True
+
+    def release(self, job):
+        for block in reversed(job.blocks):
+            self.users[block] -= 1
+            if self.users[block] == 0:
+                self.free.insert(len(self.free) if block in self.texts else 0, block)
+        job.blocks, job.stored = [], 0
+
+    def row(self, running, waiting, refused):
+        filled = {(block, slot) for job in running for n, block in enumerate(job.blocks)
+                  for slot in range(min(self.size, job.stored - n * self.size))}  # fmt: skip
+        held = {block for job in running for block in job.blocks}
+        reserved = sum(min(len(j.blocks) * self.size - j.stored, j.final - j.stored) for j in running)
+        internal = len(held) * self.size - len(filled) - reserved
+        return len(filled), reserved, internal, 0, 0, int(refused), 0, len(self.free) * self.size
+
+
+class SlotMemory:
+    """A contiguous pool as a map of slots: best fit looks at every hole, buddy keeps lists of free chunks."""
+
+    def __init__(self, own):
+        self.own, self.hit_tokens = own, 0
+        self.taken = [False] * own.pool_slots
+        self.chunks = {level: [] for level in range(own.pool_slots.bit_length())}
+        address = 0
+        for level in reversed(self.chunks):
+            if own.pool_slots & 1 << level:
+                self.chunks[level].append(address)
+                address += 1 << level
+
+    def asked(self, job):
+        if self.own.policy == "oracle":
+            return job.final
+        if self.own.policy == "reserve-max":
+            return self.own.max_length
+        assumed = next(1 << level for level in range(40) if 1 << level >= job.output)
+        return min(job.prompt + assumed - 1, self.own.max_length)
+
+    def holes(self):
+        found, begin = [], None
+        for slot, taken in enumerate([*self.taken, True]):
+            if taken and begin is not None:
+                found.append(range(begin, slot))
+            begin = None if taken else slot if begin is None else begin
+        return found
+
+    def place(self, size):
+        if self.own.allocator == "best-fit":
+            fitting = [hole for hole in self.holes() if len(hole) >= size]
+            best = min(fitting, key=len, default=None)
+            return best and range(best.start, best.start + size)
+        wanted = next(level for level in range(40) if 1 << level >= size)
+        level = next((n for n in self.chunks if n >= wanted and self.chunks[n]), None)
+        if level is None:
+            return None
+        address = self.chunks[level].pop()
+        while level > wanted:
+            level -= 1
+            self.chunks[level].append(address + (1 << level))
+        return range(address, address + (1 << wanted))
+
+    def admit(self, job, new_tokens, others):
+        job.asked = self.asked(job)
+        slots = self.place(job.asked)
+        if slots is None:
+            return None
+        assert not any(self.taken[slot] for slot in slots)
+        self.mark(slots, True)
+        job.slots = slots
+        job.stored = new_tokens(job.known)
+        return job.stored
+
+    def mark(self, slots, taken):
+        for slot in slots:
+            self.taken[slot] = taken
+
+    def grow(self, job, new):
+        job.stored += new
+        return True
+
+    def release(self, job):
+        self.mark(job.slots, False)
+        address, level = job.slots.start, len(job.slots).bit_length() - 1
+        while self.own.allocator == "buddy" and address ^ 1 << level in self.chunks[level]:
+            self.chunks[level].remove(address ^ 1 << level)
+            address, level = min(address, address ^ 1 << level), level + 1
+        self.chunks[level].append(address)
+
+    def row(self, running, waiting, refused):
+        free = self.taken.count(False)
+        chunks = [1 << level for level, found in self.chunks.items() if found]
+        largest = max(chunks if self.own.allocator == "buddy" else map(len, self.holes()), default=0)
+        external = free if refused and free >= self.asked(waiting[0]) else 0
+        live = sum(job.stored for job in running)
+        final = sum(job.final for job in running)
+        return live, final - live, sum(len(j.slots) for j in running) - final, 0, 0, int(refused), external, largest
+
+
+def reference(trace, own):
+    """(rows in the order of COLUMNS, times by request)."""
+    jobs = [Job(i, *map(int, values)) for i, values in enumerate(zip(
+        trace.prompt_tokens, trace.output_tokens, trace.arrival_ns, trace.group, trace.prefix_tokens, strict=True
+    ))]  # fmt: skip
+    rows = list(_padded(jobs, own) if own.policy.startswith("hf-") else _iterations(jobs, own))
+    return rows, {
+        "start_ns": [j.start for j in jobs],
+        "first_token_ns": [j.first for j in jobs],
+        "finish_ns": [j.finish for j in jobs],
+        "preemptions": [j.preempted for j in jobs],
+    }
+
+
+def _iterations(jobs, own):
+    memory = BlockMemory(own) if own.policy == "paged" else SlotMemory(own)
+    future, waiting, running = list(jobs), [], []
+    now = preemptions = 0
+    while future or waiting or running:
+        if not waiting and not running:
+            now = max(now, future[0].arrival)
+        while future and future[0].arrival <= now:
+            waiting.append(future.pop(0))
+        limit = own.long_prefill_tokens if len(waiting) + len(running) > 1 else 0
+        budget, scheduled, evicted, refused = own.max_step_tokens, [], False, False
+
+        def granted(wanted, limit=limit):
+            return min(wanted, limit or wanted, budget)  # noqa: B023
+
+        for job in running[:]:
+            if budget == 0 or job not in running:
+                break
+            new = granted(job.known - job.stored)
+            while job in running and not memory.grow(job, new):
+                victim = running.pop()
+                memory.release(victim)
+                victim.preempted += 1
+                preemptions += 1
+                waiting.insert(0, victim)
+                evicted = True
+            if job in running:
+                budget -= new
+                scheduled.append(job)
+        while not evicted and waiting and budget and len(running) < own.max_running:
+            new = memory.admit(waiting[0], granted, bool(running))
+            if new is None:
+                refused = True
+                break
+            job = waiting.pop(0)
+            job.start = now if job.start < 0 else job.start
+            running.append(job)
+            scheduled.append(job)
+            budget -= new
+        tokens = own.max_step_tokens - budget
+        yield (now, len(running), len(waiting), tokens, preemptions, memory.hit_tokens,
+               *memory.row(running, waiting, refused or evicted))  # fmt: skip
+        now += own.step_time.constant_ns + own.step_time.per_token_ns * tokens
+        for job in scheduled:
+            if job.stored == job.known:
+                job.generated += 1
+                job.first = now if job.first < 0 else job.first
+                if job.generated == job.output:
+                    job.finish = now
+                    memory.release(job)
+                    running.remove(job)
+
+
+def _padded(jobs, own):
+    future, now = list(jobs), 0
+    while future:
+        now = max(now, future[0].arrival)
+        batch, refused = [], False
+        for job in future:
+            if job.arrival > now or len(batch) == own.max_running:
+                break
+            wider = [*batch, job]
+            p, o = max(j.prompt for j in wider), max(j.output for j in wider)
+            row = -(-own.max_length // own.block_size) * own.block_size if own.policy == "hf-static" else p + o - 1
+            if len(wider) * row > own.pool_slots or (batch and p + o > own.max_length):
+                refused = True
+                break
+            batch = wider
+        future = future[len(batch) :]
+        for job in batch:
+            job.start = now
+        widest = max(j.prompt for j in batch)
+        for step in range(1, max(j.output for j in batch) + 1):
+            width = own.max_length if own.policy == "hf-static" else widest + step - 1
+            cells = []
+            for job in batch:
+                if step > job.output:
+                    cells += ["finished"] * width
+                    continue
+                stored = job.prompt + step - 1
+                row = ["padding"] * (widest - job.prompt) + ["live"] * stored
+                row += ["reserved"] * min(job.final - stored, width - len(row))
+                cells += row + ["internal"] * (width - len(row))
+            running = [job for job in batch if step <= job.output]
+            tokens = sum(job.prompt if step == 1 else 1 for job in running)
+            arrived = sum(job.arrival <= now for job in future)
+            parts = (cells.count(part) for part in ("live", "reserved", "internal", "padding", "finished"))
+            yield (now, len(running), arrived, tokens, 0, 0, *parts, int(refused), 0, own.pool_slots - len(cells))
+            computed = len(batch) * (widest if step == 1 else 1)
+            now += own.step_time.constant_ns + own.step_time.per_token_ns * computed
+            for job in batch:
+                job.first = now if job.first < 0 else job.first
+        for job in batch:
+            job.finish = now

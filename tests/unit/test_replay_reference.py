@@ -1,0 +1,113 @@
+"""The compiled kernels against a slow reference that shares nothing with them but the words."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from replay_reference import reference
+
+from kvbench.replay import ALLOCATORS, COLUMNS, Settings, StepTime, Trace, replay
+
+EXAMPLES = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+REQUEST = st.tuples(
+    st.integers(1, 40),  # prompt
+    st.integers(1, 24),  # output
+    st.integers(0, 60),  # ns since the arrival before
+    st.integers(-1, 2),  # group
+    st.integers(0, 40),  # common tokens
+)
+REQUESTS = st.lists(REQUEST, min_size=1, max_size=25)
+
+
+def trace_of(rows):
+    prompt, output, gap, group, prefix = np.array(rows).T
+    return Trace(prompt, output, np.cumsum(gap), group, np.minimum(prefix, prompt))
+
+
+def assert_equal(trace, own):
+    found = replay(trace, own, keep_steps=True)
+    rows, times = reference(trace, own)
+    for number, name in enumerate(COLUMNS):
+        np.testing.assert_array_equal(found.steps[name], [row[number] for row in rows], err_msg=name)
+    for name, values in times.items():
+        np.testing.assert_array_equal(getattr(found.requests, name), values, err_msg=name)
+    return found
+
+
+@EXAMPLES
+@given(
+    REQUESTS,
+    st.integers(1, 17),
+    st.integers(0, 60),
+    st.integers(1, 9),
+    st.integers(1, 70),
+    st.sampled_from([0, 0, 3, 11]),
+    st.integers(0, 3),
+    st.booleans(),
+    st.booleans(),
+)
+def test_paged(rows, block_size, spare, running, tokens, long, watermark, must_fit, sharing):
+    own = Settings(
+        "paged",
+        pool_slots=(-(-63 // block_size)) * block_size + spare,
+        block_size=block_size,
+        max_running=running,
+        max_step_tokens=tokens,
+        long_prefill_tokens=long,
+        watermark_blocks=watermark,
+        prompt_must_fit=must_fit,
+        prefix_sharing=sharing,
+        step_time=StepTime(7, 1),
+    )
+    assert_equal(trace_of(rows), own)
+
+
+@EXAMPLES
+@given(
+    REQUESTS,
+    st.sampled_from(["reserve-max", "power-of-two", "oracle"]),
+    st.sampled_from(ALLOCATORS),
+    st.integers(128, 300),
+    st.integers(1, 9),
+    st.integers(1, 70),
+    st.sampled_from([0, 0, 3, 11]),
+)
+def test_reservations(rows, policy, allocator, pool, running, tokens, long):
+    own = Settings(
+        policy,
+        pool_slots=pool,
+        max_length=64,
+        allocator=allocator,
+        max_running=running,
+        max_step_tokens=tokens,
+        long_prefill_tokens=long,
+        step_time=StepTime(7, 1),
+    )
+    assert_equal(trace_of(rows), own)
+
+
+@EXAMPLES
+@given(REQUESTS, st.sampled_from(["hf-batch", "hf-static"]), st.integers(70, 400), st.integers(1, 9), st.integers(1, 9))
+def test_padded(rows, policy, pool, running, block_size):
+    own = Settings(
+        policy, pool_slots=pool, max_length=64, block_size=block_size, max_running=running, step_time=StepTime(7, 1)
+    )
+    assert_equal(trace_of(rows), own)
+
+
+@pytest.mark.parametrize("policy", ["paged", "oracle", "hf-batch"])
+def test_the_comparison_can_fail(policy):
+    rng = np.random.default_rng(3)
+    trace = Trace.of(rng.integers(1, 40, 30), rng.integers(1, 24, 30), np.sort(rng.uniform(0, 1e-7, 30)))
+    own = Settings(policy, 150, max_length=64, block_size=4, max_running=6, step_time=StepTime(7, 1))
+    assert_equal(trace, own)
+    for change in ({"pool_slots": 100}, {"max_running": 2}, {"step_time": StepTime(6, 1)}):
+        rows, _ = reference(trace, dataclasses.replace(own, **change))
+        found = replay(trace, own, keep_steps=True)
+        live = [row[COLUMNS.index("live")] for row in rows]
+        t_ns = [row[0] for row in rows]
+        assert live != found.steps["live"].tolist() or t_ns != found.steps["t_ns"].tolist()
