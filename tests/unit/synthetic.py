@@ -366,11 +366,12 @@ class _Writer:
         begin, loaded = self.phases[0]["start_ns"], self.phases[1]["start_ns"]
         kv_t = np.array([row["t_ns"] for row in self.kv])
         pools = np.array([row["pool"] for row in self.kv])
+        largest = self.pool_slots
         rows = []
         for t in range(begin, self.now, 100_000_000):
             i = int(np.searchsorted(kv_t, t)) - 1
             preallocated = paged(self.engine) and t >= loaded
-            pool = self.pool_slots if preallocated else int(pools[i]) if i >= 0 else 0
+            pool = largest if preallocated else int(pools[i]) if i >= 0 else 0
             ramp = min(1.0, (t - begin) / (loaded - begin))
             size = int(320 * MIB + ramp * self.weights + pool * SLOT_BYTES + self.rng.integers(0, 4 * MIB))
             phase = next((p["name"] for p in self.phases if p["start_ns"] <= t < p["end_ns"]), "done")
