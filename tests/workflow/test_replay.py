@@ -1,0 +1,264 @@
+"""The replay against the live engines on the CPU, step by step and exactly; and proof that the comparison can fail.
+
+vLLM loads once a process, so each of its forms lives in a child: this file run as a program, which answers a line of
+JSON (requests and limits) with a line of JSON (rows of kv.parquet and the settings in force).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from tiny import BLOCK, MAX_LENGTH, SLOT_BYTES, VOCABULARY, make_tiny, requests_of, tiny_settings
+
+from kvbench.kv.rows import kv_rows
+from kvbench.records import SPLIT
+from kvbench.replay import Settings, Trace, replay
+from kvbench.workload.read import Request
+
+BLOCKS = 8
+LENGTHS = st.lists(st.tuples(st.integers(1, 90), st.integers(1, 38)), min_size=1, max_size=12)
+TIGHT = [(60, 30)] * 6
+EXAMPLES = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+COMPARED = ("running", "waiting", "scheduled_tokens", "preemptions", "prefix_hit_tokens", "allocated", *SPLIT)
+
+# Limits by their names in the replay's settings; each makes another part of vLLM's scheduler bind.
+LIMITS = (
+    {},
+    {"max_running": 3, "max_step_tokens": 40},
+    {"max_step_tokens": 64, "long_prefill_tokens": 17},
+    {"watermark_blocks": 2},
+    {"prompt_must_fit": False, "max_step_tokens": 40},
+)
+ENGINES = {
+    "plain": {},
+    "large blocks": {"block_size": 2 * BLOCK},
+    "prefix caching": {"enable_prefix_caching": True},
+}
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory):
+    return make_tiny(tmp_path_factory.mktemp("tiny"))
+
+
+class Child:
+    """A live vLLM in a process of its own."""
+
+    def __init__(self, model, options, log):
+        path = [str(Path(__file__).parent), str(Path(__file__).parents[2] / "scripts")]
+        self.shared = "enable_prefix_caching" in options
+        self.process = subprocess.Popen(
+            [sys.executable, __file__, str(model), json.dumps(options)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            # one thread that sleeps while it waits: spinning threads are slow beside other work
+            env=os.environ
+            | {"PYTHONPATH": os.pathsep.join(path), "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"},
+        )
+
+    def __call__(self, requests, limits):
+        """(Columns of kv.parquet, the replay's settings for the same run)."""
+        asked = [(r.request_id, r.prompt_token_ids, r.output_tokens) for r in requests]
+        print(json.dumps([asked, limits]), file=self.process.stdin, flush=True)
+        answer = self.process.stdout.readline()
+        assert answer, "vLLM's process has ended; its output is in vllm.log of the test's folder"
+        rows, in_force = json.loads(answer)
+        return {name: np.array(values) for name, values in rows.items()}, Settings(**in_force)
+
+    def close(self):
+        self.process.stdin.close()
+        try:
+            self.process.wait(60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def vllm(tiny, request, tmp_path_factory):
+    with open(tmp_path_factory.mktemp("vllm") / "vllm.log", "w") as log:
+        child = Child(tiny, ENGINES[request.param], log)
+        yield child
+        child.close()
+
+
+def steps_of(generated, requests, static_width=None, shared=False):
+    """Columns of kv.parquet without the closing rows, in which everything has been returned."""
+    columns, _ = kv_rows(generated, requests, slot_bytes=SLOT_BYTES, static_width=static_width, shared=shared)
+    closing = columns["allocated"] == 0
+    assert closing[-1]
+    assert not any(columns[name][closing].any() for name in ("running", "scheduled_tokens", *SPLIT))
+    return {name: columns[name][~closing] for name in COMPARED}
+
+
+def assert_same(live, replayed):
+    for name in COMPARED:
+        np.testing.assert_array_equal(replayed.steps[name], live[name], err_msg=name)
+
+
+def same(live, trace, own):
+    assert_same(live, replay(trace, own, keep_steps=True))
+
+
+@EXAMPLES
+@given(LENGTHS, st.sampled_from(LIMITS))
+@example(TIGHT, {})
+@example(TIGHT, LIMITS[3])
+def test_paged_is_the_live_vllm_step_by_step(vllm, lengths, limits):
+    live, own = vllm(requests_of(lengths), limits)
+    same(live, Trace.of(*np.array(lengths).T), own)
+    assert {name: getattr(own, name) for name in limits} == limits
+    assert lengths != TIGHT or limits or live["preemptions"][-1] > 0
+
+
+def grouped(members):
+    """Requests of (group, common tokens, own tokens, output): the group's text, then tokens of the request's own."""
+    rng = np.random.default_rng(7)
+    texts = rng.integers(5, VOCABULARY, (3, 96))
+    prompts = [
+        (*texts[group][:common].tolist(), 5 + i, *rng.integers(5, VOCABULARY, own - 1).tolist())
+        for i, (group, common, own, _) in enumerate(members)
+    ]
+    return [Request(f"r{i}", None, p, m[3], 0.0) for i, (p, m) in enumerate(zip(prompts, members, strict=True))]
+
+
+MEMBERS = st.lists(
+    st.tuples(st.integers(0, 2), st.sampled_from([0, 20, 32, 64, 96]), st.integers(1, 12), st.integers(1, 20)),
+    min_size=1,
+    max_size=14,
+)
+
+
+@EXAMPLES
+@given(MEMBERS, st.sampled_from(LIMITS))
+@example([(0, 64, 5, 20)] * 8, {})
+@example([(i % 3, 64, 3 + i // 2, 20) for i in range(14)], {})
+@example([(0, 32, 12, 20)] * 14, {})
+def test_prefix_sharing_is_vllms_prefix_caching(vllm, members, limits):
+    requests = grouped(members)
+    group, common, _, output = np.array(members).T
+    live, own = vllm(requests, limits)
+    assert own.prefix_sharing == vllm.shared
+    same(live, Trace.of([r.prompt_tokens for r in requests], output, None, group, common), own)
+
+
+@pytest.fixture(scope="module", params=["hf-sequential", "hf-batch", "hf-static"])
+def transformers(tiny, request):
+    from kvbench.engines.hf import TransformersEngine
+
+    engine = TransformersEngine(tiny_settings(tiny, request.param, BLOCKS))
+    engine.prepare()
+    engine.load()
+    yield engine
+    engine.close()
+
+
+def padded_settings(engine):
+    own = engine.settings
+    return Settings(
+        "hf-static" if own.engine == "hf-static" else "hf-batch",
+        pool_slots=own.budget_bytes // own.slot_bytes,
+        max_length=own.max_length,
+        block_size=own.block_size,
+        max_running=1 if own.engine == "hf-sequential" else 256,
+    )
+
+
+@settings(EXAMPLES, max_examples=6)
+@given(LENGTHS)
+@example([(3, 30), (90, 1), (20, 38), (90, 38), (1, 1)])
+def test_padded_batches_are_transformers_step_by_step(transformers, lengths):
+    requests = requests_of(lengths)
+    generated = transformers.generate(requests, lambda tokens: None, None, lambda part: None)
+    live = steps_of(generated, requests, MAX_LENGTH if transformers.settings.engine == "hf-static" else None)
+    same(live, Trace.of(*np.array(lengths).T), padded_settings(transformers))
+
+
+CHANGES = (
+    {"block_size": BLOCK // 2},
+    {"pool_slots": 7 * BLOCK},
+    {"max_running": 2},
+    {"max_step_tokens": 39},
+    {"long_prefill_tokens": 30},
+    {"watermark_blocks": 3},
+)
+
+
+@pytest.mark.parametrize("vllm", ["plain"], indirect=True)
+def test_the_comparison_fails_where_a_setting_or_a_number_differs(vllm):
+    live, own = vllm(requests_of(TIGHT), {})
+    trace = Trace.of(*np.array(TIGHT).T)
+    same(live, trace, own)
+    for change in CHANGES:
+        with pytest.raises(AssertionError):
+            same(live, trace, dataclasses.replace(own, **change))
+    for name in COMPARED:
+        wrong = {**live, name: live[name].copy()}
+        wrong[name][len(wrong[name]) // 2] += 1
+        with pytest.raises(AssertionError):
+            same(wrong, trace, own)
+
+
+def set_limits(scheduler, limits):
+    """Put limits into vLLM's own scheduler between two passes; what is not named goes back to what vLLM chose."""
+    config, manager = scheduler.scheduler_config, scheduler.kv_cache_manager
+    scheduler.max_num_running_reqs = scheduler.max_num_active_reqs = limits.get("max_running", config.max_num_seqs)
+    scheduler.max_num_scheduled_tokens = limits.get("max_step_tokens", config.max_num_batched_tokens)
+    scheduler.scheduler_reserve_full_isl = limits.get("prompt_must_fit", config.scheduler_reserve_full_isl)
+    config.long_prefill_token_threshold = limits.get("long_prefill_tokens", 0)
+    manager.watermark_blocks = limits.get("watermark_blocks", 0)
+
+
+def in_force(scheduler):
+    """The replay's settings from vLLM's scheduler."""
+    assert scheduler.scheduler_config.enable_chunked_prefill
+    assert not scheduler.scheduler_config.async_scheduling
+    return {
+        "policy": "paged",
+        "pool_slots": (scheduler.cache_config.num_gpu_blocks - 1) * scheduler.block_size,
+        "block_size": scheduler.block_size,
+        "max_length": scheduler.max_model_len,
+        "max_running": scheduler.max_num_running_reqs,
+        "max_step_tokens": scheduler.max_num_scheduled_tokens,
+        "long_prefill_tokens": scheduler.scheduler_config.long_prefill_token_threshold,
+        "watermark_blocks": scheduler.kv_cache_manager.watermark_blocks,
+        "prompt_must_fit": scheduler.scheduler_reserve_full_isl,
+        "prefix_sharing": scheduler.cache_config.enable_prefix_caching,
+    }
+
+
+def serve(model, options):
+    """The child: serve vLLM on standard input and output until the input ends."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # vLLM's own output goes to the log
+    from kvbench.engines.vllm_engine import VllmEngine
+
+    size = options.get("block_size", BLOCK)
+    engine = VllmEngine(
+        dataclasses.replace(tiny_settings(Path(model), "vllm", BLOCKS), block_size=size, options=options)
+    )
+    engine.load()
+    scheduler = engine.llm.llm_engine.engine_core.engine_core.scheduler
+    for number, line in enumerate(sys.stdin):
+        asked, limits = json.loads(line)
+        requests = [Request(name, None, tuple(prompt), output, 0.0) for name, prompt, output in asked]
+        set_limits(scheduler, limits)
+        generated = engine.collect(engine.generate(requests, lambda tokens: None, None, str), number)
+        rows = steps_of(generated, requests, shared=scheduler.cache_config.enable_prefix_caching)
+        answer = [{name: values.tolist() for name, values in rows.items()}, in_force(scheduler)]
+        print(json.dumps(answer), file=answers, flush=True)
+    engine.close()
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1], json.loads(sys.argv[2]))
