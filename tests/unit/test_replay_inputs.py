@@ -56,6 +56,7 @@ def test_settings_are_refused_by_name(settings, named):
         (([1, 1, 1], [1, 1, 1], [0, 2, 1]), "out of order: request 2 arrives at 1 s, the one before at 2 s"),
         (([1, 1], [1, 1], [0, np.nan]), "arrival_s of request 1 is nan"),
         (([1, 1], [1, 1], [0, np.inf]), "arrival_s of request 1 is inf"),
+        (([1, 1], [1, 1], [0, 1e10]), "arrival_s of request 1 is 10000000000.0"),
         (([1, 1], [1, 1], [-1, 0]), "arrival_s of request 0 is -1.0"),
         (([4], [1], None, [0], [5]), "prefix_tokens of request 0 is longer than its prompt"),
     ],
@@ -66,10 +67,20 @@ def test_traces_are_refused_by_name(columns, named):
     assert named in str(error.value)
 
 
+def test_a_workload_file_is_a_trace():
+    from kvbench.workload.table import workload_table
+
+    table = workload_table(["a", "b"], [None, None], [[1, 2, 3], [4]], [7, 8], [0.0, 1.5])
+    trace = Trace.from_table(table)
+    assert trace.prompt_tokens.tolist() == [3, 1]
+    assert trace.output_tokens.tolist() == [7, 8]
+    assert trace.arrival_ns.tolist() == [0, 1_500_000_000]
+
+
 def test_arrivals_need_a_step_time():
     with pytest.raises(UserError, match="a step takes no time; give step_time"):
         replay(Trace.of([1, 1], [1, 1], [0, 1]), Settings("paged", 100))
-    with pytest.raises(UserError, match="give finite times"):
+    with pytest.raises(UserError, match="give times from 0 to a day"):
         StepTime.of(float("nan"))
 
 

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kvbench.errors import UserError
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 RESERVING = ("reserve-max", "power-of-two", "oracle")
 PADDED = ("hf-batch", "hf-static")
 POLICIES = (*RESERVING, *PADDED, "paged")
 ALLOCATORS = ("buddy", "best-fit")
 LARGEST = 1 << 31
+LATEST_S = 4e9  # in nanoseconds, with as much again for the replay, this still is an int64
+DAY_S = 86_400
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,13 @@ class Trace:
             raise UserError(f"replay: prefix_tokens of request {long[0]} is longer than its prompt; shorten it")
         return cls(prompt, output, arrivals, groups, prefix)
 
+    @classmethod
+    def from_table(cls, table: pa.Table) -> Trace:
+        """The lengths and arrivals of a workload file, columns of `records.WORKLOAD`; nothing is shared."""
+        from kvbench.workload.table import lengths_of
+
+        return cls.of(*lengths_of(table), table["arrival_s"].to_numpy())
+
     @property
     def final_tokens(self) -> NDArray[np.int64]:
         """Tokens stored at the end: the last token generated is never stored."""
@@ -76,9 +88,9 @@ class StepTime:
 
     @classmethod
     def of(cls, constant_s: float, per_token_s: float = 0.0) -> StepTime:
-        """From seconds; UserError where one is negative or not finite."""
-        if not (math.isfinite(constant_s) and math.isfinite(per_token_s) and min(constant_s, per_token_s) >= 0):
-            raise UserError(f"replay: step time {constant_s} s + {per_token_s} s a token; give finite times from 0")
+        """From seconds; UserError where one is negative, not finite or beyond a day."""
+        if not (0 <= constant_s <= DAY_S and 0 <= per_token_s <= DAY_S):
+            raise UserError(f"replay: step time {constant_s} s + {per_token_s} s a token; give times from 0 to a day")
         return cls(round(constant_s * 1e9), round(per_token_s * 1e9))
 
 
@@ -200,9 +212,9 @@ def _tokens(name: str, values: ArrayLike, least: int) -> NDArray[np.int64]:
 
 def _arrivals(arrival_s: ArrayLike) -> NDArray[np.int64]:
     seconds = np.asarray(arrival_s, float)
-    if seconds.ndim != 1 or (wrong := np.flatnonzero(~np.isfinite(seconds) | (seconds < 0))).size:
+    if seconds.ndim != 1 or (wrong := np.flatnonzero(~((seconds >= 0) & (seconds <= LATEST_S)))).size:
         where = f" of request {wrong[0]} is {seconds[wrong[0]]}" if seconds.ndim == 1 else " is no list"
-        raise UserError(f"replay: arrival_s{where}; give finite seconds from 0")
+        raise UserError(f"replay: arrival_s{where}; give seconds from 0 to {LATEST_S:g}")
     if (late := np.flatnonzero(np.diff(seconds) < 0)).size:
         at = late[0] + 1
         raise UserError(
