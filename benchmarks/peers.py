@@ -144,14 +144,14 @@ def our_vllm(arguments: argparse.Namespace, order: Order, settings: Any) -> tupl
 
 
 def bench_vllm(arguments: argparse.Namespace, order: Order, settings: Any) -> tuple[Serve, Callable[[], None]]:
-    from kvbench.engines.vllm_engine import VllmEngine, _prepare_process
+    from kvbench.engines.vllm_engine import VllmEngine, prepare_process
 
-    _prepare_process(settings)
+    prepare_process(settings)
     from vllm import LLM
     from vllm.benchmarks.throughput import _run_vllm_requests
 
-    ours = ("scheduler_cls", "worker_extension_cls", "additional_config", "disable_log_stats")
-    equal = {name: value for name, value in VllmEngine(settings)._arguments().items() if name not in ours}
+    ours = ("scheduler_cls", "worker_extension_cls", "worker_cls", "additional_config", "disable_log_stats")
+    equal = {name: value for name, value in VllmEngine(settings).arguments().items() if name not in ours}
     llm = LLM(**equal)
     requests = sample_requests(order, lambda r: {"prompt_token_ids": list(r.prompt_token_ids)})
 

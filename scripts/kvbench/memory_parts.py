@@ -54,18 +54,20 @@ def _host_parts(engine: dict[str, Any], load: LoadTimes) -> dict[str, Bytes]:
 
 
 def _cuda_parts(engine: dict[str, Any], load: LoadTimes) -> dict[str, Bytes]:
-    """`runtime` is a bare CUDA context's; the peak counts what torch had allocated beside weights, cache and graphs."""
-    held = engine["weights"] + engine["kv_pool"] + engine["graph_allocated"]
+    """`runtime` is a bare CUDA context's; activations are the peak of torch's allocator beside the other parts.
+
+    Graphs take torch's private pools and, beyond them, memory of the driver that only their capture shows
+    (`graphs_measured`). Slack is what torch reserved and none of this used.
+    """
+    held = engine["weights"] + engine["kv_pool"] + engine["graph_pools"]
+    activations = max(engine["peak_allocated"] - held, 0)
     return {
         "runtime": load.imported_bytes,
         "weights": engine["weights"],
         "kv_pool": engine["kv_pool"],
-        "activations_peak": max(engine["peak_allocated"] - held, 0),
-        "cuda_graphs": engine["graph_pools"],
-        "allocator_slack": engine["reserved"]
-        - engine["peak_allocated"]
-        - engine["graph_pools"]
-        + engine["graph_allocated"],
+        "activations_peak": activations,
+        "cuda_graphs": max(engine["graph_pools"], engine.get("graphs_measured") or 0),
+        "allocator_slack": engine["reserved"] - held - activations,
     }
 
 

@@ -21,14 +21,18 @@ def load_model(settings: EngineSettings, options: Mapping[str, Any]) -> tuple[An
     import torch
     import transformers  # noqa: F401
 
-    imported, imported_bytes = time.monotonic(), runtime_bytes(settings.device)
+    from kvbench.engines.torch_memory import reset_allocator_peak
+
+    import_s, imported_bytes = time.monotonic() - begin, runtime_bytes(settings.device)
+    begin = time.monotonic()
     torch.manual_seed(settings.seed)
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     model = _from_files(settings, options).eval()
     model.generation_config = _generation_config(settings, model.generation_config.pad_token_id)
     synchronise(settings)
-    return model, LoadTimes(imported - begin, time.monotonic() - imported, imported_bytes)
+    reset_allocator_peak()
+    return model, LoadTimes(import_s, time.monotonic() - begin, imported_bytes)
 
 
 def _from_files(settings: EngineSettings, own: Mapping[str, Any]) -> Any:

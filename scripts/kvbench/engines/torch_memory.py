@@ -20,7 +20,7 @@ def model_bytes(model: torch.nn.Module) -> int:
 
 def allocator_bytes() -> dict[str, int | None]:
     """Torch's CUDA allocator in this process; None on a CPU, whose allocator keeps no such counters."""
-    names = ("allocated", "reserved", "peak_allocated", "inactive_split", "graph_pools", "graph_allocated")
+    names = ("allocated", "reserved", "peak_allocated", "inactive_split", "graph_pools")
     if not (torch.cuda.is_available() and torch.cuda.is_initialized()):
         return dict.fromkeys(names)
     stats = torch.cuda.memory_stats()
@@ -31,7 +31,6 @@ def allocator_bytes() -> dict[str, int | None]:
         stats["allocated_bytes.all.peak"],
         stats["inactive_split_bytes.all.current"],
         sum(segment["total_size"] for segment in graphs),
-        sum(segment["allocated_size"] for segment in graphs),
     )
     return dict(zip(names, values, strict=True))
 

@@ -41,15 +41,19 @@ class VllmEngine:
     def load(self) -> LoadTimes:
         refuse_device(self.settings)
         begin = time.monotonic()
-        _prepare_process(self.settings)
+        prepare_process(self.settings)
         from vllm import LLM
 
-        imported, imported_bytes = time.monotonic(), runtime_bytes(self.settings.device)
-        self.llm = LLM(**self._arguments())
+        import_s, imported_bytes = time.monotonic() - begin, runtime_bytes(self.settings.device)
+        begin = time.monotonic()
+        self.llm = LLM(**self.arguments())
+        load_s = time.monotonic() - begin
         self._refuse_hybrid_caches()
-        return LoadTimes(imported - begin, time.monotonic() - imported, imported_bytes, self._compile_s())
+        self.llm.collective_rpc("kvbench_reset_peak")
+        return LoadTimes(import_s, load_s, imported_bytes, self._compile_s())
 
-    def _arguments(self) -> dict[str, Any]:
+    def arguments(self) -> dict[str, Any]:
+        """vLLM's engine arguments for these settings, the user's options last but for what makes the variant."""
         s = self.settings
         ours: dict[str, Any] = {
             "model": s.model_path,
@@ -58,9 +62,8 @@ class VllmEngine:
             "max_model_len": s.max_length,
             "block_size": s.block_size,
             "num_gpu_blocks_override": s.budget_blocks + 1,  # block 0 is vLLM's null block
-            "kv_cache_memory_bytes": (s.budget_blocks + 1)
-            * s.block_size
-            * s.slot_bytes,  # else it plans for all memory
+            # Else it would plan for all of the device's memory.
+            "kv_cache_memory_bytes": (s.budget_blocks + 1) * s.block_size * s.slot_bytes,
             "enable_prefix_caching": False,
             "generation_config": "vllm",
             "disable_log_stats": False,  # request times come with the statistics
@@ -78,6 +81,8 @@ class VllmEngine:
                 }
             },
         }
+        if s.device.startswith("cuda"):
+            ours["worker_cls"] = "kvbench.engines.vllm_gpu_worker.GraphMeasuringWorker"
         return ours | self._known_options() | _own_arguments(s)
 
     def _known_options(self) -> dict[str, Any]:
@@ -198,7 +203,7 @@ class VllmEngine:
         self.folder.cleanup()
 
 
-def _prepare_process(settings: EngineSettings) -> None:
+def prepare_process(settings: EngineSettings) -> None:
     """Environment that vLLM reads at import: no usage statistics, no hub, the engine where it can be recorded."""
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -206,6 +211,9 @@ def _prepare_process(settings: EngineSettings) -> None:
     if settings.device == "cpu":
         os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
         os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
+    if settings.dtype == "float32":  # no TF32: neither in Triton's attention nor in cuBLAS
+        os.environ["TRITON_F32_DEFAULT"] = "ieee"
+        os.environ["VLLM_FLOAT32_MATMUL_PRECISION"] = "highest"
     path = [p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
     if str(SCRIPTS) not in path:  # the engine's own process imports our scheduler
         os.environ["PYTHONPATH"] = os.pathsep.join([str(SCRIPTS), *path])

@@ -23,6 +23,7 @@ class MemoryExtension:
             "kv_pool": storage_bytes(caches),
             "threads": torch.get_num_threads(),
             **allocator_bytes(),
+            "graphs_measured": getattr(self, "graph_bytes", 0),
         }
 
     def kvbench_reset_peak(self) -> None:

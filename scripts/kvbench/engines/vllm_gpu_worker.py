@@ -1,0 +1,26 @@
+"""vLLM's GPU worker, which also keeps what capturing CUDA graphs took (`worker_cls`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vllm.v1.worker.gpu_worker import Worker
+
+
+class GraphMeasuringWorker(Worker):
+    """vLLM measures the memory of its CUDA graphs, the driver's share included, and only logs it."""
+
+    graph_bytes = 0
+
+    def compile_or_warm_up_model(self, *args: Any, **kwargs: Any) -> Any:
+        capture = self.model_runner.capture_model
+
+        def measured(*args: Any, **kwargs: Any) -> int:
+            self.graph_bytes = capture(*args, **kwargs)
+            return self.graph_bytes
+
+        self.model_runner.capture_model = measured
+        try:
+            return super().compile_or_warm_up_model(*args, **kwargs)
+        finally:
+            self.model_runner.capture_model = capture
