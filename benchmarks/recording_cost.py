@@ -78,7 +78,7 @@ def make_engine(settings):
     if settings.engine.startswith("vllm"):
         from kvbench.engines.vllm_engine import VllmEngine as Engine
     else:
-        from kvbench.engines.hf import TransformersEngine as Engine
+        from kvbench.engines.hf_engines import make_engine as Engine
     return Engine(settings)
 
 

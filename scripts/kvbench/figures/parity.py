@@ -33,14 +33,14 @@ def draw(table: pd.DataFrame, options: Mapping[str, Any] | None = None) -> Figur
         left.barh(y, share, **given)
         left.text(share + 2, y, _counted(row["share_equal"], n, row["near_ties_passed"]), va="center", fontsize=7.5)
         right.barh(y, prefix, **given)
-        right.text(prefix + 0.02 * longest, y, value_text(prefix), va="center", fontsize=7.5)
+        whole = row["median_output_tokens"]
+        right.vlines(whole, y - 0.42, y + 0.42, color="black", lw=1.2)
+        right.text(whole + 0.02 * longest, y, value_text(prefix), va="center", fontsize=7.5)
     left.set_xlim(0, 150)
     left.set_xticks([0, 25, 50, 75, 100])
     left.set_xlabel("Requests with equal output (%)")
     right.set_xlim(0, longest * 1.25)
-    if any(row["comparable"] == "yes" for row in rows):
-        right.axvline(longest, color="black", lw=0.8, dashes=(3, 2))
-    right.set_xlabel("Median common prefix (tokens);\ndashed: median output length")
+    right.set_xlabel("Median common prefix (tokens);\nline: median output length")
     name_rows(left, [f"{row['label']} ({row['dtype']})" for row in rows] or [""])
     left.set_title(f"compared with {REFERENCE}", loc="left")
     return figure

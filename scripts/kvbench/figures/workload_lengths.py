@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -37,7 +38,7 @@ def _draw_shares(axes: Axes, lengths: Mapping[str, np.ndarray]) -> None:
     for name, (colour, dashes) in LINES.items():
         tokens = lengths[name]
         label = f"{name}: mean {tokens.mean():.0f}, median {np.median(tokens):.0f}"
-        axes.ecdf(tokens, label=label, color=colour, ls=dashes)
+        seaborn.ecdfplot(x=tokens, ax=axes, label=label, color=colour, ls=dashes)
         axes.plot(np.median(tokens), 0.5, "o", ms=3.5, color=colour)
     axes.set_xlim(max(min(map(np.min, lengths.values())) / 1.3, 0.8), max(map(np.max, lengths.values())) * 1.3)
     logarithmic(axes)
