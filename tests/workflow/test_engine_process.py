@@ -1,0 +1,90 @@
+"""vLLM with its engine in a process of its own: recorded as well as in-process, and gone after an end of any kind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from tiny import make_tiny
+
+HERE = Path(__file__).parent
+PROGRAM = """
+import sys
+from pathlib import Path
+from kvbench.engines.vllm_engine import VllmEngine
+from kvbench.kv.rows import kv_rows
+from tiny import SLOT_BYTES, requests_of, tiny_settings
+
+engine = VllmEngine(tiny_settings(Path(sys.argv[1]), "vllm", 8))
+engine.prepare(block_passes=[0])
+try:
+    engine.load()
+    print("in subprocess", engine.in_force()["engine_in_subprocess"], flush=True)
+    if sys.argv[2] == "error":
+        raise ValueError("on purpose")
+    lengths = [(60, 30)] * 6 if sys.argv[2] == "end" else [(10, 100)] * 200
+    requests = requests_of(lengths)
+    print("generating", flush=True)
+    generated = engine.collect(engine.generate(requests, lambda n: None, None, lambda part: None), 0)
+    columns, found = kv_rows(generated, requests, slot_bytes=SLOT_BYTES, static_width=None, shared=False)
+    print("checked", found["blocks_in_use"], found["distinct_block_ids"], columns["preemptions"][-1], flush=True)
+finally:
+    engine.close()
+"""
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    return make_tiny(tmp_path_factory.mktemp("tiny"))
+
+
+def start(tiny: Path, how: str) -> subprocess.Popen:
+    path = os.pathsep.join([str(HERE), str(HERE.parents[1] / "scripts")])
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(tiny), how],
+        env={**os.environ, "PYTHONPATH": path, "VLLM_ENABLE_V1_MULTIPROCESSING": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
+    )
+
+
+def read_until(program: subprocess.Popen, word: str) -> str:
+    for line in program.stdout:
+        if line.startswith(word):
+            return line
+    raise AssertionError(f"the program ended before it said {word}")
+
+
+def gone(processes: list[psutil.Process]) -> bool:
+    _, alive = psutil.wait_procs(processes, timeout=20)
+    return not alive
+
+
+@pytest.mark.parametrize("how", ["end", "error", "interrupt"])
+def test_engine_process_is_recorded_and_leaves_nothing_behind(tiny, how):
+    program = start(tiny, how)
+    try:
+        assert read_until(program, "in subprocess").split()[-1] == "True"
+        children = psutil.Process(program.pid).children(recursive=True)
+        assert children
+        if how == "interrupt":
+            read_until(program, "generating")
+            time.sleep(1)
+            program.send_signal(signal.SIGINT)
+        if how == "end":
+            steps, sampled, preempted = map(int, read_until(program, "checked").split()[1:])
+            assert steps > 30
+            assert sampled > 0
+            assert preempted > 0
+        code = program.wait(timeout=120)
+        assert (code == 0) == (how == "end")
+        assert gone(children)
+    finally:
+        program.kill()
