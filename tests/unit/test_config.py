@@ -24,7 +24,7 @@ from kvbench.config import (
     validate,
     workload_settings,
 )
-from kvbench.engines.names import ENGINES
+from kvbench.engines.names import CUDA_ONLY, ENGINES
 from kvbench.errors import UserError
 from kvbench.model.prepare import KEYS
 from kvbench.schema import Schema
@@ -351,6 +351,13 @@ def test_the_guide_to_the_letter() -> None:
     wanted = {"dtype": "float16", "memory_fraction": 0.8, "kv_budget_mib": "auto", "max_length": 512}
     assert wanted.items() <= found.items()
     assert found["sampling"] == {"temperature": 0.7, "top_p": 0.95}
+
+
+def test_full_runs_every_engine_of_a_cpu() -> None:
+    config = validate(merged(read_yaml(ROOT / "config.yaml"), read_yaml(ROOT / "config/full.yaml")), SCHEMA)
+    on_cpu = set(ENGINES) - set(CUDA_ONLY)
+    assert {run.engine for run in run_list(config)} == {run.engine for run in parity_list(config)} == on_cpu
+    assert {run.point for run in run_list(config)} == {"base", "block_size-64", "block_size-96", "block_size-128"}
 
 
 def test_schema_and_config_yaml_know_the_same_keys() -> None:
