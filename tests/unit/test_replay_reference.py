@@ -12,7 +12,7 @@ from replay_reference import reference
 
 from kvbench.replay import ALLOCATORS, COLUMNS, Settings, StepTime, Trace, replay
 
-EXAMPLES = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+EXAMPLES = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 REQUEST = st.tuples(
     st.integers(1, 40),  # prompt
     st.integers(1, 24),  # output
@@ -91,12 +91,35 @@ def test_reservations(rows, policy, allocator, pool, running, tokens, long):
 
 
 @EXAMPLES
-@given(REQUESTS, st.sampled_from(["hf-batch", "hf-static"]), st.integers(70, 400), st.integers(1, 9), st.integers(1, 9))
-def test_padded(rows, policy, pool, running, block_size):
+@given(
+    REQUESTS,
+    st.sampled_from(["hf-batch", "hf-static"]),
+    st.integers(72, 400),
+    st.integers(0, 2),
+    st.integers(1, 9),
+    st.integers(1, 9),
+)
+def test_padded(rows, policy, pool, spare, running, block_size):
+    trace = trace_of(rows)
+    longest = int((trace.prompt_tokens + trace.output_tokens).max()) + spare
     own = Settings(
-        policy, pool_slots=pool, max_length=64, block_size=block_size, max_running=running, step_time=StepTime(7, 1)
+        policy,
+        pool_slots=pool,
+        max_length=longest,
+        block_size=block_size,
+        max_running=running,
+        step_time=StepTime(7, 1),
     )
-    assert_equal(trace_of(rows), own)
+    assert_equal(trace, own)
+
+
+@pytest.mark.parametrize("allocator", ALLOCATORS)
+def test_a_crowded_pool(allocator):
+    """Few sizes and many requests: equal holes and long merges."""
+    rng = np.random.default_rng(4)
+    trace = Trace.of(rng.integers(1, 6, 1500), rng.integers(1, 9, 1500))
+    for pool in (61, 90):
+        assert_equal(trace, Settings("oracle", pool, allocator=allocator, max_running=40, max_step_tokens=30))
 
 
 @pytest.mark.parametrize("policy", ["paged", "oracle", "hf-batch"])

@@ -27,7 +27,7 @@ from kvbench.workload.read import Request
 BLOCKS = 8
 LENGTHS = st.lists(st.tuples(st.integers(1, 90), st.integers(1, 38)), min_size=1, max_size=12)
 TIGHT = [(60, 30)] * 6
-EXAMPLES = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+EXAMPLES = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 COMPARED = ("running", "waiting", "scheduled_tokens", "preemptions", "prefix_hit_tokens", "allocated", *SPLIT)
 
 # Limits by their names in the replay's settings; each makes another part of vLLM's scheduler bind.
@@ -174,7 +174,7 @@ def padded_settings(engine):
     )
 
 
-@settings(EXAMPLES, max_examples=6)
+@settings(EXAMPLES, max_examples=12)
 @given(LENGTHS)
 @example([(3, 30), (90, 1), (20, 38), (90, 38), (1, 1)])
 def test_padded_batches_are_transformers_step_by_step(transformers, lengths):
