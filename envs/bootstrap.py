@@ -25,7 +25,7 @@ CUDA_NEEDED = (13, 0)  # envs/cuda.in: torch is built for CUDA 13
 TORCH_PAGE = "https://download.pytorch.org/whl/cpu/torch/"
 
 # GB to download and GB on the disk, measured with an empty cache.
-SIZES = {"cpu": (1.2, 4.0), "cuda": (4.3, 9.0)}
+SIZES = {"cpu": (1.2, 4.5), "cuda": (4.3, 10.0)}
 
 
 class Refused(Exception):
@@ -230,7 +230,12 @@ def uv_version(uv):
 def sync(uv, python, lock, guard=None):
     """Install what the lock lists and nothing else; uv checks the hashes."""
     where = wheel_sources(uv, python, lock)
-    run([uv, "pip", "sync", "--python", python, *where, lock], guard, mend="; see docs/installation.md")
+    # Compiled once here, or every job would compile what it imports where Python may not write beside its modules.
+    run(
+        [uv, "pip", "sync", "--compile-bytecode", "--python", python, *where, lock],
+        guard,
+        mend="; see docs/installation.md",
+    )
 
 
 def wheel_sources(uv, python, lock):

@@ -143,6 +143,7 @@ def run_settings(config: dict, model: str, engine: str, workload: str, point: st
         greedy = {"temperature": 0.0, "top_p": 1.0}
         subset = config["parity"]["sequential_prompts"] if engine in SEQUENTIAL else 0
         settings |= {"sampling": greedy, "dtype": "float32", "repeats": 1, "sequential_requests": subset}
+        settings |= {key: config["parity"][key] for key in ("max_length", "kv_budget_mib")}
         return ordered(settings | {"purpose": "parity"})
     name = RunName(model, engine, workload, point)
     own = next((own for _, run, own in plan(config) if run == name), None)
@@ -156,7 +157,7 @@ def workload_settings(config: dict, model: str, workload: str) -> dict:
     """What make_workload needs: the workload's own keys, seed and the maximum length that its runs use."""
     shared = {"seed": config["seed"], "max_length": config["max_length"]}
     if workload == PARITY:
-        sizes = {key: config["parity"][key] for key in ("prompts", "output_tokens")}
+        sizes = {key: config["parity"][key] for key in ("prompts", "output_tokens", "max_length")}
         return ordered(shared | {"kind": PARITY} | sizes)
     for _, run, own in plan(config):
         if (run.model, run.workload) == (model, workload) and "max_length" in own:

@@ -95,8 +95,9 @@ def _check_comparable(plan: Plan, config: dict) -> None:
 
 
 def _check_lengths(config: dict, plan: Plan) -> None:
-    if config["parity"]["output_tokens"] >= config["max_length"]:
-        raise Invalid("parity.output_tokens", f"must be below max_length ({config['max_length']}); lower it")
+    parity = config["parity"]
+    if parity["output_tokens"] >= parity["max_length"]:
+        raise Invalid("parity.output_tokens", f"must be below parity.max_length ({parity['max_length']}); lower it")
     for number, run, own in plan:
         longest = config["models"][run.model].get("shape", {}).get("max_position_embeddings")
         length = own.get("max_length", config["max_length"])

@@ -74,7 +74,11 @@ def refusal(config: dict) -> str:
         ("cpu_threads", 0, r"config.yaml: cpu_threads: 0 is not allowed; write auto or a whole number from 1.*"),
         ("cpu_threads", True, r"config.yaml: cpu_threads: true .*"),
         ("max_length", 1, r"config.yaml: max_length: 1 .*2 or more.*"),
-        ("max_length", 50, r"config.yaml: parity.output_tokens: must be below max_length \(50\); lower it"),
+        (
+            "parity/output_tokens",
+            192,
+            r"config.yaml: parity.output_tokens: must be below parity.max_length \(192\); .*",
+        ),
         ("kv_budget_mib", 0, r"config.yaml: kv_budget_mib: 0 .*above 0.*"),
         ("kv_budget_mib", "48 MiB", r'config.yaml: kv_budget_mib: "48 MiB" .*auto or a number above 0.*'),
         ("kv_budget_mib", float("nan"), r"config.yaml: kv_budget_mib: NaN .*"),
@@ -300,9 +304,9 @@ def test_settings_of_workloads(config: dict) -> None:
     config["runs"][1]["max_length"] = 256
     validate(config, SCHEMA)
     mixed, guide, parity = (workload_settings(config, "smollm2-135m", name) for name in ("mixed", "guide", PARITY))
-    assert mixed == {"kind": "mixed", "max_length": 256, "requests": 12, "seed": 0}
+    assert mixed == {"kind": "mixed", "max_length": 256, "requests": 10, "seed": 0}
     assert guide["max_length"] == 512
-    assert parity == {"kind": "parity", "max_length": 512, "output_tokens": 50, "prompts": 16, "seed": 0}
+    assert parity == {"kind": "parity", "max_length": 192, "output_tokens": 50, "prompts": 16, "seed": 0}
 
 
 def test_origin_is_where_a_key_was_set_last(tmp_path: Path) -> None:

@@ -162,7 +162,7 @@ def test_a_full_disk_is_refused_in_one_line_with_both_numbers(monkeypatch, capsy
     monkeypatch.setattr(bootstrap.shutil, "disk_usage", lambda _: usage)
     with pytest.raises(bootstrap.Refused) as refused:
         bootstrap.announce("cpu", "because", bootstrap.room_needed("cpu", ""), "/project/.venv")
-    assert "1.5 GB free, 4.0 GB needed" in str(refused.value)
+    assert "1.5 GB free, 4.5 GB needed" in str(refused.value)
     bootstrap.announce("cpu", "because", bootstrap.room_needed("cpu", "cpu"), "/project/.venv")
     assert "download" in capsys.readouterr().out
 
