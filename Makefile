@@ -17,8 +17,10 @@ setup:  ## the environment in .venv; nothing to do once it is there
 run: setup  ## the experiment: snakemake --cores 1 $(ARGS)
 	@.venv/bin/snakemake --cores 1 $(ARGS)
 
+# Two processes: vLLM does not start beside some of the modules that unit tests import.
 test: setup  ## all tests: pytest $(ARGS)
-	@.venv/bin/python -m pytest $(ARGS)
+	@.venv/bin/python -m pytest tests/unit $(ARGS)
+	@.venv/bin/python -m pytest tests/workflow $(ARGS)
 
 unit: setup  ## the tests that take seconds
 	@.venv/bin/python -m pytest tests/unit $(ARGS)

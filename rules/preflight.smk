@@ -5,8 +5,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir, "scripts")))
 
-from kvbench.config import read_yaml
 from kvbench.errors import UserError
+from kvbench.yaml_files import read_yaml
 
 # SystemExit leaves Snakemake with this line alone; its own exceptions add a location and a trace.
 try:

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kvbench.config import read_yaml
 from kvbench.errors import UserError
 from kvbench.stats import ratio, summarise
 from kvbench.tables.repeats import WORK
+from kvbench.yaml_files import read_yaml
 
 SUPPORTED, NOT_SUPPORTED, NOT_MEASURABLE = "supported", "not supported", "not measurable here"
 POINT = "base"

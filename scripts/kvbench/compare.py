@@ -9,7 +9,6 @@ from typing import Any
 
 import pandas as pd
 
-from kvbench.config import read_yaml
 from kvbench.errors import UserError
 from kvbench.files import read_json
 from kvbench.report import machine_facts
@@ -17,6 +16,7 @@ from kvbench.report_tables import MIB, number, to_html
 from kvbench.results import Run, load_runs, run_label
 from kvbench.stats import ratio
 from kvbench.tables.repeats import WORK, table
+from kvbench.yaml_files import read_yaml
 
 NAMES = ("model", "workload", "engine", "point", "scope")
 # Columns of repeats.csv: what they are called here, and the factor to that unit.

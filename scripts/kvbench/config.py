@@ -17,6 +17,7 @@ from kvbench.config_checks import check
 from kvbench.engines.names import ENGINES, REFERENCE, SEQUENTIAL
 from kvbench.errors import UserError
 from kvbench.schema import Invalid, Schema
+from kvbench.yaml_files import read_yaml
 
 OVERRIDABLE = ("repeats", "sampling", "max_length", "kv_budget_mib", "block_size", "sequential_requests")
 SHARED = ("seed", "memory_fraction", "cpu_threads", "sample_period_s", "device")
@@ -64,42 +65,6 @@ def origin(key: str, arguments: Mapping, files: Sequence[Path]) -> str:
         if key in (read_yaml(path) or {}):
             return os.path.relpath(path)
     return "config.yaml"
-
-
-def read_yaml(path: str | Path) -> Any:
-    """Read a YAML file; UserError names the line of a mistake or of a key written twice."""
-    import yaml
-
-    # libyaml, where it is there, is ten times faster.
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read()
-        _refuse_duplicates(yaml.compose(text, Loader=loader), path)
-        return yaml.load(text, Loader=loader)
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}; give a file that can be read") from None
-    except UnicodeDecodeError:
-        raise UserError(f"{path}: not UTF-8 text; save it as UTF-8") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f"line {mark.line + 1}: " if mark else ""
-        problem = getattr(error, "problem", None) or " ".join(str(error).split())
-        raise UserError(f"{path}: {line}not valid YAML ({problem}); mend it there or just above") from None
-
-
-def _refuse_duplicates(node: Any, path: str | Path) -> None:
-    """YAML takes the last of two equal keys in silence."""
-    if node is None or isinstance(node.value, str):
-        return
-    pairs = node.value if node.id == "mapping" else [(None, item) for item in node.value]
-    seen: set[str] = set()
-    for key, value in pairs:
-        if key is not None and key.value in seen:
-            line = key.start_mark.line + 1
-            raise UserError(f"{path}: line {line}: key {key.value} is written twice; keep one")
-        seen |= {key.value} if key is not None and isinstance(key.value, str) else set()
-        _refuse_duplicates(value, path)
 
 
 def uses_cuda(config: dict) -> bool:

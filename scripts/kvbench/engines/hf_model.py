@@ -32,6 +32,8 @@ def load_model(settings: EngineSettings, options: Mapping[str, Any]) -> tuple[An
     model.generation_config = _generation_config(settings, model.generation_config.pad_token_id)
     synchronise(settings)
     reset_allocator_peak()
+    gc.collect()
+    gc.freeze()  # as vLLM does: what is loaded need not be searched for garbage again
     return model, LoadTimes(import_s, time.monotonic() - begin, imported_bytes)
 
 
