@@ -5,9 +5,10 @@
 
 `--pair vllm`: our `vllm` (recording on) beside `vllm bench throughput --backend vllm`, the same token ids and equal
 engine arguments. `--pair hf`: our `hf-batch` beside `--backend hf --hf-max-batch-size N`, the same texts in the same
-batches. Each side runs in a process of its own, and the two take turns. Flaws of the hf backend that remain: it passes
-no attention mask, so that rows attend to their padding; it lets a batch end when every row has met the end of sequence;
-and it credits each request with the tokens asked for. Tokens are therefore counted here.
+batches, the end of sequence ignored on both sides. Each side runs in a process of its own, and the two take turns.
+
+Flaws of the hf backend: it passes no attention mask, so that rows attend to their padding; it stops at the end of
+sequence (not here), and it credits each request with the tokens asked for all the same. Tokens are counted here.
 """
 
 from __future__ import annotations
@@ -192,7 +193,8 @@ def bench_hf(arguments: argparse.Namespace, order: Order, settings: Any) -> tupl
     tokenizer.pad_token = tokenizer.eos_token  # as the benchmark does for Llama models
     model = AutoModelForCausalLM.from_pretrained(settings.model_path, dtype=getattr(torch, settings.dtype))
     model = model.to(settings.device)
-    counted = CountTokens(model, [r.output_tokens for r in order.requests], tokenizer.eos_token_id)
+    model.generation_config.eos_token_id = None  # else it stops early and the two sides do unequal work
+    counted = CountTokens(model, [r.output_tokens for r in order.requests])
     requests = sample_requests(order, lambda r: tokenizer.decode(r.prompt_token_ids))
 
     def serve() -> tuple[float, int]:
@@ -204,10 +206,10 @@ def bench_hf(arguments: argparse.Namespace, order: Order, settings: Any) -> tupl
 
 
 class CountTokens:
-    """A model that counts, request by request, tokens generated up to the end of sequence or the number asked for."""
+    """A model that counts, request by request, the tokens generated that were asked for."""
 
-    def __init__(self, model: Any, wanted: list[int], eos: int) -> None:
-        self.model, self.wanted, self.eos = model, wanted, eos
+    def __init__(self, model: Any, wanted: list[int]) -> None:
+        self.model, self.wanted = model, wanted
         self.begin()
 
     def begin(self) -> None:
@@ -215,10 +217,9 @@ class CountTokens:
 
     def generate(self, input_ids: Any, **kwargs: Any) -> Any:
         output = self.model.generate(input_ids=input_ids, **kwargs)
-        for row in output[:, input_ids.shape[1] :].tolist():
-            length = row.index(self.eos) + 1 if self.eos in row else len(row)
-            self.tokens += min(length, self.wanted[self.served])
-            self.served += 1
+        rows, steps = output.shape[0], output.shape[1] - input_ids.shape[1]
+        self.tokens += sum(min(steps, wanted) for wanted in self.wanted[self.served : self.served + rows])
+        self.served += rows
         return output
 
 
