@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from kvbench.adapter import Job
+from kvbench.adapter import Job, job
 from kvbench.budget import kv_budget_bytes
 from kvbench.device import Phases, Sampler, cpu_s
 from kvbench.engines.base import Engine, EngineSettings, Generated, LoadTimes
@@ -60,6 +60,21 @@ class Order:
     @property
     def purpose(self) -> str:
         return self.settings["purpose"]
+
+
+def run_job(snakemake: Any, make_engine: Callable[[EngineSettings], Engine]) -> None:
+    """The work of a rule that runs an engine: its inputs, outputs and parameters as `run` takes them."""
+    with job(snakemake) as task:
+        inputs, outputs, params = snakemake.input, snakemake.output, snakemake.params
+        order = Order(
+            settings=params.settings,
+            environment=Path(inputs.environment),
+            model=Path(inputs.model),
+            workload=Path(inputs.workload),
+            digests={"code": params.code},
+        )
+        paths = Paths(**{name: Path(getattr(outputs, name)) for name in Paths.__dataclass_fields__})
+        run(order, make_engine, paths, task)
 
 
 def run(order: Order, make_engine: Callable[[EngineSettings], Engine], paths: Paths, job: Job) -> None:
