@@ -39,6 +39,7 @@ rule summarise_runs:
         ratios="results/tables/ratios.csv",
         attribution="results/tables/attribution.csv",
         repeats="results/tables/repeats.csv",
+        sharing="results/tables/sharing.csv",
     log:
         "logs/summarise_runs.log",
     benchmark:

@@ -44,6 +44,7 @@ TABLES = [
         "ratios",
         "attribution",
         "repeats",
+        "sharing",
         "claims",
         "workloads",
         "parity",

@@ -1,9 +1,9 @@
-"""Summarise all runs in results/tables: throughput, latency, memory, KV waste, ratios and attribution."""
+"""Summarise all runs in results/tables: throughput, latency, memory, KV waste, ratios, attribution and sharing."""
 
 from kvbench.adapter import job
 from kvbench.files import write_csv
 from kvbench.results import load_runs
-from kvbench.tables import attribution, kv_waste, latency, memory, ratios, repeats, throughput
+from kvbench.tables import attribution, kv_waste, latency, memory, ratios, repeats, sharing, throughput
 
 
 def main(snakemake):
@@ -16,7 +16,9 @@ def main(snakemake):
         write_csv(snakemake.output.kv_waste, kv_waste.table(runs))
         write_csv(snakemake.output.ratios, ratios.table(runs, seed))
         write_csv(snakemake.output.attribution, attribution.table(runs, seed))
-        write_csv(snakemake.output.repeats, repeats.table(runs))
+        samples = repeats.table(runs)
+        write_csv(snakemake.output.repeats, samples)
+        write_csv(snakemake.output.sharing, sharing.table(runs, samples, seed))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,15 @@ from kvbench.errors import UserError
 from kvbench.schema import Invalid, Schema
 from kvbench.yaml_files import read_yaml
 
-OVERRIDABLE = ("repeats", "sampling", "max_length", "kv_budget_mib", "block_size", "sequential_requests")
+OVERRIDABLE = (
+    "repeats",
+    "sampling",
+    "max_length",
+    "kv_budget_mib",
+    "block_size",
+    "prefix_sharing",
+    "sequential_requests",
+)
 SHARED = ("seed", "memory_fraction", "cpu_threads", "sample_period_s", "device")
 PARITY = "parity"
 BASE = "base"
@@ -108,6 +116,7 @@ def run_settings(config: dict, model: str, engine: str, workload: str, point: st
         greedy = {"temperature": 0.0, "top_p": 1.0}
         subset = config["parity"]["sequential_prompts"] if engine in SEQUENTIAL else 0
         settings |= {"sampling": greedy, "dtype": "float32", "repeats": 1, "sequential_requests": subset}
+        settings |= {"prefix_sharing": False}
         settings |= {key: config["parity"][key] for key in ("max_length", "kv_budget_mib")}
         return ordered(settings | {"purpose": "parity"})
     name = RunName(model, engine, workload, point)
@@ -131,11 +140,11 @@ def workload_settings(config: dict, model: str, workload: str) -> dict:
 
 
 def _points(entry: dict) -> list[tuple[str, dict]]:
-    """The points of an entry and what each sets: `block_size-32` and {"block_size": 32}."""
+    """The points of an entry and what each sets: `block_size-32` and {"block_size": 32}, `prefix_sharing-true`."""
     if "sweep" not in entry:
         return [(BASE, {})]
     [(key, values)] = entry["sweep"].items()
-    return [(f"{key}-{value}", {key: value}) for value in values]
+    return [(f"{key}-{str(value).lower()}", {key: value}) for value in values]
 
 
 def ordered(value: Any) -> Any:

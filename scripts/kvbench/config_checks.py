@@ -6,7 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kvbench.engines.names import CUDA_ONLY
+from kvbench.engines.names import CUDA_ONLY, SHARING
 from kvbench.schema import Invalid, quote, suggest
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ Plan = list[tuple[int, "RunName", dict]]
 TEXT_KINDS = ("guide",)
 # Runs of one model and workload are compared with each other, so these must not differ between them.
 COMPARED = ("sampling", "max_length", "sequential_requests")
+# These may differ between their points, and only there.
+COMPARED_AT_POINT = ("kv_budget_mib", "prefix_sharing")
 
 
 def check(config: dict, plan: Plan, engines: Collection[str], cuda: bool) -> None:
@@ -27,6 +29,7 @@ def check(config: dict, plan: Plan, engines: Collection[str], cuda: bool) -> Non
     _check_names(config, engines)
     _check_devices(plan, cuda)
     _check_sources(config, plan)
+    _check_sharing(config, plan)
     _check_unique(plan)
     _check_comparable(plan, config)
     _check_lengths(config, plan)
@@ -59,6 +62,21 @@ def _check_devices(plan: Plan, cuda: bool) -> None:
             raise Invalid(f"runs[{number}].engines", problem)
 
 
+def _check_sharing(config: dict, plan: Plan) -> None:
+    for number, run, own in plan:
+        if run.engine not in SHARING and own.get("prefix_sharing", config["prefix_sharing"]):
+            mend = f"set it to false for this engine or use {', '.join(SHARING)}"
+            raise Invalid(_place("prefix_sharing", number, run, own), f"{run.engine} cannot share blocks; {mend}")
+
+
+def _place(key: str, number: int, run: RunName, own: dict) -> str:
+    """Where the value of a run's key was written: its entry's sweep, its entry, or the top of the file."""
+    if key not in own:
+        return key
+    swept = run.point.startswith(f"{key}-")
+    return f"runs[{number}].{'sweep.' * swept}{key}"
+
+
 def _check_sources(config: dict, plan: Plan) -> None:
     """The files that runs need are there, and no text goes to a model without a tokenizer."""
     for number, run, _ in plan:
@@ -82,12 +100,12 @@ def _check_unique(plan: Plan) -> None:
 
 
 def _check_comparable(plan: Plan, config: dict) -> None:
-    """One sampling, length and subset for each model and workload; one KV budget for each of their points."""
+    """One sampling, length and subset for each model and workload; one budget and sharing for each of their points."""
     first: dict[tuple, tuple[int, object]] = {}
     for number, run, own in plan:
-        for key in (*COMPARED, "kv_budget_mib"):
+        for key in (*COMPARED, *COMPARED_AT_POINT):
             value = {**config["sampling"], **own.get(key, {})} if key == "sampling" else own.get(key, config[key])
-            group = (key, run.model, run.workload, run.point if key == "kv_budget_mib" else "")
+            group = (key, run.model, run.workload, run.point if key in COMPARED_AT_POINT else "")
             earlier, other = first.setdefault(group, (number, value))
             if value != other:
                 problem = f"{quote(value)} differs from {quote(other)} of runs[{earlier}] for {run.workload}"
@@ -112,5 +130,5 @@ def _check_block_sizes(config: dict, plan: Plan, cuda: bool) -> None:
     for number, run, own in plan:
         size = own.get("block_size", config["block_size"])
         if run.engine.startswith("vllm") and size != "auto" and size % 32:
-            at = f"runs[{number}].{'sweep.' * (run.point != 'base')}block_size" if "block_size" in own else "block_size"
-            raise Invalid(at, f"{size} is not a multiple of 32, which vLLM needs on a CPU; write 32, 64 or auto")
+            problem = f"{size} is not a multiple of 32, which vLLM needs on a CPU; write 32, 64 or auto"
+            raise Invalid(_place("block_size", number, run, own), problem)

@@ -46,6 +46,7 @@ KV = pa.schema(
         ("preemptions", pa.int32()),  # cumulative in the repeat
         ("prefix_hit_tokens", pa.int32()),  # cumulative in the repeat
         ("pool", pa.int64()),
+        ("unshared", pa.int64()),  # what would be allocated if no request shared a block with another
         ("allocated", pa.int64()),
         *((name, pa.int64()) for name in SPLIT),
     ]

@@ -126,6 +126,7 @@ def resolve(order: Order) -> EngineSettings:
         temperature=s["sampling"]["temperature"],
         top_p=s["sampling"]["top_p"],
         seed=s["seed"],
+        prefix_sharing=s["prefix_sharing"],
         options=dict(s["options"]),
         margins=order.purpose == "parity" and s["engine"] == REFERENCE,
     )
@@ -218,11 +219,14 @@ def _measured(
     sampler: Sampler,
 ) -> Measured:
     static = settings.max_length if is_static(settings.engine) else None
-    shared = bool(settings.options.get("enable_prefix_caching"))
     kv, checks = [], {}
     for one, record, generated in done:
         columns, found = kv_rows(
-            generated, one.requests, slot_bytes=settings.slot_bytes, static_width=static, shared=shared
+            generated,
+            one.requests,
+            slot_bytes=settings.slot_bytes,
+            static_width=static,
+            shared=settings.prefix_sharing,
         )
         kv.append(columns)
         checks = {name: checks.get(name, 0) + n for name, n in found.items()}

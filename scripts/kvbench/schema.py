@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from copy import deepcopy
 from typing import Any
 
-NAMES = {"object": "a mapping of keys", "array": "a list", "string": "text"}
-TYPES = {"object": dict, "array": list, "string": str, "integer": int, "number": (int, float)}
+NAMES = {"object": "a mapping of keys", "array": "a list", "string": "text", "boolean": "true or false"}
+TYPES = {"object": dict, "array": list, "string": str, "integer": int, "number": (int, float), "boolean": bool}
 
 
 class Invalid(Exception):
@@ -143,8 +143,13 @@ def _refuse(value: Any, schema: dict, at: str) -> None:
 
 
 def _check_type(value: Any, schema: dict, at: str) -> None:
-    if isinstance(value, bool) or not isinstance(value, TYPES[schema["type"]]):
+    if not _is_of(value, schema["type"]):
         _refuse(value, schema, at or "the whole file")
+
+
+def _is_of(value: Any, kind: str) -> bool:
+    """Whether the value has the type; true and false are no numbers, though Python counts with them."""
+    return isinstance(value, TYPES[kind]) and isinstance(value, bool) == (kind == "boolean")
 
 
 def _check_choice(value: Any, schema: dict, at: str) -> None:
@@ -167,8 +172,10 @@ def _check_scalar(value: Any, schema: dict, at: str) -> None:
 def _accepts(value: Any, schema: dict) -> bool:
     if "const" in schema:
         return value == schema["const"]
-    if isinstance(value, bool) or not isinstance(value, TYPES[schema["type"]]):
+    if not _is_of(value, schema["type"]):
         return False
+    if isinstance(value, bool):
+        return True
     if isinstance(value, str):
         return len(value) >= schema.get("minLength", 0) and bool(re.search(schema.get("pattern", ""), value))
     low, above, high = (schema.get(key) for key in ("minimum", "exclusiveMinimum", "maximum"))

@@ -334,6 +334,7 @@ class _Writer:
             "preemptions": step.preemptions,
             "prefix_hit_tokens": 0,
             "pool": step.pool,
+            "unshared": sum(step.split.values()),
             "allocated": sum(step.split.values()),
             **step.split,
         }

@@ -85,6 +85,15 @@ def refusal(config: dict) -> str:
         ("kv_budget_mib", float("inf"), r"config.yaml: kv_budget_mib: Infinity .*"),
         ("memory_fraction", 1.5, r"config.yaml: memory_fraction: 1.5 .*above 0 and up to 1.*"),
         ("block_size", 16, r"config.yaml: block_size: 16 is not a multiple of 32, .*"),
+        ("prefix_sharing", 1, r"config.yaml: prefix_sharing: 1 is not allowed; write true or false, .*: false"),
+        ("prefix_sharing", True, r"config.yaml: prefix_sharing: hf-sequential cannot share blocks; .* use vllm-.*"),
+        ("runs/0/prefix_sharing", True, r".*runs\[0\].prefix_sharing: hf-sequential cannot share blocks; .*"),
+        (
+            "runs/1/sweep",
+            {"prefix_sharing": [True]},
+            r".*runs\[1\].sweep.prefix_sharing: hf-sequential cannot share blocks; .*",
+        ),
+        ("runs/1/sweep", {"prefix_sharing": ["on"]}, r'.*sweep.prefix_sharing\[0\]: "on" .*write true or false'),
         ("sample_period_s", 0, r"config.yaml: sample_period_s: 0 .*"),
         ("sampling/temperature", -0.1, r"config.yaml: sampling.temperature: -0.1 .*from 0 to 2.*"),
         ("sampling/top_p", 0, r"config.yaml: sampling.top_p: 0 .*above 0 and up to 1.*"),
@@ -170,6 +179,8 @@ def test_entries_of_one_workload_must_be_comparable(config: dict) -> None:
         {"models": ["smollm2-135m"], "workloads": ["mixed"], "engines": ["hf-batch"]},
     ]
     assert validate(copy.deepcopy(config), SCHEMA)
+    other = put(copy.deepcopy(config), "runs/0/prefix_sharing", True)
+    assert "runs[1].prefix_sharing: false differs from true of runs[0] for mixed" in refusal(other)
     for key, value in {"sampling": {"top_p": 0.9}, "max_length": 256, "kv_budget_mib": 24}.items():
         other = put(copy.deepcopy(config), f"runs/1/{key}", value)
         assert re.search(rf"runs\[1\].{key}: .* differs from .* of runs\[0\] for mixed", refusal(other))
@@ -267,6 +278,20 @@ def test_a_sweep_makes_points_in_place_of_the_base(config: dict) -> None:
     assert {one["repeats"] for one in found} == {3}
 
 
+def test_points_of_sharing_differ_in_nothing_else(config: dict) -> None:
+    entry = {"models": ["smollm2-135m"], "workloads": ["mixed"], "engines": ["vllm"]}
+    config["runs"] = [{**entry, "sweep": {"prefix_sharing": [False, True]}}]
+    runs = run_list(validate(config, SCHEMA))
+    assert [run.point for run in runs] == ["prefix_sharing-false", "prefix_sharing-true"]
+    off, on = (run_settings(config, "smollm2-135m", "vllm", "mixed", run.point) for run in runs)
+    assert off["prefix_sharing"] is False
+    assert off | {"prefix_sharing": True, "point": "prefix_sharing-true"} == on
+    assert (
+        run_settings({**config, "prefix_sharing": True}, "smollm2-135m", "vllm", PARITY, "base")["prefix_sharing"]
+        is False
+    )
+
+
 def test_settings_of_a_run(config: dict) -> None:
     config["engines"]["vllm"] = {"max_num_seqs": 8}
     validate(config, SCHEMA)
@@ -276,7 +301,7 @@ def test_settings_of_a_run(config: dict) -> None:
     assert found["purpose"] == "measure"
     assert list(found) == sorted(found)
     keys = """model engine workload point repeats sampling seed max_length kv_budget_mib memory_fraction block_size
-        sequential_requests cpu_threads sample_period_s dtype options device purpose"""
+        prefix_sharing sequential_requests cpu_threads sample_period_s dtype options device purpose"""
     assert set(found) == set(keys.split())
     json.dumps(found)
 

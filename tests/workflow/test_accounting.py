@@ -16,6 +16,7 @@ from kvbench.kv.paged import rebuild
 from kvbench.kv.rows import kv_rows
 from kvbench.kv.schedule import FREED, PREEMPTED
 from kvbench.kv.split import final_kv_length
+from kvbench.workload.read import Request
 
 BLOCKS = 8  # two requests of the maximum length: enough to run any, few enough to preempt
 LENGTHS = st.lists(st.tuples(st.integers(1, 90), st.integers(1, 38)), min_size=1, max_size=12)
@@ -36,16 +37,20 @@ class Serving:
         engine.load()
 
     def __call__(self, lengths):
-        requests = requests_of(lengths)
+        return self.serve(requests_of(lengths))
+
+    def serve(self, requests):
         generated = self.engine.generate(requests, lambda tokens: None, None, lambda part: None)
         generated = self.engine.collect(generated, self.number)
         self.number += 1
-        assert [len(c.output_token_ids) for c in generated.completions] == [o for _, o in lengths]
+        assert [len(c.output_token_ids) for c in generated.completions] == [r.output_tokens for r in requests]
         return generated, requests
 
 
 def make_engine(tiny, name):
-    settings = tiny_settings(tiny, name, BLOCKS)
+    """An engine on the tiny model; `sharing` after its name turns prefix sharing on."""
+    name, _, sharing = name.partition(" ")
+    settings = dataclasses.replace(tiny_settings(tiny, name, BLOCKS), prefix_sharing=bool(sharing))
     if name.startswith("vllm"):
         from kvbench.engines.vllm_engine import VllmEngine
 
@@ -58,6 +63,13 @@ def make_engine(tiny, name):
 @pytest.fixture(scope="session", params=["vllm", "vllm-reserved", "hf-continuous"])
 def paged(tiny, request):
     """One at a time: two vLLM engines in a process end each other's process groups."""
+    engine = make_engine(tiny, request.param)
+    yield Serving(engine)
+    engine.close()
+
+
+@pytest.fixture(scope="session", params=["vllm sharing"])
+def sharing(tiny, request):
     engine = make_engine(tiny, request.param)
     yield Serving(engine)
     engine.close()
@@ -194,3 +206,74 @@ def test_each_contiguous_check_can_fail(contiguous, name, by):
     broken = dataclasses.replace(generated, batches=[dataclasses.replace(batch, **{name: wrong})])
     with pytest.raises(AccountingError):
         kv_rows(broken, requests, **kwargs)
+
+
+def starting_alike(members):
+    """Requests of (group, common tokens, own tokens, output): a group's text, then tokens of the request's own."""
+    texts = np.random.default_rng(7).integers(5, 400, (3, 90)).tolist()
+    return [
+        Request(f"r{i}", None, (*texts[group][:common], 400 + i, *range(5, 4 + own)), output, 0.0)
+        for i, (group, common, own, output) in enumerate(members)
+    ]
+
+
+MEMBERS = st.lists(
+    st.tuples(st.integers(0, 2), st.integers(0, 75), st.integers(1, 20), st.integers(1, 30)), min_size=1, max_size=12
+)
+
+
+@EXAMPLES
+@given(MEMBERS)
+def test_identities_hold_where_blocks_are_shared(sharing, members):
+    generated, requests = sharing.serve(starting_alike(members))
+    columns, found = kv_rows(generated, requests, slot_bytes=SLOT_BYTES, static_width=None, shared=True)
+    assert found["blocks_shared"] == len(generated.schedule.t_ns)
+    assert found["filled_slots"] == found["blocks_without_sharing"] == found["distinct_block_ids"] > 0
+    assert (columns["allocated"] <= columns["unshared"]).all()
+    assert columns["allocated"][-1] == columns["unshared"][-1] == 0
+    needed = sum(r.prompt_tokens + r.output_tokens - 1 for r in requests)
+    cached = sum(c.cached_tokens for c in generated.completions)
+    assert columns["scheduled_tokens"].sum() + cached >= needed
+    assert columns["prefix_hit_tokens"][-1] >= cached
+
+
+def test_a_common_prefix_is_held_once_and_computed_once(sharing):
+    """Two full blocks of 32 in common: the first request computes them, the other two find them."""
+    generated, requests = sharing.serve(starting_alike([(0, 70, 5, 10)] * 3))
+    columns, _ = kv_rows(generated, requests, slot_bytes=SLOT_BYTES, static_width=None, shared=True)
+    assert [c.cached_tokens for c in generated.completions] == [0, 64, 64]
+    assert columns["prefix_hit_tokens"][0] == 128
+    assert columns["scheduled_tokens"][0] == 75 + 2 * (75 - 64)
+    # Three tables of 3 blocks; 2 of them are shared, the third is each request's own.
+    assert columns["unshared"][0] == 9 * 32
+    assert columns["allocated"][0] == 5 * 32
+    assert columns["live"][0] == 64 + 3 * 11
+    assert columns["reserved"][0] == 3 * 9
+    assert columns["internal"][0] == 3 * (32 - 11 - 9)
+
+
+def test_nothing_is_found_from_the_pass_before(sharing):
+    for _ in range(2):
+        generated, _ = sharing.serve(starting_alike([(1, 64, 8, 4)]))
+        assert [c.cached_tokens for c in generated.completions] == [0]
+
+
+SHARED_MUTATIONS = {
+    "a shared block counts twice": lambda s: changed(s, "free_blocks", 0, -1),
+    "a private block counts as shared": lambda s: changed(s, "free_blocks", 0, 1),
+    "a tail is shared": lambda s: changed(s, "block_ids", 5, int(s.block_ids[2] - s.block_ids[5])),
+    "a hit is not counted": lambda s: changed(s, "event_tokens", 1, -64),
+    "a request's tokens are miscounted": lambda s: changed(s, "dump_tokens", 0, 1),
+    "a request holds a block too many": lambda s: changed(s, "block_tokens", 0, 64),
+}
+
+
+@pytest.mark.parametrize("mutation", SHARED_MUTATIONS)
+def test_each_check_of_shared_blocks_can_fail(sharing, mutation):
+    generated, requests = sharing.serve(starting_alike([(0, 70, 5, 10)] * 3))
+    final = final_kv_length(*np.array([(r.prompt_tokens, r.output_tokens) for r in requests]).T)
+    schedule = generated.schedule
+    assert checks.check_paged(schedule, rebuild(schedule, final), shared=True)
+    wrong = SHARED_MUTATIONS[mutation](schedule)
+    with pytest.raises(AccountingError):
+        checks.check_paged(wrong, rebuild(wrong, final), shared=True)

@@ -41,7 +41,7 @@ LIMITS = (
 ENGINES = {
     "plain": {},
     "large blocks": {"block_size": 2 * BLOCK},
-    "prefix caching": {"enable_prefix_caching": True},
+    "prefix caching": {"prefix_sharing": True},
 }
 
 
@@ -55,7 +55,7 @@ class Child:
 
     def __init__(self, model, options, log):
         path = [str(Path(__file__).parent), str(Path(__file__).parents[2] / "scripts")]
-        self.shared = "enable_prefix_caching" in options
+        self.shared = "prefix_sharing" in options
         self.process = subprocess.Popen(
             [sys.executable, __file__, str(model), json.dumps(options)],
             stdin=subprocess.PIPE,
@@ -238,15 +238,12 @@ def in_force(scheduler):
 
 
 def serve(model, options):
-    """The child: serve vLLM on standard input and output until the input ends."""
+    """The child: serve vLLM with these changed settings on standard input and output until the input ends."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # vLLM's own output goes to the log
     from kvbench.engines.vllm_engine import VllmEngine
 
-    size = options.get("block_size", BLOCK)
-    engine = VllmEngine(
-        dataclasses.replace(tiny_settings(Path(model), "vllm", BLOCKS), block_size=size, options=options)
-    )
+    engine = VllmEngine(dataclasses.replace(tiny_settings(Path(model), "vllm", BLOCKS), **options))
     engine.load()
     scheduler = engine.llm.llm_engine.engine_core.engine_core.scheduler
     for number, line in enumerate(sys.stdin):

@@ -30,6 +30,7 @@ class EngineSettings:
     temperature: float
     top_p: float
     seed: int
+    prefix_sharing: bool = False  # requests that begin alike may hold the same blocks
     options: dict[str, Any] = field(default_factory=dict)
     margins: bool = False  # keep the gap between the top two logits of every token
 

@@ -10,6 +10,8 @@ ENGINES = (
 SEQUENTIAL = ("hf-sequential", "vllm-sequential")
 # Arms of a ratio with a sequential engine: they run that subset beside the whole workload.
 BESIDE_SEQUENTIAL = ("hf-batch", "vllm-reserved", "vllm")
+# Requests that begin alike can hold the same blocks.
+SHARING = ("vllm-sequential", "vllm-reserved", "vllm", "vllm-eager")
 # What the parity gate compares all engines with.
 REFERENCE = "hf-batch"
 # Why an engine is refused on a CPU.

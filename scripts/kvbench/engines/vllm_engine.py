@@ -64,7 +64,7 @@ class VllmEngine:
             "num_gpu_blocks_override": s.budget_blocks + 1,  # block 0 is vLLM's null block
             # Else it would plan for all of the device's memory.
             "kv_cache_memory_bytes": (s.budget_blocks + 1) * s.block_size * s.slot_bytes,
-            "enable_prefix_caching": False,
+            "enable_prefix_caching": s.prefix_sharing,
             "generation_config": "vllm",
             "disable_log_stats": False,  # request times come with the statistics
             "skip_tokenizer_init": s.random_weights,
@@ -101,6 +101,8 @@ class VllmEngine:
                 raise UserError(
                     f"config.yaml: engines.{self.settings.engine}.{name}: what makes this engine; remove it or use vllm"
                 )
+            if name == "enable_prefix_caching":
+                raise UserError(f"config.yaml: engines.{self.settings.engine}.{name}: write prefix_sharing instead")
         return self.settings.options
 
     def generate(

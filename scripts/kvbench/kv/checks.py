@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kvbench.kv.contiguous import BatchRecord
-from kvbench.kv.paged import Rebuilt
+from kvbench.kv.paged import Rebuilt, blocks_in_use
 from kvbench.kv.schedule import Schedule
-from kvbench.kv.split import Split, blocks_for
+from kvbench.kv.split import Slots, Split, blocks_for
 
 
 class AccountingError(Exception):
@@ -46,33 +46,50 @@ def check_split(split: Split, pool: ArrayLike) -> dict[str, int]:
 
 def check_paged(schedule: Schedule, rebuilt: Rebuilt, *, shared: bool) -> dict[str, int]:
     """Blocks in use by the free list against tokens; running requests; everything returned at the end."""
-    in_use = schedule.total_blocks - schedule.free_blocks
+    in_use = blocks_in_use(schedule)
     checks = {
         "scheduled_tokens": check_equal("scheduled tokens", schedule.scheduled_tokens, _dumped(schedule)),
         "returned_blocks": check_equal("free blocks at the end", schedule.end_free_blocks, schedule.total_blocks),
         "returned_requests": check_equal("requests at the end", schedule.end_requests, 0),
     }
-    if not shared:
+    if shared:
+        checks["blocks_shared"] = check_order("blocks in use beyond those of unshared requests", in_use, rebuilt.blocks)
+    else:
         checks["blocks_in_use"] = check_equal("blocks in use", in_use, rebuilt.blocks)
-    return checks | check_block_ids(schedule)
+    return checks | check_block_ids(schedule, rebuilt)
 
 
-def check_block_ids(schedule: Schedule) -> dict[str, int]:
-    """At each step whose block ids were read: distinct ids equal the blocks in use; each request holds ceil(n/bs)."""
+def check_block_ids(schedule: Schedule, rebuilt: Rebuilt) -> dict[str, int]:
+    """At each step whose block ids were read: the free list, the tokens and the ids tell of the same blocks.
+
+    Distinct ids equal the blocks in use; the slots filled in them are all but the requests' tails, so no tail is
+    shared; each request holds ceil(n/bs), which adds up to the blocks without sharing.
+    """
     if not len(schedule.block_step):
         return {}
-    row_of_id = np.repeat(np.arange(len(schedule.block_length)), schedule.block_length)
-    pairs = np.unique(np.stack([schedule.block_step[row_of_id], schedule.block_ids], axis=1), axis=0)
-    steps = np.unique(schedule.block_step)
-    distinct = np.array([np.sum(pairs[:, 0] == step) for step in steps])
+    steps, distinct, filled, held = _by_step(schedule)
+    in_use, size = blocks_in_use(schedule)[steps], schedule.block_size
+    own = blocks_for(schedule.block_tokens, size)
     return {
-        "distinct_block_ids": check_equal(
-            "distinct block ids", schedule.total_blocks - schedule.free_blocks[steps], distinct
-        ),
-        "blocks_of_request": check_equal(
-            "blocks of a request", schedule.block_length, blocks_for(schedule.block_tokens, schedule.block_size)
-        ),
+        "distinct_block_ids": check_equal("distinct block ids", in_use, distinct),
+        "filled_slots": check_equal("filled slots of distinct blocks", filled, in_use * size - rebuilt.tails[steps]),
+        "blocks_without_sharing": check_equal("blocks of all requests", held, rebuilt.blocks[steps]),
+        "blocks_of_request": check_equal("blocks of a request", schedule.block_length, own),
     }
+
+
+def _by_step(schedule: Schedule) -> tuple[Slots, Slots, Slots, Slots]:
+    """Steps whose block ids were read; in each, distinct blocks, slots filled in them, blocks with repetition."""
+    size, lengths = schedule.block_size, schedule.block_length
+    steps, at = np.unique(schedule.block_step, return_inverse=True)
+    row = np.repeat(np.arange(len(lengths)), lengths)
+    place = np.arange(len(row)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    filled = np.clip(schedule.block_tokens[row] - place * size, 0, size)
+    blocks, block = np.unique(np.stack([at[row], schedule.block_ids]), axis=1, return_inverse=True)
+    fullest = np.zeros(blocks.shape[1], np.int64)
+    np.maximum.at(fullest, block.ravel(), filled)
+    sums = (np.bincount(of, weights, len(steps)) for of, weights in ((blocks[0], fullest), (at, lengths)))
+    return steps, np.bincount(blocks[0], minlength=len(steps)), *(one.astype(np.int64) for one in sums)
 
 
 def check_batch(batch: BatchRecord, slot_bytes: int, expected_width: ArrayLike) -> dict[str, int]:

@@ -18,6 +18,9 @@ class Rebuilt:
 
     split: Split
     blocks: Slots  # from tokens: sum of ceil(n / block_size) over the requests that hold blocks
+    tails: Slots  # empty slots of those requests' last blocks
+    ended_own: Slots  # slots of complete requests that still hold blocks, without what they shared when admitted
+    running: Slots  # requests that hold blocks and are not complete
     preemptions: Slots  # cumulative
     prefix_hit_tokens: Slots  # cumulative
 
@@ -26,15 +29,21 @@ def rebuild(schedule: Schedule, final: NDArray[np.int64]) -> Rebuilt:
     """Replay the schedule of requests whose final KV lengths are `final`, shape (R,), in the schedule's order."""
     steps = len(schedule.t_ns)
     parts = np.zeros((5, steps), np.int64)
-    blocks = np.zeros(steps, np.int64)
-    for step, (held, stored, scheduled) in enumerate(_states(schedule)):
+    allocated, tails, ended_own, running = np.zeros((4, steps), np.int64)
+    for step, (held, stored, hits, scheduled) in enumerate(_states(schedule)):
         ended = (stored[held] == final[held]) & ~scheduled[held]
         split = split_paged(stored[held], final[held], ended, schedule.block_size)
         parts[:, step] = [part.sum() for part in split]
-        blocks[step] = split.allocated.sum() // schedule.block_size
+        allocated[step] = split.allocated.sum()
+        tails[step] = allocated[step] - stored[held].sum()
+        ended_own[step] = split.finished.sum() - hits[held][ended].sum()
+        running[step] = len(held) - ended.sum()
     return Rebuilt(
         Split(*parts),
-        blocks,
+        allocated // schedule.block_size,
+        tails,
+        ended_own,
+        running,
         _cumulative(schedule, steps, schedule.event_kind == PREEMPTED, None),
         _cumulative(schedule, steps, schedule.event_kind == ADMITTED, schedule.event_tokens),
     )
@@ -43,18 +52,24 @@ def rebuild(schedule: Schedule, final: NDArray[np.int64]) -> Rebuilt:
 def shared_split(schedule: Schedule, rebuilt: Rebuilt) -> Split:
     """The split where blocks are shared: blocks in use come from the free list, and a shared block counts once.
 
-    Each running request's tail is private, so live = allocated - tails, with tails from tokens.
+    Only full blocks are shared, so each request's tail is its own and live = allocated - tails, with tails from tokens.
+    A complete request's own blocks are finished, shared with a running one or not; where none runs, all blocks are.
     """
-    allocated = (schedule.total_blocks - schedule.free_blocks).astype(np.int64) * schedule.block_size
+    allocated = blocks_in_use(schedule) * schedule.block_size
     own = rebuilt.split
-    live = allocated - own.reserved - own.internal - own.finished
-    return own._replace(live=live)
+    finished = np.where(rebuilt.running > 0, rebuilt.ended_own, allocated)
+    return own._replace(live=allocated - own.reserved - own.internal - finished, finished=finished)
 
 
-def _states(schedule: Schedule) -> Iterator[tuple[NDArray[np.int64], Slots, NDArray[np.bool_]]]:
-    """At each step: indices of requests that hold blocks, tokens stored by request, whether scheduled now."""
+def blocks_in_use(schedule: Schedule) -> Slots:
+    """Blocks that are not on the free list, shape (S,)."""
+    return (schedule.total_blocks - schedule.free_blocks).astype(np.int64)
+
+
+def _states(schedule: Schedule) -> Iterator[tuple[NDArray[np.int64], Slots, Slots, NDArray[np.bool_]]]:
+    """At each step: indices of requests that hold blocks; of each request, tokens stored and hit, if scheduled now."""
     requests = len(schedule.request_ids)
-    stored = np.zeros(requests, np.int64)
+    stored, hits = np.zeros((2, requests), np.int64)
     holds = np.zeros(requests, bool)
     scheduled = np.zeros(requests, bool)
     last = np.zeros(0, np.int64)
@@ -63,7 +78,7 @@ def _states(schedule: Schedule) -> Iterator[tuple[NDArray[np.int64], Slots, NDAr
         while event < len(schedule.event_step) and schedule.event_step[event] <= step:
             request, kind = schedule.event_request[event], schedule.event_kind[event]
             holds[request] = kind == ADMITTED
-            stored[request] = schedule.event_tokens[event] if kind == ADMITTED else 0
+            stored[request] = hits[request] = schedule.event_tokens[event] if kind == ADMITTED else 0
             event += 1
         if length == SAME_AS_BEFORE:
             stored[last] += 1
@@ -73,7 +88,7 @@ def _states(schedule: Schedule) -> Iterator[tuple[NDArray[np.int64], Slots, NDAr
             dump += length
         scheduled[:] = False
         scheduled[last] = True
-        yield np.flatnonzero(holds), stored, scheduled
+        yield np.flatnonzero(holds), stored, hits, scheduled
 
 
 def _cumulative(schedule: Schedule, steps: int, chosen: NDArray[np.bool_], weight: NDArray | None) -> Slots:

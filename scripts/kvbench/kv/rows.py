@@ -49,6 +49,7 @@ def _paged_rows(schedule: Schedule, requests: Sequence[Request], *, shared: bool
         "preemptions": rebuilt.preemptions,
         "prefix_hit_tokens": rebuilt.prefix_hit_tokens,
         "pool": pool,
+        "unshared": rebuilt.blocks * schedule.block_size,
         **_parts(split),
     }
     end = {"t_ns": schedule.end_ns, "step": steps, "pool": schedule.total_blocks * schedule.block_size}
@@ -80,6 +81,7 @@ def _contiguous_rows(
             "preemptions": 0 * passes,
             "prefix_hit_tokens": 0 * passes,
             "pool": pool,
+            "unshared": split.allocated,
             **_parts(split),
         }
         step += len(passes) + 1

@@ -12,11 +12,15 @@ from kvbench.files import read_parquet
 from kvbench.records import SPLIT
 from kvbench.results import Run
 from kvbench.tables.latency import samples
+from kvbench.tables.reuse import preemption_facts, sharing_facts
 from kvbench.tables.throughput import rates
 
 WORK = ("requests", "prompt_tokens", "output_tokens")
 LATENCIES = ("time_to_first_token", "time_per_output_token", "end_to_end")
-STEP_COLUMNS = ("t_ns", "repeat", "running", "waiting", "scheduled_tokens", "pool", "allocated", *SPLIT)
+STEP_COLUMNS = (
+    *("t_ns", "repeat", "running", "waiting", "scheduled_tokens", "prefix_hit_tokens"),
+    *("pool", "unshared", "allocated", *SPLIT),
+)
 
 
 def table(runs: Sequence[Run]) -> pd.DataFrame:
@@ -51,6 +55,8 @@ def _row(run: Run, repeat: dict[str, Any], steps: pd.DataFrame, requests: pd.Dat
     row["live_share_of_allocated_and_external"] = _with_external(steps, run.record["slot_bytes"], external_bytes)
     row["peak_allocated_prompt_rank_correlation"] = peak_correlation(steps, requests, repeat["start_ns"])
     row["preemptions"] = repeat["preemptions"]
+    if run.record["block_size"] is not None:
+        row |= preemption_facts(steps, requests, repeat["preemptions"]) | sharing_facts(steps, requests)
     return row
 
 

@@ -1,0 +1,42 @@
+"""What one repeat computed twice, and what it did not need to: preemptions, prefix hits, shared blocks."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+
+def sharing_facts(steps: pd.DataFrame, requests: pd.DataFrame) -> dict[str, float | None]:
+    """Blocks that sharing saved and prompt tokens that it found, from a repeat's steps and requests.
+
+    `saved_share` is 1 − Σ allocated / Σ unshared over the steps, `saved_largest_share` the largest of a step. None of a
+    repeat in which nothing was allocated, and where the engine does not count hits.
+    """
+    unshared = steps["unshared"]
+    saved = (unshared - steps["allocated"])[unshared > 0]
+    cached = requests["cached_tokens"]
+    hits = cached.sum() / requests["prompt_tokens"].sum() if cached.notna().all() else None
+    return {
+        "saved_share": saved.sum() / unshared.sum() if len(saved) else None,
+        "saved_largest_share": (saved / unshared).max() if len(saved) else None,
+        "prefix_hit_tokens": steps["prefix_hit_tokens"].max(),
+        "prefix_hit_share_of_prompts": hits,
+    }
+
+
+def preemption_facts(steps: pd.DataFrame, requests: pd.DataFrame, preemptions: int) -> dict[str, float]:
+    """Preemptions, and tokens computed again because of them.
+
+    A request needs p + o − 1 tokens computed, less those found when it was first admitted; what a preempted request
+    finds again when it comes back is not computed and so not counted.
+    """
+    needed = (requests["prompt_tokens"] + requests["output_tokens"] - 1).sum() - requests["cached_tokens"].fillna(
+        0
+    ).sum()
+    computed = steps["scheduled_tokens"].sum()
+    return {
+        "preemptions_per_request": preemptions / len(requests),
+        "preempted_requests_share": (requests["preemptions"].fillna(0) > 0).mean(),
+        "computed_tokens": computed,
+        "recomputed_tokens": computed - needed,
+        "recomputed_share_of_computed": (computed - needed) / computed if computed else 0.0,
+    }
