@@ -115,6 +115,9 @@ def settings_of(arguments: argparse.Namespace) -> dict[str, Any]:
     return {
         "engine": OURS[arguments.pair],
         "purpose": "measure",
+        "gpus": 1,
+        "prefix_sharing": False,
+        "shared_gpu": False,
         "max_length": arguments.max_length,
         "kv_budget_mib": arguments.kv_budget_mib,
         "memory_fraction": 0.8,

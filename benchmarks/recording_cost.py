@@ -62,6 +62,9 @@ def settings_of(arguments: argparse.Namespace) -> dict:
     return {
         "engine": arguments.engine,
         "purpose": "measure",
+        "gpus": 1,
+        "prefix_sharing": False,
+        "shared_gpu": False,
         "max_length": arguments.max_length,
         "kv_budget_mib": arguments.kv_budget_mib,
         "memory_fraction": 0.8,

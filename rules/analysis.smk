@@ -35,6 +35,7 @@ rule summarise_runs:
         throughput="results/tables/throughput.csv",
         latency="results/tables/latency.csv",
         memory="results/tables/memory.csv",
+        devices="results/tables/devices.csv",
         kv_waste="results/tables/kv_waste.csv",
         ratios="results/tables/ratios.csv",
         attribution="results/tables/attribution.csv",

@@ -40,6 +40,7 @@ TABLES = [
         "throughput",
         "latency",
         "memory",
+        "devices",
         "kv_waste",
         "ratios",
         "attribution",

@@ -9,7 +9,7 @@ from kvbench.results import load_runs
 
 def main(snakemake):
     with job(snakemake):
-        traces = [memory_trace(run) for run in load_runs(snakemake.input.runs)]
+        traces = [memory_trace(run) for run in load_runs(snakemake.input.runs) if run.timed()]
         save(memory.draw(traces, snakemake.params.options), snakemake.output, snakemake.params.dpi)
 
 

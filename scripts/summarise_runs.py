@@ -3,7 +3,7 @@
 from kvbench.adapter import job
 from kvbench.files import write_csv
 from kvbench.results import load_runs
-from kvbench.tables import attribution, kv_waste, latency, memory, ratios, repeats, sharing, throughput
+from kvbench.tables import attribution, devices, kv_waste, latency, memory, ratios, repeats, sharing, throughput
 
 
 def main(snakemake):
@@ -13,6 +13,7 @@ def main(snakemake):
         write_csv(snakemake.output.throughput, throughput.table(runs, seed))
         write_csv(snakemake.output.latency, latency.table(runs, seed))
         write_csv(snakemake.output.memory, memory.table(runs))
+        write_csv(snakemake.output.devices, devices.table(runs))
         write_csv(snakemake.output.kv_waste, kv_waste.table(runs))
         write_csv(snakemake.output.ratios, ratios.table(runs, seed))
         write_csv(snakemake.output.attribution, attribution.table(runs, seed))

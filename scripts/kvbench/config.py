@@ -27,8 +27,9 @@ OVERRIDABLE = (
     "block_size",
     "prefix_sharing",
     "sequential_requests",
+    "gpus",
 )
-SHARED = ("seed", "memory_fraction", "cpu_threads", "sample_period_s", "device")
+SHARED = ("seed", "memory_fraction", "cpu_threads", "sample_period_s", "device", "shared_gpu")
 PARITY = "parity"
 BASE = "base"
 

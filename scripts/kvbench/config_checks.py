@@ -6,7 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kvbench.engines.names import CUDA_ONLY, SHARING
+from kvbench.engines.names import CUDA_ONLY, SEVERAL_GPUS, SHARING
 from kvbench.schema import Invalid, quote, suggest
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ Plan = list[tuple[int, "RunName", dict]]
 
 TEXT_KINDS = ("guide",)
 # Runs of one model and workload are compared with each other, so these must not differ between them.
-COMPARED = ("sampling", "max_length", "sequential_requests")
+COMPARED = ("sampling", "max_length", "sequential_requests", "gpus")
 # These may differ between their points, and only there.
 COMPARED_AT_POINT = ("kv_budget_mib", "prefix_sharing")
 
@@ -34,6 +34,7 @@ def check(config: dict, plan: Plan, engines: Collection[str], cuda: bool) -> Non
     _check_comparable(plan, config)
     _check_lengths(config, plan)
     _check_block_sizes(config, plan, cuda)
+    _check_gpus(config, plan, cuda)
     if not {"svg", "png"} & set(config["figures"]["formats"]):
         raise Invalid("figures.formats", "the report needs svg or png; add one")
 
@@ -67,6 +68,19 @@ def _check_sharing(config: dict, plan: Plan) -> None:
         if run.engine not in SHARING and own.get("prefix_sharing", config["prefix_sharing"]):
             mend = f"set it to false for this engine or use {', '.join(SHARING)}"
             raise Invalid(_place("prefix_sharing", number, run, own), f"{run.engine} cannot share blocks; {mend}")
+
+
+def _check_gpus(config: dict, plan: Plan, cuda: bool) -> None:
+    for number, run, own in plan:
+        gpus = own.get("gpus", config["gpus"])
+        at = _place("gpus", number, run, own)
+        if gpus > 1 and not cuda:
+            raise Invalid(at, f"{gpus} GPUs for runs on a CPU; set it to 1, or device to cuda")
+        if gpus > 1 and run.engine not in SEVERAL_GPUS:
+            raise Invalid(at, f"{run.engine} runs on one GPU; leave it out here or give it an entry of its own")
+        heads = config["models"][run.model].get("shape", {}).get("kv_heads", gpus)
+        if heads % gpus:
+            raise Invalid(at, f"{run.model} has {heads} KV heads, which {gpus} GPUs cannot share evenly; lower it")
 
 
 def _place(key: str, number: int, run: RunName, own: dict) -> str:

@@ -29,6 +29,12 @@ class Phases:
         self.done.append({"name": self.name, "start_ns": self.start_ns, "end_ns": now})
         self.name, self.start_ns = name, now
 
+    def rename(self, since_ns: int, name: str) -> None:
+        """Give all finished phases that began at `since_ns` or later another name."""
+        for phase in self.done:
+            if phase["start_ns"] >= since_ns:
+                phase["name"] = name
+
 
 class Sampler:
     """Samples every `period_s` seconds in a thread of its own until closed; one row a GPU, or one for the host."""
@@ -60,6 +66,12 @@ class Sampler:
             self.rows.append(
                 row | {"device_used_bytes": memory.total - memory.available, "device_total_bytes": memory.total}
             )
+
+    def rename(self, since_ns: int, phase: str) -> None:
+        """Give the samples taken at `since_ns` or later another phase."""
+        for row in self.rows:
+            if row["t_ns"] >= since_ns:
+                row["phase"] = phase
 
     def _loop(self) -> None:
         due = time.monotonic()

@@ -10,7 +10,12 @@ Bytes = int | None
 
 
 def memory_parts(
-    engine: dict[str, Any], load: LoadTimes, samples: list[dict[str, Any]], device: str, parameter_bytes: int
+    engine: dict[str, Any],
+    load: LoadTimes,
+    samples: list[dict[str, Any]],
+    device: str,
+    parameter_bytes: int,
+    gpus: int = 1,
 ) -> dict[str, Any]:
     """`parts` in bytes (None: not known here), the process's own figure, and what the parts leave over.
 
@@ -23,8 +28,8 @@ def memory_parts(
         parts = _host_parts(engine, load)
         process = max((s["host_rss_bytes"] for s in samples if _serving(s)), default=None)
     else:
-        parts = _cuda_parts(engine, load)
-        process = max((s["process_bytes"] for s in samples if _serving(s) and s["process_bytes"]), default=None)
+        parts = _cuda_parts(engine, load, gpus)
+        process = max(_over_gpus(samples).values(), default=None)
     known = sum(part for part in parts.values() if part is not None)
     return {
         "parts": parts,
@@ -41,6 +46,15 @@ def _serving(sample: dict[str, Any]) -> bool:
     return sample["phase"].startswith("repeat-")
 
 
+def _over_gpus(samples: list[dict[str, Any]]) -> dict[int, int]:
+    """What our processes held on all GPUs together, by the time of the sample."""
+    held: dict[int, int] = {}
+    for sample in samples:
+        if _serving(sample) and sample["process_bytes"]:
+            held[sample["t_ns"]] = held.get(sample["t_ns"], 0) + sample["process_bytes"]
+    return held
+
+
 def _host_parts(engine: dict[str, Any], load: LoadTimes) -> dict[str, Bytes]:
     """A CPU allocator keeps no counters: activations and slack are part of the rest."""
     return {
@@ -53,8 +67,8 @@ def _host_parts(engine: dict[str, Any], load: LoadTimes) -> dict[str, Bytes]:
     }
 
 
-def _cuda_parts(engine: dict[str, Any], load: LoadTimes) -> dict[str, Bytes]:
-    """`runtime` is a bare CUDA context's; activations are the peak of torch's allocator beside the other parts.
+def _cuda_parts(engine: dict[str, Any], load: LoadTimes, gpus: int) -> dict[str, Bytes]:
+    """`runtime` is that of bare CUDA contexts, one a GPU; activations are the allocator's peak beside the other parts.
 
     Graphs take torch's private pools and, beyond them, memory of the driver that only their capture shows
     (`graphs_measured`). Slack is what torch reserved and none of this used.
@@ -62,7 +76,7 @@ def _cuda_parts(engine: dict[str, Any], load: LoadTimes) -> dict[str, Bytes]:
     held = engine["weights"] + engine["kv_pool"] + engine["graph_pools"]
     activations = max(engine["peak_allocated"] - held, 0)
     return {
-        "runtime": load.imported_bytes,
+        "runtime": None if load.imported_bytes is None else gpus * load.imported_bytes,
         "weights": engine["weights"],
         "kv_pool": engine["kv_pool"],
         "activations_peak": activations,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,6 +81,11 @@ class Session:
     def infos(self) -> tuple[GpuInfo, ...]:
         """The GPUs, in NVML's order, whatever CUDA_VISIBLE_DEVICES hides from CUDA."""
         return self._infos
+
+    def keep(self, uuids: Collection[str]) -> None:
+        """From now on speak of these GPUs alone."""
+        kept = [pair for pair in zip(self._infos, self._handles, strict=True) if pair[0].uuid in uuids]
+        self._infos, self._handles = tuple(info for info, _ in kept), [handle for _, handle in kept]
 
     def gpus(self) -> list[GpuSample]:
         """One sample of every GPU."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from kvbench.engines.names import BESIDE_SEQUENTIAL, SEQUENTIAL
+from kvbench.engines.names import BESIDE_SEQUENTIAL, COMPILED, SEQUENTIAL
 from kvbench.workload.read import Request
 
 WARM_UP_TOKENS = 4
@@ -35,7 +35,8 @@ def plan_passes(
 
     `sequential_requests` 0 is no subset. Where the subset is the whole workload, there is one scope, `all`. The subset
     is run by the engines of a ratio with a sequential one, and by no other. The warm-up serves the first
-    `warm_up_requests` (None: all of the pass's), cut short.
+    `warm_up_requests` (None: all of the pass's), cut short but for engines that compile: what they compile depends on
+    how long a batch runs.
     """
     whole = tuple(requests)
     subset = whole[:sequential_requests] if sequential_requests else whole
@@ -43,7 +44,9 @@ def plan_passes(
     if subset != whole and engine in (*SEQUENTIAL, *BESIDE_SEQUENTIAL):
         scopes["sequential"] = subset
     widest = scopes.get("all", subset)
-    shortened = tuple(replace(r, output_tokens=min(r.output_tokens, WARM_UP_TOKENS)) for r in widest[:warm_up_requests])
+    shortened = widest[:warm_up_requests]
+    if engine not in COMPILED:
+        shortened = tuple(replace(r, output_tokens=min(r.output_tokens, WARM_UP_TOKENS)) for r in shortened)
     plan = [Pass(0, "warm-up", "all" if widest == whole else "sequential", False, shortened)]
     for scope, chosen in scopes.items():
         for _ in range(repeats):

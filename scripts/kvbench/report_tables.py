@@ -28,6 +28,7 @@ def run_settings(runs: Sequence[Run]) -> pd.DataFrame:
                 "workload": run.workload,
                 "engine": run.label,
                 "device": record["device"],
+                "GPUs": record.get("gpus"),
                 "dtype": record["dtype"],
                 "threads": record["threads"],
                 "temperature": run.temperature,
@@ -176,6 +177,18 @@ def memory_view(table: pd.DataFrame) -> pd.DataFrame:
     return _text(wide.loc[totals.index].reset_index(names="engine"))
 
 
+def devices_view(table: pd.DataFrame) -> pd.DataFrame:
+    """A row an engine and GPU, peaks in MiB."""
+    peaks = {"process at its peak": "process_peak_bytes", "device at its peak": "device_used_peak_bytes"}
+    sizes = {f"{name} (MiB)": table[column].astype(float) / MIB for name, column in peaks.items()}
+    total = {"device has (MiB)": table["device_total_bytes"].astype(float) / MIB}
+    return _text(
+        pd.DataFrame(
+            {"engine": table["label"], "GPU": table["gpu"], **sizes, **total, "mean power (W)": table["power_mean_w"]}
+        )
+    )
+
+
 def parity_view(table: pd.DataFrame, with_names: bool = False) -> pd.DataFrame:
     """Shares of equal outputs."""
     names = {"model": table["model"], "workload": table["workload"]} if with_names else {}
@@ -206,6 +219,7 @@ VIEWS = {
     "latency": latency_view,
     "kv_waste": kv_waste_view,
     "memory": memory_view,
+    "devices": devices_view,
     "parity": parity_view,
 }
 

@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from kvbench.adapter import Job, job
 from kvbench.budget import kv_budget_bytes
+from kvbench.cards import choose_cards, refuse_others
 from kvbench.device import Phases, Sampler, cpu_s
 from kvbench.engines.base import Engine, EngineSettings, Generated, LoadTimes
 from kvbench.engines.names import REFERENCE, is_paged, is_static
-from kvbench.errors import UserError
+from kvbench.engines.out_of_memory import OutOfMemory
 from kvbench.files import read_json, read_parquet
 from kvbench.kv.checks import check_equal
 from kvbench.kv.rows import kv_rows
+from kvbench.largest_batch import Limit, search
 from kvbench.memory_parts import memory_parts
 from kvbench.model.record import ModelRecord
 from kvbench.model.slots import itemsize, resolve_dtype, slot_bytes
 from kvbench.nvml import Session
 from kvbench.passes import Pass, plan_passes
-from kvbench.run_files import Measured, Paths, write_run
+from kvbench.run_files import Done, Measured, Paths, write_run
 from kvbench.threads import resolve_threads, set_threads
 from kvbench.workload.check import refuse_arrivals
 from kvbench.workload.read import Request, read_workload
@@ -80,12 +83,13 @@ def run_job(snakemake: Any, make_engine: Callable[[EngineSettings], Engine]) -> 
 def run(order: Order, make_engine: Callable[[EngineSettings], Engine], paths: Paths, job: Job) -> None:
     """Load an engine, serve the workload as often as asked, check and write what was measured."""
     refuse_arrivals(read_parquet(order.workload), order.workload)
+    session = Session()
+    others = _take_cards(order, session)
     settings = resolve(order)
     set_threads(settings.threads)
     engine = make_engine(settings)
     passes = _passes(order)
     phases = Phases()
-    session = Session()
     try:
         with Sampler(phases, order.settings["sample_period_s"], session) as sampler:
             sampler.sample()
@@ -93,9 +97,10 @@ def run(order: Order, make_engine: Callable[[EngineSettings], Engine], paths: Pa
             load = engine.load()
             phases.enter("loaded")
             sampler.sample()
-            done = _serve(engine, passes, phases, session, job)
+            done, limit = _serve(engine, passes, phases, sampler, job)
             phases.enter("done")
             measured = _measured(order, settings, engine, load, done, phases, sampler)
+            measured = replace(measured, limit=limit, other_programs=others)
     finally:
         engine.close()
         session.close()
@@ -110,7 +115,7 @@ def resolve(order: Order) -> EngineSettings:
     block_size = AUTO_BLOCK_SIZE[device] if s["block_size"] == "auto" else s["block_size"]
     slot = slot_bytes(order.record.architecture, itemsize(dtype))
     row = -(-s["max_length"] // block_size) * block_size * slot
-    total, free = _memory(device)
+    total, free = _memory(device, s["gpus"])
     weights = order.record.architecture.parameters * itemsize(dtype)
     return EngineSettings(
         engine=s["engine"],
@@ -129,24 +134,32 @@ def resolve(order: Order) -> EngineSettings:
         prefix_sharing=s["prefix_sharing"],
         options=dict(s["options"]),
         margins=order.purpose == "parity" and s["engine"] == REFERENCE,
+        gpus=s["gpus"] if device == "cuda" else 1,
     )
 
 
-def _memory(device: str) -> tuple[int, int]:
-    """Total and free bytes of the device's memory."""
+def _take_cards(order: Order, session: Session) -> list[dict[str, Any]]:
+    """Let the session speak of this run's GPUs alone; other programs there are returned, or refused by UserError."""
+    if order.machine["device"] == "cpu":
+        session.keep(())
+        return []
+    os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # NVML's
+    gpus = order.settings["gpus"]
+    others = refuse_others(session, gpus, allow=order.settings["shared_gpu"])
+    session.keep([card.uuid for card in choose_cards(session, gpus)])
+    return others
+
+
+def _memory(device: str, gpus: int) -> tuple[int, int]:
+    """Total and free bytes of the device's memory. GPUs share evenly: the scarcest of several, times their number."""
     if device == "cpu":
         import psutil
 
         memory = psutil.virtual_memory()
         return memory.total, memory.available
-    session = Session()
-    try:
-        gpus = session.gpus()
-    finally:
-        session.close()
-    if not gpus:
-        raise UserError("device: cuda: NVML finds no GPU here; set device: cpu or run where the GPU is")
-    return gpus[0].total_bytes, gpus[0].free_bytes
+    with Session() as session:
+        cards = choose_cards(session, gpus)
+    return gpus * min(card.total_bytes or 0 for card in cards), gpus * min(card.free_bytes or 0 for card in cards)
 
 
 def _passes(order: Order) -> list[Pass]:
@@ -162,10 +175,38 @@ def _passes(order: Order) -> list[Pass]:
     )
 
 
-def _serve(
-    engine: Engine, passes: list[Pass], phases: Phases, session: Session, job: Job
-) -> list[tuple[Pass, dict[str, Any], Generated]]:
-    """Run every pass; each gives its record for run.json and what the engine generated."""
+def _serve(engine: Engine, passes: list[Pass], phases: Phases, sampler: Sampler, job: Job) -> tuple[Done, Limit | None]:
+    """Run every pass. Where a padded batch runs out of memory, find what fits and begin again with that."""
+    limit, begin_ns = None, time.monotonic_ns()
+    widest = max((one.requests for one in passes), key=len)
+    while limit is None or limit.fits:
+        try:
+            return _run_passes(engine, passes, phases, sampler.session, job), limit
+        except OutOfMemory as error:
+            log.warning("%s; looking for the largest that fits", error)
+            phases.enter("fitting")
+            limit = search(error.rows, lambda rows: _fits(engine, widest, rows))
+            log.warning("%d rows fit, %d do not", limit.fits, limit.out_of_memory)
+            engine.limit_rows(limit.fits)
+            phases.enter("loaded")
+            phases.rename(begin_ns, "fitting")
+            sampler.rename(begin_ns, "fitting")
+            begin_ns = time.monotonic_ns()
+    return [], limit
+
+
+def _fits(engine: Engine, requests: Sequence[Request], rows: int) -> bool:
+    """Whether the costliest batch of at most `rows` rows can be served to its end."""
+    engine.limit_rows(rows)
+    try:
+        engine.generate(engine.costliest_batch(requests, rows), lambda tokens: None, None, lambda part: None)
+    except OutOfMemory:
+        return False
+    return True
+
+
+def _run_passes(engine: Engine, passes: list[Pass], phases: Phases, session: Session, job: Job) -> Done:
+    """Each pass gives its record for run.json and what the engine generated."""
     done = []
     with job.progress(sum(r.output_tokens for p in passes for r in p.requests), "tokens") as bar:
         for one in passes:
@@ -214,7 +255,7 @@ def _measured(
     settings: EngineSettings,
     engine: Engine,
     load: LoadTimes,
-    done: list[tuple[Pass, dict[str, Any], Generated]],
+    done: Done,
     phases: Phases,
     sampler: Sampler,
 ) -> Measured:
@@ -247,7 +288,7 @@ def _measured(
         done=done,
         kv=kv,
         checks=checks,
-        memory=memory_parts(engine.memory(), load, sampler.rows, settings.device, parameter_bytes),
+        memory=memory_parts(engine.memory(), load, sampler.rows, settings.device, parameter_bytes, settings.gpus),
         phases=phases,
         device_rows=sampler.rows,
         sampling_errors=sampler.errors,

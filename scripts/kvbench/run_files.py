@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -16,6 +17,7 @@ from kvbench.engines.base import EngineSettings, Generated, LoadTimes
 from kvbench.engines.names import is_paged
 from kvbench.files import write_json, write_parquet
 from kvbench.kv.schedule import Schedule
+from kvbench.largest_batch import Limit
 from kvbench.passes import Pass
 from kvbench.records import BLOCKS, DEVICE, KV, MARGINS, REQUESTS
 from kvbench.workload.read import Request
@@ -55,6 +57,8 @@ class Measured:
     device_rows: list[dict[str, Any]]
     sampling_errors: list[str]
     packages: tuple[str, ...]
+    limit: Limit | None = None
+    other_programs: Sequence[dict[str, Any]] = ()
 
 
 def write_run(measured: Measured, paths: Paths) -> None:
@@ -108,7 +112,7 @@ def _kv(measured: Measured) -> pa.Table:
         rows = len(columns["t_ns"])
         columns = {"repeat": np.full(rows, one.repeat), "phase": [one.phase] * rows, **columns}
         tables.append(pa.table({name: pa.array(columns[name]) for name in KV.names}).cast(KV))
-    return pa.concat_tables(tables)
+    return pa.concat_tables([KV.empty_table(), *tables])
 
 
 def _blocks(measured: Measured) -> pa.Table:
@@ -142,10 +146,10 @@ def _block_rows(repeat: int, requests: tuple[Request, ...], schedule: Schedule) 
 
 
 def _margins(measured: Measured) -> pa.Table:
-    timed = next(generated for one, _, generated in measured.done if one.timed)
+    timed = next((generated for one, _, generated in measured.done if one.timed), None)
     rows = [
         {"request_id": m.request_id, "position": position, "top1_minus_top2": gap}
-        for m in timed.margins
+        for m in (timed.margins if timed else ())
         for position, gap in enumerate(m.top1_minus_top2)
     ]
     return _table(rows, MARGINS)
@@ -167,9 +171,12 @@ def _record(measured: Measured) -> dict[str, Any]:
         "slot_bytes": settings.slot_bytes,
         "block_size": settings.block_size if is_paged(settings.engine) else None,
         "max_length": settings.max_length,
+        "gpus": settings.gpus if settings.device == "cuda" else None,
         "capacity": measured.capacity,
+        "out_of_memory": measured.limit and measured.limit.record(),
+        "other_programs": list(measured.other_programs),
         "timing": {k: v for k, v in asdict(measured.load).items() if k.endswith("_s")}
-        | {"warmup_s": measured.done[0][1]["wall_s"]},
+        | {"warmup_s": measured.done[0][1]["wall_s"] if measured.done else None},
         "repeats": [record for _, record, _ in measured.done],
         "batches": [
             {

@@ -301,7 +301,7 @@ def test_settings_of_a_run(config: dict) -> None:
     assert found["purpose"] == "measure"
     assert list(found) == sorted(found)
     keys = """model engine workload point repeats sampling seed max_length kv_budget_mib memory_fraction block_size
-        prefix_sharing sequential_requests cpu_threads sample_period_s dtype options device purpose"""
+        prefix_sharing sequential_requests cpu_threads sample_period_s dtype options device purpose gpus shared_gpu"""
     assert set(found) == set(keys.split())
     json.dumps(found)
 
@@ -491,3 +491,25 @@ def test_importing_the_configuration_loads_nothing_heavy() -> None:
         [sys.executable, "-c", code], cwd=ROOT / "scripts", capture_output=True, text=True, check=True
     ).stdout.split()
     assert {"jsonschema", "pandas", "numpy", "pyarrow", "torch", "yaml"}.isdisjoint(loaded)
+
+
+def test_several_gpus_are_for_engines_that_can_share_a_model(config: dict) -> None:
+    assert "runs on a CPU" in refusal({**copy.deepcopy(config), "gpus": 2})
+    config = {**config, "device": "cuda"}
+    complete = validate({**copy.deepcopy(config), "gpus": 2}, SCHEMA)
+    assert run_settings(complete, "smollm2-135m", "vllm", "mixed", "base")["gpus"] == 2
+    config["runs"][0] |= {"gpus": 2, "engines": ["hf-continuous"]}
+    assert "config.yaml: runs[0].gpus: hf-continuous runs on one GPU" in refusal(config)
+
+
+def test_heads_that_gpus_cannot_share_are_refused(config: dict) -> None:
+    config = {**config, "device": "cuda", "gpus": 3}
+    config["models"]["shape"] = {"source": "shape", "shape": {**SHAPE, "kv_heads": 4}}
+    config["runs"] = [{"models": ["shape"], "workloads": ["mixed"], "engines": ["vllm"], "max_length": 128}]
+    assert "config.yaml: gpus: shape has 4 KV heads, which 3 GPUs cannot share evenly" in refusal(config)
+
+
+def test_true_and_false_are_no_numbers(config: dict) -> None:
+    assert "shared_gpu" in refusal({**copy.deepcopy(config), "shared_gpu": 1})
+    assert "gpus" in refusal({**copy.deepcopy(config), "gpus": True})
+    assert validate({**config, "shared_gpu": True}, SCHEMA)["shared_gpu"] is True

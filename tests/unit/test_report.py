@@ -14,7 +14,7 @@ from kvbench.files import write_csv, write_json, write_parquet
 from kvbench.report import FIGURES, ROOT, TEMPLATE, embed, read_inputs, render
 from kvbench.report_tables import number, to_html
 from kvbench.results import load_runs, read_table
-from kvbench.tables import attribution, kv_waste, latency, memory, ratios, repeats, throughput, workloads
+from kvbench.tables import attribution, devices, kv_waste, latency, memory, ratios, repeats, throughput, workloads
 from kvbench.workload.table import workload_table
 
 PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" width="10" height="10"/>'
@@ -50,6 +50,7 @@ def _inputs(root: Path, **given):
         "throughput": throughput.table(runs, 0),
         "latency": latency.table(runs, 0),
         "memory": memory.table(runs),
+        "devices": devices.table(runs),
         "kv_waste": kv_waste.table(runs),
         "ratios": ratios.table(runs, 0),
         "attribution": attribution.table(runs, 0),

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from synthetic import (
     BLOCK,
@@ -18,9 +19,9 @@ from synthetic import (
 
 from kvbench.errors import UserError
 from kvbench.files import read_json, read_parquet, write_json, write_parquet
-from kvbench.records import SPLIT
+from kvbench.records import DEVICE, SPLIT
 from kvbench.results import load_run, load_runs
-from kvbench.tables import kv_waste, latency, memory, ratios, throughput
+from kvbench.tables import devices, kv_waste, latency, memory, ratios, throughput
 
 
 @pytest.fixture(scope="module")
@@ -218,3 +219,24 @@ def test_a_sweep_point_is_compared_at_its_point_else_with_base(tmp_path):
     paths = [*write_runs(tmp_path, ("hf-batch", "vllm")), write_run(tmp_path, "vllm", point="block_size=64")]
     table = ratios.table(load_runs(paths), 0)
     assert _one(table, point="block_size=64").denominator_point == "base"
+
+
+def test_devices_have_a_row_each_with_its_own_peak(tmp_path):
+    folder = write_run(tmp_path, "vllm", device="cuda").parent
+    samples = read_parquet(folder / "device.parquet").to_pandas()
+    second = samples[samples["gpu"] == 0].assign(gpu=1)
+    second["process_bytes"] //= 2
+    write_parquet(folder / "device.parquet", pa.Table.from_pandas(pd.concat([samples, second]), schema=DEVICE))
+    table = devices.table(load_runs([folder]))
+    assert list(table["gpu"]) == [0, 1]
+    timed = samples[samples["phase"].astype(str).str.startswith("repeat-") & (samples["gpu"] == 0)]
+    assert list(table["process_peak_bytes"]) == [timed["process_bytes"].max(), (timed["process_bytes"] // 2).max()]
+    assert list(table["power_mean_w"]) == [310.0, 310.0]
+    assert set(table["process_bytes_from"]) == {"NVML"}
+
+
+def test_the_host_stands_in_where_there_is_no_gpu(runs):
+    table = devices.table(runs)
+    assert table["gpu"].isna().all()
+    assert set(table["process_bytes_from"]) == {"resident set"}
+    assert table["power_mean_w"].isna().all()

@@ -10,6 +10,7 @@ from tiny import MAX_LENGTH, SLOT_BYTES, make_tiny, requests_of, tiny_settings
 
 from kvbench.engines import hf, hf_engines
 from kvbench.engines.hf_compile import compiled_so_far
+from kvbench.engines.out_of_memory import OutOfMemory
 from kvbench.errors import UserError
 from kvbench.kv.rows import kv_rows
 
@@ -147,3 +148,50 @@ def test_compiled_decoding_has_one_shape_and_the_same_tokens(tiny, compiling_on_
     columns, _ = kv_rows(first, requests_of(LENGTHS), slot_bytes=SLOT_BYTES, static_width=MAX_LENGTH, shared=False)
     assert set(columns["pool"]) == {3 * MAX_LENGTH}
     assert columns["allocated"][-2] == MAX_LENGTH
+
+
+def scarce(engine, most, monkeypatch):
+    """Let the engine's model run out of memory in a late step of any batch of more than `most` rows."""
+    import torch
+
+    forward, steps = engine.model.forward, iter(range(10**6))
+
+    def limited(*args, **kwargs):
+        if kwargs["input_ids"].shape[0] > most and next(steps) % 5 == 4:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return forward(*args, **kwargs)
+
+    monkeypatch.setattr(engine.model, "forward", limited)
+
+
+@pytest.mark.parametrize(("name", "rows"), [("hf-batch", 4), ("hf-static", 3)])
+def test_a_batch_out_of_memory_says_so_and_leaves_nothing(tiny, monkeypatch, name, rows):
+    engine = hf_engines.make_engine(settings_of(tiny, name))
+    engine.load()
+    scarce(engine, 2, monkeypatch)
+    with pytest.raises(OutOfMemory) as error:
+        engine.generate(requests_of(LENGTHS), lambda tokens: None, None, lambda part: None)
+    assert error.value.rows == rows
+    assert engine.static_cache is None
+    engine.limit_rows(2)
+    generated = engine.generate(requests_of(LENGTHS), lambda tokens: None, None, lambda part: None)
+    assert max(len(b.request_ids) for b in generated.batches) == 2
+    assert engine.capacity()["batch_rows"] == 2
+    engine.close()
+
+
+@pytest.mark.parametrize(
+    ("rows", "batch"), [(1, [(90, 1)]), (2, [(90, 1), (2, 25)]), (3, [(33, 20), (90, 1), (2, 25)])]
+)
+def test_the_costliest_batch_has_most_rows_then_the_largest_cache(tiny, rows, batch):
+    engine = hf_engines.make_engine(settings_of(tiny, "hf-batch"))
+    assert [(r.prompt_tokens, r.output_tokens) for r in engine.costliest_batch(requests_of(LENGTHS), rows)] == batch
+
+
+def test_other_errors_are_not_taken_for_want_of_memory(tiny, monkeypatch):
+    engine = hf_engines.make_engine(settings_of(tiny, "hf-batch"))
+    engine.load()
+    monkeypatch.setattr(engine.model, "forward", lambda *args, **kwargs: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        engine.generate(requests_of(LENGTHS), lambda tokens: None, None, lambda part: None)
+    engine.close()

@@ -33,6 +33,8 @@ class EngineSettings:
     prefix_sharing: bool = False  # requests that begin alike may hold the same blocks
     options: dict[str, Any] = field(default_factory=dict)
     margins: bool = False  # keep the gap between the top two logits of every token
+    gpus: int = 1  # on CUDA: devices that share the model and its cache
+    row_limit: int | None = None  # rows of a padded batch, once more have run out of memory
 
     @property
     def reserved_row_slots(self) -> int:
@@ -130,6 +132,12 @@ class Engine(Protocol):
 
     def prepare(self, block_passes: Sequence[int] = (), silent_passes: Sequence[int] = ()) -> None:
         """Before loading: passes (counted from 0, warm-up included) in which block ids are read, or nothing is."""
+
+    def limit_rows(self, rows: int) -> None:
+        """After an OutOfMemory, which only engines with padded batches raise: no batch may have more rows."""
+
+    def costliest_batch(self, requests: Sequence[Request], rows: int) -> list[Request]:
+        """The batch of at most `rows` rows that needs the most memory."""
 
     def in_force(self) -> dict[str, Any]:
         """Settings as the engine reports them."""

@@ -6,13 +6,14 @@ import gc
 import time
 import weakref
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, TextIO
 
 import numpy as np
 
 from kvbench.engines.base import Completion, EngineSettings, Generated, LoadTimes, Margins, refuse_device
-from kvbench.engines.hf_batches import fixed_rows, longest_output, longest_prompt, plan_batches
-from kvbench.engines.hf_compile import COMPILED, compiled_so_far
+from kvbench.engines.hf_batches import batch_bytes, fixed_rows, longest_output, longest_prompt, plan_batches
+from kvbench.engines.hf_compile import compiled_so_far
 from kvbench.engines.hf_model import (
     PACKAGES,
     load_model,
@@ -21,7 +22,8 @@ from kvbench.engines.hf_model import (
     release_memory,
     synchronise,
 )
-from kvbench.engines.names import is_static
+from kvbench.engines.names import COMPILED, is_static
+from kvbench.engines.out_of_memory import OutOfMemory, is_out_of_memory
 from kvbench.kv.contiguous import BatchRecord
 from kvbench.workload.read import Request
 
@@ -75,7 +77,31 @@ class TransformersEngine:
             hook_ns += probe.hook_ns
         return Generated(completions, batches, margins=margins, hook_s=hook_ns / 1e9)
 
+    def limit_rows(self, rows: int) -> None:
+        """From now on no batch has more rows; passes are counted from the warm-up again."""
+        self.settings = replace(self.settings, row_limit=rows)
+        self.passes_done, self.compiled_in_warm_up, self.largest_batch, self.largest_cache_bytes = 0, {}, 0, 0
+
+    def costliest_batch(self, requests: Sequence[Request], rows: int) -> list[Request]:
+        """Of the batches of at most `rows` rows, the one of most rows; of several, that of the largest cache."""
+        limited = replace(self.settings, row_limit=rows)
+        return max(plan_batches(limited, requests), key=lambda batch: (len(batch), batch_bytes(limited, batch)))
+
     def _run_batch(self, batch: Sequence[Request], empty_rows: int, tick: Callable[[int], None]) -> tuple[Any, ...]:
+        """Serve a batch to its end. Raises OutOfMemory, with the device as it was before."""
+        try:
+            return self._generate_batch(batch, empty_rows, tick)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+        # Only here, without the error's frames, do its tensors go.
+        self.static_cache = None
+        release_memory(self.settings)
+        raise OutOfMemory(len(batch) + empty_rows)
+
+    def _generate_batch(
+        self, batch: Sequence[Request], empty_rows: int, tick: Callable[[int], None]
+    ) -> tuple[Any, ...]:
         from transformers import LogitsProcessorList, StoppingCriteriaList
 
         from kvbench.engines.hf_probe import MarginProbe, StepProbe

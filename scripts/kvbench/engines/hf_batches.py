@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kvbench.engines.base import EngineSettings
-from kvbench.engines.hf_compile import COMPILED
-from kvbench.engines.names import is_static
+from kvbench.engines.names import COMPILED, is_static
 from kvbench.errors import UserError
 from kvbench.workload.read import Request
 
@@ -28,8 +27,10 @@ def plan_batches(settings: EngineSettings, requests: Sequence[Request]) -> list[
 
 
 def fits(settings: EngineSettings, batch: Sequence[Request]) -> bool:
-    """Whether a batch keeps the budget, the maximum length after padding, and its engine's own limit."""
+    """Whether a batch keeps the budget, the maximum length after padding, and its engine's limits of rows."""
     if len(batch) > 1 and settings.engine == "hf-sequential":
+        return False
+    if settings.row_limit is not None and len(batch) > settings.row_limit:
         return False
     too_long = longest_prompt(batch) + longest_output(batch) > settings.max_length
     return batch_bytes(settings, batch) <= settings.budget_bytes and not (too_long and len(batch) > 1)
@@ -46,7 +47,7 @@ def fixed_rows(settings: EngineSettings, requests: Sequence[Request]) -> int:
     """Rows that every batch is filled up to, so that decoding is compiled for one shape; 0: as many as it has."""
     if settings.engine not in COMPILED:
         return 0
-    return min(settings.reserved_rows, len(requests))
+    return min(settings.reserved_rows, len(requests), settings.row_limit or len(requests))
 
 
 def longest_prompt(batch: Sequence[Request]) -> int:

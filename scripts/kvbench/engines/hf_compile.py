@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-COMPILED = ("hf-static-compiled",)
-
 
 def compiled_so_far() -> dict[str, Any]:
     """Seconds and counts since the process began: `graphs` must not grow once the warm-up is over."""

@@ -46,15 +46,38 @@ def _from_files(settings: EngineSettings, own: Mapping[str, Any]) -> Any:
         if settings.random_weights:
             config = AutoConfig.from_pretrained(settings.model_path, local_files_only=True)
             with torch.device(settings.device):
-                return AutoModelForCausalLM.from_config(config, **options)
+                return _spread(AutoModelForCausalLM.from_config(config, **options), settings)
+        placed = {"device_map": settings.device}
+        if settings.gpus > 1:
+            placed = {"device_map": "balanced", "max_memory": _free_bytes(settings)}
         return AutoModelForCausalLM.from_pretrained(
-            settings.model_path, local_files_only=True, use_safetensors=True, device_map=settings.device, **options
+            settings.model_path, local_files_only=True, use_safetensors=True, **placed, **options
         )
     except TypeError as error:
         raise UserError(
             f"config.yaml: engines.{settings.engine}: Transformers does not take one of {sorted(own)} ({error}); "
             "remove it"
         ) from None
+
+
+def _spread(model: Any, settings: EngineSettings) -> Any:
+    """A model drawn on the first GPU, its layers dealt out evenly where several share it."""
+    if settings.gpus == 1:
+        return model
+    from accelerate import dispatch_model, infer_auto_device_map
+    from accelerate.utils import get_balanced_memory
+
+    whole = {"no_split_module_classes": list(model._no_split_modules), "dtype": model.dtype}
+    room = get_balanced_memory(model, max_memory=_free_bytes(settings), **whole)
+    return dispatch_model(model, infer_auto_device_map(model, max_memory=room, **whole))
+
+
+def _free_bytes(settings: EngineSettings) -> dict[int, int]:
+    """Bytes that may be filled on each GPU, for accelerate: what is free less the KV budget's share."""
+    import torch
+
+    share = settings.budget_bytes // settings.gpus
+    return {gpu: torch.cuda.mem_get_info(gpu)[0] - share for gpu in range(settings.gpus)}
 
 
 def _generation_config(settings: EngineSettings, pad_token_id: int | None) -> Any:
@@ -86,6 +109,7 @@ def model_in_force(model: Any) -> dict[str, Any]:
         "eos_token_id": config.eos_token_id,
         "threads": torch.get_num_threads(),
         "device": str(model.device),
+        "device_map": {part: str(where) for part, where in (getattr(model, "hf_device_map", None) or {}).items()},
         "allow_tf32": torch.backends.cuda.matmul.allow_tf32,
     }
 
@@ -102,7 +126,8 @@ def synchronise(settings: EngineSettings) -> None:
     if settings.device.startswith("cuda"):
         import torch
 
-        torch.cuda.synchronize()
+        for gpu in range(settings.gpus):
+            torch.cuda.synchronize(gpu)
 
 
 def release_memory(settings: EngineSettings) -> None:

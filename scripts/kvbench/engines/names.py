@@ -12,8 +12,15 @@ SEQUENTIAL = ("hf-sequential", "vllm-sequential")
 BESIDE_SEQUENTIAL = ("hf-batch", "vllm-reserved", "vllm")
 # Requests that begin alike can hold the same blocks.
 SHARING = ("vllm-sequential", "vllm-reserved", "vllm", "vllm-eager")
+# Decoding is compiled.
+COMPILED = ("hf-static-compiled",)
 # What the parity gate compares all engines with.
 REFERENCE = "hf-batch"
+# Engines that several GPUs can share: vLLM splits every layer, Transformers gives each GPU some of the layers.
+SEVERAL_GPUS = (
+    *("hf-sequential", "hf-batch", "hf-static"),
+    *("vllm-sequential", "vllm-reserved", "vllm", "vllm-eager"),
+)
 # Why an engine is refused on a CPU.
 CUDA_ONLY = {
     "hf-static-compiled": "compiled decoding is CUDA graphs; use hf-static",

@@ -19,23 +19,28 @@ def model_bytes(model: torch.nn.Module) -> int:
 
 
 def allocator_bytes() -> dict[str, int | None]:
-    """Torch's CUDA allocator in this process; None on a CPU, whose allocator keeps no such counters."""
+    """Torch's CUDA allocator in this process, over all GPUs; None on a CPU, whose allocator keeps no such counters."""
     names = ("allocated", "reserved", "peak_allocated", "inactive_split", "graph_pools")
     if not (torch.cuda.is_available() and torch.cuda.is_initialized()):
         return dict.fromkeys(names)
-    stats = torch.cuda.memory_stats()
     graphs = [s for s in torch.cuda.memory_snapshot() if tuple(s["segment_pool_id"]) != (0, 0)]
     values = (
-        stats["allocated_bytes.all.current"],
-        stats["reserved_bytes.all.current"],
-        stats["allocated_bytes.all.peak"],
-        stats["inactive_split_bytes.all.current"],
+        _over_devices("allocated_bytes.all.current"),
+        _over_devices("reserved_bytes.all.current"),
+        _over_devices("allocated_bytes.all.peak"),
+        _over_devices("inactive_split_bytes.all.current"),
         sum(segment["total_size"] for segment in graphs),
     )
     return dict(zip(names, values, strict=True))
 
 
+def _over_devices(name: str) -> int:
+    """A counter of this process's allocator, summed over the GPUs; one that it never used counts 0."""
+    return sum(torch.cuda.memory_stats(device).get(name, 0) for device in range(torch.cuda.device_count()))
+
+
 def reset_allocator_peak() -> None:
     """Begin a new peak on CUDA; nothing to do elsewhere."""
     if torch.cuda.is_available() and torch.cuda.is_initialized():
-        torch.cuda.reset_peak_memory_stats()
+        for device in range(torch.cuda.device_count()):
+            torch.cuda.reset_peak_memory_stats(device)

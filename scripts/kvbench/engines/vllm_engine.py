@@ -63,7 +63,8 @@ class VllmEngine:
             "block_size": s.block_size,
             "num_gpu_blocks_override": s.budget_blocks + 1,  # block 0 is vLLM's null block
             # Else it would plan for all of the device's memory.
-            "kv_cache_memory_bytes": (s.budget_blocks + 1) * s.block_size * s.slot_bytes,
+            "kv_cache_memory_bytes": (s.budget_blocks + 1) * s.block_size * s.slot_bytes // s.gpus,
+            "tensor_parallel_size": s.gpus,
             "enable_prefix_caching": s.prefix_sharing,
             "generation_config": "vllm",
             "disable_log_stats": False,  # request times come with the statistics

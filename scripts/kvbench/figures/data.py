@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,7 @@ class MemoryTrace:
     requests: int
     zoom_s: np.ndarray
     zoom: dict[str, np.ndarray]
+    by_gpu: dict[int, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)  # seconds, MiB; of several GPUs
 
 
 def memory_trace(run: Run) -> MemoryTrace:
@@ -83,7 +84,21 @@ def memory_trace(run: Run) -> MemoryTrace:
         requests=repeat["requests"],
         zoom_s=np.append((zoom["t_ns"] - repeat["start_ns"]) / 1e9, end_s),
         zoom={name: np.append(zoom[name], zoom[name][-1:]) * scale for name in ("pool", *SPLIT)},
+        by_gpu=_by_gpu(run, origin),
     )
+
+
+def _by_gpu(run: Run, origin: int) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+    """What the run's processes hold on each GPU, where it has several."""
+    frame = read_parquet(run.folder / "device.parquet", ["t_ns", "gpu", "process_bytes"]).to_pandas()
+    groups = dict(list(frame.dropna().groupby("gpu")))
+    return {int(gpu): _thinned(rows, origin) for gpu, rows in groups.items()} if len(groups) > 1 else {}
+
+
+def _thinned(rows: pd.DataFrame, origin: int) -> tuple[np.ndarray, np.ndarray]:
+    t_ns, held = rows["t_ns"].to_numpy(), rows["process_bytes"].to_numpy()
+    kept = thin(held)
+    return (t_ns[kept] - origin) / 1e9, held[kept] / MIB
 
 
 def _device(run: Run) -> pd.DataFrame:

@@ -22,6 +22,7 @@ POOL = "#0072B2"
 PHASES = {
     "initial": ("initial, loading", "#D9D9D9"),
     "loaded": ("loaded", "#969696"),
+    "fitting": ("finding what fits", "#737373"),
     "warm-up": ("warm-up", "#A1D99B"),
     "repeat": ("timed repeat", "#41AB5D"),
     "shown": ("repeat drawn in detail", "#00441B"),
@@ -57,6 +58,8 @@ def _draw_process(axes: Axes, trace: MemoryTrace) -> None:
     axes.fill_between(pool_s, pool, step="post", color=POOL, linewidth=0, rasterized=True, label="cache")
     axes.plot(trace.device_s, trace.device_used / GIB_MIB, color="0.55", dashes=(3, 1.5), label="device")
     axes.plot(trace.device_s, trace.process / GIB_MIB, color="black", label="process")
+    for gpu, (seconds, held) in trace.by_gpu.items():
+        axes.plot(seconds, held / GIB_MIB, color="black", linewidth=0.6, dashes=(1, 1 + gpu), label=f"GPU {gpu}")
     axes.set_xlim(0, trace.device_s[-1])
     axes.set_ylim(0, None)
     axes.set_ylabel("Memory (GiB)")
@@ -105,6 +108,8 @@ def _legend(figure: Figure, traces: Sequence[MemoryTrace], narrow: bool) -> None
         Line2D([], [], color="0.55", dashes=(3, 1.5), label="device in use"),
         Patch(color=POOL, label="cache's tensors"),
     ]
+    for gpu in sorted({gpu for trace in traces for gpu in trace.by_gpu}):
+        lines += [Line2D([], [], color="black", linewidth=0.6, dashes=(1, 1 + gpu), label=f"of it on GPU {gpu}")]
     strip = [Patch(color=colour, label=name) for kind, (name, colour) in PHASES.items() if kind in seen]
     slots = [Patch(color=colour, label=name) for name, colour in SPLIT_COLOURS.items()]
     slots.append(Patch(facecolor=UNUSED, edgecolor="black", linewidth=0.7, label="unused pool"))

@@ -37,6 +37,7 @@ def _row(run: Run, scope: str, seed: int) -> dict[str, Any]:
         "requests": repeats[0]["requests"],
         "prompt_tokens": repeats[0]["prompt_tokens"],
         "output_tokens": repeats[0]["output_tokens"],
+        **_rows_that_fit(run),
         "n_repeats": len(repeats),
         "disturbed_repeats": None if None in flags else sum(flags),
         **summarise([r["wall_s"] for r in repeats], seed).columns("wall_s"),
@@ -46,6 +47,13 @@ def _row(run: Run, scope: str, seed: int) -> dict[str, Any]:
         row.update(summarise([rates(r)[name] for r in repeats], seed).columns(name))
         row[f"{name}_total"] = sum(_counts(r)[name] for r in repeats) / total_s
     return row
+
+
+def _rows_that_fit(run: Run) -> dict[str, int | None]:
+    """Rows of the largest batch, and of the smallest known to run out of memory; empty where none did."""
+    memory = run.record.get("out_of_memory") or {}
+    rows = [batch["rows"] for batch in run.record.get("batches") or []]
+    return {"largest_batch_rows": max(rows, default=None), "out_of_memory_rows": memory.get("out_of_memory_rows")}
 
 
 def _counts(repeat: dict[str, Any]) -> dict[str, int]:

@@ -1,0 +1,88 @@
+"""Which GPUs a run gets, and what else runs on them."""
+
+from __future__ import annotations
+
+import os
+from types import SimpleNamespace
+
+import pytest
+
+from kvbench.cards import choose_cards, refuse_others, visible
+from kvbench.errors import UserError
+from kvbench.nvml import GpuProcess, GpuSample
+
+GIB = 2**30
+
+
+def card(index: int, *processes: GpuProcess) -> GpuSample:
+    memory = {"total_bytes": 80 * GIB, "used_bytes": GIB, "free_bytes": 79 * GIB}
+    meters = {"power_w": None, "energy_j": None, "utilisation_percent": None}
+    return GpuSample(index, f"GPU-{index}a{index}b", "NVIDIA H100", processes=processes, **memory, **meters)
+
+
+def session(*samples: list[GpuSample]) -> SimpleNamespace:
+    """NVML that shows one list of cards after the other, the last for ever."""
+    left = list(samples)
+    return SimpleNamespace(gpus=lambda: left.pop(0) if len(left) > 1 else left[0])
+
+
+@pytest.mark.parametrize(
+    ("wish", "shown"),
+    [
+        (None, [0, 1, 2]),
+        ("", []),
+        ("2,0", [2, 0]),
+        ("GPU-1a", [1]),
+        ("1,7,0", [1]),  # CUDA stops at the first that does not exist
+        ("-1", []),
+    ],
+)
+def test_cuda_visible_devices(wish, shown):
+    assert [gpu.index for gpu in visible([card(0), card(1), card(2)], wish)] == shown
+
+
+def test_the_first_cards_that_cuda_shows():
+    cards = choose_cards(session([card(0), card(1), card(2)]), 2, {"CUDA_VISIBLE_DEVICES": "2,1"})
+    assert [gpu.index for gpu in cards] == [2, 1]
+
+
+def test_too_few_cards_are_refused_by_key():
+    with pytest.raises(UserError, match=r"config.yaml: gpus: 2 asked for and 1 GPU here"):
+        choose_cards(session([card(0), card(1)]), 2, {"CUDA_VISIBLE_DEVICES": "1"})
+
+
+def test_another_program_is_named_with_its_gpu_command_and_memory(monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    other = GpuProcess(os.getppid(), 3 * GIB)
+    with pytest.raises(UserError) as error:
+        refuse_others(session([card(0, other)]), 1, allow=False, wait=lambda seconds: None)
+    line = str(error.value)
+    assert f"GPU 0 (NVIDIA H100): process {os.getppid()} (" in line
+    assert "holds 3072 MiB" in line
+    assert "shared_gpu" in line
+    assert "\n" not in line
+
+
+def test_a_program_of_another_container_is_named_by_its_number():
+    with pytest.raises(UserError, match=r"process 99999999 \(not visible from here\) holds memory"):
+        refuse_others(session([card(0, GpuProcess(99999999, None))]), 1, allow=False, wait=lambda seconds: None)
+
+
+def test_a_program_that_is_just_ending_is_waited_for():
+    waits: list[float] = []
+    busy, free = [card(0, GpuProcess(99999999, GIB))], [card(0)]
+    assert refuse_others(session(busy, busy, free), 1, allow=False, wait=waits.append) == []
+    assert len(waits) == 2
+
+
+def test_programs_on_cards_that_are_not_ours_do_not_matter():
+    assert refuse_others(session([card(0), card(1, GpuProcess(99999999, GIB))]), 1, allow=False) == []
+
+
+def test_allowed_programs_are_recorded():
+    [found] = refuse_others(session([card(0, GpuProcess(99999999, GIB))]), 1, allow=True)
+    assert found == {"gpu": 0, "name": "NVIDIA H100", "pid": 99999999, "command": None, "used_bytes": GIB}
+
+
+def test_our_own_process_is_no_other():
+    assert refuse_others(session([card(0, GpuProcess(os.getpid(), GIB))]), 1, allow=False) == []

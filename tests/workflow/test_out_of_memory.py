@@ -1,0 +1,126 @@
+"""A Transformers run whose batches do not fit ends with files that say what does, and tables that take them."""
+
+from __future__ import annotations
+
+import io
+
+import pyarrow as pa
+import pytest
+from tiny import BLOCK, MAX_LENGTH, SLOT_BYTES, make_tiny, requests_of
+
+from kvbench.adapter import Job
+from kvbench.engines.hf_engines import make_engine
+from kvbench.files import read_json, write_json, write_parquet
+from kvbench.model.architecture import read_architecture
+from kvbench.model.record import ModelRecord
+from kvbench.records import WORKLOAD
+from kvbench.results import load_runs
+from kvbench.run import Order, run
+from kvbench.run_files import Paths
+from kvbench.tables import throughput
+
+LENGTHS = [(20, 10), (5, 30), (61, 8), (33, 20), (90, 1), (2, 25), (40, 17)]
+BUDGET_MIB = 16 * BLOCK * SLOT_BYTES / 2**20  # four rows of the maximum length
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    """model.json, environment.json and a workload of the tiny model."""
+    folder = tmp_path_factory.mktemp("inputs")
+    model = make_tiny(folder / "tiny")
+    record = ModelRecord("tiny", "path", model, False, "float32", read_architecture(model, "tiny"))
+    write_json(folder / "model.json", record.to_json())
+    write_json(folder / "environment.json", {"device": "cpu"})
+    requests = [
+        {"request_id": r.request_id, "prompt_token_ids": r.prompt_token_ids, "output_tokens": r.output_tokens}
+        | {"text": None, "arrival_s": 0.0}
+        for r in requests_of(LENGTHS)
+    ]
+    write_parquet(folder / "workload.parquet", pa.Table.from_pylist(requests, schema=WORKLOAD))
+    return folder
+
+
+def run_with_room_for(rows, inputs, folder, monkeypatch, engine):
+    """Run an engine whose model has memory for batches of `rows` rows; the finished run."""
+    import torch
+
+    settings = {
+        "model": "tiny",
+        "engine": engine,
+        "workload": "some",
+        "point": "base",
+        "purpose": "measure",
+        "repeats": 2,
+        "sequential_requests": 2,
+        "sampling": {"temperature": 0.0, "top_p": 1.0},
+        "seed": 0,
+        "max_length": MAX_LENGTH,
+        "kv_budget_mib": BUDGET_MIB,
+        "memory_fraction": 0.8,
+        "block_size": BLOCK,
+        "cpu_threads": 1,
+        "sample_period_s": 0.01,
+        "dtype": "float32",
+        "options": {},
+        "device": "cpu",
+        "gpus": 1,
+        "prefix_sharing": False,
+        "shared_gpu": False,
+    }
+    made = make_engine
+
+    def make_scarce(resolved):
+        engine = made(resolved)
+        load = engine.load
+
+        def load_scarce():
+            times = load()
+            forward = engine.model.forward
+
+            def limited(*args, **kwargs):
+                if kwargs["input_ids"].shape[0] > rows:
+                    raise torch.OutOfMemoryError("CUDA out of memory")
+                return forward(*args, **kwargs)
+
+            engine.model.forward = limited
+            return times
+
+        engine.load = load_scarce
+        return engine
+
+    monkeypatch.setattr("kvbench.run.set_threads", lambda threads: None)
+    order = Order(
+        settings, *(inputs / f"{name}" for name in ("environment.json", "model.json", "workload.parquet")), {}
+    )
+    files = {name: folder / f"{name}.parquet" for name in Paths.__dataclass_fields__} | {"record": folder / "run.json"}
+    run(order, make_scarce, Paths(**files), Job(io.StringIO(), "test"))
+    return load_runs([folder])[0]
+
+
+@pytest.mark.parametrize(("engine", "asked"), [("hf-batch", 5), ("hf-static", 4)])
+def test_a_run_goes_on_with_what_fits(inputs, tmp_path, monkeypatch, engine, asked):
+    found = run_with_room_for(2, inputs, tmp_path, monkeypatch, engine)
+    memory = found.record["out_of_memory"]
+    assert (memory["largest_batch_rows"], memory["out_of_memory_rows"]) == (2, 3)
+    assert memory["trials"][0] == {"rows": asked, "fits": False}
+    assert max(batch["rows"] for batch in found.record["batches"]) == 2
+    assert len(found.timed("all")) == 2
+    assert [phase["name"] for phase in found.record["phases"]].count("warm-up") == 1
+    assert "fitting" in {phase["name"] for phase in found.record["phases"]}
+    table = throughput.table([found], 0)
+    assert set(table["largest_batch_rows"]) == {2}
+    assert set(table["out_of_memory_rows"]) == {3}
+
+
+def test_a_run_in_which_nothing_fits_is_a_result_too(inputs, tmp_path, monkeypatch):
+    found = run_with_room_for(0, inputs, tmp_path, monkeypatch, "hf-batch")
+    assert found.record["out_of_memory"]["largest_batch_rows"] == 0
+    assert found.record["repeats"] == []
+    assert len(found.requests) == 0
+    assert read_json(tmp_path / "run.json")["timing"]["warmup_s"] is None
+
+
+def test_a_run_that_fits_says_nothing_of_memory(inputs, tmp_path, monkeypatch):
+    found = run_with_room_for(9, inputs, tmp_path, monkeypatch, "hf-batch")
+    assert found.record["out_of_memory"] is None
+    assert throughput.table([found], 0)["out_of_memory_rows"].isna().all()
