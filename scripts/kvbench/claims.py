@@ -1,7 +1,7 @@
 """Claims against tables. What a claim means stands in config/claims.yaml; nothing here knows one.
 
-A metric is a column of repeats.csv: the median over an engine's repeats, or the ratio of two engines' medians on the
-same requests. A verdict needs the whole 95% interval on one side of the threshold.
+A metric is a column of repeats.csv: the median over an engine's repeats, or the ratio of two engines' (or two points')
+medians on the same requests. A verdict needs the whole 95% interval on one side of the threshold.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from kvbench.errors import UserError
+from kvbench.results import run_label
 from kvbench.stats import ratio, summarise
 from kvbench.tables.repeats import WORK
 from kvbench.yaml_files import read_yaml
@@ -23,7 +24,7 @@ SUPPORTED, NOT_SUPPORTED, NOT_MEASURABLE = "supported", "not supported", "not me
 POINT = "base"
 KEYS = {"id", "source", "wording", "quotation", "reading"}
 TESTED = {"metric", "is", "threshold", "threshold_from"}
-OPTIONAL = {"published", "requires", "min_repeats", "min_requests"}
+OPTIONAL = {"published", "requires", "min_repeats", "min_requests", "kinds"}
 CONDITION = {"metric", "is", "threshold", "otherwise"}
 
 # Holds where the first is true of the interval (low, high) and threshold; fails where the second is.
@@ -81,7 +82,9 @@ def _check(at: str, claim: Mapping[str, Any], conditions: Mapping[str, Any]) -> 
 
 
 def _check_test(at: str, test: Mapping[str, Any]) -> None:
-    _check_keys(f"{at}: metric", test["metric"], {"column", "engine", "scope"}, {"over"})
+    _check_keys(f"{at}: metric", test["metric"], {"column", "engine", "scope"}, {"over", "point", "over_point"})
+    if "over_point" in test["metric"] and "over" not in test["metric"]:
+        raise UserError(f"{at}: metric: over_point needs over; name the engine, the same one for two of its points")
     if test["is"] not in COMPARISONS:
         raise UserError(f"{at}: is: {test['is']}: unknown comparison; use {', '.join(COMPARISONS)}")
 
@@ -93,26 +96,30 @@ def _check_keys(at: str, given: Mapping[str, Any], needed: set[str], optional: S
         raise UserError(f"{at}: {key}: unknown key; use {', '.join(sorted(needed | optional))}")
 
 
-def table(claims: Claims, repeats: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """A row per claim, model and workload, of the repeats (repeats.csv) at point `base`.
+def table(claims: Claims, repeats: pd.DataFrame, seed: int, kinds: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """A row per claim, model and workload, of the repeats (repeats.csv) at point `base` or at those that it names.
 
-    UserError where a claim names a column that repeats.csv does not have.
+    `kinds` gives each workload's kind. A workload that was run at swept points only has rows of claims that name a
+    point. UserError where a claim names a column that repeats.csv does not have.
     """
-    repeats = repeats[repeats["point"] == POINT]
     rows = [
-        {"model": model, "workload": workload, **_row(claim, claims, found, seed)}
+        {"model": model, "workload": workload, **_row(claim, claims, found, seed, (kinds or {}).get(str(workload)))}
         for (model, workload), found in repeats.groupby(["model", "workload"], sort=False)
         for claim in claims.claims
+        if "point" in claim.get("metric", {}) or (found["point"] == POINT).any()
     ]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _row(claim: Mapping[str, Any], claims: Claims, repeats: pd.DataFrame, seed: int) -> dict[str, Any]:
+def _row(
+    claim: Mapping[str, Any], claims: Claims, repeats: pd.DataFrame, seed: int, kind: str | None
+) -> dict[str, Any]:
     row = {key: claim.get(key) for key in ("id", "source", "wording", "quotation", "reading", "published")}
     if "untestable" in claim:
         return row | {"verdict": NOT_MEASURABLE, "reason": claim["untestable"]}
     row |= {key: claim[key] for key in ("is", "threshold", "threshold_from")} | {"metric": metric_name(claim["metric"])}
     try:
+        _require_kind(claim, kind)
         measured = _measure(claim["metric"], repeats, seed)
         row |= {key: value for key, value in measured.items() if not key.startswith("value")}
         for name in claim.get("requires", ()):
@@ -125,9 +132,14 @@ def _row(claim: Mapping[str, Any], claims: Claims, repeats: pd.DataFrame, seed: 
 
 
 def metric_name(metric: Mapping[str, str]) -> str:
-    """A metric in words: column, engines, scope."""
-    over = f" / {metric['over']}" if "over" in metric else ""
-    return f"{metric['column']}: {metric['engine']}{over} ({metric['scope']})"
+    """A metric in words: column, engines with their points outside `base`, scope."""
+    return f"{metric['column']}: {' / '.join(run_label(*arm) for arm in _arms(metric))} ({metric['scope']})"
+
+
+def _arms(metric: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Engine and point of the metric, and of what it is set over."""
+    arms = [(metric["engine"], metric.get("point", POINT))]
+    return [*arms, (metric["over"], metric.get("over_point", POINT))] if "over" in metric else arms
 
 
 def judge(claim: Mapping[str, Any], row: Mapping[str, Any]) -> tuple[str, str]:
@@ -149,8 +161,8 @@ def judge(claim: Mapping[str, Any], row: Mapping[str, Any]) -> tuple[str, str]:
 def _measure(metric: Mapping[str, str], repeats: pd.DataFrame, seed: int) -> dict[str, Any]:
     if metric["column"] not in repeats:
         raise UserError(f"config/claims.yaml: metric: results/tables/repeats.csv has no column {metric['column']}")
-    names = [metric[key] for key in ("engine", "over") if key in metric]
-    arms = [_arm(repeats, name, metric) for name in names]
+    names = [run_label(*arm) for arm in _arms(metric)]
+    arms = [_arm(repeats, engine, point, metric) for engine, point in _arms(metric)]
     work = pd.concat(arms)
     if len(work[list(WORK)].drop_duplicates()) > 1:
         raise Unmeasured(f"{' and '.join(names)} have no repeats of the same requests")
@@ -160,19 +172,19 @@ def _measure(metric: Mapping[str, str], repeats: pd.DataFrame, seed: int) -> dic
     return found | (_one(values[0], seed) if len(values) == 1 else _two(values, names, seed))
 
 
-def _arm(repeats: pd.DataFrame, engine: str, metric: Mapping[str, str]) -> pd.DataFrame:
-    """An engine's repeats of a scope, values known; all of a workload where it has no subset."""
-    rows = repeats[repeats["engine"] == engine]
+def _arm(repeats: pd.DataFrame, engine: str, point: str, metric: Mapping[str, str]) -> pd.DataFrame:
+    """An engine's repeats of a point and scope, values known; all of a workload where it has no subset."""
+    rows = repeats[(repeats["engine"] == engine) & (repeats["point"] == point)]
     if rows.empty:
-        raise Unmeasured(f"{engine} was not run")
+        raise Unmeasured(f"{run_label(engine, point)} was not run")
     scoped = rows[rows["scope"] == metric["scope"]]
     if scoped.empty and metric["scope"] == "sequential":
         scoped = rows[rows["scope"] == "all"]
     if scoped.empty:
-        raise Unmeasured(f"{engine} did not serve all requests")
+        raise Unmeasured(f"{run_label(engine, point)} did not serve all requests")
     known = scoped[scoped[metric["column"]].notna()]
     if known.empty:
-        raise Unmeasured(f"{metric['column']} of {engine} is not known here")
+        raise Unmeasured(f"{metric['column']} of {run_label(engine, point)} is not known here")
     return known
 
 
@@ -191,6 +203,13 @@ def _two(values: Sequence[np.ndarray], names: Sequence[str], seed: int) -> dict[
 
 def _value(value: float, low: float | None, high: float | None, least: float, most: float) -> dict[str, Any]:
     return {"value": value, "value_ci95_low": low, "value_ci95_high": high, "value_min": least, "value_max": most}
+
+
+def _require_kind(claim: Mapping[str, Any], kind: str | None) -> None:
+    """Unmeasured where the claim speaks of other kinds of workload."""
+    wanted = claim.get("kinds", ())
+    if wanted and kind not in wanted:
+        raise Unmeasured(f"it is of workloads of kind {' or '.join(wanted)}")
 
 
 def _require(condition: Mapping[str, Any], repeats: pd.DataFrame, seed: int) -> None:

@@ -121,6 +121,43 @@ def test_without_its_condition_a_claim_prints_no_value():
     assert _judge(_samples(a=SPREAD, b=[0.51] * 6), "above", 0, **given)["verdict"] == "supported"
 
 
+SHARED = {"point": "on", "over": "a", "over_point": "off"}
+
+
+def test_a_claim_may_set_two_points_of_an_engine_against_each_other():
+    frame = pd.concat([_samples(a=[value] * 6).assign(point=point) for point, value in {"on": 6.0, "off": 2.0}.items()])
+    row = _judge(frame, "above", 1, metric=SHARED)
+    assert (row["value"], row["engine_median"], row["over_median"], row["verdict"]) == (3, 6, 2, "supported")
+    assert row["metric"] == "x: a (on) / a (off) (all)"
+    assert _judge(frame[frame["point"] == "on"], "above", 1, metric=SHARED)["reason"] == "a (off) was not run"
+    assert _judge(_samples(a=SPREAD), "above", 1, metric=SHARED)["reason"] == "a (on) was not run"
+
+
+def test_a_workload_of_swept_points_has_rows_of_claims_that_name_points():
+    swept = _samples(a=[6.0] * 6).assign(point="on", workload="swept")
+    base = {"column": "x", "engine": "a", "scope": "all"}
+    claims = [
+        {**FIXED, "id": i, "metric": {**base, **m}, "is": "above", "threshold": 1}
+        for i, m in (("base", {}), ("on", {"point": "on"}))
+    ]
+    found = table(Claims(6, {}, tuple(claims)), pd.concat([_samples(a=SPREAD), swept]), seed=0)
+    assert list(zip(found["workload"], found["id"], found["verdict"], strict=True)) == [
+        ("w", "base", "supported"),
+        ("w", "on", "not measurable here"),
+        ("swept", "on", "supported"),
+    ]
+
+
+@pytest.mark.parametrize(("kind", "verdict"), [("samples", "supported"), ("other", "not measurable here")])
+def test_a_claim_of_other_workloads_has_no_verdict(kind, verdict):
+    one = {**FIXED, "id": "c", "metric": {"column": "x", "engine": "a", "scope": "all"}, "is": "above", "threshold": 0}
+    [row] = table(Claims(6, {}, ({**one, "kinds": ["samples"]},)), _samples(a=SPREAD), 0, {"w": kind}).to_dict(
+        "records"
+    )
+    assert row["verdict"] == verdict
+    assert verdict == "supported" or row["reason"] == "it is of workloads of kind samples"
+
+
 def test_sweep_points_are_left_out():
     frame = pd.concat([_samples(a=[1.0] * 6), _samples(a=[9.0] * 6).assign(point="block_size=64")])
     assert _judge(frame, "above", 2)["verdict"] == "not supported"
@@ -133,6 +170,10 @@ def test_sweep_points_are_left_out():
         ({"treshold": 1}, r"c: treshold: unknown key"),
         ({"requires": ["luck"]}, r"c: requires: luck: no such condition"),
         ({"metric": {"column": "x", "engine": "a"}}, r"c: metric: scope is missing"),
+        (
+            {"metric": {"column": "x", "engine": "a", "scope": "all", "over_point": "off"}},
+            r"c: metric: over_point needs over",
+        ),
         ({"quotation": None}, r"c: quotation is missing"),
     ],
 )
@@ -175,6 +216,7 @@ def test_shipped_claims_measure_what_they_say(shipped):
     assert shipped.loc["guide-cost-energy", "reason"].endswith("is not known here")
     assert shipped.loc["guide-memory-fluctuates", "value"] > 0.5
     assert shipped.loc["guide-throughput", "requests"] == 8
+    assert shipped.loc["paper-shared-prefix", "reason"] == "it is of workloads of kind shared-prefix"
 
 
 def test_no_published_value_is_a_threshold():
