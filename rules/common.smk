@@ -121,6 +121,23 @@ def measured_data(wildcards):
     return data_of(measured(wildcards))
 
 
+def sharing_runs(wildcards):
+    """The points of a model and workload that share blocks and do not."""
+    return [
+        run for run in measured(wildcards) if run.point.startswith("prefix_sharing-")
+    ]
+
+
+def sharing_records(wildcards):
+    """run.json of the points with and without sharing."""
+    return records_of(sharing_runs(wildcards))
+
+
+def sharing_data(wildcards):
+    """Parquet files of the points with and without sharing."""
+    return data_of(sharing_runs(wildcards))
+
+
 def workloads_of(runs):
     """The workload files that runs serve."""
     pairs = sorted({(run.model, run.workload) for run in runs})
@@ -133,6 +150,11 @@ def user_file(wildcards):
     """The file of a user's workload."""
     options = config["workloads"].get(wildcards.workload, {})
     return [options["file"]] if "file" in options else []
+
+
+def get_kind(wildcards):
+    """Kind of a workload."""
+    return KINDS[wildcards.workload]
 
 
 def get_model(wildcards):
@@ -190,13 +212,24 @@ def figure_params(name):
     }
 
 
+def compared_points(key):
+    """Models and workloads of which an engine runs two or more points of a sweep."""
+    points = {}
+    for run in MEASURED:
+        if run.point.startswith(f"{key}-"):
+            points.setdefault((run.model, run.workload, run.engine), []).append(run)
+    return {(m, w) for (m, w, _), found in points.items() if len(found) > 1}
+
+
 def all_figures(*formats):
     """Files of all figures in some formats."""
-    pairs = sorted({(run.model, run.workload) for run in MEASURED})
+    drawn = sorted(
+        {(run.model, run.workload, name) for run in MEASURED for name in FIGURES}
+        | {(*found, "sharing") for found in compared_points("prefix_sharing")}
+    )
     return [
         f"results/figures/{m}/{w}/{name}.{ext}"
-        for m, w in pairs
-        for name in FIGURES
+        for m, w, name in drawn
         for ext in formats
     ]
 

@@ -143,6 +143,29 @@ rule plot_attribution:
         "../scripts/plot_attribution.py"
 
 
+rule plot_sharing:
+    """The blocks that prefix sharing saves, and what it does to speed."""
+    input:
+        runs=sharing_records,
+        data=sharing_data,
+        table="results/tables/sharing.csv",
+        published="config/published.yaml",
+    output:
+        **figure_files("sharing", category="Memory"),
+    log:
+        "logs/plot_sharing/{model}/{workload}.log",
+    benchmark:
+        "logs/plot_sharing/{model}/{workload}.tsv"
+    conda:
+        CONDA
+    params:
+        **figure_params("sharing"),
+        kind=get_kind,
+        code=code_digest("plot_sharing"),
+    script:
+        "../scripts/plot_sharing.py"
+
+
 rule plot_workload_lengths:
     """How long the prompts and outputs of a workload are."""
     input:

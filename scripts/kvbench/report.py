@@ -26,6 +26,7 @@ FIGURES = (
     "kv_waste",
     "memory",
     "memory_parts",
+    "sharing",
     "parity",
 )
 MIME = {".svg": "image/svg+xml", ".png": "image/png"}
@@ -142,7 +143,8 @@ def _of(table: pd.DataFrame, model: str, workload: str) -> pd.DataFrame:
     """A table's rows of a model and workload, in the order of engines, with a `label`."""
     rows = table[(table["model"] == model) & (table["workload"] == workload)]
     if "engine" in rows:
-        rows = rows.assign(label=[run_label(e, p) for e, p in zip(rows["engine"], rows["point"], strict=True)])
+        points = rows["point"] if "point" in rows else ["base"] * len(rows)
+        rows = rows.assign(label=[run_label(e, p) for e, p in zip(rows["engine"], points, strict=True)])
         rows = rows.sort_values("engine", key=lambda names: names.map(engine_key), kind="stable")
     return rows.reset_index(drop=True)
 

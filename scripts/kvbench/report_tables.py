@@ -189,6 +189,28 @@ def devices_view(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def sharing_view(table: pd.DataFrame) -> pd.DataFrame:
+    """What sharing saves, beside both points' speed."""
+    return _text(
+        pd.DataFrame(
+            {
+                "engine": table["label"],
+                "requests": table["requests"],
+                "blocks saved (%)": _interval(table, "saved_share", 100),
+                "most in a step (%)": table["saved_largest_share_median"] * 100,
+                "prompt tokens found (%)": table["prefix_hit_share_of_prompts_median"] * 100,
+                "sharing (output tokens/s)": _interval(table, "shared_output_tokens_per_s"),
+                "not sharing (output tokens/s)": _interval(table, "unshared_output_tokens_per_s"),
+                "ratio": _spans(table, "ratio", "ratio_ci95_low", "ratio_ci95_high"),
+                "interval against 1": table["interval_against_1"],
+                "running, sharing": table["shared_running_mean_requests_median"],
+                "running, not sharing": table["unshared_running_mean_requests_median"],
+                "equal outputs (%)": table["equal_outputs_share"] * 100,
+            }
+        )
+    )
+
+
 def parity_view(table: pd.DataFrame, with_names: bool = False) -> pd.DataFrame:
     """Shares of equal outputs."""
     names = {"model": table["model"], "workload": table["workload"]} if with_names else {}
@@ -220,6 +242,7 @@ VIEWS = {
     "kv_waste": kv_waste_view,
     "memory": memory_view,
     "devices": devices_view,
+    "sharing": sharing_view,
     "parity": parity_view,
 }
 
@@ -254,8 +277,9 @@ def _text(table: pd.DataFrame) -> pd.DataFrame:
     return table[known].astype(object).map(number)
 
 
-def _interval(table: pd.DataFrame, name: str) -> pd.Series:
-    return _spans(table, f"{name}_median", f"{name}_ci95_low", f"{name}_ci95_high")
+def _interval(table: pd.DataFrame, name: str, factor: float = 1) -> pd.Series:
+    names = [f"{name}_{part}" for part in ("median", "ci95_low", "ci95_high")]
+    return _spans(table.assign(**{one: table[one] * factor for one in names}), *names)
 
 
 def _spans(table: pd.DataFrame, middle: str, low: str, high: str) -> pd.Series:

@@ -14,7 +14,18 @@ from kvbench.files import write_csv, write_json, write_parquet
 from kvbench.report import FIGURES, ROOT, TEMPLATE, embed, read_inputs, render
 from kvbench.report_tables import number, to_html
 from kvbench.results import load_runs, read_table
-from kvbench.tables import attribution, devices, kv_waste, latency, memory, ratios, repeats, throughput, workloads
+from kvbench.tables import (
+    attribution,
+    devices,
+    kv_waste,
+    latency,
+    memory,
+    ratios,
+    repeats,
+    sharing,
+    throughput,
+    workloads,
+)
 from kvbench.workload.table import workload_table
 
 PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" width="10" height="10"/>'
@@ -55,6 +66,7 @@ def _inputs(root: Path, **given):
         "ratios": ratios.table(runs, 0),
         "attribution": attribution.table(runs, 0),
         "claims": claims.table(claims.read_claims(ROOT / "config/claims.yaml"), _repeats(root, runs), 0),
+        "sharing": sharing.table(runs, _repeats(root, runs), 0),
         "workloads": workloads.table([_workload(root)]),
         "parity": parity.table(load_runs([*paths, *gate])),
     }

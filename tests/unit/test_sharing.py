@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
 from synthetic import make_requests, write_run
 
-from kvbench.files import read_parquet, write_parquet
+from kvbench.errors import UserError
+from kvbench.figures import sharing as figure
+from kvbench.figures.data import block_traces, rows_of
+from kvbench.files import read_parquet, write_csv, write_parquet
 from kvbench.kv.paged import rebuild, shared_split
 from kvbench.kv.schedule import ADMITTED, Schedule
 from kvbench.kv.split import final_kv_length
+from kvbench.published import read_published
 from kvbench.records import KV
 from kvbench.results import load_runs
 from kvbench.tables import repeats, sharing
 from kvbench.tables.reuse import preemption_facts, sharing_facts
 
+PUBLISHED = Path(__file__).resolve().parents[2] / "config/published.yaml"
 REQUESTS = pd.DataFrame(
     {"prompt_tokens": [64, 64], "output_tokens": [3, 3], "cached_tokens": [0, 32], "preemptions": [0, 2]}
 )
@@ -137,3 +144,58 @@ def test_engines_without_blocks_save_nothing_and_say_so_by_an_empty_cell(runs):
     assert (unshared["saved_share"] == 0).all()
     preempted = unshared["preemptions"] > 0
     assert ((unshared["recomputed_tokens"] > 0) == preempted).all()
+
+
+@pytest.fixture(scope="module")
+def drawn(runs, tmp_path_factory):
+    path = tmp_path_factory.mktemp("tables") / "sharing.csv"
+    write_csv(path, sharing.table(runs, repeats.table(runs), 0))
+    table = rows_of(path, "smollm2-135m", "mixed")
+    kind = figure.PUBLISHED["parallel-sampling"]
+    published = {column: read_published(PUBLISHED, name) for column, name in kind.items()}
+    return table, figure.draw(table, block_traces(runs, table["engine"]), published)
+
+
+def test_the_figure_draws_the_table_and_the_published_values(drawn):
+    table, found = drawn
+    trace, saved, speed, running = found.axes
+    widths = [patch.get_width() for patch in saved.patches]
+    assert widths == pytest.approx([50, 9.8 - 6.1, 30.5 - 16.2])
+    speeds = [table[f"{arm}_output_tokens_per_s_median"].iloc[0] for arm in ("unshared", "shared")]
+    assert [patch.get_width() for patch in speed.patches] == pytest.approx(speeds)
+    assert len(running.patches) == 2
+    names = [label.get_text() for label in saved.get_yticklabels()]
+    assert names == ["vllm, off", "vllm, on", "paper, Alpaca", "paper, ShareGPT"]
+    assert "n = 6 repeats" in found._supxlabel.get_text()
+    assert "Section 6.3" in found._supxlabel.get_text()
+    assert trace.get_ylabel() == "KV blocks"
+
+
+def test_the_trace_has_a_value_a_step_of_the_first_timed_repeat(runs):
+    [(shared, unshared)] = block_traces(runs, ["vllm"])
+    kv = read_parquet(runs[-1].folder / "kv.parquet").to_pandas().query("repeat == 1")
+    np.testing.assert_array_equal(shared.in_use, kv["allocated"] / 32)
+    np.testing.assert_array_equal(shared.unshared, 2 * shared.in_use)
+    np.testing.assert_array_equal(unshared.unshared, unshared.in_use)
+    assert shared.pool == 1088 // 32
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{}", r"published.yaml: saved: missing; write a list of value, label"),
+        ("saved: [{value: 1, label: a, source: b}]", r"published.yaml: saved\[0\]: conditions is missing"),
+    ],
+)
+def test_a_broken_file_of_published_values_is_one_line(tmp_path, text, message):
+    (tmp_path / "published.yaml").write_text(text)
+    with pytest.raises(UserError, match=message):
+        read_published(tmp_path / "published.yaml", "saved")
+
+
+def test_every_published_value_has_its_source():
+    for quantities in figure.PUBLISHED.values():
+        for name in quantities.values():
+            for one in read_published(PUBLISHED, name):
+                assert one.source.startswith("arXiv")
+                assert 0 < one.low <= one.high

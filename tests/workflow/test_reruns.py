@@ -104,6 +104,18 @@ def test_a_template_or_caption_makes_the_report_again(tree: Path, name: str) -> 
     assert stale(tree) == {"make_report": 1}
 
 
+def test_points_of_sharing_draw_a_figure_that_a_published_value_redraws(tree: Path) -> None:
+    """The workload's base point is gone, so the guide is the only one whose plots need no new run."""
+    entry = {"models": ["smollm2-135m"], "engines": ["vllm"]}
+    swept = {**entry, "workloads": ["mixed"], "sweep": {"prefix_sharing": [False, True]}}
+    reconfigure(tree, "runs", [{**entry, "workloads": ["guide"], "engines": ["hf-batch", "vllm"]}, swept])
+    found = ran(tree)
+    assert (found["run_vllm"], found["plot_sharing"]) == (2, 1)
+    path = tree / "config/published.yaml"
+    path.write_text(path.read_text().replace("1.67", "1.68"))
+    assert stale(tree) == {"plot_sharing": 1, "make_report": 1}
+
+
 def test_a_claim_is_judged_again_without_a_run(tree: Path) -> None:
     path = tree / "config/claims.yaml"
     path.write_text(path.read_text().replace("min_repeats: 6", "min_repeats: 7"))

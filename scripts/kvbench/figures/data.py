@@ -16,6 +16,7 @@ from kvbench.files import read_parquet
 from kvbench.records import SPLIT
 from kvbench.results import SCOPES, Run, engine_key, read_batches, read_table, run_label
 from kvbench.tables.latency import samples
+from kvbench.tables.sharing import POINTS
 from kvbench.tables.throughput import rates
 from kvbench.workload.table import lengths_of
 
@@ -148,6 +149,40 @@ def _phases(run: Run, origin: int) -> tuple[Phase, ...]:
 
 
 @dataclass(frozen=True)
+class BlockTrace:
+    """Blocks over the first timed repeat of a run, a value a step; `unshared` is what its requests would hold alone."""
+
+    engine: str
+    requests: int
+    pool: int
+    t_s: np.ndarray
+    in_use: np.ndarray
+    unshared: np.ndarray
+
+
+def block_traces(runs: Sequence[Run], engines: Sequence[str]) -> list[tuple[BlockTrace, BlockTrace]]:
+    """Traces with and without sharing of each engine; UserError where one of the two was not run."""
+    found = {(run.engine, run.point): run for run in runs}
+    return [
+        (_blocks(found[engine, POINTS["shared"]]), _blocks(found[engine, POINTS["unshared"]])) for engine in engines
+    ]
+
+
+def _blocks(run: Run) -> BlockTrace:
+    repeat = (run.timed("all") or run.timed())[0]
+    steps = _kv(run, ["t_ns", "pool", "allocated", "unshared"], repeat["repeat"])
+    size = run.record["block_size"]
+    return BlockTrace(
+        run.engine,
+        repeat["requests"],
+        run.record["capacity"]["blocks"],
+        (steps["t_ns"] - repeat["start_ns"]) / 1e9,
+        steps["allocated"] / size,
+        steps["unshared"] / size,
+    )
+
+
+@dataclass(frozen=True)
 class Speed:
     """One run's output tokens per second in a scope: the repeats and their summary from throughput.csv."""
 
@@ -218,7 +253,8 @@ def rows_of(path: str | Path, model: str, workload: str) -> pd.DataFrame:
     frame = frame[(frame["model"] == model) & (frame["workload"] == workload)]
     if "engine" not in frame:
         return frame.reset_index(drop=True)
-    labels = [run_label(engine, point) for engine, point in zip(frame["engine"], frame["point"], strict=True)]
+    points = frame["point"] if "point" in frame else ["base"] * len(frame)
+    labels = [run_label(engine, point) for engine, point in zip(frame["engine"], points, strict=True)]
     frame = frame.assign(label=labels).sort_values("engine", key=lambda names: names.map(engine_key), kind="stable")
     return frame.reset_index(drop=True)
 

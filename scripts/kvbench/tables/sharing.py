@@ -69,8 +69,10 @@ def _row(arms: dict[str, pd.DataFrame], seed: int) -> dict[str, Any]:
     return row | {"interval_against_1": found.verdict}
 
 
-def _equal_outputs(pair: dict[str, Run]) -> float:
-    """Share of requests whose token ids are the same with and without sharing, in the first timed repeat of each."""
+def _equal_outputs(pair: dict[str, Run]) -> float | None:
+    """Share of requests whose token ids are the same in the first timed repeat of each; None where they are drawn."""
+    if any(run.temperature > 0 for run in pair.values()):
+        return None
     outputs = [_outputs(pair[point]) for point in POINTS.values()]
     return float((outputs[0] == outputs[1].reindex(outputs[0].index)).mean())
 

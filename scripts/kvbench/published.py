@@ -1,0 +1,40 @@
+"""Values that papers publish, from config/published.yaml: drawn beside ours, never a threshold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from kvbench.errors import UserError
+from kvbench.yaml_files import read_yaml
+
+KEYS = ("value", "label", "conditions", "source")
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published value: `low` and `high` are equal where it is one number."""
+
+    low: float
+    high: float
+    label: str
+    conditions: str
+    source: str
+    over: str  # empty where the value is no ratio
+
+
+def read_published(path: str | Path, quantity: str) -> list[Published]:
+    """What is published of a quantity, in the file's order; UserError where the file lacks it or a key."""
+    entries = (read_yaml(path) or {}).get(quantity)
+    if not isinstance(entries, list):
+        raise UserError(f"{path}: {quantity}: missing; write a list of {', '.join(KEYS)}")
+    return [_entry(f"{path}: {quantity}[{i}]", entry) for i, entry in enumerate(entries)]
+
+
+def _entry(at: str, entry: dict) -> Published:
+    for key in KEYS:
+        if key not in entry:
+            raise UserError(f"{at}: {key} is missing; add it")
+    value = entry["value"]
+    low, high = value if isinstance(value, list) else (value, value)
+    return Published(float(low), float(high), *(str(entry[key]) for key in KEYS[1:]), str(entry.get("over", "")))
