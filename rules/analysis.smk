@@ -41,6 +41,7 @@ rule summarise_runs:
         attribution="results/tables/attribution.csv",
         repeats="results/tables/repeats.csv",
         sharing="results/tables/sharing.csv",
+        processes="results/tables/processes.csv",
     log:
         "logs/summarise_runs.log",
     benchmark:

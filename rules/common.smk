@@ -49,6 +49,7 @@ TABLES = [
         "attribution",
         "repeats",
         "sharing",
+        "processes",
         "claims",
         "workloads",
         "parity",
@@ -184,7 +185,7 @@ def get_run_settings(wildcards):
 
 def get_priority(wildcards):
     """A run's place in the order of runs."""
-    run = RunName(**dict(wildcards.items()))
+    run = RunName.of(**dict(wildcards.items()))
     return PRIORITIES.get(run, 0) + (len(RUNS) if run.workload == "parity" else 0)
 
 

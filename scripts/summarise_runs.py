@@ -1,9 +1,20 @@
-"""Summarise all runs in results/tables: throughput, latency, memory, KV waste, ratios, attribution and sharing."""
+"""Summarise all runs in results/tables: throughput, latency, memory, KV waste, ratios, attribution and others."""
 
 from kvbench.adapter import job
 from kvbench.files import write_csv
 from kvbench.results import load_runs
-from kvbench.tables import attribution, devices, kv_waste, latency, memory, ratios, repeats, sharing, throughput
+from kvbench.tables import (
+    attribution,
+    devices,
+    kv_waste,
+    latency,
+    memory,
+    processes,
+    ratios,
+    repeats,
+    sharing,
+    throughput,
+)
 
 
 def main(snakemake):
@@ -20,6 +31,7 @@ def main(snakemake):
         samples = repeats.table(runs)
         write_csv(snakemake.output.repeats, samples)
         write_csv(snakemake.output.sharing, sharing.table(runs, samples, seed))
+        write_csv(snakemake.output.processes, processes.table(runs, seed))
 
 
 if __name__ == "__main__":

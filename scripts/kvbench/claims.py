@@ -36,7 +36,16 @@ COMPARISONS = {
 }
 COLUMNS = (
     *("model", "workload", "id", "source", "wording", "quotation", "reading", "metric", "is", "threshold"),
-    *("threshold_from", "published", "requests", "n_repeats", "value", "value_ci95_low", "value_ci95_high"),
+    *(
+        "threshold_from",
+        "published",
+        "requests",
+        "n_repeats",
+        "n_processes",
+        "value",
+        "value_ci95_low",
+        "value_ci95_high",
+    ),
     *("value_min", "value_max", "engine_median", "over_median", "verdict", "reason"),
 )
 
@@ -168,8 +177,10 @@ def _measure(metric: Mapping[str, str], repeats: pd.DataFrame, seed: int) -> dic
         raise Unmeasured(f"{' and '.join(names)} have no repeats of the same requests")
     values = [arm[metric["column"]].to_numpy(dtype=float) for arm in arms]
     found = {"requests": int(work["requests"].iloc[0]), "n_repeats": min(map(len, values))}
+    processes = [arm["process"].tolist() for arm in arms]
+    found["n_processes"] = min(len(set(own)) for own in processes)
     found |= dict(zip(("engine_median", "over_median"), map(float, map(np.median, values)), strict=False))
-    return found | (_one(values[0], seed) if len(values) == 1 else _two(values, names, seed))
+    return found | (_one(values, processes, seed) if len(values) == 1 else _two(values, processes, names, seed))
 
 
 def _arm(repeats: pd.DataFrame, engine: str, point: str, metric: Mapping[str, str]) -> pd.DataFrame:
@@ -188,16 +199,18 @@ def _arm(repeats: pd.DataFrame, engine: str, point: str, metric: Mapping[str, st
     return known
 
 
-def _one(values: np.ndarray, seed: int) -> dict[str, Any]:
-    found = summarise(values, seed)
+def _one(values: Sequence[np.ndarray], processes: Sequence[list[int]], seed: int) -> dict[str, Any]:
+    found = summarise(values[0], seed, processes[0])
     return _value(found.median, found.low, found.high, found.minimum, found.maximum)
 
 
-def _two(values: Sequence[np.ndarray], names: Sequence[str], seed: int) -> dict[str, Any]:
+def _two(
+    values: Sequence[np.ndarray], processes: Sequence[list[int]], names: Sequence[str], seed: int
+) -> dict[str, Any]:
     above, below = values
     if below.min() <= 0:
         raise Unmeasured(f"no ratio: {names[1]} has a value of {below.min():g}")
-    found = ratio(above, below, seed)
+    found = ratio(above, below, seed, tuple(processes))
     return _value(found.value, found.low, found.high, above.min() / below.max(), above.max() / below.min())
 
 

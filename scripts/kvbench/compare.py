@@ -30,6 +30,7 @@ METRICS = {
 }
 SCOPES = {"all": "all", "sequential": "subset"}
 NONE_DIFFER = "none differ"
+DIGEST = "workload_digest"
 STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}"
     "table{border-collapse:collapse;font-size:.85rem}th,td{padding:.2rem .6rem;border-bottom:1px solid #ddd;"
@@ -75,7 +76,7 @@ def compare(a: Side, b: Side, seed: int) -> dict[str, pd.DataFrame]:
         "Settings that differ": both(a.config, b.config, "setting"),
         "Settings in force that differ": both(*_in_force(a.runs, b.runs), "setting"),
         "Runs of one folder only": _alone(a.runs, b.runs),
-        "B over A": ratios(table(a.runs), table(b.runs), seed),
+        "B over A": ratios(samples(a.runs), samples(b.runs), seed),
     }
 
 
@@ -117,10 +118,19 @@ def both(a: Mapping[str, Any], b: Mapping[str, Any], what: str, equal_too: bool 
     return pd.DataFrame(rows, columns=[what, "A", "B"])
 
 
+def samples(runs: Sequence[Run]) -> pd.DataFrame:
+    """repeats.csv of the runs with the digest of each row's requests; None in a record older than that."""
+    digests = {(*_key(run), scope): run.workload_digests.get(scope) for run in runs for scope in SCOPES}
+    found = table(runs)
+    keys = zip(*(found[name] for name in NAMES), strict=True)
+    return found.assign(**{DIGEST: [digests[key] for key in keys]})
+
+
 def ratios(a: pd.DataFrame, b: pd.DataFrame, seed: int) -> pd.DataFrame:
     """B's median over A's with its 95% interval, per run, scope and metric, between both medians.
 
-    A ratio needs the same requests on both sides; from fewer than 6 repeats it has no interval.
+    A ratio needs the same requests on both sides: by the digest of their content, or by their totals alone where a
+    record is older than that. From fewer than 6 repeats it has no interval.
     """
     groups = [dict(list(frame.groupby(list(NAMES), sort=False))) for frame in (a, b)]
     rows = [
@@ -133,9 +143,13 @@ def ratios(a: pd.DataFrame, b: pd.DataFrame, seed: int) -> pd.DataFrame:
 
 
 def _rows(a: pd.DataFrame, b: pd.DataFrame, seed: int) -> Iterator[dict[str, str]]:
-    same = len(pd.concat([a, b])[list(WORK)].drop_duplicates()) == 1
+    both_sides = pd.concat([a, b])
+    digests = set(both_sides[DIGEST])
+    same = len(both_sides[list(WORK)].drop_duplicates()) == 1 and (None in digests or len(digests) == 1)
+    judged = "; same requests by their totals only: a record has no digest" if None in digests else ""
     for column, (metric, factor) in METRICS.items():
-        values = [frame[column].dropna().to_numpy(dtype=float) * factor for frame in (a, b)]
+        known = [frame.dropna(subset=[column]) for frame in (a, b)]
+        values = [frame[column].to_numpy(dtype=float) * factor for frame in known]
         if not all(map(len, values)):
             continue
         if not same or values[0].min() <= 0:
@@ -143,11 +157,19 @@ def _rows(a: pd.DataFrame, b: pd.DataFrame, seed: int) -> Iterator[dict[str, str
             note = "A has a value of 0" if same else "other requests"
             yield {"metric": metric, "A": medians[0], "B": medians[1], "B / A": "–", "note": note}
             continue
-        found = ratio(values[1], values[0], seed)
+        processes = [frame["process"].tolist() for frame in known]
+        found = ratio(values[1], values[0], seed, (processes[1], processes[0]))
         below, above = found.denominator, found.numerator
         spans = [(s.median, s.low, s.high) for s in (below, above)] + [(found.value, found.low, found.high)]
-        note = f"n = {below.n}" if below.n == above.n else f"n = {below.n} and {above.n}"
+        note = _counts("n =", below.n, above.n) + _counts(" in", *map(len, map(set, processes)), " processes") + judged
         yield {"metric": metric, **dict(zip(("A", "B", "B / A"), map(_span, spans), strict=True)), "note": note}
+
+
+def _counts(before: str, a: int, b: int, after: str = "") -> str:
+    """Counts of both sides; nothing where they are of processes and both 1."""
+    if after and a == b == 1:
+        return ""
+    return f"{before} {a}{after}" if a == b else f"{before} {a} and {b}{after}"
 
 
 def _span(values: tuple[float, float | None, float | None]) -> str:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,21 +33,34 @@ OVERRIDABLE = (
 SHARED = ("seed", "memory_fraction", "cpu_threads", "sample_period_s", "device", "shared_gpu")
 PARITY = "parity"
 BASE = "base"
+PLACE = re.compile(r"(.+?)(?:\.process-(\d+))?")
 
 
 @dataclass(frozen=True, order=True)
 class RunName:
-    """Which run: its fields are the folders of its files under results/runs/."""
+    """Which run, and which of its processes: the fields are the folders of its files under results/runs/."""
 
     model: str
     engine: str
     workload: str
     point: str = BASE
+    process: int = 1
+
+    @classmethod
+    def of(cls, model: str, engine: str, workload: str, point: str) -> RunName:
+        """The run of these folders, the last as `place` writes it."""
+        point, number = PLACE.fullmatch(point).groups()
+        return cls(model, engine, workload, point, int(number or 1))
+
+    @property
+    def place(self) -> str:
+        """The last folder: the point, and from the second process on its number, such as `base.process-2`."""
+        return self.point + (f".process-{self.process}" if self.process > 1 else "")
 
     @property
     def folder(self) -> str:
         """Where the run's files are."""
-        return f"results/runs/{self.model}/{self.engine}/{self.workload}/{self.point}"
+        return f"results/runs/{self.model}/{self.engine}/{self.workload}/{self.place}"
 
 
 def validate(config: dict, schema_path: str | Path, origin: Callable[[str], str] = lambda key: "config.yaml") -> dict:
@@ -95,8 +109,12 @@ def plan(config: dict) -> list[tuple[int, RunName, dict]]:
 
 
 def run_list(config: dict) -> list[RunName]:
-    """The runs to measure, in the order of the configuration."""
-    return [run for _, run, _ in plan(config)]
+    """The runs to measure, in the order of the configuration; one for each of its processes."""
+    return [
+        replace(run, process=number + 1)
+        for entry, run, _ in plan(config)
+        for number in range(config["runs"][entry].get("processes", config["processes"]))
+    ]
 
 
 def parity_list(config: dict) -> list[RunName]:
@@ -109,9 +127,10 @@ def parity_list(config: dict) -> list[RunName]:
 
 
 def run_settings(config: dict, model: str, engine: str, workload: str, point: str) -> dict:
-    """Everything that a run needs to know, plain and sorted."""
+    """Everything that a run needs to know, plain and sorted; `point` is the last folder (`RunName.place`)."""
+    name = RunName.of(model, engine, workload, point)
     settings = {key: config[key] for key in (*OVERRIDABLE, *SHARED)}
-    settings |= {"model": model, "engine": engine, "workload": workload, "point": point}
+    settings |= asdict(name)
     settings |= {"dtype": config["models"][model]["dtype"], "options": config["engines"].get(engine) or {}}
     if workload == PARITY:
         greedy = {"temperature": 0.0, "top_p": 1.0}
@@ -120,10 +139,9 @@ def run_settings(config: dict, model: str, engine: str, workload: str, point: st
         settings |= {"prefix_sharing": False}
         settings |= {key: config["parity"][key] for key in ("max_length", "kv_budget_mib")}
         return ordered(settings | {"purpose": "parity"})
-    name = RunName(model, engine, workload, point)
-    own = next((own for _, run, own in plan(config) if run == name), None)
-    if own is None:
+    if name not in run_list(config):
         raise UserError(f"config.yaml: runs: no entry makes {name.folder}; add one")
+    own = next(own for _, run, own in plan(config) if run == replace(name, process=1))
     settings |= own | {"sampling": {**config["sampling"], **own.get("sampling", {})}}
     return ordered(settings | {"purpose": "measure"})
 

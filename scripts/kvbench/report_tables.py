@@ -21,7 +21,7 @@ def run_settings(runs: Sequence[Run]) -> pd.DataFrame:
     """What each run was asked to do, and how long loading took."""
     rows = []
     for run in runs:
-        record, capacity, timing = run.record, run.record["capacity"], run.record["timing"]
+        record, capacity, timing = run.record, run.record["capacity"], _median_times(run)
         rows.append(
             {
                 "model": run.model,
@@ -31,6 +31,7 @@ def run_settings(runs: Sequence[Run]) -> pd.DataFrame:
                 "GPUs": record.get("gpus"),
                 "dtype": record["dtype"],
                 "threads": record["threads"],
+                "processes": len(run.processes),
                 "temperature": run.temperature,
                 "maximum length (tokens)": record["max_length"],
                 "KV budget (MiB)": _mib(capacity["budget_bytes"]),
@@ -45,6 +46,11 @@ def run_settings(runs: Sequence[Run]) -> pd.DataFrame:
     return _text(pd.DataFrame(rows))
 
 
+def _median_times(run: Run) -> dict[str, float]:
+    """Medians over the run's processes of what comes before the first repeat, in seconds."""
+    return pd.DataFrame([one.record["timing"] for one in run.processes]).astype(float).median().to_dict()
+
+
 def throughput_view(table: pd.DataFrame) -> pd.DataFrame:
     """Rates with their intervals."""
     return _text(
@@ -53,6 +59,7 @@ def throughput_view(table: pd.DataFrame) -> pd.DataFrame:
                 "engine": table["label"],
                 "requests": _scope(table),
                 "repeats": table["n_repeats"],
+                "processes": table["n_processes"],
                 "output tokens/s": _interval(table, "output_tokens_per_s"),
                 "all tokens/s": _interval(table, "total_tokens_per_s"),
                 "requests/s": _interval(table, "requests_per_s"),
@@ -96,6 +103,27 @@ def attribution_view(table: pd.DataFrame) -> pd.DataFrame:
                 "steps in which requests waited (%)": _pairs(table, "steps_waiting_share", 100),
                 "engine: for blocks (%)": table["numerator_steps_waiting_for_blocks_share"] * 100,
                 "note": notes,
+            }
+        )
+    )
+
+
+def processes_view(table: pd.DataFrame) -> pd.DataFrame:
+    """Runs in several processes: each process's median, and whether processes differ."""
+    table = table[table["n_processes"] > 1]
+    return _text(
+        pd.DataFrame(
+            {
+                "engine": table["label"],
+                "requests": table["scope"].replace("sequential", "subset"),
+                "process": table["process"],
+                "repeats": table["n_repeats"],
+                "median (output tokens/s)": table["output_tokens_per_s_median"],
+                "sd between medians": table["output_tokens_per_s_sd_between_medians"],
+                "sd within": table["output_tokens_per_s_sd_within"],
+                "F": table["f_between_over_within"],
+                "p": table["f_p_value"],
+                "interval over one of pooled repeats": table["interval_width_over_pooled"],
             }
         )
     )
@@ -234,6 +262,7 @@ def parity_view(table: pd.DataFrame, with_names: bool = False) -> pd.DataFrame:
 
 VIEWS = {
     "throughput": throughput_view,
+    "processes": processes_view,
     "ratios": ratios_view,
     "attribution": attribution_view,
     "claims": claims_view,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,10 +34,25 @@ ENGINE_ORDER = (
 
 @dataclass(frozen=True)
 class Run:
-    """One engine on one workload at one point: its run.json and the files beside it."""
+    """One engine on one workload at one point: its run.json and the files beside it.
+
+    A run done in several processes has a folder for each: `folder` and `record` are those of the first, `further` holds
+    the rest. Repeat numbers are unique within a process only.
+    """
 
     folder: Path
     record: dict[str, Any]
+    further: tuple[Run, ...] = ()
+
+    @property
+    def processes(self) -> tuple[Run, ...]:
+        """Each process as a run of its own."""
+        return (replace(self, further=()), *self.further) if self.further else (self,)
+
+    @property
+    def process(self) -> int:
+        """Number of the process that `folder` and `record` are of, from 1."""
+        return self.record.get("process", 1)
 
     @property
     def model(self) -> str:
@@ -65,6 +81,11 @@ class Run:
         return run_label(self.engine, self.point)
 
     @property
+    def workload_digests(self) -> dict[str, str]:
+        """Digest of the requests of each scope, by their content; empty in a record older than that."""
+        return (self.record.get("digests") or {}).get("workload") or {}
+
+    @property
     def returns_by_batch(self) -> bool:
         """Whether requests are handed back when their whole batch ends."""
         return any(batch["rows"] > 1 for batch in self.record.get("batches") or [])
@@ -77,21 +98,33 @@ class Run:
         return float(found or 0.0)
 
     def timed(self, scope: str | None = None) -> list[dict[str, Any]]:
-        """run.json records of the timed repeats, of one scope or of both."""
-        return [r for r in self.record["repeats"] if r["timed"] and scope in (None, r["scope"])]
+        """run.json records of the timed repeats of all processes, each with its `process`; of one scope or of both."""
+        return [
+            {**repeat, "process": one.process}
+            for one in self.processes
+            for repeat in one.record["repeats"]
+            if repeat["timed"] and scope in (None, repeat["scope"])
+        ]
 
     def timed_numbers(self, scope: str | None = None) -> list[int]:
-        """Numbers of the timed repeats, of one scope or of both."""
-        return [repeat["repeat"] for repeat in self.timed(scope)]
+        """Numbers of the timed repeats within a process, of one scope or of both."""
+        return list(dict.fromkeys(repeat["repeat"] for repeat in self.timed(scope)))
 
     @cached_property
     def requests(self) -> pd.DataFrame:
-        """requests.parquet (`records.REQUESTS`): a row per repeat and request."""
-        return read_parquet(self.folder / "requests.parquet").to_pandas()
+        """requests.parquet (`records.REQUESTS`) of all processes and `process`: a row per repeat and request."""
+        return self.frame("requests")
 
     def timed_requests(self, scope: str) -> pd.DataFrame:
         """The rows of `requests` that belong to timed repeats of a scope."""
         return self.requests[self.requests["repeat"].isin(self.timed_numbers(scope))]
+
+    def frame(self, name: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """A Parquet file of the run by its stem, those of all processes below one another, with `process`."""
+        import pandas as pd
+
+        read = [(one, read_parquet(one.folder / f"{name}.parquet", columns)) for one in self.processes]
+        return pd.concat([table.to_pandas().assign(process=one.process) for one, table in read], ignore_index=True)
 
 
 def load_run(path: str | Path) -> Run:
@@ -108,13 +141,36 @@ def load_run(path: str | Path) -> Run:
 def load_runs(paths: Iterable[str | Path]) -> list[Run]:
     """Load runs in the order of tables and figures: model, workload, engine (ENGINE_ORDER), point.
 
-    Paths of other files of a run (its Parquet files) are passed over. UserError where none is a run.json.
+    The processes of a run become one. Paths of other files of a run (its Parquet files) are passed over. UserError
+    where none is a run.json, or the processes of a run had different settings or requests.
     """
     paths = list(map(Path, paths))
     runs = [load_run(path) for path in paths if path.is_dir() or path.name == "run.json"]
     if not runs:
         raise UserError("no run.json among the inputs; name at least one entry under runs in config.yaml")
-    return sorted(runs, key=lambda run: (run.model, run.workload, *engine_key(run.engine), run.point))
+    runs.sort(key=lambda run: (run.model, run.workload, *engine_key(run.engine), run.point, run.process))
+    return [_as_one(list(found)) for _, found in groupby(runs, key=lambda run: run.names)]
+
+
+def _as_one(processes: list[Run]) -> Run:
+    """The processes of a run as one."""
+    first, *further = processes
+    for other in further:
+        if _asked(other) != _asked(first):
+            problem = f"other settings or requests than {first.folder}"
+            raise UserError(f"{other.folder}: {problem}; delete the folder and run again")
+    return replace(first, further=tuple(further))
+
+
+def _asked(run: Run) -> dict[str, Any]:
+    """The settings given and the digests of the requests, which processes of one run share."""
+    given = run.record["settings"].get("given") or {}
+    return {key: value for key, value in given.items() if key != "process"} | {"requests": run.workload_digests}
+
+
+def processes_of(repeats: Sequence[dict[str, Any]]) -> list[int]:
+    """The process of each repeat (`Run.timed`), as kvbench.stats takes them."""
+    return [repeat["process"] for repeat in repeats]
 
 
 def run_label(engine: str, point: str) -> str:

@@ -20,7 +20,7 @@ from kvbench.kv.schedule import Schedule
 from kvbench.largest_batch import Limit
 from kvbench.passes import Pass
 from kvbench.records import BLOCKS, DEVICE, KV, MARGINS, REQUESTS
-from kvbench.workload.read import Request
+from kvbench.workload.read import Request, content_digest
 
 if TYPE_CHECKING:
     from kvbench.run import Order
@@ -163,7 +163,7 @@ def _record(measured: Measured) -> dict[str, Any]:
     order, settings = measured.order, measured.settings
     given = dict(order.settings)
     return {
-        **{name: given[name] for name in ("model", "engine", "workload", "point", "purpose")},
+        **{name: given[name] for name in ("model", "engine", "workload", "point", "process", "purpose")},
         "settings": {"given": given, "in_force": measured.in_force},
         "dtype": settings.dtype,
         "device": settings.device,
@@ -194,5 +194,10 @@ def _record(measured: Measured) -> dict[str, Any]:
         "checks": measured.checks,
         "sampling_errors": measured.sampling_errors,
         "versions": dict(v.split("==") for v in package_versions(*measured.packages)),
-        "digests": {**order.digests, "model": order.record.files},
+        "digests": {**order.digests, "workload": _workload_digests(measured.done), "model": order.record.files},
     }
+
+
+def _workload_digests(done: Done) -> dict[str, str]:
+    """Digest of the requests of each scope that was timed."""
+    return {one.scope: content_digest(one.requests) for one, _, _ in done if one.timed}

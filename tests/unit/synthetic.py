@@ -214,21 +214,25 @@ def write_run(
     dtype: str = "float32",
     flips: dict[tuple[str, int], int] | None = None,
     seed: int = 0,
+    process: int = 1,
+    slower: float = 1.0,
 ) -> Path:
     """Write one run's files under `root` and return the path of its run.json.
 
-    `flips` maps (request id, position) to another token id, from the position on the outputs differ.
+    `flips` maps (request id, position) to another token id, from the position on the outputs differ. `slower`
+    multiplies all times of this process.
     """
     requests = make_requests(16) if requests is None else requests
-    folder = root / model / engine / workload / point
-    rng = np.random.default_rng([seed, zlib.crc32(f"{engine}/{workload}/{point}".encode())])
-    writer = _Writer(engine, requests, sequential, repeats, slots, device, flips or {}, rng)
+    place = point if process == 1 else f"{point}.process-{process}"
+    folder = root / model / engine / workload / place
+    rng = np.random.default_rng([seed, zlib.crc32(f"{engine}/{workload}/{place}".encode())])
+    writer = _Writer(engine, requests, sequential, repeats, slots, device, flips or {}, rng, slower)
     writer.play()
     write_parquet(folder / "kv.parquet", _arrow(writer.kv, KV))
     write_parquet(folder / "requests.parquet", _arrow(writer.rows, REQUESTS))
     write_parquet(folder / "device.parquet", _arrow(writer.device_rows(), DEVICE))
     write_parquet(folder / "blocks.parquet", _arrow(writer.blocks, BLOCKS))
-    write_json(folder / "run.json", writer.record(model, workload, point, dtype, temperature))
+    write_json(folder / "run.json", writer.record(model, workload, point, dtype, temperature) | {"process": process})
     return folder / "run.json"
 
 
@@ -254,12 +258,12 @@ def _arrow(rows: list[dict], schema: pa.Schema) -> pa.Table:
 class _Writer:
     """Plays warm-up and repeats on one clock and collects every file's rows."""
 
-    def __init__(self, engine, requests, sequential, repeats, slots, device, flips, rng):
+    def __init__(self, engine, requests, sequential, repeats, slots, device, flips, rng, slower):
         self.engine, self.requests, self.subset = engine, requests, requests[:sequential]
         self.repeats_wanted, self.slots, self.device, self.flips, self.rng = repeats, slots, device, flips, rng
         self.now = 1_000_000_000_000
         self.kv, self.rows, self.blocks, self.phases, self.repeats, self.batches = [], [], [], [], [], []
-        self.weights = 540 * MIB
+        self.weights, self.slower, self.digests = 540 * MIB, slower, {}
 
     def play(self) -> None:
         self._phase("initial", 3.0)
@@ -284,7 +288,7 @@ class _Writer:
         requests = self.requests if scope == "all" else self.subset
         trace = simulate(self.engine, requests, self.slots)
         begin, ends = self.now, []
-        speed = self.rng.lognormal(0, 0.03) * SLOWDOWN.get(self.engine, 1)
+        speed = self.rng.lognormal(0, 0.03) * SLOWDOWN.get(self.engine, 1) * self.slower
         for i, step in enumerate(trace.steps):
             self.kv.append(self._kv_row(number, phase, i, step))
             self.now += int(step.seconds * speed * self.rng.lognormal(0, 0.05) * 1e9)
@@ -303,6 +307,8 @@ class _Writer:
             self.blocks += [dict(zip(names, (number, *found), strict=True)) for found in trace.blocks]
         self.phases.append({"name": phase, "start_ns": int(times[0]), "end_ns": int(times[-1])})
         wall_s = float(times[-1] - times[0]) / 1e9
+        if timed:
+            self.digests[scope] = f"{zlib.crc32(repr(requests).encode()):x}"
         self.repeats.append(
             {
                 "repeat": number,
@@ -434,5 +440,5 @@ class _Writer:
             },
             "checks": {"split adds up": len(self.kv)},
             "versions": {"transformers": "5.19.0", "torch": "2.13.0"},
-            "digests": {"code": "c0de" * 4, "workload": "f00d" * 4, "model": "beef" * 4},
+            "digests": {"code": "c0de" * 4, "workload": self.digests, "model": "beef" * 4},
         }

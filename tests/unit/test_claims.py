@@ -20,8 +20,9 @@ FIXED = {"source": "s", "wording": "in short", "quotation": "q", "reading": "r",
 
 def _samples(**values):
     """repeats.csv of the engines named: column x has the values given, all of the same work."""
+    names = {"model": "m", "workload": "w", "point": "base", "scope": "all", "process": 1}
     rows = [
-        {"model": "m", "workload": "w", "engine": engine, "point": "base", "scope": "all", "repeat": i, "x": x}
+        {**names, "engine": engine, "repeat": i, "x": x}
         for engine, sample in values.items()
         for i, x in enumerate(sample)
     ]

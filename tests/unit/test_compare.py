@@ -11,7 +11,7 @@ from synthetic import make_requests, write_runs
 from compare import run
 from kvbench.compare import as_html, as_markdown, compare, flat, load_side
 from kvbench.errors import UserError
-from kvbench.files import write_json
+from kvbench.files import read_json, write_json
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -119,3 +119,26 @@ def test_a_failure_is_one_line(tmp_path):
     assert done.stderr.strip().splitlines() == [
         ".: no runs/*/*/*/*/run.json; give a folder that holds results of `make run`"
     ]
+
+
+def test_the_same_requests_are_told_by_their_content_and_else_by_totals(tmp_path):
+    a, b = (_folder(tmp_path / name, ("vllm",)) for name in ("a", "b"))
+    path = b / "results/runs/smollm2-135m/vllm/mixed/base/run.json"
+    record = read_json(path)
+    record["digests"]["workload"]["all"] = "other"
+    write_json(path, record)
+    found = compare(load_side(a), load_side(b), 0)["B over A"]
+    assert _row(found, metric="output tokens/s", requests="all")["note"] == "other requests"
+    assert _row(found, metric="output tokens/s", requests="subset")["note"] == "n = 6"
+    del record["digests"]["workload"]
+    write_json(path, record)
+    row = _row(compare(load_side(a), load_side(b), 0)["B over A"], metric="output tokens/s", requests="all")
+    assert row["note"] == "n = 6; same requests by their totals only: a record has no digest"
+    assert "[" in row["B / A"]
+
+
+def test_processes_are_counted(tmp_path):
+    a, b = (_folder(tmp_path / name, ("vllm",)) for name in ("a", "b"))
+    write_runs(b / "results/runs", ("vllm",), requests=REQUESTS, process=2, slower=1.5)
+    row = _row(compare(load_side(a), load_side(b), 0)["B over A"], metric="output tokens/s", requests="all")
+    assert row["note"] == "n = 6 and 12 in 1 and 2 processes"

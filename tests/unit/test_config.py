@@ -292,6 +292,26 @@ def test_points_of_sharing_differ_in_nothing_else(config: dict) -> None:
     )
 
 
+def test_processes_repeat_a_run_in_folders_of_their_own(config: dict) -> None:
+    entry = {"models": ["smollm2-135m"], "workloads": ["mixed"], "engines": ["vllm"]}
+    config["processes"] = 2
+    config["runs"] = [entry, {**entry, "processes": 3, "sweep": {"block_size": [64]}}]
+    runs = run_list(validate(config, SCHEMA))
+    assert [run.place for run in runs] == [
+        *("base", "base.process-2"),
+        *("block_size-64", "block_size-64.process-2", "block_size-64.process-3"),
+    ]
+    assert runs[1].folder == "results/runs/smollm2-135m/vllm/mixed/base.process-2"
+    names = [(run.model, run.engine, run.workload, run.place) for run in runs]
+    assert [RunName.of(*name) for name in names] == runs
+    first, second, *_, last = (run_settings(config, *name) for name in names)
+    assert {key for key in first if first[key] != second[key]} == {"process"}
+    assert (last["point"], last["process"], last["block_size"]) == ("block_size-64", 3, 64)
+    with pytest.raises(UserError, match=r"no entry makes .*/mixed/base\.process-3"):
+        run_settings(config, "smollm2-135m", "vllm", "mixed", "base.process-3")
+    assert {run.process for run in parity_list(config)} == {1}
+
+
 def test_settings_of_a_run(config: dict) -> None:
     config["engines"]["vllm"] = {"max_num_seqs": 8}
     validate(config, SCHEMA)
@@ -300,8 +320,9 @@ def test_settings_of_a_run(config: dict) -> None:
     assert found["options"] == {"max_num_seqs": 8}
     assert found["purpose"] == "measure"
     assert list(found) == sorted(found)
-    keys = """model engine workload point repeats sampling seed max_length kv_budget_mib memory_fraction block_size
-        prefix_sharing sequential_requests cpu_threads sample_period_s dtype options device purpose gpus shared_gpu"""
+    keys = """model engine workload point process repeats sampling seed max_length kv_budget_mib memory_fraction
+        block_size prefix_sharing sequential_requests cpu_threads sample_period_s dtype options device purpose gpus
+        shared_gpu"""
     assert set(found) == set(keys.split())
     json.dumps(found)
 

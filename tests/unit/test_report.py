@@ -20,6 +20,7 @@ from kvbench.tables import (
     kv_waste,
     latency,
     memory,
+    processes,
     ratios,
     repeats,
     sharing,
@@ -60,6 +61,7 @@ def _inputs(root: Path, **given):
     frames = {
         "throughput": throughput.table(runs, 0),
         "latency": latency.table(runs, 0),
+        "processes": processes.table(runs, 0),
         "memory": memory.table(runs),
         "devices": devices.table(runs),
         "kv_waste": kv_waste.table(runs),

@@ -1,6 +1,7 @@
 """The table and the figure of workload lengths against counts by hand."""
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from kvbench.errors import UserError
@@ -8,6 +9,7 @@ from kvbench.figures import workload_lengths
 from kvbench.figures.data import lengths
 from kvbench.files import write_parquet
 from kvbench.tables.workloads import table
+from kvbench.workload.read import content_digest, read_workload
 from kvbench.workload.table import workload_table
 
 
@@ -57,3 +59,16 @@ def test_a_workload_of_one_length_is_drawn(paths):
         low, high = axes.get_xlim()
         assert low < 5 < high
         assert high > low
+
+
+def test_the_digest_is_of_what_engines_are_given_and_not_of_the_file(tmp_path):
+    def digest(compression="snappy", ids=("a", "b"), prompts=((1, 2), (3,)), outputs=(4, 5)):
+        path = tmp_path / "w.parquet"
+        given = workload_table(list(ids), [None, None], [list(p) for p in prompts], list(outputs))
+        pq.write_table(given, path, compression=compression)
+        return content_digest(read_workload(path))
+
+    assert digest() == digest("zstd") == digest(ids=("c", "d"))
+    others = [digest(prompts=((1,), (2, 3))), digest(prompts=((2, 1), (3,))), digest(outputs=(5, 4)), digest()]
+    others.append(digest(prompts=((3,), (1, 2)), outputs=(5, 4)))
+    assert len(set(others)) == 5

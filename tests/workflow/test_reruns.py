@@ -175,6 +175,16 @@ def test_more_repeats_rerun_the_measurements_but_not_parity(tree: Path) -> None:
     assert stale(tree) == {"run_traditional": 2, "run_vllm": 2, "write_config": 1, **AFTER_RUNS}
 
 
+def test_more_processes_make_only_the_further_ones_and_a_lost_one_comes_back_alone(tree: Path) -> None:
+    reconfigure(tree, "processes", 2)
+    made = [output.split("/")[5] for rule, output in planned(tree) if rule.startswith("run_")]
+    assert made == ["base.process-2"] * 4
+    assert ran(tree) == {"run_traditional": 2, "run_vllm": 2, "write_config": 1, **AFTER_RUNS}
+    (tree / "results/runs/smollm2-135m/vllm/mixed/base.process-2/run.json").unlink()
+    made = [output.split("/")[3:6] for rule, output in planned(tree) if rule.startswith("run_")]
+    assert made == [["vllm", "mixed", "base.process-2"]]
+
+
 def test_an_added_run_makes_only_itself(tree: Path) -> None:
     settings = yaml.safe_load((tree / "config.yaml").read_text())
     settings["runs"].append({"models": ["smollm2-135m"], "workloads": ["guide"], "engines": ["hf-static"]})

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from kvbench.errors import UserError
 from kvbench.files import read_parquet
 from kvbench.records import SPLIT
-from kvbench.results import SCOPES, Run, engine_key, read_batches, read_table, run_label
+from kvbench.results import SCOPES, Run, engine_key, processes_of, read_batches, read_table, run_label
 from kvbench.tables.latency import samples
 from kvbench.tables.sharing import POINTS
 from kvbench.tables.throughput import rates
@@ -35,7 +35,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class MemoryTrace:
-    """One run's memory over time, in MiB over seconds from the first sample.
+    """One process's memory over time, in MiB over seconds from the first sample.
 
     `device_s`, `process`, `device_used` have one value a sample; `cache_s` and `split` one a step of the whole run;
     `zoom_s` and `zoom` one a step of `repeat`, from its start. `zoom` also has `pool`.
@@ -52,6 +52,7 @@ class MemoryTrace:
     pool: np.ndarray
     repeat: int
     repeats: int
+    processes: int
     requests: int
     zoom_s: np.ndarray
     zoom: dict[str, np.ndarray]
@@ -59,7 +60,11 @@ class MemoryTrace:
 
 
 def memory_trace(run: Run) -> MemoryTrace:
-    """Read device.parquet and kv.parquet of a run; long series are thinned to MAX_POINTS, keeping every peak."""
+    """Read device.parquet and kv.parquet of a run's first process.
+
+    Long series are thinned to MAX_POINTS, keeping every peak.
+    """
+    processes, run = len(run.processes), run.processes[0]
     device = _device(run)
     origin = int(device["t_ns"].iloc[0])
     repeats = run.timed("all") or run.timed()
@@ -82,6 +87,7 @@ def memory_trace(run: Run) -> MemoryTrace:
         pool=steps["pool"] * scale,
         repeat=repeat["repeat"],
         repeats=len(repeats),
+        processes=processes,
         requests=repeat["requests"],
         zoom_s=np.append((zoom["t_ns"] - repeat["start_ns"]) / 1e9, end_s),
         zoom={name: np.append(zoom[name], zoom[name][-1:]) * scale for name in ("pool", *SPLIT)},
@@ -184,12 +190,13 @@ def _blocks(run: Run) -> BlockTrace:
 
 @dataclass(frozen=True)
 class Speed:
-    """One run's output tokens per second in a scope: the repeats and their summary from throughput.csv."""
+    """One run's output tokens per second in a scope: its repeats, process by process, and throughput.csv's summary."""
 
     label: str
     engine: str
     requests: int
     repeats: tuple[float, ...]
+    processes: int
     median: float
     low: float | None
     high: float | None
@@ -209,7 +216,8 @@ def speeds(runs: Sequence[Run], table: pd.DataFrame) -> dict[str, list[Speed]]:
 def _speed(run: Run, repeats: Sequence[dict[str, Any]], row: pd.Series) -> Speed:
     low, high = (_known(row[f"output_tokens_per_s_ci95_{end}"]) for end in ("low", "high"))
     values = tuple(rates(r)["output_tokens_per_s"] for r in repeats)
-    return Speed(run.label, run.engine, row["requests"], values, row["output_tokens_per_s_median"], low, high)
+    count, median = len(set(processes_of(repeats))), row["output_tokens_per_s_median"]
+    return Speed(run.label, run.engine, row["requests"], values, count, median, low, high)
 
 
 @dataclass(frozen=True)
@@ -236,7 +244,7 @@ def latencies(runs: Sequence[Run], metrics: Sequence[str]) -> list[Latency]:
                 run.label,
                 run.engine,
                 measured["request_id"].nunique(),
-                measured["repeat"].nunique(),
+                len(run.timed(scope)),
                 run.returns_by_batch,
                 values,
             )

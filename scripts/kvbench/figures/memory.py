@@ -79,7 +79,8 @@ def _draw_process(axes: Axes, trace: MemoryTrace) -> None:
 def _draw_cache(axes: Axes, trace: MemoryTrace, top: float) -> None:
     zoom = trace.zoom
     requests = f"{trace.requests} request{'s' if trace.requests > 1 else ''}"
-    axes.set_title(f"repeat {trace.repeat} of {trace.repeats}: {requests}", loc="left", pad=7)
+    process = f", process 1 of {trace.processes}" if trace.processes > 1 else ""
+    axes.set_title(f"repeat {trace.repeat} of {trace.repeats}{process}: {requests}", loc="left", pad=7)
     colours = [SPLIT_COLOURS[name] for name in SPLIT]
     allocated = np.sum([zoom[name] for name in SPLIT], axis=0)
     filled = {"colors": colours, "labels": SPLIT, "linewidth": 0, "rasterized": True}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,7 +57,13 @@ def _names(scopes: Mapping[str, Sequence[Speed]]) -> list[str]:
 
 def _caption(scopes: Mapping[str, Sequence[Speed]]) -> str:
     speeds = [speed for found in scopes.values() for speed in found]
-    counts = sorted({len(speed.repeats) for speed in speeds})
-    n = f"n = {counts[0]}" if len(counts) == 1 else f"n = {counts[0]} to {counts[-1]}"
+    n = f"n = {_range(len(speed.repeats) for speed in speeds)}"
+    processes = _range(speed.processes for speed in speeds)
+    where = "one process" if processes == "1" else f"{processes} processes"
     interval = ", whisker: 95% bootstrap interval" if any(speed.low is not None for speed in speeds) else ""
-    return f"bar: median of {n} repeats in one process, dot: a repeat{interval}"
+    return f"bar: median of {n} repeats in {where}, dot: a repeat{interval}"
+
+
+def _range(counts: Iterable[int]) -> str:
+    low, *_, high = sorted({*counts}) * 2
+    return str(low) if low == high else f"{low} to {high}"

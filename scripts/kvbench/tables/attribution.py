@@ -15,13 +15,11 @@ from typing import Any
 
 import pandas as pd
 
-from kvbench.results import Run
-from kvbench.stats import MIN_REPEATS, ratio
-from kvbench.tables.ratios import arm, same_work
+from kvbench.results import Run, processes_of
+from kvbench.stats import MIN_REPEATS
+from kvbench.tables.ratios import METRIC, arm, ratio_of, same_work
 from kvbench.tables.repeats import for_blocks, steps_of
-from kvbench.tables.throughput import rates
 
-METRIC = "output_tokens_per_s"
 POINT = "base"
 YES, NO, NOT_RUN = "yes", "not measurable here", "not run"
 BINDING_SHARE = 0.5
@@ -55,6 +53,7 @@ FACTORS = (
 COLUMNS = (
     *("model", "workload", "point", "part", "factor", "numerator", "denominator", "scope", "requests"),
     *(f"{name}_n_repeats" for name in ARMS),
+    *(f"{name}_n_processes" for name in ARMS),
     *(f"{name}_{METRIC}_{part}" for name in ARMS for part in ("median", "ci95_low", "ci95_high")),
     *("ratio", "ratio_ci95_low", "ratio_ci95_high", "interval_against_1", "measurable", "reason"),
     *(f"{name}_steps_waiting_share" for name in ARMS),
@@ -117,11 +116,13 @@ def _measure(factor: Factor, engines: dict[str, Run], seed: int, waits: dict) ->
 
 
 def _ratio(above: list[dict[str, Any]], below: list[dict[str, Any]], seed: int) -> dict[str, Any]:
-    found = ratio([rates(r)[METRIC] for r in above], [rates(r)[METRIC] for r in below], seed)
+    found = ratio_of(above, below, seed)
     few = min(found.numerator.n, found.denominator.n)
     return {
         "numerator_n_repeats": found.numerator.n,
         "denominator_n_repeats": found.denominator.n,
+        "numerator_n_processes": len(set(processes_of(above))),
+        "denominator_n_processes": len(set(processes_of(below))),
         **found.numerator.columns(f"numerator_{METRIC}"),
         **found.denominator.columns(f"denominator_{METRIC}"),
         "ratio": found.value,

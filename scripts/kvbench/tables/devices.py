@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 
-from kvbench.files import read_parquet
 from kvbench.results import Run
 
 COLUMNS = (
@@ -17,14 +16,17 @@ COLUMNS = (
 
 
 def table(runs: Sequence[Run]) -> pd.DataFrame:
-    """A row per run and GPU, of the samples taken while timed repeats ran; `gpu` is NVML's number, empty for a host."""
+    """A row per run and GPU: the samples of all its processes while timed repeats ran.
+
+    `gpu` is NVML's number, empty for a host.
+    """
     frame = pd.DataFrame([row for run in runs for row in _rows(run)], columns=list(COLUMNS))
     whole = ("gpu", "samples", *(name for name in COLUMNS if name.endswith("_bytes")))
     return frame.astype(dict.fromkeys(whole, "Int64"))
 
 
 def _rows(run: Run) -> list[dict[str, Any]]:
-    samples = read_parquet(run.folder / "device.parquet").to_pandas()
+    samples = run.frame("device")
     samples = samples[samples["phase"].astype(str).str.startswith("repeat-")]
     host = run.record["device"] == "cpu"
     if not host:

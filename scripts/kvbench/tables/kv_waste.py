@@ -37,6 +37,15 @@ class Sums:
             self.total[name] += pc.sum(rows[name]).as_py() or 0
             self.peak[name] = max(self.peak[name], pc.max(rows[name]).as_py() or 0)
 
+    def plus(self, other: Sums) -> Sums:
+        """Both together."""
+        return Sums(
+            self.rows + other.rows,
+            self.rows_waiting + other.rows_waiting,
+            {name: self.total[name] + other.total[name] for name in COUNTS},
+            {name: max(self.peak[name], other.peak[name]) for name in COUNTS},
+        )
+
 
 def sums(path: Path, repeats: Sequence[int]) -> Sums:
     """Sum the rows of `repeats` in a kv.parquet, batch by batch: memory does not grow with the file.
@@ -72,12 +81,19 @@ def table(runs: Sequence[Run]) -> pd.DataFrame:
 
 def _row(run: Run) -> dict[str, Any]:
     scope = "all" if run.timed("all") else "sequential"
-    found = sums(run.folder / "kv.parquet", run.timed_numbers(scope))
+    each = [sums(one.folder / "kv.parquet", one.timed_numbers(scope)) for one in run.processes]
+    found = reduce(Sums.plus, each)
     total, slot_bytes, rows = found.total, run.record["slot_bytes"], max(found.rows, 1)
-    row = {**run.names, "scope": scope, "n_repeats": len(run.timed(scope)), "steps": found.rows}
+    row = {
+        **run.names,
+        "scope": scope,
+        "n_repeats": len(run.timed(scope)),
+        "n_processes": len(each),
+        "steps": found.rows,
+    }
     row["steps_with_waiting_share"] = found.rows_waiting / rows
     row.update({f"{name}_share_of_allocated": _over(total[name], total["allocated"]) for name in SPLIT})
-    row["live_share_of_allocated_and_external"] = _with_external(run, found)
+    row["live_share_of_allocated_and_external"] = _with_external(run, each, found)
     row["unused_pool_share_of_pool"] = _over(total["pool"] - total["allocated"], total["pool"])
     row.update({f"{name}_mean_bytes": total[name] / rows * slot_bytes for name in COUNTS})
     row["unused_pool_mean_bytes"] = (total["pool"] - total["allocated"]) / rows * slot_bytes
@@ -85,13 +101,14 @@ def _row(run: Run) -> dict[str, Any]:
     return row
 
 
-def _with_external(run: Run, found: Sums) -> float | None:
+def _with_external(run: Run, each: Sequence[Sums], found: Sums) -> float | None:
     """Σ live over Σ (allocated + external fragmentation), in bytes; None where the allocator can't tell."""
-    external_bytes = run.record["memory"].get("external_fragmentation_bytes")
-    if external_bytes is None:
+    external_bytes = [one.record["memory"].get("external_fragmentation_bytes") for one in run.processes]
+    if None in external_bytes:
         return None
     slot_bytes = run.record["slot_bytes"]
-    return _over(found.total["live"] * slot_bytes, found.total["allocated"] * slot_bytes + found.rows * external_bytes)
+    outside = sum(one.rows * size for one, size in zip(each, external_bytes, strict=True))
+    return _over(found.total["live"] * slot_bytes, found.total["allocated"] * slot_bytes + outside)
 
 
 def _over(part: float, whole: float) -> float | None:

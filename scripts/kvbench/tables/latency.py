@@ -14,7 +14,7 @@ METRICS = ("queued", "time_to_first_token", "time_per_output_token", "end_to_end
 
 
 def samples(requests: pd.DataFrame) -> pd.DataFrame:
-    """The METRICS of each row of requests.parquet, in seconds, with its repeat; null where not known.
+    """The METRICS of each row of `Run.requests`, in seconds, with its process and repeat; null where not known.
 
     `queued` is the time until first scheduled, `end_to_end` until the engine hands the request back: with its batch,
     where it serves in batches. `time_per_output_token` is (finish − first token) / (output tokens − 1).
@@ -22,6 +22,7 @@ def samples(requests: pd.DataFrame) -> pd.DataFrame:
     gaps = (requests["output_tokens"] - 1).where(requests["output_tokens"] > 1)
     return pd.DataFrame(
         {
+            "process": requests["process"],
             "repeat": requests["repeat"],
             "request_id": requests["request_id"],
             "queued": requests["start_s"],
@@ -48,19 +49,21 @@ def table(runs: Sequence[Run], seed: int) -> pd.DataFrame:
 
 def _row(run: Run, scope: str, measured: pd.DataFrame, metric: str, seed: int) -> dict[str, Any]:
     known = measured.dropna(subset=[metric])
-    medians = known.groupby("repeat")[metric].median().to_numpy()
+    medians = known.groupby(["process", "repeat"])[metric].median()
+    processes = list(medians.index.get_level_values("process"))
     row = {
         **run.names,
         "scope": scope,
         "metric": metric,
         "returned": "with its batch" if run.returns_by_batch else "when it ends",
         "n_repeats": len(medians),
+        "n_processes": len(set(processes)),
         "requests": known["request_id"].nunique(),
         "samples": len(known),
     }
     if not len(known):
         return row
-    summary = summarise(medians, seed)
+    summary = summarise(medians.to_numpy(), seed, processes)
     return {
         **row,
         "median_s": summary.median,

@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 
 from kvbench.errors import UserError
-from kvbench.results import Run
-from kvbench.stats import ratio
+from kvbench.results import Run, processes_of
+from kvbench.stats import Ratio, ratio
 from kvbench.tables.throughput import rates
 
 log = logging.getLogger(__name__)
@@ -19,7 +19,7 @@ METRIC = "output_tokens_per_s"
 REFERENCES = (("hf-sequential", "sequential"), ("hf-batch", "all"))
 COLUMNS = (
     *("model", "workload", "point", "scope", "numerator", "denominator", "denominator_point", "requests"),
-    *("numerator_n_repeats", "denominator_n_repeats"),
+    *("numerator_n_repeats", "denominator_n_repeats", "numerator_n_processes", "denominator_n_processes"),
     *(f"{arm}_{METRIC}_{part}" for arm in ("numerator", "denominator") for part in ("median", "ci95_low", "ci95_high")),
     *("ratio", "ratio_ci95_low", "ratio_ci95_high", "interval_against_1"),
 )
@@ -46,6 +46,12 @@ def same_work(above: Sequence[dict[str, Any]], below: Sequence[dict[str, Any]]) 
     return len({(r["requests"], r["prompt_tokens"], r["output_tokens"]) for r in [*above, *below]}) == 1
 
 
+def ratio_of(above: Sequence[dict[str, Any]], below: Sequence[dict[str, Any]], seed: int) -> Ratio:
+    """Ratio of the median METRIC of two arms."""
+    values = ([rates(repeat)[METRIC] for repeat in repeats] for repeats in (above, below))
+    return ratio(*values, seed, (processes_of(above), processes_of(below)))
+
+
 def _row(run: Run, below: Run, scope: str, seed: int) -> dict[str, Any] | None:
     numerators, denominators = arm(run, scope), arm(below, scope)
     if not numerators or not denominators:
@@ -55,7 +61,7 @@ def _row(run: Run, below: Run, scope: str, seed: int) -> dict[str, Any] | None:
             raise UserError(f"{run.folder}: other requests or tokens than {below.folder}; run both again")
         log.warning("%s: no repeats of the requests that %s served; no ratio", run.folder, below.folder)
         return None
-    found = ratio([rates(r)[METRIC] for r in numerators], [rates(r)[METRIC] for r in denominators], seed)
+    found = ratio_of(numerators, denominators, seed)
     row = {
         "model": run.model,
         "workload": run.workload,
@@ -67,6 +73,8 @@ def _row(run: Run, below: Run, scope: str, seed: int) -> dict[str, Any] | None:
         "requests": numerators[0]["requests"],
         "numerator_n_repeats": found.numerator.n,
         "denominator_n_repeats": found.denominator.n,
+        "numerator_n_processes": len(set(processes_of(numerators))),
+        "denominator_n_processes": len(set(processes_of(denominators))),
         "ratio": found.value,
         "ratio_ci95_low": found.low,
         "ratio_ci95_high": found.high,

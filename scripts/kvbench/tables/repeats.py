@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kvbench.files import read_parquet
 from kvbench.records import SPLIT
 from kvbench.results import Run
 from kvbench.tables.latency import samples
@@ -25,12 +24,15 @@ STEP_COLUMNS = (
 
 def table(runs: Sequence[Run]) -> pd.DataFrame:
     """A row per run and timed repeat; an empty cell is a value that is not known here."""
-    return pd.DataFrame([row for run in runs for row in _rows(run)])
+    return pd.DataFrame([row for run in runs for one in run.processes for row in _rows(one)])
 
 
 def steps_of(run: Run) -> pd.DataFrame:
-    """STEP_COLUMNS of kv.parquet where something runs, in slots: the row that ends a repeat is idle and left out."""
-    steps = read_parquet(run.folder / "kv.parquet", list(STEP_COLUMNS)).to_pandas()
+    """STEP_COLUMNS of kv.parquet and `process` where something runs, in slots.
+
+    The row that ends a repeat is idle and left out.
+    """
+    steps = run.frame("kv", list(STEP_COLUMNS))
     return steps[steps["running"] > 0]
 
 
@@ -45,7 +47,7 @@ def _rows(run: Run) -> list[dict[str, Any]]:
 
 def _row(run: Run, repeat: dict[str, Any], steps: pd.DataFrame, requests: pd.DataFrame) -> dict[str, Any]:
     tokens = repeat["output_tokens"]
-    row = {**run.names, "scope": repeat["scope"], "repeat": repeat["repeat"], **{key: repeat[key] for key in WORK}}
+    row = {**run.names, "scope": repeat["scope"], **{key: repeat[key] for key in ("process", "repeat", *WORK)}}
     row |= {"wall_s": repeat["wall_s"], **rates(repeat), "device_s_per_output_token": repeat["wall_s"] / tokens}
     row["energy_j_per_output_token"] = None if repeat["energy_j"] is None else repeat["energy_j"] / tokens
     row |= {f"{name}_median_s": samples(requests)[name].median() for name in LATENCIES}

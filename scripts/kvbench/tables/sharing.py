@@ -18,6 +18,7 @@ PARTS = ("median", "ci95_low", "ci95_high", "min", "max")
 COLUMNS = (
     *("model", "workload", "engine", "requests"),
     *(f"{arm}_n_repeats" for arm in POINTS),
+    *(f"{arm}_n_processes" for arm in POINTS),
     *(f"{name}_{part}" for name in SAVED for part in PARTS),
     *(f"{arm}_{name}_{part}" for name in ARM_COLUMNS for arm in POINTS for part in PARTS),
     *("ratio", "ratio_ci95_low", "ratio_ci95_high", "interval_against_1", "equal_outputs_share"),
@@ -57,14 +58,16 @@ def _samples(repeats: pd.DataFrame, names: dict[str, str], point: str) -> pd.Dat
 
 def _row(arms: dict[str, pd.DataFrame], seed: int) -> dict[str, Any]:
     shared, unshared = arms["shared"], arms["unshared"]
-    found = ratio(shared[METRIC].to_numpy(), unshared[METRIC].to_numpy(), seed)
+    processes = {arm: samples["process"].tolist() for arm, samples in arms.items()}
+    found = ratio(shared[METRIC].to_numpy(), unshared[METRIC].to_numpy(), seed, tuple(processes.values()))
     row: dict[str, Any] = {"requests": shared["requests"].iloc[0]}
     row |= {f"{arm}_n_repeats": len(samples) for arm, samples in arms.items()}
+    row |= {f"{arm}_n_processes": len(set(own)) for arm, own in processes.items()}
     for name in SAVED:
-        row |= summarise(shared[name].to_numpy(), seed).columns(name)
+        row |= summarise(shared[name].to_numpy(), seed, processes["shared"]).columns(name)
     for name in ARM_COLUMNS:
         for arm, samples in arms.items():
-            row |= summarise(samples[name].to_numpy(), seed).columns(f"{arm}_{name}")
+            row |= summarise(samples[name].to_numpy(), seed, processes[arm]).columns(f"{arm}_{name}")
     row |= {"ratio": found.value, "ratio_ci95_low": found.low, "ratio_ci95_high": found.high}
     return row | {"interval_against_1": found.verdict}
 
@@ -78,5 +81,6 @@ def _equal_outputs(pair: dict[str, Run]) -> float | None:
 
 
 def _outputs(run: Run) -> pd.Series:
+    run = run.processes[0]
     rows = run.requests[run.requests["repeat"] == (run.timed_numbers("all") or run.timed_numbers())[0]]
     return rows.set_index("request_id")["output_token_ids"].map(tuple)

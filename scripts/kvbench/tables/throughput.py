@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from kvbench.results import SCOPES, Run
+from kvbench.results import SCOPES, Run, processes_of
 from kvbench.stats import disturbed, summarise
 
 RATES = ("output_tokens_per_s", "total_tokens_per_s", "requests_per_s")
@@ -27,6 +27,7 @@ def table(runs: Sequence[Run], seed: int) -> pd.DataFrame:
 
 def _row(run: Run, scope: str, seed: int) -> dict[str, Any]:
     repeats = run.timed(scope)
+    processes = processes_of(repeats)
     flags = disturbed(repeats, run.record["device"], run.record["threads"])
     row = {
         **run.names,
@@ -39,12 +40,13 @@ def _row(run: Run, scope: str, seed: int) -> dict[str, Any]:
         "output_tokens": repeats[0]["output_tokens"],
         **_rows_that_fit(run),
         "n_repeats": len(repeats),
+        "n_processes": len(set(processes)),
         "disturbed_repeats": None if None in flags else sum(flags),
-        **summarise([r["wall_s"] for r in repeats], seed).columns("wall_s"),
+        **summarise([r["wall_s"] for r in repeats], seed, processes).columns("wall_s"),
     }
     total_s = sum(r["wall_s"] for r in repeats)
     for name in RATES:
-        row.update(summarise([rates(r)[name] for r in repeats], seed).columns(name))
+        row.update(summarise([rates(r)[name] for r in repeats], seed, processes).columns(name))
         row[f"{name}_total"] = sum(_counts(r)[name] for r in repeats) / total_s
     return row
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,3 +35,14 @@ def read_workload(path: str | Path) -> list[Request]:
     """The requests of a workload file, in its order."""
     rows = read_parquet(path).to_pylist()
     return [Request(**{**row, "prompt_token_ids": tuple(row["prompt_token_ids"])}) for row in rows]
+
+
+def content_digest(requests: Iterable[Request]) -> str:
+    """Digest of what engines are given, in order: token ids of the prompts and tokens to generate.
+
+    Not of the file's bytes, which change with the Parquet writer's version.
+    """
+    digest = hashlib.sha256()
+    for request in requests:
+        digest.update(json.dumps([request.prompt_token_ids, request.output_tokens]).encode())
+    return digest.hexdigest()[:16]
