@@ -156,16 +156,17 @@ def _as_one(processes: list[Run]) -> Run:
     """The processes of a run as one."""
     first, *further = processes
     for other in further:
-        if _asked(other) != _asked(first):
+        digests = [one.workload_digests for one in (first, other)]
+        # A process that ran out of memory has none.
+        if _given(other) != _given(first) or (all(digests) and digests[0] != digests[1]):
             problem = f"other settings or requests than {first.folder}"
             raise UserError(f"{other.folder}: {problem}; delete the folder and run again")
     return replace(first, further=tuple(further))
 
 
-def _asked(run: Run) -> dict[str, Any]:
-    """The settings given and the digests of the requests, which processes of one run share."""
-    given = run.record["settings"].get("given") or {}
-    return {key: value for key, value in given.items() if key != "process"} | {"requests": run.workload_digests}
+def _given(run: Run) -> dict[str, Any]:
+    """The settings given, which the processes of a run share."""
+    return {key: value for key, value in (run.record["settings"].get("given") or {}).items() if key != "process"}
 
 
 def processes_of(repeats: Sequence[dict[str, Any]]) -> list[int]:
