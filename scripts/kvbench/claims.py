@@ -36,16 +36,8 @@ COMPARISONS = {
 }
 COLUMNS = (
     *("model", "workload", "id", "source", "wording", "quotation", "reading", "metric", "is", "threshold"),
-    *(
-        "threshold_from",
-        "published",
-        "requests",
-        "n_repeats",
-        "n_processes",
-        "value",
-        "value_ci95_low",
-        "value_ci95_high",
-    ),
+    *("threshold_from", "published", "requests", "n_repeats", "n_processes"),
+    *("value", "value_ci95_low", "value_ci95_high"),
     *("value_min", "value_max", "engine_median", "over_median", "verdict", "reason"),
 )
 
