@@ -183,6 +183,11 @@ def get_run_settings(wildcards):
     return run_settings(config, **dict(wildcards.items()))
 
 
+def get_gpus(wildcards):
+    """GPUs that a run takes."""
+    return GPU * get_run_settings(wildcards)["gpus"]
+
+
 def get_priority(wildcards):
     """A run's place in the order of runs."""
     run = RunName.of(**dict(wildcards.items()))

@@ -30,7 +30,7 @@ rule run_traditional:
     threads: workflow.cores
     resources:
         measure=1,
-        gpu=GPU,
+        gpu=get_gpus,
     params:
         settings=get_run_settings,
         packages=package_versions(*HF_PACKAGES),

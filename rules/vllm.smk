@@ -30,7 +30,7 @@ rule run_vllm:
     threads: workflow.cores
     resources:
         measure=1,
-        gpu=GPU,
+        gpu=get_gpus,
     params:
         settings=get_run_settings,
         packages=package_versions(*VLLM_PACKAGES),
