@@ -15,6 +15,7 @@ from kvbench.errors import UserError
 from kvbench.files import read_json
 from kvbench.report_tables import VIEWS, parity_view, run_settings, to_html
 from kvbench.results import Run, engine_key, load_runs, read_table, run_label
+from kvbench.summary import sentences
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = "report.html.j2"
@@ -50,6 +51,7 @@ class Section:
     workload: str
     figures: dict[str, Figure]
     tables: dict[str, pd.DataFrame]
+    summary: list[str]
 
 
 def render(
@@ -98,6 +100,7 @@ def sections(tables: Mapping[str, pd.DataFrame], figures: Sequence[Path], runs: 
             workload,
             {name: f for name in FIGURES for f in _figures(figures, model, workload, name)[:1]},
             {name: view(_of(tables[name], model, workload)) for name, view in VIEWS.items()},
+            sentences(tables, model, workload),
         )
         for model, workload in pairs
     ]

@@ -1,0 +1,110 @@
+"""The report's first page in sentences: each is made from a row of results/tables and left out where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+Tables = Mapping[str, pd.DataFrame]
+SHARES = {"reserved": "reserved for later tokens", "internal": "in space that is never filled"} | {
+    "padding": "padding",
+    "finished": "held for requests that had ended",
+}
+SLOTS_OF = ("hf-batch", "hf-static", "hf-continuous", "vllm")
+
+
+def sentences(tables: Tables, model: str, workload: str) -> list[str]:
+    """What was found for a model and workload at point `base`: speed, causes, slots, requests at once, equal text."""
+    found = {name: _of(table, model, workload) for name, table in tables.items()}
+    parts = (_speed, _causes, _slots, _at_once, _equal)
+    return [sentence for part in parts for sentence in part(found)]
+
+
+def _of(table: pd.DataFrame, model: str, workload: str) -> pd.DataFrame:
+    rows = table[(table["model"] == model) & (table["workload"] == workload)]
+    return rows[rows["point"] == "base"] if "point" in rows else rows
+
+
+def _speed(tables: Tables) -> list[str]:
+    """vllm over the two Transformers arms, absolute values included."""
+    ratios = tables["ratios"]
+    wanted = [("hf-batch", "all"), ("hf-sequential", "sequential"), ("hf-sequential", "all")]
+    return [
+        f"vllm made {_ratio(row)} times the output tokens per second of {row['denominator']}: "
+        f"{row['numerator_output_tokens_per_s_median']:,.4g} against "
+        f"{row['denominator_output_tokens_per_s_median']:,.4g}, on the same {_count(row['requests'], 'request')}."
+        for denominator, scope in wanted
+        for _, row in _where(ratios, numerator="vllm", denominator=denominator, scope=scope).iterrows()
+    ]
+
+
+def _causes(tables: Tables) -> list[str]:
+    """The chain's factors that could be measured, then paging's own."""
+    table = tables["attribution"]
+    chain = table[(table["part"] == "chain") & table["ratio"].notna()]
+    lines = []
+    if len(chain):
+        factors = "; ".join(f"{row['factor']} × {_ratio(row)}" for _, row in chain.iterrows())
+        lines.append(f"Of vllm over hf-sequential, on the requests that both served: {factors}.")
+    for _, row in _where(table, factor="paging", scope="all").iterrows():
+        if pd.notna(row["ratio"]):
+            waited = row["numerator_steps_waiting_for_blocks_share"]
+            lines.append(
+                f"Paging by itself, vllm over vllm-reserved on all requests: {_ratio(row)} times the speed; requests "
+                f"waited for blocks in {waited:.0%} of vllm's steps."
+            )
+        else:
+            lines.append(f"Paging by itself has no number here: {row['reason']}.")
+    return lines
+
+
+def _slots(tables: Tables) -> list[str]:
+    """What share of its allocated slots each cache filled, and what the largest of the rest was."""
+    lines = []
+    for engine in SLOTS_OF:
+        for _, row in _where(tables["kv_waste"], engine=engine).iterrows():
+            rest = {name: row[f"{name}_share_of_allocated"] for name in SHARES}
+            most = max(rest, key=rest.__getitem__)
+            live = f"{row['live_share_of_allocated']:.1%} of the allocated slots held a token of a running request"
+            other = f"; most of the rest was {SHARES[most]} ({rest[most]:.1%})" if rest[most] > 0 else ""
+            lines.append(f"{engine}: {live}{other}.")
+    return lines
+
+
+def _at_once(tables: Tables) -> list[str]:
+    """Requests in progress at once, paged and as reservations would allow."""
+    repeats = tables["repeats"]
+    medians = repeats[repeats["scope"] == "all"].groupby("engine")["running_mean_requests"].median()
+    if not {"vllm", "vllm-reserved"} <= set(medians.index):
+        return []
+    return [
+        f"Under the same KV budget {medians['vllm']:.3g} requests were in progress at once with paging, "
+        f"{medians['vllm-reserved']:.3g} with room reserved for the maximum length of each (means over steps)."
+    ]
+
+
+def _equal(tables: Tables) -> list[str]:
+    """How much of vllm's text equals hf-batch's."""
+    rows = _where(tables["parity"], engine="vllm", comparable="yes")
+    return [
+        f"vllm and hf-batch returned the same tokens for {row['share_equal']:.0%} of "
+        f"{_count(row['requests_compared'], 'request')}."
+        for _, row in rows.iterrows()
+    ]
+
+
+def _where(table: pd.DataFrame, **wanted: str) -> pd.DataFrame:
+    for column, value in wanted.items():
+        table = table[table[column] == value]
+    return table
+
+
+def _ratio(row: pd.Series) -> str:
+    """A ratio, with its interval where it has one."""
+    low, high = row["ratio_ci95_low"], row["ratio_ci95_high"]
+    return f"{row['ratio']:.3g}" + (f" [{low:.3g}, {high:.3g}]" if pd.notna(low) else "")
+
+
+def _count(number: float, noun: str) -> str:
+    return f"{number:.0f} {noun}{'s' * (number != 1)}"

@@ -1,0 +1,70 @@
+"""The report's sentences say what the tables say, and nothing where these say nothing."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from synthetic import make_requests, write_runs
+
+from kvbench.results import load_runs
+from kvbench.summary import sentences
+from kvbench.tables import attribution, kv_waste, ratios, repeats
+
+PARITY = {"model": "smollm2-135m", "workload": "mixed", "engine": "vllm", "point": "base", "comparable": "yes"}
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory):
+    runs = load_runs(write_runs(tmp_path_factory.mktemp("runs")))
+    return {
+        "ratios": ratios.table(runs, 0),
+        "attribution": attribution.table(runs, 0),
+        "kv_waste": kv_waste.table(runs),
+        "repeats": repeats.table(runs),
+        "parity": pd.DataFrame([{**PARITY, "share_equal": 0.75, "requests_compared": 8}]),
+    }
+
+
+def test_speed_has_the_ratio_and_both_absolute_values(tables):
+    [line] = [s for s in sentences(tables, "smollm2-135m", "mixed") if "of hf-batch:" in s]
+    row = tables["ratios"].query("numerator == 'vllm' and denominator == 'hf-batch' and scope == 'all'").iloc[0]
+    assert f"{row['ratio']:.3g} [{row['ratio_ci95_low']:.3g}, {row['ratio_ci95_high']:.3g}] times" in line
+    assert f"{row['numerator_output_tokens_per_s_median']:,.4g} against" in line
+    assert f"{row['denominator_output_tokens_per_s_median']:,.4g}," in line
+
+
+def test_slots_name_the_largest_part_that_is_not_live(tables):
+    [line] = [s for s in sentences(tables, "smollm2-135m", "mixed") if s.startswith("hf-static:")]
+    row = tables["kv_waste"].query("engine == 'hf-static'").iloc[0]
+    rest = row[[f"{name}_share_of_allocated" for name in ("reserved", "internal", "padding", "finished")]].astype(float)
+    assert f"{row['live_share_of_allocated']:.1%} of the allocated slots" in line
+    assert f"({rest.max():.1%})" in line
+
+
+def test_paging_without_a_number_gives_the_reason(tables):
+    [line] = [s for s in sentences(tables, "smollm2-135m", "mixed") if s.startswith("Paging by itself")]
+    assert line == "Paging by itself has no number here: vllm-reserved was not run."
+
+
+def test_paging_with_a_number_says_how_often_requests_waited(tmp_path):
+    runs = load_runs(write_runs(tmp_path, ("vllm-reserved", "vllm"), requests=make_requests(60)))
+    found = {
+        "attribution": attribution.table(runs, 0),
+        "ratios": ratios.table(runs, 0),
+        "kv_waste": kv_waste.table(runs),
+    }
+    found |= {"repeats": repeats.table(runs), "parity": pd.DataFrame(columns=list(PARITY))}
+    lines = sentences(found, "smollm2-135m", "mixed")
+    row = found["attribution"].query("factor == 'paging' and scope == 'all'").iloc[0]
+    assert pd.notna(row["ratio"])
+    [line] = [s for s in lines if s.startswith("Paging by itself")]
+    assert f"{row['ratio']:.3g}" in line
+    assert f"{row['numerator_steps_waiting_for_blocks_share']:.0%} of vllm's steps" in line
+    assert any("in progress at once with paging" in s for s in lines)
+
+
+def test_equal_text_and_other_workloads(tables):
+    assert "vllm and hf-batch returned the same tokens for 75% of 8 requests." in sentences(
+        tables, "smollm2-135m", "mixed"
+    )
+    assert sentences(tables, "smollm2-135m", "other") == []
