@@ -350,7 +350,7 @@ def test_settings_of_workloads(config: dict) -> None:
     config["runs"][1]["max_length"] = 256
     validate(config, SCHEMA)
     mixed, guide, parity = (workload_settings(config, "smollm2-135m", name) for name in ("mixed", "guide", PARITY))
-    assert mixed == {"kind": "mixed", "max_length": 256, "requests": 10, "seed": 0}
+    assert mixed == {"kind": "mixed", "max_length": 256, "requests": 13, "seed": 0}
     assert guide["max_length"] == 512
     assert parity == {"kind": "parity", "max_length": 192, "output_tokens": 50, "prompts": 16, "seed": 0}
 

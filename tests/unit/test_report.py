@@ -69,6 +69,7 @@ def _inputs(root: Path, **given):
         "attribution": attribution.table(runs, 0),
         "claims": claims.table(claims.read_claims(ROOT / "config/claims.yaml"), _repeats(root, runs), 0),
         "sharing": sharing.table(runs, _repeats(root, runs), 0),
+        "repeats": repeats.table(runs),
         "workloads": workloads.table([_workload(root)]),
         "parity": parity.table(load_runs([*paths, *gate])),
     }
