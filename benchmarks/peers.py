@@ -21,13 +21,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
-
-from kvbench.run import Order, resolve
-from kvbench.threads import set_threads
+from common import Order, add_inputs, settle
 
 # A pass serves all requests and returns (seconds, output tokens); an arm makes one and says how to end.
 Serve = Callable[[], tuple[float, int]]
@@ -46,13 +42,9 @@ def main() -> None:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pair", choices=OURS, required=True)
-    parser.add_argument("--model", type=Path, required=True, help="model.json")
-    parser.add_argument("--workload", type=Path, required=True)
-    parser.add_argument("--environment", type=Path, default=Path("results/environment.json"))
+    add_inputs(parser, kv_budget_mib=96)
     parser.add_argument("--passes", type=int, default=10, help="of each side")
     parser.add_argument("--batch", type=int, default=8, help="requests a batch, pair hf")
-    parser.add_argument("--kv-budget-mib", type=float, default=96)
-    parser.add_argument("--max-length", type=int, default=512)
     parser.add_argument("--arm", choices=("ours", "peer"), help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -99,9 +91,7 @@ def work(arguments: argparse.Namespace) -> None:
     """One side: load, say ready, serve once for every line."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
-    order = Order(settings_of(arguments), arguments.environment, arguments.model, arguments.workload, {})
-    settings = resolve(order)
-    set_threads(settings.threads)
+    order, settings = settle(arguments, OURS[arguments.pair], temperature=1.0)  # what the benchmark uses
     arm = {("vllm", "ours"): our_vllm, ("vllm", "peer"): bench_vllm, ("hf", "ours"): our_hf, ("hf", "peer"): bench_hf}
     serve, close = arm[arguments.pair, arguments.arm](arguments, order, settings)
     print("ready", file=answers)
@@ -109,25 +99,6 @@ def work(arguments: argparse.Namespace) -> None:
         for _ in sys.stdin:
             print(*serve(), file=answers)
     close()
-
-
-def settings_of(arguments: argparse.Namespace) -> dict[str, Any]:
-    return {
-        "engine": OURS[arguments.pair],
-        "purpose": "measure",
-        "gpus": 1,
-        "prefix_sharing": False,
-        "shared_gpu": False,
-        "max_length": arguments.max_length,
-        "kv_budget_mib": arguments.kv_budget_mib,
-        "memory_fraction": 0.8,
-        "block_size": "auto",
-        "cpu_threads": "auto",
-        "dtype": "auto",
-        "sampling": {"temperature": 1.0, "top_p": 1.0},  # what the benchmark uses
-        "seed": 0,
-        "options": {},
-    }
 
 
 def our_vllm(arguments: argparse.Namespace, order: Order, settings: Any) -> tuple[Serve, Callable[[], None]]:

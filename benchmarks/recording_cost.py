@@ -12,19 +12,13 @@ import argparse
 import json
 import sys
 import time
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
-
-from kvbench.run import Order, resolve
-from kvbench.threads import set_threads
+from common import Order, add_inputs, settle
 
 
 def main() -> None:
     arguments = parse()
-    order = Order(settings_of(arguments), arguments.environment, arguments.model, arguments.workload, {})
-    settings = resolve(order)
-    set_threads(settings.threads)
+    order, settings = settle(arguments, arguments.engine, temperature=0.0, dtype=arguments.dtype)
     engine = make_engine(settings)
     warm_up = 2
     recorded = [(number // 2 + number) % 2 == 0 for number in range(2 * arguments.pairs)]  # on off, off on, ...
@@ -48,33 +42,10 @@ def main() -> None:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--engine", default="vllm")
-    parser.add_argument("--model", type=Path, required=True, help="model.json")
-    parser.add_argument("--workload", type=Path, required=True)
-    parser.add_argument("--environment", type=Path, default=Path("results/environment.json"))
+    add_inputs(parser, kv_budget_mib=48)
     parser.add_argument("--pairs", type=int, default=20)
-    parser.add_argument("--kv-budget-mib", type=float, default=48)
-    parser.add_argument("--max-length", type=int, default=512)
     parser.add_argument("--dtype", default="auto")
     return parser.parse_args()
-
-
-def settings_of(arguments: argparse.Namespace) -> dict:
-    return {
-        "engine": arguments.engine,
-        "purpose": "measure",
-        "gpus": 1,
-        "prefix_sharing": False,
-        "shared_gpu": False,
-        "max_length": arguments.max_length,
-        "kv_budget_mib": arguments.kv_budget_mib,
-        "memory_fraction": 0.8,
-        "block_size": "auto",
-        "cpu_threads": "auto",
-        "dtype": arguments.dtype,
-        "sampling": {"temperature": 0.0, "top_p": 1.0},
-        "seed": 0,
-        "options": {},
-    }
 
 
 def make_engine(settings):
