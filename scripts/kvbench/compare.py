@@ -12,7 +12,7 @@ import pandas as pd
 from kvbench.errors import UserError
 from kvbench.files import read_json
 from kvbench.report import machine_facts
-from kvbench.report_tables import MIB, number, to_html
+from kvbench.report_tables import MIB, number, span, to_html
 from kvbench.results import Run, load_runs, run_label
 from kvbench.stats import ratio
 from kvbench.tables.repeats import WORK, table
@@ -160,9 +160,14 @@ def _rows(a: pd.DataFrame, b: pd.DataFrame, seed: int) -> Iterator[dict[str, str
         processes = [frame["process"].tolist() for frame in known]
         found = ratio(values[1], values[0], seed, (processes[1], processes[0]))
         below, above = found.denominator, found.numerator
-        spans = [(s.median, s.low, s.high) for s in (below, above)] + [(found.value, found.low, found.high)]
+        spans = [(s.median, s.low, s.high, s.minimum, s.maximum) for s in (below, above)]
+        spans.append((found.value, found.low, found.high))
         note = _counts("n =", below.n, above.n) + _counts(" in", *map(len, map(set, processes)), " processes") + judged
-        yield {"metric": metric, **dict(zip(("A", "B", "B / A"), map(_span, spans), strict=True)), "note": note}
+        yield {
+            "metric": metric,
+            **dict(zip(("A", "B", "B / A"), (span(*values) for values in spans), strict=True)),
+            "note": note,
+        }
 
 
 def _counts(before: str, a: int, b: int, after: str = "") -> str:
@@ -170,11 +175,6 @@ def _counts(before: str, a: int, b: int, after: str = "") -> str:
     if after and a == b == 1:
         return ""
     return f"{before} {a}{after}" if a == b else f"{before} {a} and {b}{after}"
-
-
-def _span(values: tuple[float, float | None, float | None]) -> str:
-    middle, low, high = values
-    return number(middle) if low is None else f"{number(middle)} [{number(low)}, {number(high)}]"
 
 
 def _alone(a: Sequence[Run], b: Sequence[Run]) -> pd.DataFrame:

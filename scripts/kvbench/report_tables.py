@@ -131,13 +131,16 @@ def processes_view(table: pd.DataFrame) -> pd.DataFrame:
 
 def claims_view(table: pd.DataFrame) -> pd.DataFrame:
     """Statements with what was measured, the threshold and the verdict; published values stand beside."""
+    pairs = zip(table["engine_median"], table["over_median"], strict=True)
+    arms = [None if pd.isna(over) else f"{number(engine)} / {number(over)}" for engine, over in pairs]
     tests = table["is"].map(SYMBOLS) + " " + table["threshold"].map(number)
     return _text(
         pd.DataFrame(
             {
                 "statement": table["quotation"] + " (" + table["source"] + ", " + table["wording"] + ")",
                 "verdict": table["verdict"],
-                "measured": _spans(table, "value", "value_ci95_low", "value_ci95_high"),
+                "measured": _spans(table, "value", "value_ci95_low", "value_ci95_high", "value_min", "value_max"),
+                "engine / over": arms,
                 "supported if": tests,
                 "tested as": table["reading"],
                 "reason": table["reason"],
@@ -157,6 +160,7 @@ def workloads_view(table: pd.DataFrame) -> pd.DataFrame:
 
 def latency_view(table: pd.DataFrame) -> pd.DataFrame:
     """Latencies in seconds."""
+    medians = ("median_s", "median_ci95_low_s", "median_ci95_high_s", "median_min_s", "median_max_s")
     return _text(
         pd.DataFrame(
             {
@@ -165,7 +169,7 @@ def latency_view(table: pd.DataFrame) -> pd.DataFrame:
                 "metric": table["metric"].str.replace("_", " "),
                 "handed back": table["returned"],
                 "samples": table["samples"],
-                "median (s)": _spans(table, "median_s", "median_ci95_low_s", "median_ci95_high_s"),
+                "median (s)": _spans(table, *medians),
                 "p90 (s)": table["p90_s"],
                 "p99 (s)": table["p99_s"],
             }
@@ -307,17 +311,23 @@ def _text(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _interval(table: pd.DataFrame, name: str, factor: float = 1) -> pd.Series:
-    names = [f"{name}_{part}" for part in ("median", "ci95_low", "ci95_high")]
+    names = [f"{name}_{part}" for part in ("median", "ci95_low", "ci95_high", "min", "max")]
     return _spans(table.assign(**{one: table[one] * factor for one in names}), *names)
 
 
-def _spans(table: pd.DataFrame, middle: str, low: str, high: str) -> pd.Series:
-    """`median [low, high]`, or the median alone where there is no interval."""
-    spans = [
-        number(m) if pd.isna(a) else f"{number(m)} [{number(a)}, {number(b)}]"
-        for m, a, b in zip(table[middle], table[low], table[high], strict=True)
-    ]
+def _spans(table: pd.DataFrame, *names: str) -> pd.Series:
+    """`span` of each row; `names` are the columns of its values."""
+    spans = [span(*values) for values in zip(*(table[name] for name in names), strict=True)]
     return pd.Series(spans, index=table.index, dtype=object)
+
+
+def span(middle: float, low: float, high: float, least: float | None = None, most: float | None = None) -> str:
+    """`median [low, high]`; without an interval `median (least to most)`, or the median alone where all are equal."""
+    if pd.notna(low):
+        return f"{number(middle)} [{number(low)}, {number(high)}]"
+    if pd.isna(least) or least == most:
+        return number(middle)
+    return f"{number(middle)} ({number(least)} to {number(most)})"
 
 
 def _scope(table: pd.DataFrame) -> pd.Series:

@@ -139,6 +139,28 @@ def test_repeats_name_their_process(runs):
     assert list(table["output_tokens_per_s"]) == pytest.approx(list(np.concatenate(_rates(runs[1]))))
 
 
+def test_a_repeat_is_disturbed_against_all_processes_of_its_run_and_crossed_in_the_figure(tmp_path):
+    paths = _write(tmp_path, ("vllm",))
+    record = read_json(paths[1])
+    for repeat in record["repeats"]:
+        repeat["cpu_s"] *= 0.5  # the whole second process
+    write_json(paths[1], record)
+    runs = load_runs(paths)
+    table = repeats.table(runs).query("scope == 'all'")
+    assert list(table["disturbed"]) == [False] * 4 + [True] * 4 + [False] * 4
+    assert list(table["busy_share"][4:8]) == pytest.approx(
+        [r["cpu_s"] / r["wall_s"] / 2 for r in record["repeats"][1:5]]
+    )
+    assert set(throughput.table(runs, 0)["disturbed_repeats"]) == {4}
+    write_csv(tmp_path / "t.csv", throughput.table(runs, 0))
+    figure = throughput_figure.draw(speeds(runs, rows_of(tmp_path / "t.csv", "smollm2-135m", "mixed")))
+    dots, crosses = figure.axes[0].lines[:2]
+    assert (dots.get_marker(), crosses.get_marker()) == ("o", "x")
+    assert list(crosses.get_xdata()) == list(dots.get_xdata()[4:8])
+    assert list(crosses.get_ydata()) == list(dots.get_ydata()[4:8])
+    assert "cross" in figure._supxlabel.get_text()
+
+
 def test_the_spread_between_processes_stands_against_that_within(runs):
     rows = processes.table(runs, 0).query("engine == 'vllm' and scope == 'all'")
     rates = _rates(runs[1])

@@ -117,6 +117,8 @@ def test_claims_and_attribution_are_shown_with_their_reasons(shown):
     assert {"supported", "not supported", "not measurable here"} <= cells
     assert set(frames["claims"]["verdict"]) <= cells
     assert "vllm-sequential was not run" in cells
+    ratio = frames["claims"].query("over_median.notna() and value.notna()").iloc[0]
+    assert f"{number(ratio.engine_median)} / {number(ratio.over_median)}" in cells
     total = frames["attribution"].query("part == 'total'").iloc[0]
     assert f"{number(total.ratio)} [{number(total.ratio_ci95_low)}, {number(total.ratio_ci95_high)}]" in cells
     assert number(frames["workloads"].query("quantity == 'prompt'").mean_tokens.iloc[0]) == "2"
@@ -151,6 +153,9 @@ def test_few_repeats_show_medians_without_an_interval(tmp_path):
     _, given = _inputs(tmp_path, repeats=2)
     cells = _cells(render(*given))
     assert not [cell for cell in cells if re.fullmatch(r"[\d.,]+ \[.*\]", cell)]
+    row = given[2]["ratios"].iloc[0]
+    parts = [number(row[f"numerator_output_tokens_per_s_{part}"]) for part in ("median", "min", "max")]
+    assert "{} ({} to {})".format(*parts) in cells
     assert not {"above 1", "below 1", "includes 1"} & cells
 
 

@@ -185,6 +185,21 @@ def test_more_processes_make_only_the_further_ones_and_a_lost_one_comes_back_alo
     assert made == [["vllm", "mixed", "base.process-2"]]
 
 
+def test_the_seed_sets_the_order_of_runs_behind_the_gate(tree: Path) -> None:
+    def order(seed: int) -> list[str]:
+        reconfigure(tree, "seed", seed)
+        ran(tree)
+        outputs = [line.split()[1] for line in (tree / "ran.txt").read_text().splitlines() if line.startswith("run_")]
+        return [output.removeprefix("results/runs/smollm2-135m/").rpartition("/")[0] for output in outputs]
+
+    reconfigure(tree, "processes", 2)
+    first, second = order(1), order(2)
+    assert ["parity" in name for name in first] == [True] * 2 + [False] * 8
+    assert sorted(first) == sorted(second)
+    assert sorted(first[2:]) != first[2:] != second[2:]
+    assert order(1) == first
+
+
 def test_an_added_run_makes_only_itself(tree: Path) -> None:
     settings = yaml.safe_load((tree / "config.yaml").read_text())
     settings["runs"].append({"models": ["smollm2-135m"], "workloads": ["guide"], "engines": ["hf-static"]})

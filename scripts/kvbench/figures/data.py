@@ -17,7 +17,7 @@ from kvbench.records import SPLIT
 from kvbench.results import SCOPES, Run, engine_key, processes_of, read_batches, read_table, run_label
 from kvbench.tables.latency import samples
 from kvbench.tables.sharing import POINTS
-from kvbench.tables.throughput import rates
+from kvbench.tables.throughput import disturbances, rates
 from kvbench.workload.table import lengths_of
 
 MIB = 2**20
@@ -196,6 +196,7 @@ class Speed:
     engine: str
     requests: int
     repeats: tuple[float, ...]
+    disturbed: tuple[bool, ...]
     processes: int
     median: float
     low: float | None
@@ -209,15 +210,16 @@ def speeds(runs: Sequence[Run], table: pd.DataFrame) -> dict[str, list[Speed]]:
         for scope in SCOPES:
             if repeats := run.timed(scope):
                 row = row_of(table, "throughput.csv", **run.names, scope=scope)
-                found.setdefault(scope, []).append(_speed(run, repeats, row))
+                found.setdefault(scope, []).append(_speed(run, scope, repeats, row))
     return {scope: found[scope] for scope in SCOPES if scope in found}
 
 
-def _speed(run: Run, repeats: Sequence[dict[str, Any]], row: pd.Series) -> Speed:
+def _speed(run: Run, scope: str, repeats: Sequence[dict[str, Any]], row: pd.Series) -> Speed:
     low, high = (_known(row[f"output_tokens_per_s_ci95_{end}"]) for end in ("low", "high"))
     values = tuple(rates(r)["output_tokens_per_s"] for r in repeats)
     count, median = len(set(processes_of(repeats))), row["output_tokens_per_s_median"]
-    return Speed(run.label, run.engine, row["requests"], values, count, median, low, high)
+    flags = tuple(map(bool, disturbances(run, scope)))
+    return Speed(run.label, run.engine, row["requests"], values, flags, count, median, low, high)
 
 
 @dataclass(frozen=True)

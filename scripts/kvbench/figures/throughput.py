@@ -36,8 +36,11 @@ def _draw_scope(axes: Axes, speeds: Sequence[Speed], names: Sequence[str]) -> No
     for speed in speeds:
         y, style = names.index(speed.label), look(speed.engine)
         axes.barh(y, speed.median, height=0.6, color=style.colour, hatch=style.hatch, edgecolor="white", linewidth=0)
-        offsets = np.linspace(-0.18, 0.18, len(speed.repeats)) if len(speed.repeats) > 1 else [0]
-        axes.plot(speed.repeats, y + np.asarray(offsets), "o", ms=2.2, mfc="white", mec="black", mew=0.5, ls="")
+        places = y + (np.linspace(-0.18, 0.18, len(speed.repeats)) if len(speed.repeats) > 1 else np.zeros(1))
+        axes.plot(speed.repeats, places, "o", ms=2.2, mfc="white", mec="black", mew=0.5, ls="")
+        if any(speed.disturbed):
+            crossed = np.asarray(speed.disturbed)
+            axes.plot(np.asarray(speed.repeats)[crossed], places[crossed], "x", ms=4.5, mec="black", mew=0.8, ls="")
         if speed.low is not None:
             errors = [[speed.median - speed.low], [speed.high - speed.median]]
             axes.errorbar(speed.median, y, xerr=errors, fmt="none", ecolor="black", elinewidth=0.9, capsize=2.5)
@@ -61,7 +64,8 @@ def _caption(scopes: Mapping[str, Sequence[Speed]]) -> str:
     processes = _range(speed.processes for speed in speeds)
     where = "one process" if processes == "1" else f"{processes} processes"
     interval = ", whisker: 95% bootstrap interval" if any(speed.low is not None for speed in speeds) else ""
-    return f"bar: median of {n} repeats in {where}, dot: a repeat{interval}"
+    crosses = ", cross: other load disturbed it" if any(any(speed.disturbed) for speed in speeds) else ""
+    return f"bar: median of {n} repeats in {where}, dot: a repeat{crosses}{interval}"
 
 
 def _range(counts: Iterable[int]) -> str:

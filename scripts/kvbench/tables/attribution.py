@@ -17,7 +17,7 @@ import pandas as pd
 
 from kvbench.results import Run, processes_of
 from kvbench.stats import MIN_REPEATS
-from kvbench.tables.ratios import METRIC, arm, ratio_of, same_work
+from kvbench.tables.ratios import METRIC, PARTS, arm, ratio_of, same_work
 from kvbench.tables.repeats import for_blocks, steps_of
 
 POINT = "base"
@@ -54,7 +54,7 @@ COLUMNS = (
     *("model", "workload", "point", "part", "factor", "numerator", "denominator", "scope", "requests"),
     *(f"{name}_n_repeats" for name in ARMS),
     *(f"{name}_n_processes" for name in ARMS),
-    *(f"{name}_{METRIC}_{part}" for name in ARMS for part in ("median", "ci95_low", "ci95_high")),
+    *(f"{name}_{METRIC}_{part}" for name in ARMS for part in PARTS),
     *("ratio", "ratio_ci95_low", "ratio_ci95_high", "interval_against_1", "measurable", "reason"),
     *(f"{name}_steps_waiting_share" for name in ARMS),
     *("numerator_steps_waiting_for_blocks_share", "product", "product_over_ratio", "product_is"),

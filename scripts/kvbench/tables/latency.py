@@ -69,6 +69,8 @@ def _row(run: Run, scope: str, measured: pd.DataFrame, metric: str, seed: int) -
         "median_s": summary.median,
         "median_ci95_low_s": summary.low,
         "median_ci95_high_s": summary.high,
+        "median_min_s": summary.minimum,
+        "median_max_s": summary.maximum,
         "p90_s": quantile(known[metric], 0.9),
         "p99_s": quantile(known[metric], 0.99),
         "min_s": known[metric].min(),

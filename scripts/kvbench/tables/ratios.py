@@ -16,11 +16,12 @@ from kvbench.tables.throughput import rates
 log = logging.getLogger(__name__)
 
 METRIC = "output_tokens_per_s"
+PARTS = ("median", "ci95_low", "ci95_high", "min", "max")
 REFERENCES = (("hf-sequential", "sequential"), ("hf-batch", "all"))
 COLUMNS = (
     *("model", "workload", "point", "scope", "numerator", "denominator", "denominator_point", "requests"),
     *("numerator_n_repeats", "denominator_n_repeats", "numerator_n_processes", "denominator_n_processes"),
-    *(f"{arm}_{METRIC}_{part}" for arm in ("numerator", "denominator") for part in ("median", "ci95_low", "ci95_high")),
+    *(f"{arm}_{METRIC}_{part}" for arm in ("numerator", "denominator") for part in PARTS),
     *("ratio", "ratio_ci95_low", "ratio_ci95_high", "interval_against_1"),
 )
 

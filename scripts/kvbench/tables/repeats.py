@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from kvbench.records import SPLIT
-from kvbench.results import Run
+from kvbench.results import SCOPES, Run
 from kvbench.tables.latency import samples
 from kvbench.tables.reuse import preemption_facts, sharing_facts
-from kvbench.tables.throughput import rates
+from kvbench.tables.throughput import disturbances, rates
 
 WORK = ("requests", "prompt_tokens", "output_tokens")
 LATENCIES = ("time_to_first_token", "time_per_output_token", "end_to_end")
@@ -24,7 +24,7 @@ STEP_COLUMNS = (
 
 def table(runs: Sequence[Run]) -> pd.DataFrame:
     """A row per run and timed repeat; an empty cell is a value that is not known here."""
-    return pd.DataFrame([row for run in runs for one in run.processes for row in _rows(one)])
+    return pd.DataFrame([row for run in runs for row in _of_run(run)])
 
 
 def steps_of(run: Run) -> pd.DataFrame:
@@ -34,6 +34,16 @@ def steps_of(run: Run) -> pd.DataFrame:
     """
     steps = run.frame("kv", list(STEP_COLUMNS))
     return steps[steps["running"] > 0]
+
+
+def _of_run(run: Run) -> list[dict[str, Any]]:
+    """The rows of all processes, flagged against each other."""
+    flags: dict[tuple[int, int], bool | None] = {}
+    for scope in SCOPES:
+        numbers = [(repeat["process"], repeat["repeat"]) for repeat in run.timed(scope)]
+        flags |= dict(zip(numbers, disturbances(run, scope), strict=True))
+    rows = [row for one in run.processes for row in _rows(one)]
+    return [{**row, "disturbed": flags[row["process"], row["repeat"]]} for row in rows]
 
 
 def _rows(run: Run) -> list[dict[str, Any]]:
@@ -48,7 +58,8 @@ def _rows(run: Run) -> list[dict[str, Any]]:
 def _row(run: Run, repeat: dict[str, Any], steps: pd.DataFrame, requests: pd.DataFrame) -> dict[str, Any]:
     tokens = repeat["output_tokens"]
     row = {**run.names, "scope": repeat["scope"], **{key: repeat[key] for key in ("process", "repeat", *WORK)}}
-    row |= {"wall_s": repeat["wall_s"], **rates(repeat), "device_s_per_output_token": repeat["wall_s"] / tokens}
+    row |= {"wall_s": repeat["wall_s"], "busy_share": repeat["cpu_s"] / repeat["wall_s"] / run.record["threads"]}
+    row |= {**rates(repeat), "device_s_per_output_token": repeat["wall_s"] / tokens}
     row["energy_j_per_output_token"] = None if repeat["energy_j"] is None else repeat["energy_j"] / tokens
     row |= {f"{name}_median_s": samples(requests)[name].median() for name in LATENCIES}
     row["steps_waiting_for_blocks_share"] = for_blocks(run, steps)

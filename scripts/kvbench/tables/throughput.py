@@ -18,6 +18,11 @@ def rates(repeat: dict[str, Any]) -> dict[str, float]:
     return {name: count / repeat["wall_s"] for name, count in _counts(repeat).items()}
 
 
+def disturbances(run: Run, scope: str) -> list[bool | None]:
+    """Which of the run's timed repeats of a scope other load disturbed; its repeats in all processes are siblings."""
+    return disturbed(run.timed(scope), run.record["device"], run.record["threads"])
+
+
 def table(runs: Sequence[Run], seed: int) -> pd.DataFrame:
     """A row per run and scope; `*_total` is the sum over repeats of tokens over that of seconds."""
     return pd.DataFrame(
@@ -28,7 +33,7 @@ def table(runs: Sequence[Run], seed: int) -> pd.DataFrame:
 def _row(run: Run, scope: str, seed: int) -> dict[str, Any]:
     repeats = run.timed(scope)
     processes = processes_of(repeats)
-    flags = disturbed(repeats, run.record["device"], run.record["threads"])
+    flags = disturbances(run, scope)
     row = {
         **run.names,
         "scope": scope,
