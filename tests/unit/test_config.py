@@ -86,7 +86,11 @@ def refusal(config: dict) -> str:
         ("memory_fraction", 1.5, r"config.yaml: memory_fraction: 1.5 .*above 0 and up to 1.*"),
         ("block_size", 16, r"config.yaml: block_size: 16 is not a multiple of 32, .*"),
         ("prefix_sharing", 1, r"config.yaml: prefix_sharing: 1 is not allowed; write true or false, .*: false"),
-        ("prefix_sharing", True, r"config.yaml: prefix_sharing: hf-sequential cannot share blocks; .* use vllm-.*"),
+        (
+            "prefix_sharing",
+            True,
+            r"config.yaml: prefix_sharing: hf-sequential cannot share blocks; .* use hf-continuous, vllm-.*",
+        ),
         ("runs/0/prefix_sharing", True, r".*runs\[0\].prefix_sharing: hf-sequential cannot share blocks; .*"),
         (
             "runs/1/sweep",

@@ -68,7 +68,7 @@ def paged(tiny, request):
     engine.close()
 
 
-@pytest.fixture(scope="session", params=["vllm sharing"])
+@pytest.fixture(scope="session", params=["vllm sharing", "hf-continuous sharing"])
 def sharing(tiny, request):
     engine = make_engine(tiny, request.param)
     yield Serving(engine)
@@ -231,12 +231,30 @@ def test_identities_hold_where_blocks_are_shared(sharing, members):
     assert found["filled_slots"] == found["blocks_without_sharing"] == found["distinct_block_ids"] > 0
     assert (columns["allocated"] <= columns["unshared"]).all()
     assert columns["allocated"][-1] == columns["unshared"][-1] == 0
+    assert generated.schedule.cached_tokens().tolist() == [c.cached_tokens for c in generated.completions]
     needed = sum(r.prompt_tokens + r.output_tokens - 1 for r in requests)
     cached = sum(c.cached_tokens for c in generated.completions)
     assert columns["scheduled_tokens"].sum() + cached >= needed
     assert columns["prefix_hit_tokens"][-1] >= cached
 
 
+vllm_sharing = pytest.mark.parametrize("sharing", ["vllm sharing"], indirect=True)
+hf_sharing = pytest.mark.parametrize("sharing", ["hf-continuous sharing"], indirect=True)
+
+
+@hf_sharing
+def test_transformers_merges_equal_blocks_once_they_are_full(sharing):
+    """Requests of one step do not find each other's blocks; when it has run, two of one's three are given back."""
+    generated, requests = sharing.serve(starting_alike([(0, 70, 5, 10)] * 2))
+    columns, _ = kv_rows(generated, requests, slot_bytes=SLOT_BYTES, static_width=None, shared=True)
+    assert [c.cached_tokens for c in generated.completions] == [0, 0]
+    assert columns["scheduled_tokens"][0] == 2 * 75
+    assert columns["unshared"][:2].tolist() == [6 * 32, 6 * 32]
+    assert columns["allocated"][:2].tolist() == [6 * 32, 4 * 32]
+    assert columns["live"][1] == 64 + 2 * 12
+
+
+@vllm_sharing
 def test_a_common_prefix_is_held_once_and_computed_once(sharing):
     """Two full blocks of 32 in common: the first request computes them, the other two find them."""
     generated, requests = sharing.serve(starting_alike([(0, 70, 5, 10)] * 3))
@@ -268,6 +286,7 @@ SHARED_MUTATIONS = {
 }
 
 
+@vllm_sharing
 @pytest.mark.parametrize("mutation", SHARED_MUTATIONS)
 def test_each_check_of_shared_blocks_can_fail(sharing, mutation):
     generated, requests = sharing.serve(starting_alike([(0, 70, 5, 10)] * 3))

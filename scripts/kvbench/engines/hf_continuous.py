@@ -90,7 +90,7 @@ class ContinuousEngine:
         return {
             "page_size": s.block_size,
             "num_blocks": s.budget_blocks,
-            "allow_block_sharing": False,
+            "allow_block_sharing": s.prefix_sharing,
             "use_async_batching": False,  # it schedules a request once more before seeing that it has finished
             "cpu_offload_space": 0.0,  # a second pool outside the budget
         }
@@ -164,10 +164,12 @@ class ContinuousEngine:
     def collect(self, generated: Generated, repeat: int) -> Generated:
         self.passes_done = repeat + 1
         schedule = self.recorder.schedule(self.manager.batch_processor.scheduler)
+        with self.manager.pause():  # no pass finds what the one before it left
+            self._cache.evict_cached_blocks()
         if schedule is None:
             return generated
-        preemptions = schedule.preemptions()
-        completions = [replace(c, preemptions=int(n)) for c, n in zip(generated.completions, preemptions, strict=True)]
+        found = zip(generated.completions, schedule.preemptions(), schedule.cached_tokens(), strict=True)
+        completions = [replace(c, preemptions=int(n), cached_tokens=int(cached)) for c, n, cached in found]
         return replace(generated, completions=completions, schedule=schedule, hook_s=schedule.hook_s)
 
     def in_force(self) -> dict[str, Any]:

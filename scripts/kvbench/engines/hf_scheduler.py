@@ -29,9 +29,10 @@ class PagedPool:
         self.block_size: int = self.allocator.tokens_per_page
 
     def free_blocks(self) -> int:
-        """Blocks on the free list, by two lengths that the pool keeps."""
+        """Blocks that no request holds, by three lengths that the library keeps: cached ones are given up on demand."""
         in_sectors = self.pool.num_free_sectors * self.allocator.blocks_per_sector
-        return in_sectors + self.pool.count_free_blocks(self.allocator.index)
+        cached = len(self.allocator.ledger.cached_blocks)
+        return in_sectors + self.pool.count_free_blocks(self.allocator.index) + cached
 
     def table(self, request_id: str) -> list[int]:
         """Ids of the blocks that a request holds."""
@@ -60,7 +61,7 @@ class Recorder:
         begin = time.perf_counter_ns()
         running, waiting = len(scheduler.active_requests), len(scheduler.waiting_requests)
         if len(self.held) != running:
-            self._note_admissions(batch)
+            self._note_admissions(scheduler)
         same = self.log.goes_on(len(batch), total_tokens, running)
         dumped = None if same else self.log.dump([b.state.request_id for b in batch], [b.query_length for b in batch])
         if self.read_blocks and len(self.log.t_ns) % self.block_stride == 0:
@@ -68,8 +69,9 @@ class Recorder:
         self.log.sample(self.pool.free_blocks(), running, waiting, total_tokens, dumped)
         self.hook_ns += time.perf_counter_ns() - begin
 
-    def _note_admissions(self, batch: Sequence[Any]) -> None:
-        for state in (b.state for b in batch):
+    def _note_admissions(self, scheduler: RecordingScheduler) -> None:
+        """Not of the batch alone: a request that found its prefix holds blocks, scheduled or not."""
+        for state in scheduler.active_requests.values():
             if state.request_id not in self.held:
                 self.held.add(state.request_id)
                 self.log.admit(state.request_id, state.current_len())

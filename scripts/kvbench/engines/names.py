@@ -11,7 +11,7 @@ SEQUENTIAL = ("hf-sequential", "vllm-sequential")
 # Arms of a ratio with a sequential engine: they run that subset beside the whole workload.
 BESIDE_SEQUENTIAL = ("hf-batch", "vllm-reserved", "vllm")
 # Requests that begin alike can hold the same blocks.
-SHARING = ("vllm-sequential", "vllm-reserved", "vllm", "vllm-eager")
+SHARING = ("hf-continuous", "vllm-sequential", "vllm-reserved", "vllm", "vllm-eager")
 # Decoding is compiled.
 COMPILED = ("hf-static-compiled",)
 # What the parity gate compares all engines with.

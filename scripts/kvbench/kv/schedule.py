@@ -65,6 +65,14 @@ class Schedule:
         preempted = self.event_request[self.event_kind == PREEMPTED]
         return np.bincount(self.submission_order()[preempted], minlength=len(self.request_ids))
 
+    def cached_tokens(self) -> NDArray[np.int64]:
+        """Tokens that each request found when it was first admitted, shape (R,), in order of submission."""
+        admitted = np.flatnonzero(self.event_kind == ADMITTED)
+        requests, first = np.unique(self.event_request[admitted], return_index=True)
+        found = np.zeros(len(self.request_ids), np.int64)
+        found[self.submission_order()[requests]] = self.event_tokens[admitted[first]]
+        return found
+
     @classmethod
     def load(cls, path: Path) -> Schedule:
         """Read what `save` wrote."""
