@@ -15,6 +15,7 @@ from kvbench.figures import throughput as throughput_figure
 from kvbench.figures.data import latencies, memory_trace, rows_of, speeds
 from kvbench.files import read_json, write_csv, write_json
 from kvbench.parity import outputs
+from kvbench.report_tables import number, processes_view
 from kvbench.results import load_runs
 from kvbench.stats import MIN_REPEATS, ratio, summarise
 from kvbench.tables import attribution, kv_waste, latency, memory, processes, ratios, repeats, throughput
@@ -58,8 +59,8 @@ def test_processes_of_a_run_become_one_run_at_its_point(runs):
 
 
 def test_processes_with_other_settings_or_requests_are_refused(tmp_path):
-    for number, change in enumerate(({"settings": {"given": {"seed": 9}}}, {"digests": {"workload": "other"}})):
-        found = _write(tmp_path / str(number), ("vllm",))
+    for case, change in enumerate(({"settings": {"given": {"seed": 9}}}, {"digests": {"workload": "other"}})):
+        found = _write(tmp_path / str(case), ("vllm",))
         write_json(found[2], read_json(found[2]) | change)
         with pytest.raises(UserError, match=r"base\.process-3: other settings or requests than .*/base; delete"):
             load_runs(found)
@@ -177,6 +178,14 @@ def test_the_spread_between_processes_stands_against_that_within(runs):
     assert alone[["f_between_over_within", "interval_width_over_pooled"]].isna().all(axis=None)
 
 
+def test_the_report_shows_runs_in_several_processes_only(runs, tmp_path):
+    single = load_runs([write_run(tmp_path, "hf-batch")])
+    table = processes.table([*single, runs[1]], 0)
+    view = processes_view(table.assign(label=table["engine"])).query("requests == 'all'")
+    assert list(view["engine"]) == ["vllm"] * 3
+    assert list(view["median (output tokens/s)"]) == [number(np.median(one)) for one in _rates(runs[1])]
+
+
 def test_processes_of_one_repeat_have_no_spread_within():
     between, within = processes.spread([np.array([1.0]), np.array([3.0])]).values()
     assert (between, within) == (pytest.approx(2**0.5), None)
@@ -225,7 +234,8 @@ def test_one_process_has_the_interval_of_independent_repeats():
         (6, 4, 0, 0.93, 1.0),
         (6, 4, 1, 0.89, 0.97),
         (6, 4, 5, 0.89, 0.97),  # processes far apart: right from 6
-        (3, 4, 5, 0.65, 0.85),  # too narrow with 3, and so the documentation says
+        (3, 4, 5, 0.65, 0.85),  # too narrow with 3 and 2, and so the documentation says
+        (2, 6, 5, 0.45, 0.68),
     ],
 )
 def test_intervals_over_processes_cover_the_median(count, each, between, least, most):
