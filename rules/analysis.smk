@@ -31,6 +31,7 @@ rule summarise_runs:
         runs=records_of(MEASURED),
         data=data_of(MEASURED),
         parity="results/tables/parity.csv",
+        bandwidth="results/bandwidth.json",
     output:
         throughput="results/tables/throughput.csv",
         latency="results/tables/latency.csv",
@@ -39,6 +40,7 @@ rule summarise_runs:
         kv_waste="results/tables/kv_waste.csv",
         ratios="results/tables/ratios.csv",
         attribution="results/tables/attribution.csv",
+        roofline="results/tables/roofline.csv",
         repeats="results/tables/repeats.csv",
         sharing="results/tables/sharing.csv",
         processes="results/tables/processes.csv",

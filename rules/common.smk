@@ -47,6 +47,7 @@ TABLES = [
         "kv_waste",
         "ratios",
         "attribution",
+        "roofline",
         "repeats",
         "sharing",
         "processes",
@@ -60,6 +61,7 @@ FIGURES = (
     "throughput",
     "latency",
     "attribution",
+    "roofline",
     "kv_waste",
     "parity",
     "memory_parts",
@@ -80,6 +82,7 @@ PRIORITIES = dict(
 # would be forgotten by the next call.
 SOURCES = [
     "results/environment.json",
+    "results/bandwidth.json",
     "results/config.yaml",
     *sorted({f"resources/models/{run.model}/model.json" for run in RUNS}),
     *sorted({f"results/workloads/{run.model}/{run.workload}.parquet" for run in RUNS}),

@@ -47,3 +47,29 @@ rule write_config:
         code=code_digest("write_config"),
     script:
         "../scripts/write_config.py"
+
+
+rule measure_bandwidth:
+    """How fast the device's memory copies: the ceiling of the roofline."""
+    input:
+        environment=ancient("results/environment.json"),
+    output:
+        bandwidth="results/bandwidth.json",
+    log:
+        "logs/measure_bandwidth.log",
+    benchmark:
+        "logs/measure_bandwidth.tsv"
+    priority: FIRST
+    conda:
+        CONDA
+    threads: workflow.cores
+    resources:
+        measure=1,
+        gpu=GPU,
+    params:
+        device=config["device"],
+        cpu_threads=config["cpu_threads"],
+        packages=package_versions("torch"),
+        code=code_digest("measure_bandwidth"),
+    script:
+        "../scripts/measure_bandwidth.py"

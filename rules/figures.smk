@@ -143,6 +143,25 @@ rule plot_attribution:
         "../scripts/plot_attribution.py"
 
 
+rule plot_roofline:
+    """Decoding steps against the least time that memory allows, and how busy the device was."""
+    input:
+        table="results/tables/roofline.csv",
+    output:
+        **figure_files("roofline", category="Speed"),
+    log:
+        "logs/plot_roofline/{model}/{workload}.log",
+    benchmark:
+        "logs/plot_roofline/{model}/{workload}.tsv"
+    conda:
+        CONDA
+    params:
+        **figure_params("roofline"),
+        code=code_digest("plot_roofline"),
+    script:
+        "../scripts/plot_roofline.py"
+
+
 rule plot_sharing:
     """The blocks that prefix sharing saves, and what it does to speed."""
     input:

@@ -1,7 +1,7 @@
 """Summarise all runs in results/tables: throughput, latency, memory, KV waste, ratios, attribution and others."""
 
 from kvbench.adapter import job
-from kvbench.files import write_csv
+from kvbench.files import read_json, write_csv
 from kvbench.results import load_runs
 from kvbench.tables import (
     attribution,
@@ -12,6 +12,7 @@ from kvbench.tables import (
     processes,
     ratios,
     repeats,
+    roofline,
     sharing,
     throughput,
 )
@@ -28,6 +29,7 @@ def main(snakemake):
         write_csv(snakemake.output.kv_waste, kv_waste.table(runs))
         write_csv(snakemake.output.ratios, ratios.table(runs, seed))
         write_csv(snakemake.output.attribution, attribution.table(runs, seed))
+        write_csv(snakemake.output.roofline, roofline.table(runs, read_json(snakemake.input.bandwidth), seed))
         samples = repeats.table(runs)
         write_csv(snakemake.output.repeats, samples)
         write_csv(snakemake.output.sharing, sharing.table(runs, samples, seed))

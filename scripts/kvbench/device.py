@@ -117,6 +117,7 @@ def _gpu_row(gpu: Any, ours: set[int]) -> Row:
         "device_total_bytes": gpu.total_bytes,
         "process_bytes": held,
         "power_w": gpu.power_w,
+        "gpu_busy_percent": gpu.utilisation_percent,
         "energy_j": gpu.energy_j,
     }
 

@@ -65,6 +65,7 @@ DEVICE = pa.schema(
         ("torch_reserved_bytes", pa.int64()),
         ("host_rss_bytes", pa.int64()),  # our process and its children
         ("power_w", pa.float64()),
+        ("gpu_busy_percent", pa.float64()),  # NVML: share of its last period in which a kernel ran
         ("energy_j", pa.float64()),  # cumulative since the driver was loaded
     ]
 )

@@ -23,6 +23,7 @@ FIGURES = (
     "workload_lengths",
     "throughput",
     "attribution",
+    "roofline",
     "latency",
     "kv_waste",
     "memory",

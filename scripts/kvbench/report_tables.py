@@ -209,6 +209,27 @@ def memory_view(table: pd.DataFrame) -> pd.DataFrame:
     return _text(wide.loc[totals.index].reset_index(names="engine"))
 
 
+def roofline_view(table: pd.DataFrame) -> pd.DataFrame:
+    """Decoding steps in ms against their bound, with what they wait for."""
+    return _text(
+        pd.DataFrame(
+            {
+                "engine": table["label"],
+                "requests": _scope(table),
+                "requests at once": table["running_mean_requests"],
+                "decoding step (ms)": _interval(table, "decode_step_s", 1e3),
+                "must move (MiB)": table["must_move_bytes"] / MIB,
+                "copy bandwidth (GB/s)": table["copy_bytes_per_s"] / 1e9,
+                "bound (ms)": 1e3 * table["bound_s"],
+                "of the bound (%)": 100 * table["fraction_of_bound"],
+                "GPU busy (%)": 100 * table["gpu_busy_share"],
+                "CPU busy (%)": 100 * table["cpu_busy_share"],
+                "waits for": table["limited_by"],
+            }
+        )
+    )
+
+
 def devices_view(table: pd.DataFrame) -> pd.DataFrame:
     """A row an engine and GPU, peaks in MiB."""
     peaks = {"process at its peak": "process_peak_bytes", "device at its peak": "device_used_peak_bytes"}
@@ -269,6 +290,7 @@ VIEWS = {
     "processes": processes_view,
     "ratios": ratios_view,
     "attribution": attribution_view,
+    "roofline": roofline_view,
     "claims": claims_view,
     "workloads": workloads_view,
     "latency": latency_view,

@@ -17,7 +17,7 @@ SLOTS_OF = ("hf-batch", "hf-static", "hf-continuous", "vllm")
 def sentences(tables: Tables, model: str, workload: str) -> list[str]:
     """What was found for a model and workload at point `base`: speed, causes, slots, requests at once, equal text."""
     found = {name: _of(table, model, workload) for name, table in tables.items()}
-    parts = (_speed, _causes, _slots, _at_once, _equal)
+    parts = (_speed, _causes, _steps, _slots, _at_once, _equal)
     return [sentence for part in parts for sentence in part(found)]
 
 
@@ -56,6 +56,22 @@ def _causes(tables: Tables) -> list[str]:
             )
         else:
             lines.append(f"Paging by itself has no number here: {row['reason']}.")
+    return lines
+
+
+def _steps(tables: Tables) -> list[str]:
+    """What decoding steps wait for, where that can be told."""
+    table = tables["roofline"]
+    lines = []
+    for _, row in table[table["scope"] == "all"].iterrows():
+        step = f"{row['engine']}: a decoding step takes {1e3 * row['decode_step_s_median']:.3g} ms"
+        if row["limited_by"] == "host":
+            lines.append(
+                f"{step}, and the GPU runs no kernel for {1 - row['gpu_busy_share']:.0%} of the time: the host that "
+                "launches kernels sets the pace, not the cache."
+            )
+        elif row["limited_by"] == "memory bandwidth":
+            lines.append(f"{step}, {row['fraction_of_bound']:.0%} of what the memory's bandwidth allows.")
     return lines
 
 

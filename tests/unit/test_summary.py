@@ -8,8 +8,9 @@ from synthetic import make_requests, write_runs
 
 from kvbench.results import load_runs
 from kvbench.summary import sentences
-from kvbench.tables import attribution, kv_waste, ratios, repeats
+from kvbench.tables import attribution, kv_waste, ratios, repeats, roofline
 
+BANDWIDTH = {"device": "cpu", "copy": [{"gpu": None, "bytes_per_s": 1e12}]}
 PARITY = {"model": "smollm2-135m", "workload": "mixed", "engine": "vllm", "point": "base", "comparable": "yes"}
 
 
@@ -20,6 +21,7 @@ def tables(tmp_path_factory):
         "ratios": ratios.table(runs, 0),
         "attribution": attribution.table(runs, 0),
         "kv_waste": kv_waste.table(runs),
+        "roofline": roofline.table(runs, BANDWIDTH, 0),
         "repeats": repeats.table(runs),
         "parity": pd.DataFrame([{**PARITY, "share_equal": 0.75, "requests_compared": 8}]),
     }
@@ -53,6 +55,7 @@ def test_paging_with_a_number_says_how_often_requests_waited(tmp_path):
         "ratios": ratios.table(runs, 0),
         "kv_waste": kv_waste.table(runs),
     }
+    found |= {"roofline": roofline.table(runs, BANDWIDTH, 0)}
     found |= {"repeats": repeats.table(runs), "parity": pd.DataFrame(columns=list(PARITY))}
     lines = sentences(found, "smollm2-135m", "mixed")
     row = found["attribution"].query("factor == 'paging' and scope == 'all'").iloc[0]
@@ -68,3 +71,18 @@ def test_equal_text_and_other_workloads(tables):
         tables, "smollm2-135m", "mixed"
     )
     assert sentences(tables, "smollm2-135m", "other") == []
+
+
+def test_steps_say_what_they_wait_for_only_where_it_is_known(tables):
+    row = {"model": "m", "workload": "w", "engine": "hf-batch", "point": "base", "scope": "all"}
+    rows = [
+        {**row, "decode_step_s_median": 0.1, "gpu_busy_share": 0.2, "fraction_of_bound": 0.05, "limited_by": "host"},
+        {**row, "decode_step_s_median": 0.01, "fraction_of_bound": 0.6, "limited_by": "memory bandwidth"},
+        {**row, "decode_step_s_median": 0.01, "fraction_of_bound": 0.1, "limited_by": "neither"},
+    ]
+    lines = sentences({**tables, "roofline": pd.DataFrame(rows)}, "m", "w")
+    assert lines == [
+        "hf-batch: a decoding step takes 100 ms, and the GPU runs no kernel for 80% of the time: the host that "
+        "launches kernels sets the pace, not the cache.",
+        "hf-batch: a decoding step takes 10 ms, 60% of what the memory's bandwidth allows.",
+    ]

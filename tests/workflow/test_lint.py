@@ -61,7 +61,7 @@ def test_a_rule_has_all_that_is_asked_of_it(name: str, body: str) -> None:
     assert "run:" not in body.split("params:")[0]
     for place in re.findall(r"    (?:input|output):\n((?:        .*\n)+)", body):
         assert all(re.match(r"        (\w+=|\*\*|\)|    )", line) for line in place.splitlines()), "named files"
-    assert ("measure=1" in body) == name.startswith("run_")
+    assert ("measure=1" in body) == (name in ("run_traditional", "run_vllm", "measure_bandwidth"))
 
 
 def test_each_script_belongs_to_a_rule() -> None:

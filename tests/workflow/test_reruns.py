@@ -17,7 +17,7 @@ RUNS = {
         {"models": ["smollm2-135m"], "workloads": ["guide", "mixed"], "engines": ["hf-batch", "vllm"]},
     ]
 }
-FIGURES = ("memory", "throughput", "latency", "attribution", "kv_waste", "parity", "memory_parts")
+FIGURES = ("memory", "throughput", "latency", "attribution", "roofline", "kv_waste", "parity", "memory_parts")
 # All that follows the runs: parity and tables are of all runs, so each figure that shows a table follows too.
 AFTER_RUNS = {"check_parity": 1, "summarise_runs": 1, "check_claims": 1, "make_report": 1} | {
     f"plot_{name}": 2 for name in FIGURES

@@ -1,0 +1,20 @@
+"""Measure how fast memory copies on the device that the engines use."""
+
+from kvbench.adapter import job
+from kvbench.files import read_json, write_json
+from kvbench.threads import resolve_threads, set_threads
+
+
+def main(snakemake):
+    with job(snakemake):
+        device = read_json(snakemake.input.environment)["device"]
+        threads = resolve_threads(snakemake.params.cpu_threads)
+        set_threads(threads)
+        from kvbench.engines.copy_bandwidth import copy_bandwidth
+
+        found = copy_bandwidth(device, threads)
+        write_json(snakemake.output.bandwidth, {"device": device, "threads": threads, "copy": found})
+
+
+if __name__ == "__main__":
+    main(snakemake)  # noqa: F821
