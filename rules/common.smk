@@ -5,6 +5,7 @@ import re
 
 from kvbench.config import (
     RunName,
+    figures_of,
     ordered,
     origin,
     parity_list,
@@ -56,17 +57,6 @@ TABLES = [
         "parity",
     )
 ]
-FIGURES = (
-    "memory",
-    "throughput",
-    "latency",
-    "attribution",
-    "roofline",
-    "kv_waste",
-    "parity",
-    "memory_parts",
-    "workload_lengths",
-)
 FORMATS = config["figures"]["formats"]
 SHOWN = "svg" if "svg" in FORMATS else "png"
 
@@ -221,24 +211,15 @@ def figure_params(name):
     }
 
 
-def compared_points(key):
-    """Models and workloads of which an engine runs two or more points of a sweep."""
-    points = {}
-    for run in MEASURED:
-        if run.point.startswith(f"{key}-"):
-            points.setdefault((run.model, run.workload, run.engine), []).append(run)
-    return {(m, w) for (m, w, _), found in points.items() if len(found) > 1}
-
-
 def all_figures(*formats):
     """Files of all figures in some formats."""
-    drawn = sorted(
-        {(run.model, run.workload, name) for run in MEASURED for name in FIGURES}
-        | {(*found, "sharing") for found in compared_points("prefix_sharing")}
-    )
+    runs = {}
+    for run in MEASURED:
+        runs.setdefault((run.model, run.workload), []).append(run)
     return [
-        f"results/figures/{m}/{w}/{name}.{ext}"
-        for m, w, name in drawn
+        f"results/figures/{model}/{workload}/{name}.{ext}"
+        for (model, workload), found in sorted(runs.items())
+        for name in figures_of(found)
         for ext in formats
     ]
 

@@ -31,6 +31,10 @@ OVERRIDABLE = (
     "gpus",
 )
 SHARED = ("seed", "memory_fraction", "cpu_threads", "sample_period_s", "device", "shared_gpu")
+FIGURES = (
+    *("memory", "throughput", "latency", "attribution", "roofline", "kv_waste", "parity", "memory_parts", "sharing"),
+    "workload_lengths",
+)
 PARITY = "parity"
 BASE = "base"
 PLACE = re.compile(r"(.+?)(?:\.process-(\d+))?")
@@ -115,6 +119,23 @@ def run_list(config: dict) -> list[RunName]:
         for entry, run, _ in plan(config)
         for number in range(config["runs"][entry].get("processes", config["processes"]))
     ]
+
+
+def figures_of(runs: Sequence[RunName]) -> list[str]:
+    """Names of the figures of one model and workload: those that its runs have something for."""
+    points = {run.point.partition("-")[0] for run in runs}
+    engines = {run.engine for run in runs}
+    has = {
+        "attribution": BASE in points,
+        "parity": REFERENCE in engines and len(engines) > 1,
+        "sharing": any(_swept(runs, engine, "prefix_sharing") for engine in engines),
+    }
+    return [name for name in FIGURES if has.get(name, True)]
+
+
+def _swept(runs: Sequence[RunName], engine: str, key: str) -> bool:
+    """Whether an engine has two or more points of a sweep of `key`."""
+    return len({run.point for run in runs if run.engine == engine and run.point.startswith(f"{key}-")}) > 1
 
 
 def parity_list(config: dict) -> list[RunName]:

@@ -16,6 +16,7 @@ import yaml
 from kvbench.config import (
     PARITY,
     RunName,
+    figures_of,
     origin,
     parity_list,
     read_yaml,
@@ -314,6 +315,15 @@ def test_processes_repeat_a_run_in_folders_of_their_own(config: dict) -> None:
     with pytest.raises(UserError, match=r"no entry makes .*/mixed/base\.process-3"):
         run_settings(config, "smollm2-135m", "vllm", "mixed", "base.process-3")
     assert {run.process for run in parity_list(config)} == {1}
+
+
+def test_figures_are_those_that_the_runs_have_something_for() -> None:
+    base = [RunName("m", engine, "w") for engine in ("hf-batch", "vllm")]
+    shared = [RunName("m", "vllm", "w", f"prefix_sharing-{value}") for value in ("false", "true")]
+    always = {"memory", "throughput", "latency", "roofline", "kv_waste", "memory_parts", "workload_lengths"}
+    assert set(figures_of(base)) == always | {"attribution", "parity"}
+    assert set(figures_of(shared)) == always | {"sharing"}
+    assert set(figures_of(base[1:] + shared[:1])) == always | {"attribution"}
 
 
 def test_settings_of_a_run(config: dict) -> None:

@@ -172,6 +172,6 @@ def _caption(table: pd.DataFrame, published: Mapping[str, Sequence[Published]]) 
     n = sorted(set(table[["shared_n_repeats", "unshared_n_repeats"]].to_numpy().ravel().astype(int)))
     hits = "/".join(f"{100 * share:.0f}" for share in table["prefix_hit_share_of_prompts_median"])
     interval = ", whisker and brackets: 95% bootstrap interval" if table["ratio_ci95_low"].notna().any() else ""
-    text = f"bar: median of n = {' to '.join(map(str, n))} repeats{interval}; prompt tokens found in the cache: {hits}%"
+    text = f"bar: median of n = {' to '.join(map(str, n))} repeats{interval}; {hits}% of the prompts was found"
     sources = {f"{one.source}: {one.conditions}" for ones in published.values() for one in ones}
     return text + "".join(f"\npaper, {source}" for source in sorted(sources))

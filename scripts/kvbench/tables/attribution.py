@@ -64,13 +64,14 @@ COLUMNS = (
 def table(runs: Sequence[Run], seed: int) -> pd.DataFrame:
     """A row per model, workload and factor at point `base`; an arm that is missing leaves its factor empty.
 
-    A factor that is not measurable keeps both absolute values and has no ratio. Shares of waiting are of the steps of
-    the row's own repeats.
+    A workload that was run at swept points only has no rows. A factor that is not measurable keeps both absolute values
+    and has no ratio. Shares of waiting are of the steps of the row's own repeats.
     """
     rows: list[dict[str, Any]] = []
     for model, workload in dict.fromkeys((run.model, run.workload) for run in runs):
         found = {r.engine: r for r in runs if (r.model, r.workload, r.point) == (model, workload, POINT)}
-        rows += _section({"model": model, "workload": workload, "point": POINT}, found, seed)
+        if found:
+            rows += _section({"model": model, "workload": workload, "point": POINT}, found, seed)
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
