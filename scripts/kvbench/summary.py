@@ -15,9 +15,11 @@ SLOTS_OF = ("hf-batch", "hf-static", "hf-continuous", "vllm")
 
 
 def sentences(tables: Tables, model: str, workload: str) -> list[str]:
-    """What was found for a model and workload at point `base`: speed, causes, slots, requests at once, equal text."""
+    """What was found for a model and workload: at point `base` speed, causes, slots, requests at once and equal text;
+    of a sweep of prefix_sharing, what sharing gave.
+    """
     found = {name: _of(table, model, workload) for name, table in tables.items()}
-    parts = (_speed, _causes, _steps, _slots, _at_once, _equal)
+    parts = (_speed, _causes, _steps, _slots, _at_once, _equal, _sharing)
     return [sentence for part in parts for sentence in part(found)]
 
 
@@ -107,6 +109,17 @@ def _equal(tables: Tables) -> list[str]:
         f"vllm and hf-batch returned the same tokens for {row['share_equal']:.0%} of "
         f"{_count(row['requests_compared'], 'request')}."
         for _, row in rows.iterrows()
+    ]
+
+
+def _sharing(tables: Tables) -> list[str]:
+    """What each engine saved by sharing blocks, and its speed over not sharing."""
+    return [
+        f"With blocks shared, {row['engine']} held {row['saved_share_median']:.1%} fewer of them than its requests "
+        f"would have held alone, and made {_ratio(row)} times the output tokens per second: "
+        f"{row['shared_output_tokens_per_s_median']:,.4g} against {row['unshared_output_tokens_per_s_median']:,.4g}, "
+        f"on the same {_count(row['requests'], 'request')}."
+        for _, row in tables["sharing"].iterrows()
     ]
 
 

@@ -8,7 +8,7 @@ from synthetic import make_requests, write_runs
 
 from kvbench.results import load_runs
 from kvbench.summary import sentences
-from kvbench.tables import attribution, kv_waste, ratios, repeats, roofline
+from kvbench.tables import attribution, kv_waste, ratios, repeats, roofline, sharing
 
 BANDWIDTH = {"device": "cpu", "copy": [{"gpu": None, "bytes_per_s": 1e12}]}
 PARITY = {"model": "smollm2-135m", "workload": "mixed", "engine": "vllm", "point": "base", "comparable": "yes"}
@@ -23,6 +23,7 @@ def tables(tmp_path_factory):
         "kv_waste": kv_waste.table(runs),
         "roofline": roofline.table(runs, BANDWIDTH, 0),
         "repeats": repeats.table(runs),
+        "sharing": sharing.table(runs, repeats.table(runs), 0),
         "parity": pd.DataFrame([{**PARITY, "share_equal": 0.75, "requests_compared": 8}]),
     }
 
@@ -56,6 +57,7 @@ def test_paging_with_a_number_says_how_often_requests_waited(tmp_path):
         "kv_waste": kv_waste.table(runs),
     }
     found |= {"roofline": roofline.table(runs, BANDWIDTH, 0)}
+    found |= {"sharing": sharing.table(runs, repeats.table(runs), 0)}
     found |= {"repeats": repeats.table(runs), "parity": pd.DataFrame(columns=list(PARITY))}
     lines = sentences(found, "smollm2-135m", "mixed")
     row = found["attribution"].query("factor == 'paging' and scope == 'all'").iloc[0]
@@ -64,6 +66,15 @@ def test_paging_with_a_number_says_how_often_requests_waited(tmp_path):
     assert f"{row['ratio']:.3g}" in line
     assert f"{row['numerator_steps_waiting_for_blocks_share']:.0%} of vllm's steps" in line
     assert any("in progress at once with paging" in s for s in lines)
+
+
+def test_sharing_has_what_was_saved_and_both_speeds(tables):
+    row = {"model": "smollm2-135m", "workload": "swept", "engine": "vllm", "saved_share_median": 0.3654, "requests": 8}
+    row |= {"shared_output_tokens_per_s_median": 56.46, "unshared_output_tokens_per_s_median": 48.78}
+    row |= {"ratio": 1.1575, "ratio_ci95_low": 1.13, "ratio_ci95_high": 1.26}
+    [line] = sentences({**tables, "sharing": pd.DataFrame([row])}, "smollm2-135m", "swept")
+    assert "vllm held 36.5% fewer of them than" in line
+    assert "made 1.16 [1.13, 1.26] times the output tokens per second: 56.46 against 48.78, on the same 8" in line
 
 
 def test_equal_text_and_other_workloads(tables):
