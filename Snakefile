@@ -18,6 +18,7 @@ include: "rules/workload.smk"
 include: "rules/traditional.smk"
 include: "rules/vllm.smk"
 include: "rules/analysis.smk"
+include: "rules/capacity.smk"
 include: "rules/figures.smk"
 
 
@@ -33,3 +34,4 @@ rule all:
         TABLES,
         all_figures(*FORMATS),
         "results/report.html",
+        capacity_files(),

@@ -116,6 +116,7 @@ rule make_report:
     conda:
         CONDA
     params:
-        code=code_digest("make_report", *templates()),
+        has_capacity=bool(config["capacity"]),
+        code=code_digest("make_report", *page_parts("report")),
     script:
         "../scripts/make_report.py"

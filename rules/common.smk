@@ -77,6 +77,15 @@ SOURCES = [
     *sorted({f"resources/models/{run.model}/model.json" for run in RUNS}),
     *sorted({f"results/workloads/{run.model}/{run.workload}.parquet" for run in RUNS}),
 ]
+# The planning page and its figure, where there is a plan; the models of `models` that plans name.
+CAPACITY = ["results/tables/capacity.csv", "results/capacity.html"]
+PLANNED_MODELS = sorted(
+    {
+        f"resources/models/{plan['model']}/model.json"
+        for plan in config["capacity"].values()
+        if plan.get("model") in config["models"]
+    }
+)
 
 
 wildcard_constraints:
@@ -202,6 +211,23 @@ def figure_files(name, category):
     return files
 
 
+def capacity_figure(name):
+    """Outputs of a planning figure by format; the one that a browser shows goes into Snakemake's report."""
+    files = {ext: f"results/figures/capacity/{name}.{ext}" for ext in FORMATS}
+    caption = f"../captions/{name}.rst"
+    labels = {"figure": name}
+    files[SHOWN] = report(
+        files[SHOWN], caption=caption, category="Capacity", labels=labels
+    )
+    return files
+
+
+def capacity_files():
+    """The planning page, its table and its figure; none without a plan."""
+    figures = [f"results/figures/capacity/largest_batch.{ext}" for ext in FORMATS]
+    return [*CAPACITY, *figures] if config["capacity"] else []
+
+
 def figure_params(name):
     """How to draw a figure."""
     return {
@@ -224,11 +250,14 @@ def all_figures(*formats):
     ]
 
 
-def templates():
-    """Files that the report is made from besides code."""
-    folders = (
-        Path(workflow.basedir, "scripts/kvbench/templates"),
-        Path(workflow.basedir, "captions"),
-    )
-    files = sorted(file for folder in folders for file in folder.glob("*.*"))
+def page_parts(name, captions="*"):
+    """Files that a page is made from besides code: its template, what templates share, captions."""
+    templates = Path(workflow.basedir, "scripts/kvbench/templates")
+    files = [
+        *(
+            templates / file
+            for file in (f"{name}.html.j2", "macros.html.j2", "style.css")
+        ),
+        *sorted(Path(workflow.basedir, "captions").glob(f"{captions}.rst")),
+    ]
     return [str(file.relative_to(workflow.basedir)) for file in files]

@@ -35,6 +35,7 @@ def check(config: dict, plan: Plan, engines: Collection[str], cuda: bool) -> Non
     _check_lengths(config, plan)
     _check_block_sizes(config, plan, cuda)
     _check_gpus(config, plan, cuda)
+    _check_capacity(config["capacity"])
     if not {"svg", "png"} & set(config["figures"]["formats"]):
         raise Invalid("figures.formats", "the report needs svg or png; add one")
 
@@ -146,3 +147,20 @@ def _check_block_sizes(config: dict, plan: Plan, cuda: bool) -> None:
         if run.engine.startswith("vllm") and size != "auto" and size % 32:
             problem = f"{size} is not a multiple of 32, which vLLM needs on a CPU; write 32, 64 or auto"
             raise Invalid(_place("block_size", number, run, own), problem)
+
+
+def _check_capacity(plans: dict) -> None:
+    for name, own in plans.items():
+        at, card = f"capacity.{name}", own["card"]
+        if ("model" in own) == ("shape" in own):
+            raise Invalid(at, "needs a model by name or a shape by sizes; write one of model and shape")
+        if "requests_per_s" in own and not any(
+            own.get("step_time", {}).get(key) for key in ("constant_s", "per_token_s")
+        ):
+            mend = "add step_time with its source, or leave the rate out to learn what fits"
+            raise Invalid(f"{at}.requests_per_s", f"cards for a rate need the time of a step; {mend}")
+        if card["activation_reserve"] >= card["memory_fraction"]:
+            problem = (
+                f"{card['activation_reserve']} leaves nothing of memory_fraction {card['memory_fraction']}; lower it"
+            )
+            raise Invalid(f"{at}.card.activation_reserve", problem)

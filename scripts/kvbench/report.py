@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +9,12 @@ from typing import Any
 
 import pandas as pd
 
-from kvbench.errors import UserError
 from kvbench.files import read_json
-from kvbench.report_tables import VIEWS, parity_view, run_settings, to_html
+from kvbench.pages import Figure, figure, page
+from kvbench.report_tables import VIEWS, parity_view, run_settings
 from kvbench.results import Run, engine_key, load_runs, read_table, run_label
 from kvbench.summary import sentences
 
-ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = "report.html.j2"
 FIGURES = (
     "workload_lengths",
@@ -31,17 +28,7 @@ FIGURES = (
     "sharing",
     "parity",
 )
-MIME = {".svg": "image/svg+xml", ".png": "image/png"}
 NONE = "–"
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A figure as the page embeds it."""
-
-    name: str
-    source: str
-    caption: str
 
 
 @dataclass(frozen=True)
@@ -61,14 +48,15 @@ def render(
     tables: Mapping[str, pd.DataFrame],
     figures: Sequence[Path],
     runs: Sequence[Run],
+    *,
+    has_capacity: bool = False,
 ) -> str:
-    """The page as HTML. `figures` are .../<model>/<workload>/<name>.{svg,png}, `config` the resolved YAML."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    """The page as HTML. `figures` are .../<model>/<workload>/<name>.{svg,png}, `config` the resolved YAML.
 
-    loader = FileSystemLoader(Path(__file__).with_name("templates"))
-    jinja = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    jinja.filters |= {"table": to_html, "pretty": lambda value: json.dumps(value, indent=2, sort_keys=True)}
-    return jinja.get_template(TEMPLATE).render(
+    `has_capacity` makes a link to capacity.html.
+    """
+    return page(
+        TEMPLATE,
         machine=machine_facts(environment),
         packages=_packages(environment),
         settings=run_settings(runs),
@@ -76,6 +64,7 @@ def render(
         sections=sections(tables, figures, runs),
         runs=runs,
         config=config,
+        has_capacity=has_capacity,
     )
 
 
@@ -107,13 +96,6 @@ def sections(tables: Mapping[str, pd.DataFrame], figures: Sequence[Path], runs: 
     ]
 
 
-def embed(path: Path) -> str:
-    """A picture as a data URI. Raises UserError where a browser cannot show it."""
-    if path.suffix not in MIME:
-        raise UserError(f"{path}: the report shows svg or png; name one of them in config.yaml: figures.formats")
-    return f"data:{MIME[path.suffix]};base64,{base64.b64encode(path.read_bytes()).decode()}"
-
-
 def machine_facts(environment: Mapping[str, Any]) -> dict[str, str]:
     """The machine in a few lines, from environment.json."""
     cpu = environment.get("cpu") or {}
@@ -135,12 +117,7 @@ def machine_facts(environment: Mapping[str, Any]) -> dict[str, str]:
 
 def _figures(paths: Sequence[Path], model: str, workload: str, name: str) -> list[Figure]:
     chosen = [path for path in paths if path.parts[-3:-1] == (model, workload) and path.stem == name]
-    return [Figure(name, embed(path), caption(name)) for path in chosen]
-
-
-def caption(name: str) -> str:
-    """A figure's caption: the text that Snakemake's report shows too."""
-    return (ROOT / "captions" / f"{name}.rst").read_text(encoding="utf-8").strip()
+    return [figure(path) for path in chosen]
 
 
 def _of(table: pd.DataFrame, model: str, workload: str) -> pd.DataFrame:

@@ -99,6 +99,29 @@ def refusal(config: dict) -> str:
             r".*runs\[1\].sweep.prefix_sharing: hf-sequential cannot share blocks; .*",
         ),
         ("runs/1/sweep", {"prefix_sharing": ["on"]}, r'.*sweep.prefix_sharing\[0\]: "on" .*write true or false'),
+        (
+            "capacity/llama-2-7b-sharegpt/wrkload",
+            "x",
+            r".*capacity.llama-2-7b-sharegpt.wrkload: unknown key; .*workload.*",
+        ),
+        ("capacity/llama-2-7b-sharegpt/workload", "guide", r'.*workload: "guide" .*sharegpt, alpaca, mixed'),
+        ("capacity/llama-2-7b-sharegpt/card", {"name": "x"}, r".*card.memory_gib: missing; .*"),
+        (
+            "capacity/x",
+            {"card": {"name": "x", "memory_gib": 8}, "workload": "mixed"},
+            r".*capacity.x: needs a model .*",
+        ),
+        (
+            "capacity/llama-2-7b-sharegpt/requests_per_s",
+            5,
+            r".*requests_per_s: cards for a rate need the time of a step; add step_time .*",
+        ),
+        ("capacity/llama-2-7b-sharegpt/step_time", {"constant_s": 1}, r".*step_time.source: missing; .*"),
+        (
+            "capacity/llama-2-7b-sharegpt/card/activation_reserve",
+            0.9,
+            r".*card.activation_reserve: 0.9 leaves nothing of memory_fraction 0.9; lower it",
+        ),
         ("sample_period_s", 0, r"config.yaml: sample_period_s: 0 .*"),
         ("sampling/temperature", -0.1, r"config.yaml: sampling.temperature: -0.1 .*from 0 to 2.*"),
         ("sampling/top_p", 0, r"config.yaml: sampling.top_p: 0 .*above 0 and up to 1.*"),
@@ -237,6 +260,7 @@ def test_defaults_complete_a_partial_configuration(config: dict) -> None:
 def test_defaults_of_the_schema_are_the_values_of_config_yaml() -> None:
     given = read_yaml(ROOT / "config.yaml")
     needed = {"models": given["models"], "workloads": given["workloads"], "runs": given["runs"]}
+    needed["capacity"] = given["capacity"]
     filled = validate(needed, SCHEMA)
     assert {key: value for key, value in filled.items() if key != "engines"} == {
         key: value for key, value in validate(given, SCHEMA).items() if key != "engines"
@@ -397,7 +421,7 @@ def test_a_broken_file_is_named_with_its_line(tmp_path: Path, text: str | bytes 
 
 def test_overlays_are_valid_over_config_yaml() -> None:
     for overlay in (ROOT / "config").glob("*.yaml"):
-        if overlay.name not in ("claims.yaml", "published.yaml"):
+        if overlay.name not in ("claims.yaml", "published.yaml", "shapes.yaml"):
             validate(merged(read_yaml(ROOT / "config.yaml"), read_yaml(overlay)), SCHEMA)
 
 

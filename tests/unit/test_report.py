@@ -11,7 +11,8 @@ from synthetic import make_requests, write_margins, write_run, write_runs
 from kvbench import claims, parity
 from kvbench.errors import UserError
 from kvbench.files import write_csv, write_json, write_parquet
-from kvbench.report import FIGURES, ROOT, TEMPLATE, embed, read_inputs, render
+from kvbench.pages import ROOT, embed
+from kvbench.report import FIGURES, TEMPLATE, read_inputs, render
 from kvbench.report_tables import number, to_html
 from kvbench.results import load_runs, read_table
 from kvbench.tables import (
@@ -132,6 +133,12 @@ def test_the_page_stands_alone_and_is_small(shown):
     assert not re.search(r"""(?:src|href)=["'](?!data:)""", page)
     assert "<script" not in page
     assert len(page) < 3_000_000
+
+
+def test_the_plan_is_linked_where_there_is_one(tmp_path):
+    _, given = _inputs(tmp_path)
+    assert 'href="capacity.html"' in render(*given, has_capacity=True)
+    assert "capacity.html" not in render(*given)
 
 
 def test_machine_settings_and_versions_are_shown_and_escaped(shown):

@@ -208,6 +208,29 @@ def test_an_added_run_makes_only_itself(tree: Path) -> None:
     assert made == {("hf-static", "guide"), ("hf-static", "parity")}
 
 
+def test_a_plan_is_answered_again_alone(tree: Path) -> None:
+    reconfigure(tree, "capacity/llama-2-7b-sharegpt/block_size", 32)
+    assert stale(tree) == {"plan_capacity": 1, "write_config": 1, "make_report": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "also"),
+    [("config/shapes.yaml", 1), ("scripts/kvbench/capacity/contexts.py", 1), ("scripts/kvbench/capacity/page.py", 0)],
+)
+def test_a_shape_or_the_code_of_capacity_reruns_capacity(tree: Path, name: str, also: int) -> None:
+    """The page holds the figure, so it follows it."""
+    if name.endswith(".yaml"):
+        (tree / name).write_text((tree / name).read_text().replace("124439808", "124439809"))
+    else:
+        edit(tree, name)
+    assert stale(tree) == Counter(plan_capacity=1) + Counter(plot_largest_batch=also)
+
+
+def test_without_a_plan_there_is_no_page(tree: Path) -> None:
+    reconfigure(tree, "capacity", {})
+    assert stale(tree) == {"write_config": 1, "make_report": 1}
+
+
 def test_an_edit_of_the_configurations_code_reruns_nothing(tree: Path) -> None:
     edit(tree, "scripts/kvbench/config.py")
     edit(tree, "scripts/kvbench/schema.py")

@@ -1,0 +1,79 @@
+"""The largest batch that fits, by model and context length: arithmetic on exact shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kvbench.capacity.fit import held_slots
+from kvbench.capacity.memory import Card, Room, cards_for_weights
+from kvbench.capacity.shapes import Shape
+from kvbench.errors import UserError
+from kvbench.replay import Settings, Trace
+from kvbench.workload.lengths import draw_lengths
+from kvbench.yaml_files import read_yaml
+
+KEYS = ("card", "dtype", "workload", "requests", "max_length", "block_size", "contexts_tokens")
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Requests that fit at each context length, reserved at it and paged at the workload's share of it."""
+
+    shape: Shape
+    cards: int
+    contexts_tokens: tuple[int, ...]
+    reserved: tuple[int, ...]
+    paged: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What the curves share, from `figure` of config/shapes.yaml."""
+
+    card: Card
+    dtype: str
+    workload: str
+    requests: int
+    max_length: int
+    block_size: int
+    contexts_tokens: tuple[int, ...]
+
+
+def read_conditions(path: str | Path) -> Conditions:
+    """UserError where a key is missing or unknown."""
+    found = (read_yaml(path) or {}).get("figure") or {}
+    for key in KEYS:
+        if key not in found:
+            raise UserError(f"{path}: figure.{key}: missing; add it")
+    try:
+        given = {**found, "card": Card(**found["card"]), "contexts_tokens": tuple(found["contexts_tokens"])}
+        return Conditions(**given)
+    except TypeError:
+        raise UserError(f"{path}: figure: unknown or missing keys; write {', '.join(KEYS)}") from None
+
+
+def mean_share(conditions: Conditions, seed: int) -> float:
+    """Tokens that a running request has stored, on average over all steps, as a share of the maximum length."""
+    drawn = draw_lengths(conditions.workload, conditions.requests, seed, conditions.workload)
+    return held_slots(Trace.of(*drawn), Settings("paged", 1, block_size=1)) / conditions.max_length
+
+
+def curve(shape: Shape, conditions: Conditions, share: float) -> Curve:
+    """On the fewest cards that hold the weights.
+
+    Reserved: slots // context. Paged: slots // (share · context + (bs − 1) / 2), tokens stored and half a last block.
+    """
+    cards = cards_for_weights(shape, conditions.dtype, conditions.card)
+    slots = Room(shape, conditions.dtype, conditions.card, cards).slots
+    tail = (conditions.block_size - 1) / 2
+    contexts = conditions.contexts_tokens
+    reserved = tuple(slots // length for length in contexts)
+    paged = tuple(int(slots // (share * length + tail)) for length in contexts)
+    return Curve(shape, cards, contexts, reserved, paged)
+
+
+def curves(shapes: Mapping[str, Shape], conditions: Conditions, share: float) -> Sequence[Curve]:
+    """A curve for each shape."""
+    return [curve(shape, conditions, share) for shape in shapes.values()]

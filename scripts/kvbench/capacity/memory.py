@@ -1,0 +1,87 @@
+"""What cards have left for KV cache beside a model's weights, in bytes, slots and blocks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kvbench.capacity.shapes import Shape
+from kvbench.errors import UserError
+from kvbench.model.slots import itemsize, slot_bytes
+
+GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Card:
+    """A card: its memory, the share of it that serving may take, and the share of it kept for activations."""
+
+    name: str
+    memory_gib: float
+    memory_fraction: float
+    activation_reserve: float
+
+    @property
+    def memory_bytes(self) -> int:
+        """All of its memory."""
+        return round(self.memory_gib * GIB)
+
+    @property
+    def reserve_bytes(self) -> int:
+        """Kept for activations."""
+        return round(self.memory_bytes * self.activation_reserve)
+
+    @property
+    def usable_bytes(self) -> int:
+        """For weights and KV cache."""
+        return round(self.memory_bytes * self.memory_fraction) - self.reserve_bytes
+
+
+@dataclass(frozen=True)
+class Room:
+    """What `cards` cards that share a model have for its KV cache."""
+
+    shape: Shape
+    dtype: str
+    card: Card
+    cards: int
+
+    @property
+    def slot_bytes(self) -> int:
+        """2 (K and V) · layers · KV heads · head size · bytes an element."""
+        return slot_bytes(self.shape, itemsize(self.dtype))
+
+    @property
+    def weights_bytes(self) -> int:
+        """Parameters · bytes an element."""
+        return self.shape.parameters * itemsize(self.dtype)
+
+    @property
+    def kv_bytes(self) -> int:
+        """What the weights leave; negative where they do not fit."""
+        return self.cards * self.card.usable_bytes - self.weights_bytes
+
+    @property
+    def slots(self) -> int:
+        """Whole slots, none where the weights do not fit."""
+        return max(0, self.kv_bytes) // self.slot_bytes
+
+    def blocks(self, block_size: int) -> int:
+        """Whole blocks of `block_size` slots."""
+        return self.slots // block_size
+
+
+def cards_for_weights(shape: Shape, dtype: str, card: Card) -> int:
+    """The fewest cards whose usable memory is more than the weights."""
+    return shape.parameters * itemsize(dtype) // card.usable_bytes + 1
+
+
+def require_weights_fit(room: Room, at: str) -> None:
+    """UserError with the number of cards that would hold the weights."""
+    needed = cards_for_weights(room.shape, room.dtype, room.card)
+    if room.cards < needed:
+        have = f"{room.cards} x {room.card.name}" if room.cards > 1 else room.card.name
+        raise UserError(
+            f"config.yaml: {at}.cards_per_model: the weights of {room.shape.label} in {room.dtype} "
+            f"({room.weights_bytes / GIB:.1f} GiB) do not fit {have}, of which weights and KV cache may take "
+            f"{room.cards * room.card.usable_bytes / GIB:.1f} GiB; {needed} cards hold them: set it to {needed} or more"
+        )

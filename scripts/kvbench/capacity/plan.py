@@ -1,0 +1,94 @@
+"""A plan of the configuration, answered: memory, requests at once under each policy, cards for a rate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kvbench.capacity.fit import POLICIES, Fit, fit
+from kvbench.capacity.memory import GIB, Card, Room, require_weights_fit
+from kvbench.capacity.rate import Demand, demand
+from kvbench.capacity.shapes import Shape, shape_of_plan
+from kvbench.errors import UserError
+from kvbench.replay import Settings, StepTime, Trace
+from kvbench.workload.lengths import draw_lengths
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A plan with what it comes to; `demands` is empty without a rate."""
+
+    name: str
+    plan: Mapping[str, Any]
+    room: Room
+    trace: Trace
+    fits: tuple[Fit, ...]
+    demands: tuple[Demand, ...]
+
+
+def answer(name: str, plan: Mapping[str, Any], known: Mapping[str, Shape], seed: int) -> Answer:
+    """Answer one entry of `capacity`, defaults filled in; `known` are the models that it may name.
+
+    UserError where the model, the workload or the request queue does not fit.
+    """
+    at = f"capacity.{name}"
+    shape = shape_of_plan(plan, known, at)
+    room = Room(shape, plan["dtype"], Card(**plan["card"]), plan["cards_per_model"])
+    require_weights_fit(room, at)
+    _require_positions(shape, plan, at)
+    _require_a_request_fits(room, plan, at)
+    trace = _trace(plan, seed, at)
+    fits = tuple(fit(trace, _settings(policy, room, plan), at) for policy in POLICIES)
+    return Answer(name, plan, room, trace, fits, _demands(plan, fits))
+
+
+def _trace(plan: Mapping[str, Any], seed: int, at: str) -> Trace:
+    """The plan's requests, all there at once; the same for every plan with this workload."""
+    prompt, output = draw_lengths(plan["workload"], plan["requests"], seed, plan["workload"])
+    longest = int((prompt + output).max())
+    if longest > plan["max_length"]:
+        raise UserError(
+            f"config.yaml: {at}.max_length: {plan['max_length']} tokens do not hold the longest request of "
+            f"{plan['workload']} ({longest}); raise it or use another workload"
+        )
+    return Trace.of(prompt, output)
+
+
+def _require_positions(shape: Shape, plan: Mapping[str, Any], at: str) -> None:
+    if shape.max_context and plan["max_length"] > shape.max_context:
+        raise UserError(
+            f"config.yaml: {at}.max_length: {plan['max_length']} is more than the {shape.max_context} positions of "
+            f"{shape.label}; lower it"
+        )
+
+
+def _require_a_request_fits(room: Room, plan: Mapping[str, Any], at: str) -> None:
+    if room.blocks(plan["block_size"]) * plan["block_size"] < plan["max_length"]:
+        raise UserError(
+            f"config.yaml: {at}.cards_per_model: the weights leave {room.kv_bytes / GIB:.2f} GiB for KV cache, "
+            f"{room.slots} slots, which do not hold one request of max_length {plan['max_length']}; raise it or lower "
+            "max_length"
+        )
+
+
+def _settings(policy: str, room: Room, plan: Mapping[str, Any]) -> Settings:
+    """Reservations take the best fitting hole: no rounding to powers of two besides the policy's own."""
+    step = plan.get("step_time", {"constant_s": 0})
+    return Settings(
+        policy,
+        pool_slots=room.slots,
+        max_running=plan["max_running"],
+        max_step_tokens=plan["max_step_tokens"],
+        max_length=plan["max_length"],
+        block_size=plan["block_size"],
+        allocator="best-fit",
+        step_time=StepTime.of(step["constant_s"], step.get("per_token_s", 0)),
+    )
+
+
+def _demands(plan: Mapping[str, Any], fits: tuple[Fit, ...]) -> tuple[Demand, ...]:
+    if "requests_per_s" not in plan:
+        return ()
+    rate, cards = plan["requests_per_s"], plan["cards_per_model"]
+    return tuple(demand(rate, one.steps_per_request, one.step_s or 0, one.requests_at_once, cards) for one in fits)
