@@ -259,6 +259,7 @@ def sharing_view(table: pd.DataFrame) -> pd.DataFrame:
                 "running, sharing": table["shared_running_mean_requests_median"],
                 "running, not sharing": table["unshared_running_mean_requests_median"],
                 "equal outputs (%)": table["equal_outputs_share"] * 100,
+                "disturbed repeats": table["disturbed_repeats"],
             }
         )
     )

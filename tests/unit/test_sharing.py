@@ -129,6 +129,7 @@ def test_the_table_sets_both_points_against_each_other(runs):
     assert row["ratio_ci95_low"] <= row["ratio"] <= row["ratio_ci95_high"]
     assert (row["shared_n_repeats"], row["unshared_n_repeats"], row["requests"]) == (6, 6, 8)
     assert row["equal_outputs_share"] == 7 / 8
+    assert row["disturbed_repeats"] == samples[samples["point"] != "base"].query("scope == 'all'")["disturbed"].sum()
 
 
 def test_without_both_points_there_is_no_row(runs):

@@ -47,8 +47,10 @@ def draw(
     figure = Figure(figsize=(width_in, sum(heights) + 0.5), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.06, wspace=0.03)
     above, below = figure.subfigures(2, 1, height_ratios=heights)
-    for axes, pair in zip(above.subplots(len(traces), squeeze=False).flat, traces, strict=True):
+    for axes, pair in zip(above.subplots(len(traces), squeeze=False, sharex=True).flat, traces, strict=True):
         _draw_trace(axes, *pair)
+        axes.set_xlim(0, 1.03 * max(trace.t_s[-1] for one in traces for trace in one))
+    above.supxlabel("Time since the requests were submitted (s)", fontsize=8)
     shape = {"nrows": 3} if narrow else {"ncols": 3, "width_ratios": [1.1, 1.7, 0.9]}
     panels = below.subplots(**shape, sharey=True)
     _draw_saved(panels[0], rows)
@@ -85,11 +87,9 @@ def _draw_trace(axes: Axes, shared: BlockTrace, unshared: BlockTrace) -> None:
     axes.step(shared.t_s, shared.unshared, where="post", color=SAVED_COLOUR, lw=1)
     axes.step(unshared.t_s, unshared.in_use, where="post", color="black", lw=1, ls=(0, (4, 1.5)))
     axes.axhline(shared.pool, color=GREY, lw=0.8, ls=":")
-    axes.set_xlim(0, None)
     axes.set_ylim(0, None)
-    axes.set_xlabel("Time since the requests were submitted (s)")
     axes.set_ylabel("KV blocks")
-    axes.set_title(f"{shared.engine}: the first timed repeat of each point, {shared.requests} requests", loc="left")
+    axes.set_title(f"{shared.engine}, {shared.requests} requests: first timed repeat", loc="left")
 
 
 def _draw_saved(axes: Axes, rows: Sequence[Row]) -> None:
@@ -159,7 +159,7 @@ def _ratio(row: Row, with_interval: bool) -> str:
 
 
 def _handles(traces: Sequence[tuple[BlockTrace, BlockTrace]]) -> list[Any]:
-    colour = look(traces[0][0].engine).colour if traces else GREY
+    colour = look(traces[0][0].engine).colour if len(traces) == 1 else GREY
     return [
         Patch(facecolor=colour, alpha=0.75, label="in use, sharing on"),
         Patch(facecolor="white", edgecolor=SAVED_COLOUR, hatch="////", label="saved: the same requests unshared"),
@@ -172,6 +172,8 @@ def _caption(table: pd.DataFrame, published: Mapping[str, Sequence[Published]]) 
     n = sorted(set(table[["shared_n_repeats", "unshared_n_repeats"]].to_numpy().ravel().astype(int)))
     hits = "/".join(f"{100 * share:.0f}" for share in table["prefix_hit_share_of_prompts_median"])
     interval = ", whisker and brackets: 95% bootstrap interval" if table["ratio_ci95_low"].notna().any() else ""
-    text = f"bar: median of n = {' to '.join(map(str, n))} repeats{interval}; {hits}% of the prompts was found"
+    lost = table["disturbed_repeats"].sum()
+    other = f"; other load disturbed {lost:.0f} repeats" if lost else ""
+    text = f"bar: median of n = {' to '.join(map(str, n))} repeats{interval}; {hits}% of the prompts was found{other}"
     sources = {f"{one.source}: {one.conditions}" for ones in published.values() for one in ones}
     return text + "".join(f"\npaper, {source}" for source in sorted(sources))

@@ -21,7 +21,7 @@ COLUMNS = (
     *(f"{arm}_n_processes" for arm in POINTS),
     *(f"{name}_{part}" for name in SAVED for part in PARTS),
     *(f"{arm}_{name}_{part}" for name in ARM_COLUMNS for arm in POINTS for part in PARTS),
-    *("ratio", "ratio_ci95_low", "ratio_ci95_high", "interval_against_1", "equal_outputs_share"),
+    *("ratio", "ratio_ci95_low", "ratio_ci95_high", "interval_against_1", "equal_outputs_share", "disturbed_repeats"),
 )
 
 
@@ -69,6 +69,8 @@ def _row(arms: dict[str, pd.DataFrame], seed: int) -> dict[str, Any]:
         for arm, samples in arms.items():
             row |= summarise(samples[name].to_numpy(), seed, processes[arm]).columns(f"{arm}_{name}")
     row |= {"ratio": found.value, "ratio_ci95_low": found.low, "ratio_ci95_high": found.high}
+    flags = pd.concat(arms.values())["disturbed"].tolist()
+    row["disturbed_repeats"] = None if None in flags else sum(flags)
     return row | {"interval_against_1": found.verdict}
 
 
