@@ -148,7 +148,7 @@ def load_runs(paths: Iterable[str | Path]) -> list[Run]:
     runs = [load_run(path) for path in paths if path.is_dir() or path.name == "run.json"]
     if not runs:
         raise UserError("no run.json among the inputs; name at least one entry under runs in config.yaml")
-    runs.sort(key=lambda run: (run.model, run.workload, *engine_key(run.engine), run.point, run.process))
+    runs.sort(key=lambda run: (run.model, run.workload, *engine_key(run.engine), point_key(run.point), run.process))
     return [_as_one(list(found)) for _, found in groupby(runs, key=lambda run: run.names)]
 
 
@@ -204,6 +204,16 @@ def read_table(path: str | Path) -> pd.DataFrame:
         raise UserError(f"{path}: no such file; run the rule that makes it first") from None
     except pd.errors.EmptyDataError:
         raise UserError(f"{path}: empty; delete it and run again") from None
+
+
+def point_key(point: str) -> tuple[str, float, str]:
+    """Sort key of a point: the base first, a sweep's numbers by their size."""
+    name, _, value = point.partition("-")
+    try:
+        size = float(value)
+    except ValueError:
+        size = 0.0
+    return ("" if point == "base" else name, size, value)
 
 
 def engine_key(engine: str) -> tuple[int, str]:

@@ -20,7 +20,7 @@ from synthetic import (
 from kvbench.errors import UserError
 from kvbench.files import read_json, read_parquet, write_json, write_parquet
 from kvbench.records import DEVICE, SPLIT
-from kvbench.results import load_run, load_runs
+from kvbench.results import load_run, load_runs, point_key
 from kvbench.tables import devices, kv_waste, latency, memory, ratios, throughput
 
 
@@ -44,6 +44,12 @@ def test_runs_come_in_the_order_of_engines_and_other_files_are_passed_over(runs)
     assert [run.engine for run in runs] == list(ENGINES)
     paths = [file for run in reversed(runs) for file in sorted(run.folder.iterdir())]
     assert [run.engine for run in load_runs(paths)] == list(ENGINES)
+
+
+def test_points_of_a_sweep_come_by_size_after_the_base():
+    points = ["kv_budget_mib-9.5", "block_size-128", "block_size-32", "base", "prefix_sharing-true", "kv_budget_mib-24"]
+    in_order = ["base", "block_size-32", "block_size-128", "kv_budget_mib-9.5", "kv_budget_mib-24"]
+    assert sorted(points, key=point_key) == [*in_order, "prefix_sharing-true"]
 
 
 def test_a_broken_run_is_one_line_that_names_the_file(tmp_path):
