@@ -1,14 +1,19 @@
-"""What benchmarks of engines share: the files that they read and the settings that an engine is given."""
+"""What benchmarks of engines share: the files that they read, an engine's settings, the ratio of two sides."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 from kvbench.engines.base import EngineSettings
+from kvbench.errors import UserError
+from kvbench.files import read_json, write_json
 from kvbench.run import Order, resolve
 from kvbench.threads import set_threads
 
@@ -20,6 +25,7 @@ def add_inputs(parser: argparse.ArgumentParser, kv_budget_mib: float) -> None:
     parser.add_argument("--environment", type=Path, default=Path("results/environment.json"))
     parser.add_argument("--kv-budget-mib", type=float, default=kv_budget_mib)
     parser.add_argument("--max-length", type=int, default=512)
+    parser.add_argument("--out", type=Path, help="write the result to this JSON file too")
 
 
 def settle(
@@ -46,3 +52,41 @@ def settle(
     settings = resolve(order)
     set_threads(settings.threads)
     return order, settings
+
+
+def paired(ours: Sequence[float], other: Sequence[float]) -> dict[str, Any]:
+    """Tokens/s of two sides that took turns, and the median of the ratios ours / other, pass by pass, with its 95%
+    bootstrap interval over passes.
+    """
+    import numpy as np
+    from scipy.stats import bootstrap
+
+    above, below = np.asarray(ours), np.asarray(other)
+    ratios = above / below
+    interval = bootstrap(
+        (ratios,), np.median, method="percentile", random_state=np.random.default_rng(0)
+    ).confidence_interval
+    return {
+        "passes": len(ratios),
+        "ours_output_tokens_per_s": float(np.median(above)),
+        "other_output_tokens_per_s": float(np.median(below)),
+        "ratio": float(np.median(ratios)),
+        "ratio_ci95_low": float(interval.low),
+        "ratio_ci95_high": float(interval.high),
+    }
+
+
+def report(arguments: argparse.Namespace, result: dict[str, Any]) -> None:
+    """Print a result with the device it is of, and write it where `--out` says."""
+    result["device"] = read_json(arguments.environment)["device"]
+    print(json.dumps(result, indent=2))
+    if arguments.out:
+        write_json(arguments.out, result)
+
+
+def run(main: Callable[[], None]) -> None:
+    """Call `main`; what the user can mend ends in one line."""
+    try:
+        main()
+    except UserError as error:
+        sys.exit(str(error))

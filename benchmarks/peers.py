@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 import subprocess
 import sys
@@ -23,7 +22,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from common import Order, add_inputs, settle
+from common import Order, add_inputs, paired, report, run, settle
 
 # A pass serves all requests and returns (seconds, output tokens); an arm makes one and says how to end.
 Serve = Callable[[], tuple[float, int]]
@@ -35,8 +34,7 @@ def main() -> None:
     if arguments.arm:
         work(arguments)
         return
-    samples = measure(arguments)
-    report(arguments, samples)
+    report(arguments, result(arguments, measure(arguments)))
 
 
 def parse() -> argparse.Namespace:
@@ -83,8 +81,10 @@ def start_worker(arm: str) -> subprocess.Popen:
 def ask(worker: subprocess.Popen) -> tuple[float, int]:
     worker.stdin.write("go\n")
     worker.stdin.flush()
-    seconds, tokens = worker.stdout.readline().split()
-    return float(seconds), int(tokens)
+    answer = worker.stdout.readline().split()
+    if len(answer) != 2:
+        sys.exit("peers: a side ended before its time; its error is above")
+    return float(answer[0]), int(answer[1])
 
 
 def work(arguments: argparse.Namespace) -> None:
@@ -219,25 +219,18 @@ def sample_requests(order: Order, prompt: Callable[[Any], Any]) -> list[Any]:
     ]
 
 
-def report(arguments: argparse.Namespace, samples: dict[str, list[tuple[float, int]]]) -> None:
-    import numpy as np
-    from scipy.stats import bootstrap
-
-    rates = {arm: np.array([tokens / seconds for seconds, tokens in values]) for arm, values in samples.items()}
-    ratios = rates["ours"] / rates["peer"]
-    interval = bootstrap(
-        (ratios,), np.median, method="percentile", random_state=np.random.default_rng(0)
-    ).confidence_interval
-    result = {
-        "pair": arguments.pair,
-        "passes": len(ratios),
-        "tokens_a_pass": {arm: values[0][1] for arm, values in samples.items()},
-        "tokens_per_s_median": {arm: round(float(np.median(values)), 2) for arm, values in rates.items()},
-        "ratio_median": round(float(np.median(ratios)), 4),
-        "ratio_interval_95": [round(float(interval.low), 4), round(float(interval.high), 4)],
+def result(arguments: argparse.Namespace, samples: dict[str, list[tuple[float, int]]]) -> dict[str, Any]:
+    """The two sides by name, the tokens that each generated in a pass, and their rates."""
+    rates = {arm: [tokens / seconds for seconds, tokens in values] for arm, values in samples.items()}
+    return {
+        "kind": f"peer-{arguments.pair}",
+        "ours": OURS[arguments.pair],
+        "other": f"vllm bench throughput --backend {arguments.pair}",
+        "ours_output_tokens": samples["ours"][0][1],
+        "other_output_tokens": samples["peer"][0][1],
+        **paired(rates["ours"], rates["peer"]),
     }
-    print(json.dumps(result, indent=2))
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -9,11 +9,11 @@ Prints tokens/s with and without, their ratio with a bootstrap 95% interval over
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
+from typing import Any
 
-from common import Order, add_inputs, settle
+from common import Order, add_inputs, paired, report, run, settle
 
 
 def main() -> None:
@@ -21,7 +21,7 @@ def main() -> None:
     order, settings = settle(arguments, arguments.engine, temperature=0.0, dtype=arguments.dtype)
     engine = make_engine(settings)
     warm_up = 2
-    recorded = [(number // 2 + number) % 2 == 0 for number in range(2 * arguments.pairs)]  # on off, off on, ...
+    recorded = [(number // 2 + number) % 2 == 0 for number in range(2 * arguments.passes)]  # on off, off on, ...
     engine.prepare(silent_passes=[warm_up + i for i, on in enumerate(recorded) if not on])
     try:
         engine.load()
@@ -36,14 +36,14 @@ def main() -> None:
             print(f"pass {number}: {seconds[-1]:.4f} s", file=sys.stderr, flush=True)
     finally:
         engine.close()
-    report(arguments, order, recorded, seconds[warm_up:], hook_s)
+    report(arguments, result(arguments, order, recorded, seconds[warm_up:], hook_s))
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--engine", default="vllm")
     add_inputs(parser, kv_budget_mib=48)
-    parser.add_argument("--pairs", type=int, default=20)
+    parser.add_argument("--passes", type=int, default=20, help="of each side")
     parser.add_argument("--dtype", default="auto")
     return parser.parse_args()
 
@@ -56,33 +56,23 @@ def make_engine(settings):
     return Engine(settings)
 
 
-def report(
+def result(
     arguments: argparse.Namespace, order: Order, recorded: list[bool], seconds: list[float], hook_s: float
-) -> None:
-    import numpy as np
-    from scipy.stats import bootstrap
-
+) -> dict[str, Any]:
+    """Throughput with recording over throughput without, pair by pair; hook time is that of the recorded passes."""
     tokens = sum(request.output_tokens for request in order.requests)
-    on = np.array([s for s, r in zip(seconds, recorded, strict=True) if r])
-    off = np.array([s for s, r in zip(seconds, recorded, strict=True) if not r])
-    ratios = off / on  # throughput with recording over throughput without, pair by pair
-    interval = bootstrap((ratios,), np.median, random_state=np.random.default_rng(0)).confidence_interval
-    print(
-        json.dumps(
-            {
-                "engine": arguments.engine,
-                "pairs": len(on),
-                "output_tokens_a_pass": tokens,
-                "tokens_per_s_recording": round(tokens / float(np.median(on)), 1),
-                "tokens_per_s_silent": round(tokens / float(np.median(off)), 1),
-                "ratio_median": round(float(np.median(ratios)), 4),
-                "ratio_interval_95": [round(float(interval.low), 4), round(float(interval.high), 4)],
-                "hook_s_over_pass_s": round(hook_s / float(on.sum()), 6),
-            },
-            indent=2,
-        )
-    )
+    passes = list(zip(seconds, recorded, strict=True))
+    on, off = ([s for s, r in passes if r is wanted] for wanted in (True, False))
+    return {
+        "kind": "recording",
+        "ours": arguments.engine,
+        "other": f"{arguments.engine} without recording",
+        "ours_output_tokens": tokens,
+        "other_output_tokens": tokens,
+        **paired([tokens / s for s in on], [tokens / s for s in off]),
+        "hook_share_of_wall": hook_s / sum(on),
+    }
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -5,6 +5,7 @@ import re
 
 from kvbench.config import (
     RunName,
+    benchmark_settings,
     figures_of,
     ordered,
     origin,
@@ -55,7 +56,19 @@ TABLES = [
         "claims",
         "workloads",
         "parity",
+        "benchmarks",
+        "targets",
     )
+]
+TARGET_TABLES = [
+    f"results/tables/{name}.csv"
+    for name in ("parity", "kv_waste", "memory", "benchmarks")
+]
+BENCHMARK_PROGRAMS = [
+    f"benchmarks/{name}.py" for name in ("common", "peers", "recording_cost")
+]
+BENCHMARK_RESULTS = [
+    f"results/benchmarks/{name}.json" for name in sorted(config["benchmarks"])
 ]
 FORMATS = config["figures"]["formats"]
 SHOWN = "svg" if "svg" in FORMATS else "png"
@@ -93,6 +106,7 @@ wildcard_constraints:
     workload="|".join(map(re.escape, [*sorted(config["workloads"]), "parity"])),
     engine=r"(hf|vllm)[a-z-]*",
     point=r"[\w.-]+",
+    benchmark=r"[\w.-]+",
 
 
 def records_of(runs):
@@ -183,6 +197,22 @@ def get_max_length(wildcards):
 def get_run_settings(wildcards):
     """Everything that a run needs to know."""
     return run_settings(config, **dict(wildcards.items()))
+
+
+def get_benchmark(wildcards):
+    """Everything that a benchmark of the instrument needs to know."""
+    return benchmark_settings(config, wildcards.benchmark)
+
+
+def benchmark_model(wildcards):
+    """model.json of a benchmark's model."""
+    return f"resources/models/{get_benchmark(wildcards)['model']}/model.json"
+
+
+def benchmark_workload(wildcards):
+    """The requests of a benchmark."""
+    own = get_benchmark(wildcards)
+    return f"results/workloads/{own['model']}/{own['workload']}.parquet"
 
 
 def get_gpus(wildcards):

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from kvbench.config_checks import check
-from kvbench.engines.names import ENGINES, REFERENCE, SEQUENTIAL
+from kvbench.engines.names import BENCHMARKED, ENGINES, REFERENCE, SEQUENTIAL
 from kvbench.errors import UserError
 from kvbench.schema import Invalid, Schema
 from kvbench.yaml_files import read_yaml
@@ -165,6 +165,13 @@ def run_settings(config: dict, model: str, engine: str, workload: str, point: st
     own = next(own for _, run, own in plan(config) if run == replace(name, process=1))
     settings |= own | {"sampling": {**config["sampling"], **own.get("sampling", {})}}
     return ordered(settings | {"purpose": "measure"})
+
+
+def benchmark_settings(config: dict, name: str) -> dict:
+    """What a benchmark is given: its own keys, and the length and budget of the run that it is of."""
+    own = config["benchmarks"][name]
+    run = run_settings(config, own["model"], BENCHMARKED[own["kind"]], own["workload"], BASE)
+    return ordered({**own, **{key: run[key] for key in ("max_length", "kv_budget_mib")}})
 
 
 def workload_settings(config: dict, model: str, workload: str) -> dict:

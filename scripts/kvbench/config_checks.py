@@ -6,7 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kvbench.engines.names import CUDA_ONLY, SEVERAL_GPUS, SHARING
+from kvbench.engines.names import BENCHMARKED, CUDA_ONLY, SEVERAL_GPUS, SHARING
 from kvbench.schema import Invalid, quote, suggest
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def check(config: dict, plan: Plan, engines: Collection[str], cuda: bool) -> Non
     _check_lengths(config, plan)
     _check_block_sizes(config, plan, cuda)
     _check_gpus(config, plan, cuda)
+    _check_benchmarks(config, plan)
     _check_capacity(config["capacity"])
     if not {"svg", "png"} & set(config["figures"]["formats"]):
         raise Invalid("figures.formats", "the report needs svg or png; add one")
@@ -147,6 +148,28 @@ def _check_block_sizes(config: dict, plan: Plan, cuda: bool) -> None:
         if run.engine.startswith("vllm") and size != "auto" and size % 32:
             problem = f"{size} is not a multiple of 32, which vLLM needs on a CPU; write 32, 64 or auto"
             raise Invalid(_place("block_size", number, run, own), problem)
+
+
+def _check_benchmarks(config: dict, plan: Plan) -> None:
+    """Each has a run to take its requests and settings from, on one GPU and with a KV budget in MiB."""
+    runs = {(run.model, run.workload, run.engine): own for _, run, own in plan if run.point == "base"}
+    for name, own in config["benchmarks"].items():
+        at, engine = f"benchmarks.{name}", BENCHMARKED[own["kind"]]
+        for key in ("model", "workload"):
+            _check_known([own[key]], config[f"{key}s"], key, f"{at}.{key}")
+        settings = runs.get((own["model"], own["workload"], engine))
+        if settings is None:
+            run = f"{engine} with {own['model']} and {own['workload']}"
+            raise Invalid(at, f"no entry of runs serves {run} outside a sweep; add one, or take another workload")
+        if own["kind"] == "peer-hf" and config["models"][own["model"]]["source"] == "shape":
+            raise Invalid(f"{at}.model", f"the hf backend takes text and {own['model']} is a shape; use another model")
+        for key, wrong in (("kv_budget_mib", "auto"), ("prefix_sharing", True)):
+            if settings.get(key, config[key]) == wrong:
+                raise Invalid(
+                    at, f"its run has {key} {quote(wrong)}, which benchmarks do not take; use another workload"
+                )
+        if settings.get("gpus", config["gpus"]) > 1:
+            raise Invalid(at, "its run is on several GPUs, which benchmarks do not take; use another workload")
 
 
 def _check_capacity(plans: dict) -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from kvbench.files import read_json
 from kvbench.pages import Figure, figure, page
-from kvbench.report_tables import VIEWS, parity_view, run_settings
+from kvbench.report_tables import VIEWS, benchmarks_view, parity_view, run_settings, targets_view
 from kvbench.results import Run, engine_key, load_runs, read_table, run_label
 from kvbench.summary import sentences
 
@@ -61,6 +61,8 @@ def render(
         packages=_packages(environment),
         settings=run_settings(runs),
         gate=parity_view(tables["parity"][tables["parity"]["gate"].notna()], with_names=True),
+        targets=targets_view(tables["targets"]),
+        benchmarks=benchmarks_view(tables["benchmarks"]),
         sections=sections(tables, figures, runs),
         runs=runs,
         config=config,

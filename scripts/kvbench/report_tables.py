@@ -129,6 +129,51 @@ def processes_view(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def benchmarks_view(table: pd.DataFrame) -> pd.DataFrame:
+    """Both sides of each benchmark of the instrument, and their ratio."""
+    return _text(
+        pd.DataFrame(
+            {
+                "ours": table["ours"],
+                "beside": table["other"],
+                "model, workload": table["model"] + ", " + table["workload"],
+                "passes of each": table["passes"],
+                "output tokens a pass": table["ours_output_tokens"].map(number)
+                + " / "
+                + table["other_output_tokens"].map(number),
+                "ours (output tokens/s)": table["ours_output_tokens_per_s"],
+                "beside (output tokens/s)": table["other_output_tokens_per_s"],
+                "ratio, median over passes": _spans(table, "ratio", "ratio_ci95_low", "ratio_ci95_high"),
+                "time inside the hooks (%)": 100 * table["hook_share_of_wall"],
+            }
+        )
+    )
+
+
+def targets_view(table: pd.DataFrame) -> pd.DataFrame:
+    """Each target with its worst value and whose that is."""
+    return _text(
+        pd.DataFrame(
+            {
+                "target": table["says"],
+                "wanted": table["is"].map({**SYMBOLS, "equals": "="}) + " " + table["threshold"].map(str),
+                "measured": table["measured"].map(_measured),
+                "the worst of": table["rows"],
+                "found in": table["of"],
+                "verdict": table["verdict"],
+            }
+        )
+    )
+
+
+def _measured(value: Any) -> Any:
+    """A number read from a column that also has words."""
+    try:
+        return f"{float(value):.4g}" if pd.notna(value) else value
+    except ValueError:
+        return value
+
+
 def claims_view(table: pd.DataFrame) -> pd.DataFrame:
     """Statements with what was measured, the threshold and the verdict; published values stand beside."""
     pairs = zip(table["engine_median"], table["over_median"], strict=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from tree import ROOT, copy_project, snakemake
 
+MEASURING = ("run_traditional", "run_vllm", "run_benchmark", "measure_bandwidth")
 BLOCK = re.compile(r"^(?:rule|checkpoint) (\w+):\n((?:    .*\n|\n)+)", re.M)
 
 
@@ -61,7 +62,7 @@ def test_a_rule_has_all_that_is_asked_of_it(name: str, body: str) -> None:
     assert "run:" not in body.split("params:")[0]
     for place in re.findall(r"    (?:input|output):\n((?:        .*\n)+)", body):
         assert all(re.match(r"        (\w+=|\*\*|\)|    )", line) for line in place.splitlines()), "named files"
-    assert ("measure=1" in body) == (name in ("run_traditional", "run_vllm", "measure_bandwidth"))
+    assert ("measure=1" in body) == (name in MEASURING)
 
 
 def test_each_script_belongs_to_a_rule() -> None:

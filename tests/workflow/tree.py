@@ -11,7 +11,18 @@ from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = ("Snakefile", "config.yaml", "config", "rules", "scripts", "schemas", "captions", "profiles", "envs")
+PARTS = (
+    "Snakefile",
+    "config.yaml",
+    "config",
+    "rules",
+    "scripts",
+    "schemas",
+    "captions",
+    "profiles",
+    "envs",
+    "benchmarks",
+)
 
 # Run in place of what follows, whose imports stay for the digest. Outputs depend on parameters, as real ones do.
 # A rule named in fail.txt fails.

@@ -21,6 +21,8 @@ SEVERAL_GPUS = (
     *("hf-sequential", "hf-batch", "hf-static"),
     *("vllm-sequential", "vllm-reserved", "vllm", "vllm-eager"),
 )
+# Whose run a benchmark of the instrument takes its requests and settings from, by kind.
+BENCHMARKED = {"peer-vllm": "vllm", "peer-hf": "hf-batch", "recording": "vllm"}
 # Why an engine is refused on a CPU.
 CUDA_ONLY = {
     "hf-static-compiled": "compiled decoding is CUDA graphs; use hf-static",

@@ -1,0 +1,72 @@
+"""Benchmarks of the instrument itself, where config.yaml asks for them, and the targets that a run is held to.
+
+in   the model and workload of a run, config/targets.yaml, results/tables/*.csv
+out  results/benchmarks/<name>.json, results/tables/benchmarks.csv, results/tables/targets.csv
+"""
+
+
+rule run_benchmark:
+    """Set our runner beside a peer on the same requests, or recording beside none."""
+    input:
+        environment=ancient("results/environment.json"),
+        model=benchmark_model,
+        workload=benchmark_workload,
+    output:
+        result="results/benchmarks/{benchmark}.json",
+    log:
+        "logs/run_benchmark/{benchmark}.log",
+    benchmark:
+        "logs/run_benchmark/{benchmark}.tsv"
+    conda:
+        CONDA
+    threads: workflow.cores
+    resources:
+        measure=1,
+        gpu=GPU,
+    params:
+        settings=get_benchmark,
+        packages=package_versions(*VLLM_PACKAGES),
+        code=code_digest("run_benchmark", *BENCHMARK_PROGRAMS),
+    script:
+        "../scripts/run_benchmark.py"
+
+
+rule summarise_benchmarks:
+    """Tokens per second of both sides of each benchmark, and their ratio."""
+    input:
+        results=BENCHMARK_RESULTS,
+    output:
+        table="results/tables/benchmarks.csv",
+    log:
+        "logs/summarise_benchmarks.log",
+    benchmark:
+        "logs/summarise_benchmarks.tsv"
+    localrule: True
+    conda:
+        CONDA
+    params:
+        benchmarks=ordered(config["benchmarks"]),
+        code=code_digest("summarise_benchmarks"),
+    script:
+        "../scripts/summarise_benchmarks.py"
+
+
+rule check_targets:
+    """Say which targets of config/targets.yaml the tables reach."""
+    input:
+        targets="config/targets.yaml",
+        tables=TARGET_TABLES,
+    output:
+        table="results/tables/targets.csv",
+    log:
+        "logs/check_targets.log",
+    benchmark:
+        "logs/check_targets.tsv"
+    localrule: True
+    conda:
+        CONDA
+    params:
+        kinds=KINDS,
+        code=code_digest("check_targets"),
+    script:
+        "../scripts/check_targets.py"

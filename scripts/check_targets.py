@@ -1,0 +1,20 @@
+"""Test the targets of config/targets.yaml against the tables, print what came out, write it down."""
+
+from pathlib import Path
+
+from kvbench.adapter import job
+from kvbench.files import write_csv
+from kvbench.results import read_table
+from kvbench.targets import lines, read_targets, table
+
+
+def main(snakemake):
+    with job(snakemake) as task:
+        tables = {Path(path).stem: read_table(path) for path in snakemake.input.tables}
+        found = table(read_targets(snakemake.input.targets), tables, snakemake.params.kinds)
+        print(*lines(found), sep="\n", file=task.terminal)
+        write_csv(snakemake.output.table, found)
+
+
+if __name__ == "__main__":
+    main(snakemake)  # noqa: F821

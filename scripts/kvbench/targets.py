@@ -1,0 +1,94 @@
+"""Targets against tables. What a target is stands in config/targets.yaml; nothing here knows one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from kvbench.errors import UserError
+from kvbench.yaml_files import read_yaml
+
+REACHED, MISSED, NOT_MEASURED = "reached", "missed", "not measured"
+NEEDED, OPTIONAL = {"id", "says", "table", "column", "is", "threshold"}, {"where", "kinds", "magnitude"}
+# How a value compares, and what sorts the worst first.
+COMPARISONS = {
+    "at_least": (lambda value, threshold: value >= threshold, lambda value, threshold: value),
+    "at_most": (lambda value, threshold: value <= threshold, lambda value, threshold: -value),
+    "equals": (lambda value, threshold: value == threshold, lambda value, threshold: value == threshold),
+}
+SYMBOLS = {"at_least": "≥", "at_most": "≤", "equals": "="}
+OF = ("name", "model", "workload", "engine", "point")
+COLUMNS = ("id", "says", "measured", "is", "threshold", "verdict", "rows", "of")
+
+
+def read_targets(path: str | Path) -> list[dict[str, Any]]:
+    """Read and check targets.yaml; UserError names the target and what is wrong with it."""
+    given = read_yaml(path)
+    targets = given.get("targets") if isinstance(given, dict) else None
+    if not isinstance(targets, list):
+        raise UserError(f"{path}: needs targets; see the file in the repository")
+    for target in targets:
+        at = f"{path}: {target.get('id', 'a target without id')}"
+        for key in sorted(NEEDED - set(target)):
+            raise UserError(f"{at}: {key} is missing; add it")
+        for key in sorted(set(target) - NEEDED - OPTIONAL):
+            raise UserError(f"{at}: {key}: unknown key; use {', '.join(sorted(NEEDED | OPTIONAL))}")
+        if target["is"] not in COMPARISONS:
+            raise UserError(f"{at}: is: {target['is']}: unknown comparison; use {', '.join(COMPARISONS)}")
+    return targets
+
+
+def table(
+    targets: Sequence[Mapping[str, Any]], tables: Mapping[str, pd.DataFrame], kinds: Mapping[str, str]
+) -> pd.DataFrame:
+    """COLUMNS, a row a target, with the worst value of its rows and whose that is; `kinds` gives each workload's kind.
+
+    UserError where a target names a table or column that does not exist.
+    """
+    return pd.DataFrame([_row(target, tables, kinds) for target in targets], columns=list(COLUMNS))
+
+
+def _row(target: Mapping[str, Any], tables: Mapping[str, pd.DataFrame], kinds: Mapping[str, str]) -> dict[str, Any]:
+    row = {key: target[key] for key in ("id", "says", "is", "threshold")}
+    found = _rows(target, tables, kinds)
+    if found.empty:
+        return row | {"verdict": NOT_MEASURED, "rows": 0}
+    holds, badness = COMPARISONS[target["is"]]
+    values = found[target["column"]].abs() if target.get("magnitude") else found[target["column"]]
+    worst = min(range(len(values)), key=lambda place: badness(values.iloc[place], target["threshold"]))
+    value = values.iloc[worst]
+    verdict = REACHED if holds(value, target["threshold"]) else MISSED
+    names = [str(found.iloc[worst][name]) for name in OF if name in found]
+    return row | {"measured": value, "verdict": verdict, "rows": len(found), "of": ", ".join(names)}
+
+
+def _rows(target: Mapping[str, Any], tables: Mapping[str, pd.DataFrame], kinds: Mapping[str, str]) -> pd.DataFrame:
+    """The rows of the target's table that it speaks of, values known."""
+    at = f"config/targets.yaml: {target['id']}"
+    if target["table"] not in tables:
+        raise UserError(f"{at}: table: {target['table']}: targets are tested on {', '.join(sorted(tables))}")
+    rows = tables[target["table"]]
+    for name in (target["column"], *target.get("where", {})):
+        if name not in rows:
+            raise UserError(f"{at}: results/tables/{target['table']}.csv has no column {name}; correct its name")
+    for name, value in target.get("where", {}).items():
+        rows = rows[rows[name] == value]
+    if "kinds" in target:
+        rows = rows[rows["workload"].map(kinds).isin(target["kinds"])]
+    return rows[rows[target["column"]].notna()]
+
+
+def lines(table: pd.DataFrame) -> list[str]:
+    """Each target in a line, for the terminal."""
+    return [_line(row) for row in table.to_dict("records")]
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    goal = f"{row['id']} {SYMBOLS[row['is']]} {row['threshold']}"
+    if row["verdict"] == NOT_MEASURED:
+        return f"target {goal}: {NOT_MEASURED}"
+    value = row["measured"] if isinstance(row["measured"], str) else f"{row['measured']:.4g}"
+    return f"target {goal}: {value} ({row['of']}), {row['verdict']}"

@@ -1,0 +1,15 @@
+"""Set a runner of ours beside its peer, or recording beside none: benchmarks/*.py, as configured."""
+
+from kvbench.adapter import job
+from kvbench.benchmarks import run_benchmark
+
+
+def main(snakemake):
+    with job(snakemake):
+        given = snakemake.input
+        files = {"environment": given.environment, "model": given.model, "workload": given.workload}
+        run_benchmark(snakemake.params.settings, files, snakemake.output.result)
+
+
+if __name__ == "__main__":
+    main(snakemake)  # noqa: F821
