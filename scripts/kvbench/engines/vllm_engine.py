@@ -102,8 +102,6 @@ class VllmEngine:
                 raise UserError(
                     f"config.yaml: engines.{self.settings.engine}.{name}: what makes this engine; remove it or use vllm"
                 )
-            if name == "enable_prefix_caching":
-                raise UserError(f"config.yaml: engines.{self.settings.engine}.{name}: write prefix_sharing instead")
         return self.settings.options
 
     def generate(
