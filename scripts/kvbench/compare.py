@@ -162,7 +162,8 @@ def _rows(a: pd.DataFrame, b: pd.DataFrame, seed: int) -> Iterator[dict[str, str
         below, above = found.denominator, found.numerator
         spans = [(s.median, s.low, s.high, s.minimum, s.maximum) for s in (below, above)]
         spans.append((found.value, found.low, found.high))
-        note = _counts("n =", below.n, above.n) + _counts(" in", *map(len, map(set, processes)), " processes") + judged
+        note = _counts("n =", below.n, above.n) + _counts(" in", *map(len, map(set, processes)), " processes")
+        note += _disturbed(*known) + judged
         yield {
             "metric": metric,
             **dict(zip(("A", "B", "B / A"), (span(*values) for values in spans), strict=True)),
@@ -175,6 +176,12 @@ def _counts(before: str, a: int, b: int, after: str = "") -> str:
     if after and a == b == 1:
         return ""
     return f"{before} {a}{after}" if a == b else f"{before} {a} and {b}{after}"
+
+
+def _disturbed(a: pd.DataFrame, b: pd.DataFrame) -> str:
+    """How many repeats of each side ran beside other load; nothing where none is known to."""
+    counts = [int(frame["disturbed"].fillna(False).astype(bool).sum()) for frame in (a, b)]
+    return _counts(", disturbed", *counts) if any(counts) else ""
 
 
 def _alone(a: Sequence[Run], b: Sequence[Run]) -> pd.DataFrame:

@@ -43,8 +43,10 @@ def arm(run: Run, scope: str) -> list[dict[str, Any]]:
 
 
 def same_work(above: Sequence[dict[str, Any]], below: Sequence[dict[str, Any]]) -> bool:
-    """Whether all repeats have the same number of requests and tokens."""
-    return len({(r["requests"], r["prompt_tokens"], r["output_tokens"]) for r in [*above, *below]}) == 1
+    """Whether all repeats served the same requests: by their totals, and by the digest of their content where known."""
+    both = [*above, *below]
+    totals = {(r["requests"], r["prompt_tokens"], r["output_tokens"]) for r in both}
+    return len(totals) == 1 and len({r["requests_digest"] for r in both} - {None}) <= 1
 
 
 def ratio_of(above: Sequence[dict[str, Any]], below: Sequence[dict[str, Any]], seed: int) -> Ratio:
