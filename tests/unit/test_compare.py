@@ -148,6 +148,14 @@ def test_disturbed_repeats_are_counted(tmp_path):
     assert set(found.loc[found["requests"] == "subset", "note"]) == {"n = 6"}
 
 
+def test_folders_without_a_common_run_say_so(tmp_path):
+    a, b = (load_side(_folder(tmp_path / engine, (engine,))) for engine in ("vllm", "hf-batch"))
+    tables = compare(a, b, 0)
+    assert tables["B over A"].empty
+    for page in (as_markdown(tables), as_html(tables)):
+        assert "no run is in both folders" in page
+
+
 def test_processes_are_counted(tmp_path):
     a, b = (_folder(tmp_path / name, ("vllm",)) for name in ("a", "b"))
     write_runs(b / "results/runs", ("vllm",), requests=REQUESTS, process=2, slower=1.5)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from kvbench.errors import UserError
 from kvbench.results import Run, processes_of
-from kvbench.stats import Ratio, ratio
+from kvbench.stats import ratio
 from kvbench.tables.throughput import rates
 
 log = logging.getLogger(__name__)
@@ -49,10 +49,22 @@ def same_work(above: Sequence[dict[str, Any]], below: Sequence[dict[str, Any]]) 
     return len(totals) == 1 and len({r["requests_digest"] for r in both} - {None}) <= 1
 
 
-def ratio_of(above: Sequence[dict[str, Any]], below: Sequence[dict[str, Any]], seed: int) -> Ratio:
-    """Ratio of the median METRIC of two arms."""
+def ratio_columns(above: Sequence[dict[str, Any]], below: Sequence[dict[str, Any]], seed: int) -> dict[str, Any]:
+    """Ratio of the median METRIC of two arms, with both absolute values and their counts, as table columns."""
     values = ([rates(repeat)[METRIC] for repeat in repeats] for repeats in (above, below))
-    return ratio(*values, seed, (processes_of(above), processes_of(below)))
+    found = ratio(*values, seed, (processes_of(above), processes_of(below)))
+    return {
+        "numerator_n_repeats": found.numerator.n,
+        "denominator_n_repeats": found.denominator.n,
+        "numerator_n_processes": len(set(processes_of(above))),
+        "denominator_n_processes": len(set(processes_of(below))),
+        **found.numerator.columns(f"numerator_{METRIC}"),
+        **found.denominator.columns(f"denominator_{METRIC}"),
+        "ratio": found.value,
+        "ratio_ci95_low": found.low,
+        "ratio_ci95_high": found.high,
+        "interval_against_1": found.verdict,
+    }
 
 
 def _row(run: Run, below: Run, scope: str, seed: int) -> dict[str, Any] | None:
@@ -64,7 +76,6 @@ def _row(run: Run, below: Run, scope: str, seed: int) -> dict[str, Any] | None:
             raise UserError(f"{run.folder}: other requests or tokens than {below.folder}; run both again")
         log.warning("%s: no repeats of the requests that %s served; no ratio", run.folder, below.folder)
         return None
-    found = ratio_of(numerators, denominators, seed)
     row = {
         "model": run.model,
         "workload": run.workload,
@@ -74,16 +85,8 @@ def _row(run: Run, below: Run, scope: str, seed: int) -> dict[str, Any] | None:
         "denominator": below.engine,
         "denominator_point": below.point,
         "requests": numerators[0]["requests"],
-        "numerator_n_repeats": found.numerator.n,
-        "denominator_n_repeats": found.denominator.n,
-        "numerator_n_processes": len(set(processes_of(numerators))),
-        "denominator_n_processes": len(set(processes_of(denominators))),
-        "ratio": found.value,
-        "ratio_ci95_low": found.low,
-        "ratio_ci95_high": found.high,
-        "interval_against_1": found.verdict,
     }
-    return row | found.numerator.columns(f"numerator_{METRIC}") | found.denominator.columns(f"denominator_{METRIC}")
+    return row | ratio_columns(numerators, denominators, seed)
 
 
 def _reference(runs: Sequence[Run], run: Run, engine: str) -> Run | None:
