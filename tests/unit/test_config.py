@@ -417,6 +417,7 @@ def test_origin_is_where_a_key_was_set_last(tmp_path: Path) -> None:
         ("a: 1\nb:\n  c: 1\n  c: 2\n", "line 4: key c is written twice; keep one"),
         ("a:\n\t- b\n", "line 2: not valid YAML"),
         (b"a: \xff\n", "not UTF-8"),
+        ("a: &x [*x]\n", "a value holds itself"),
         (None, "No such file"),
     ],
 )

@@ -147,6 +147,11 @@ def refuse_job(tree: Path, line: str) -> None:
     assert not [path for path in found if path.startswith(("logs/run_", "results/runs/", "results/workloads/"))]
 
 
+def test_a_key_written_twice_in_an_overlay_is_named(tree: Path) -> None:
+    (tree / "own.yaml").write_text("seed: 1\nrepeats: 2\nseed: 3\n")
+    check_refused(tree, "own.yaml: line 3: key seed is written twice; keep one", "--configfile", "own.yaml")
+
+
 def test_a_bad_overlay_is_named(tree: Path) -> None:
     (tree / "own.yaml").write_text("workloads: {mixed: {kind: user, file: nowhere.jsonl}}\n")
     check_refused(tree, r"own.yaml: workloads.mixed.* (unknown key|no file).*", "--configfile", "own.yaml")
