@@ -180,6 +180,7 @@ def refusal(config: dict) -> str:
         ("runs/1/block_size", 48, r".*runs\[1\].block_size: 48 is not a multiple of 32.*"),
         ("runs/1/sweep", {"block_size": [32, 48]}, r".*runs\[1\].sweep.block_size: 48 is not a multiple of 32.*"),
         ("runs/1/sweep", {"block_size": [32], "repeats": [1]}, r".*runs\[1\].sweep: has 2 keys .*; write 1"),
+        ("runs/1/sweep", {"sequential_requests": [1, 2]}, r".*sweep.sequential_requests: unknown key; .*"),
         ("runs/1/sweep", {"seed": [1, 2]}, r".*runs\[1\].sweep.seed: unknown key; .*"),
         ("runs/1/sweep", {"block_size": 32}, r".*runs\[1\].sweep.block_size: 32 .*a list.*"),
         ("runs/1/sweep", {"kv_budget_mib": ["auto"]}, r'.*sweep.kv_budget_mib\[0\]: "auto" .*a number above 0'),
