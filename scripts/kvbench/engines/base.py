@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -71,7 +72,7 @@ def refuse_options(settings: EngineSettings, library: str, error: Exception) -> 
     """UserError for an error while loading with options of the user's; nothing where there are none to blame."""
     if settings.options:
         log.error("%s did not load", settings.engine, exc_info=error)
-        names = ", ".join(f"{name}: {value}" for name, value in settings.options.items())
+        names = ", ".join(f"{name}: {json.dumps(value, default=str)}" for name, value in settings.options.items())
         problem = f"{library} does not load with the options {names} ({error})"
         raise UserError(f"config.yaml: engines.{settings.engine}: {problem}; mend or remove one") from None
 

@@ -90,6 +90,14 @@ def _row(run: Run, below: Run, scope: str, seed: int) -> dict[str, Any] | None:
 
 
 def _reference(runs: Sequence[Run], run: Run, engine: str) -> Run | None:
-    """The reference engine's run on the same model and workload: at the same point, else at `base`."""
+    """The reference engine's run on the same model and workload: at the same point, else at `base`.
+
+    None where both would have other budgets, as at a point of a sweep of the budget.
+    """
     found = {r.point: r for r in runs if (r.model, r.workload, r.engine) == (run.model, run.workload, engine)}
-    return found.get(run.point, found.get("base"))
+    below = found.get(run.point, found.get("base"))
+    return below if below is not None and _budget(below) == _budget(run) else None
+
+
+def _budget(run: Run) -> int:
+    return run.record["capacity"]["budget_bytes"]
