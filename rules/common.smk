@@ -194,6 +194,12 @@ def get_max_length(wildcards):
     return workload_settings(config, wildcards.model, wildcards.workload)["max_length"]
 
 
+def is_served(wildcards):
+    """Whether a live engine serves a workload."""
+    pair = (wildcards.model, wildcards.workload)
+    return pair in {(run.model, run.workload) for run in RUNS}
+
+
 def get_run_settings(wildcards):
     """Everything that a run needs to know."""
     return run_settings(config, **dict(wildcards.items()))

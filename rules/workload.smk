@@ -24,6 +24,7 @@ rule make_workload:
         workload=get_workload,
         seed=config["seed"],
         max_length=get_max_length,
+        live=is_served,
         code=code_digest("make_workload"),
     script:
         "../scripts/make_workload.py"

@@ -12,7 +12,7 @@ def main(snakemake: Any) -> None:
     params = snakemake.params
     with job(snakemake):
         model = ModelRecord.load(snakemake.input.model)
-        table = make_workload(params.workload, params.name, params.seed, params.max_length, model)
+        table = make_workload(params.workload, params.name, params.seed, params.max_length, model, live=params.live)
         write_parquet(snakemake.output.workload, table)
 
 

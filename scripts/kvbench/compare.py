@@ -29,7 +29,8 @@ METRICS = {
     "allocated_peak_bytes": ("peak allocated (MiB)", 1 / MIB),
 }
 SCOPES = {"all": "all", "sequential": "subset"}
-NONE_DIFFER = "none differ"
+RATIOS = "B over A"
+NONE_DIFFER, NONE_SHARED = "none differ", "no run is in both folders"
 DIGEST = "workload_digest"
 STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}"
@@ -76,7 +77,7 @@ def compare(a: Side, b: Side, seed: int) -> dict[str, pd.DataFrame]:
         "Settings that differ": both(a.config, b.config, "setting"),
         "Settings in force that differ": both(*_in_force(a.runs, b.runs), "setting"),
         "Runs of one folder only": _alone(a.runs, b.runs),
-        "B over A": ratios(samples(a.runs), samples(b.runs), seed),
+        RATIOS: ratios(samples(a.runs), samples(b.runs), seed),
     }
 
 
@@ -162,7 +163,8 @@ def _rows(a: pd.DataFrame, b: pd.DataFrame, seed: int) -> Iterator[dict[str, str
         below, above = found.denominator, found.numerator
         spans = [(s.median, s.low, s.high, s.minimum, s.maximum) for s in (below, above)]
         spans.append((found.value, found.low, found.high))
-        note = _counts("n =", below.n, above.n) + _counts(" in", *map(len, map(set, processes)), " processes") + judged
+        note = _counts("n =", below.n, above.n) + _counts(" in", *map(len, map(set, processes)), " processes")
+        note += _disturbed(*known) + judged
         yield {
             "metric": metric,
             **dict(zip(("A", "B", "B / A"), (span(*values) for values in spans), strict=True)),
@@ -175,6 +177,12 @@ def _counts(before: str, a: int, b: int, after: str = "") -> str:
     if after and a == b == 1:
         return ""
     return f"{before} {a}{after}" if a == b else f"{before} {a} and {b}{after}"
+
+
+def _disturbed(a: pd.DataFrame, b: pd.DataFrame) -> str:
+    """How many repeats of each side ran beside other load; nothing where none is known to."""
+    counts = [int(frame["disturbed"].fillna(False).astype(bool).sum()) for frame in (a, b)]
+    return _counts(", disturbed", *counts) if any(counts) else ""
 
 
 def _alone(a: Sequence[Run], b: Sequence[Run]) -> pd.DataFrame:
@@ -198,8 +206,13 @@ def _text(value: Any) -> str:
 
 def as_markdown(tables: Mapping[str, pd.DataFrame]) -> str:
     """The tables as Markdown with aligned columns, which reads well on a terminal too."""
-    parts = [f"## {title}\n\n{_grid(frame) if len(frame) else NONE_DIFFER}\n" for title, frame in tables.items()]
+    parts = [f"## {title}\n\n{_grid(frame) if len(frame) else _none(title)}\n" for title, frame in tables.items()]
     return "\n".join(parts)
+
+
+def _none(title: str) -> str:
+    """What an empty table says."""
+    return NONE_SHARED if title == RATIOS else NONE_DIFFER
 
 
 def _grid(frame: pd.DataFrame) -> str:
@@ -213,7 +226,7 @@ def _grid(frame: pd.DataFrame) -> str:
 def as_html(tables: Mapping[str, pd.DataFrame]) -> str:
     """The tables as one page that needs no network."""
     parts = [
-        f"<h2>{title}</h2>\n{to_html(frame.astype(str)) if len(frame) else f'<p>{NONE_DIFFER}</p>'}"
+        f"<h2>{title}</h2>\n{to_html(frame.astype(str)) if len(frame) else f'<p>{_none(title)}</p>'}"
         for title, frame in tables.items()
     ]
     head = f'<meta charset="utf-8"><title>Two result folders</title><style>{STYLE}</style>'

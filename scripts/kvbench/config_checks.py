@@ -6,7 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kvbench.engines.names import BENCHMARKED, CUDA_ONLY, SEVERAL_GPUS, SHARING
+from kvbench.engines.names import BENCHMARKED, CUDA_ONLY, SEVERAL_GPUS, SHARING, shared_setting
 from kvbench.schema import Invalid, quote, suggest
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ def check(config: dict, plan: Plan, engines: Collection[str], cuda: bool) -> Non
     _check_devices(plan, cuda)
     _check_sources(config, plan)
     _check_sharing(config, plan)
+    _check_options(config["engines"])
+    _check_sweeps(config["runs"])
     _check_unique(plan)
     _check_comparable(plan, config)
     _check_lengths(config, plan)
@@ -104,6 +106,21 @@ def _check_sources(config: dict, plan: Plan) -> None:
         if model["source"] == "shape" and workload["kind"] in TEXT_KINDS:
             mend = "use a workload without text, such as mixed, or a model with a tokenizer"
             raise Invalid(f"runs[{number}].workloads", f"{run.workload} is text and {run.model} is a shape; {mend}")
+
+
+def _check_options(engines: dict) -> None:
+    """No engine's own option sets what all engines of a comparison share."""
+    for engine, options in engines.items():
+        for option in options or {}:
+            if (key := shared_setting(engine, option)) is not None:
+                raise Invalid(f"engines.{engine}.{option}", f"the same for all engines; remove it{key and f', {key}'}")
+
+
+def _check_sweeps(entries: list[dict]) -> None:
+    for number, entry in enumerate(entries):
+        for key in entry.get("sweep", {}):
+            if key in entry:
+                raise Invalid(f"runs[{number}].{key}", "the entry's sweep sets it too; remove one of the two")
 
 
 def _check_unique(plan: Plan) -> None:

@@ -98,9 +98,12 @@ class Run:
         return float(found or 0.0)
 
     def timed(self, scope: str | None = None) -> list[dict[str, Any]]:
-        """run.json records of the timed repeats of all processes, each with its `process`; of one scope or of both."""
+        """run.json records of the timed repeats of all processes, of one scope or of both.
+
+        Each has its `process` and its `requests_digest`, which is None in a record older than that.
+        """
         return [
-            {**repeat, "process": one.process}
+            {**repeat, "process": one.process, "requests_digest": one.workload_digests.get(repeat["scope"])}
             for one in self.processes
             for repeat in one.record["repeats"]
             if repeat["timed"] and scope in (None, repeat["scope"])

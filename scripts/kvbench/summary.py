@@ -48,7 +48,11 @@ def _causes(tables: Tables) -> list[str]:
     lines = []
     if len(chain):
         factors = "; ".join(f"{row['factor']} × {_ratio(row)}" for _, row in chain.iterrows())
-        lines.append(f"Of vllm over hf-sequential, on the requests that both served: {factors}.")
+        without = [
+            f"; {row['factor']} has no number on these requests: {row['reason']}"
+            for _, row in _where(table, part="chain", measurable="not measurable here").iterrows()
+        ]
+        lines.append(f"Of vllm over hf-sequential, on the requests that both served: {factors}{''.join(without)}.")
     for _, row in _where(table, factor="paging", scope="all").iterrows():
         if pd.notna(row["ratio"]):
             waited = row["numerator_steps_waiting_for_blocks_share"]
@@ -73,7 +77,8 @@ def _steps(tables: Tables) -> list[str]:
                 "launches kernels sets the pace, not the cache."
             )
         elif row["limited_by"] == "memory bandwidth":
-            lines.append(f"{step}, {row['fraction_of_bound']:.0%} of what the memory's bandwidth allows.")
+            share = f"{row['fraction_of_bound']:.0%} of the measured copy bandwidth"
+            lines.append(f"{step}, which reads weights and live slots at {share}.")
     return lines
 
 

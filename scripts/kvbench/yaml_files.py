@@ -23,6 +23,8 @@ def read_yaml(path: str | Path) -> Any:
         raise UserError(f"{path}: {error.strerror}; give a file that can be read") from None
     except UnicodeDecodeError:
         raise UserError(f"{path}: not UTF-8 text; save it as UTF-8") from None
+    except RecursionError:
+        raise UserError(f"{path}: a value holds itself; write it out without the alias (*)") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f"line {mark.line + 1}: " if mark else ""

@@ -7,12 +7,13 @@ import pandas as pd
 import pytest
 from synthetic import ALL_ENGINES, make_requests, simulate, write_run, write_runs
 
+from kvbench.errors import UserError
 from kvbench.figures import attribution as figure
 from kvbench.figures.data import rows_of
 from kvbench.figures.style import look
 from kvbench.files import read_json, write_csv, write_json
 from kvbench.results import load_run, load_runs
-from kvbench.tables import attribution
+from kvbench.tables import attribution, ratios
 from kvbench.tables.repeats import for_blocks, steps_of
 
 SPEED = "output_tokens_per_s_median"
@@ -150,6 +151,17 @@ def test_pools_of_different_size_are_no_measure_of_paging(tmp_path, long):
     row = _row(attribution.table([*kept, other], 0), "paging", "side")
     assert row["reason"] == "the pools differ: 34 and 33 blocks"
     assert pd.isna(row["ratio"])
+
+
+def test_requests_of_the_same_lengths_but_other_tokens_are_not_the_same(tmp_path):
+    paths = write_runs(tmp_path, ("hf-sequential", "vllm-sequential"))
+    record = read_json(paths[1])
+    record["digests"]["workload"] = dict.fromkeys(record["digests"]["workload"], "other")
+    write_json(paths[1], record)
+    row = _row(attribution.table(load_runs(paths), 0), "runtime and kernels")
+    assert (row["measurable"], row["reason"]) == ("not run", "the two engines have no repeats of the same requests")
+    with pytest.raises(UserError, match="other requests or tokens"):
+        ratios.table(load_runs(paths), 0)
 
 
 def test_few_repeats_give_no_interval(tmp_path):

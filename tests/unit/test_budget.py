@@ -1,9 +1,11 @@
 """One KV budget, resolved the same way for every engine."""
 
+from dataclasses import replace
+
 import pytest
 
 from kvbench.budget import ACTIVATION_RESERVE, kv_budget_bytes
-from kvbench.engines.base import EngineSettings, refuse_device
+from kvbench.engines.base import EngineSettings, refuse_device, refuse_options
 from kvbench.engines.hf_batches import batch_bytes, fixed_rows, plan_batches
 from kvbench.engines.vllm_engine import _own_arguments
 from kvbench.errors import UserError
@@ -38,6 +40,13 @@ def test_a_budget_that_cannot_work_is_refused_by_name(wish, free, row, words):
         kv_budget_bytes(wish, 0.8, 0, free, 0, row)
     assert words in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_an_option_that_a_library_refuses_is_named_and_without_options_the_error_stays():
+    error = ValueError("two\nlines")
+    refuse_options(settings(), "vLLM", error)
+    with pytest.raises(UserError, match=r"config.yaml: engines.hf-batch: vLLM does not load with the options a: \"8\""):
+        refuse_options(replace(settings(), options={"a": "8"}), "vLLM", error)
 
 
 def test_reservations_are_whole_blocks():

@@ -137,6 +137,25 @@ def test_the_same_requests_are_told_by_their_content_and_else_by_totals(tmp_path
     assert "[" in row["B / A"]
 
 
+def test_disturbed_repeats_are_counted(tmp_path):
+    a, b = (_folder(tmp_path / name, ("vllm",)) for name in ("a", "b"))
+    path = b / "results/runs/smollm2-135m/vllm/mixed/base/run.json"
+    record = read_json(path)
+    next(r for r in record["repeats"] if r["timed"] and r["scope"] == "all")["cpu_s"] /= 2
+    write_json(path, record)
+    found = compare(load_side(a), load_side(b), 0)["B over A"]
+    assert set(found.loc[found["requests"] == "all", "note"]) == {"n = 6, disturbed 0 and 1"}
+    assert set(found.loc[found["requests"] == "subset", "note"]) == {"n = 6"}
+
+
+def test_folders_without_a_common_run_say_so(tmp_path):
+    a, b = (load_side(_folder(tmp_path / engine, (engine,))) for engine in ("vllm", "hf-batch"))
+    tables = compare(a, b, 0)
+    assert tables["B over A"].empty
+    for page in (as_markdown(tables), as_html(tables)):
+        assert "no run is in both folders" in page
+
+
 def test_processes_are_counted(tmp_path):
     a, b = (_folder(tmp_path / name, ("vllm",)) for name in ("a", "b"))
     write_runs(b / "results/runs", ("vllm",), requests=REQUESTS, process=2, slower=1.5)

@@ -49,6 +49,16 @@ def test_paging_without_a_number_gives_the_reason(tables):
     assert line == "Paging by itself has no number here: vllm-reserved was not run."
 
 
+def test_a_factor_of_the_chain_without_a_number_is_said_beside_the_others(tables, tmp_path):
+    engines = ("hf-sequential", "vllm-sequential", "vllm-reserved", "vllm")
+    found = attribution.table(load_runs(write_runs(tmp_path, engines, requests=make_requests(60))), 0)
+    lines = sentences({**tables, "attribution": found}, "smollm2-135m", "mixed")
+    [line] = [s for s in lines if s.startswith("Of vllm over hf-sequential")]
+    batching = found.query("factor == 'batching'").iloc[0]
+    assert f"batching × {batching['ratio']:.3g} [" in line
+    assert "; paging has no number on these requests: requests waited in 0% of vllm's steps; memory binds in" in line
+
+
 def test_paging_with_a_number_says_how_often_requests_waited(tmp_path):
     runs = load_runs(write_runs(tmp_path, ("vllm-reserved", "vllm"), requests=make_requests(60)))
     found = {
@@ -95,5 +105,6 @@ def test_steps_say_what_they_wait_for_only_where_it_is_known(tables):
     assert lines == [
         "hf-batch: a decoding step takes 100 ms, and the GPU runs no kernel for 80% of the time: the host that "
         "launches kernels sets the pace, not the cache.",
-        "hf-batch: a decoding step takes 10 ms, 60% of what the memory's bandwidth allows.",
+        "hf-batch: a decoding step takes 10 ms, which reads weights and live slots at 60% of the measured copy "
+        "bandwidth.",
     ]

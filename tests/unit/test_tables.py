@@ -227,6 +227,15 @@ def test_a_sweep_point_is_compared_at_its_point_else_with_base(tmp_path):
     assert _one(table, point="block_size=64").denominator_point == "base"
 
 
+def test_no_ratio_between_a_point_of_another_budget_and_the_base(tmp_path):
+    short = {"point": "kv_budget_mib-24", "slots": 544}
+    paths = [*write_runs(tmp_path, ("hf-batch", "vllm")), write_run(tmp_path, "vllm", **short)]
+    assert set(ratios.table(load_runs(paths), 0)["point"]) == {"base"}
+    paths.append(write_run(tmp_path, "hf-batch", **short))
+    row = _one(ratios.table(load_runs(paths), 0), point="kv_budget_mib-24")
+    assert (row.denominator, row.denominator_point) == ("hf-batch", "kv_budget_mib-24")
+
+
 def test_devices_have_a_row_each_with_its_own_peak(tmp_path):
     folder = write_run(tmp_path, "vllm", device="cuda").parent
     samples = read_parquet(folder / "device.parquet").to_pandas()

@@ -169,6 +169,14 @@ def test_every_kind_has_its_defaults():
     assert KINDS.keys() == DEFAULTS.keys()
 
 
+def test_engines_are_not_asked_for_more_than_the_model_can(tmp_path):
+    model = bare_model(tmp_path / "m", maximum=256)
+    with pytest.raises(UserError, match=r"config.yaml: max_length: 257 is more than tiny's maximum of 256 tokens"):
+        make_workload({"kind": "mixed"}, "w", 0, 257, model, live=True)
+    assert len(make_workload({"kind": "mixed"}, "w", 0, 256, model, live=True)) == 16
+    assert len(make_workload({"kind": "mixed"}, "w", 0, 257, model)) == 16
+
+
 def test_read_back(shape_model, tmp_path):
     table = make({"kind": "mixed"}, shape_model)
     write_parquet(tmp_path / "w.parquet", table)

@@ -67,6 +67,12 @@ def test_csv_of_lengths(tmp_path, vocabulary, name, header):
     assert [len(text) for text in table["text"].to_pylist()] == [10, 7]
 
 
+def test_csv_with_quotes_as_spreadsheets_write_it(tmp_path, vocabulary):
+    content = '"request_id","prompt_tokens","output_tokens"\r\n"a, b","10","5"\r\n'
+    [row] = read(tmp_path, "r.csv", "\ufeff" + content, vocabulary).to_pylist()
+    assert (row["request_id"], len(row["prompt_token_ids"]), row["output_tokens"]) == ("a, b", 10, 5)
+
+
 def test_csv_columns_by_name(tmp_path, vocabulary):
     content = "request_id,output_tokens,prompt_tokens,arrival_s\nq,5,10,1.5\n"
     [row] = read(tmp_path, "r.csv", content, vocabulary).to_pylist()
@@ -118,9 +124,29 @@ TOO_LONG = line(prompt="y" * 600)
         ("r.txt", "<xml>", "unknown format"),
         ("r.json", "hello", "line 1: not a JSON list"),
         ("r.json", "[{]", "line 1: broken JSON"),
-        ("r.json", '[{"a": 1}]', "entry 1: no list of conversations"),
-        ("r.json", json.dumps([conversation("", "b")]), "entry 1: empty prompt"),
-        ("r.json", json.dumps([conversation("a", "")]), "entry 1: empty reply"),
+        ("r.json", '[\n{"conv', "line 2: broken JSON"),
+        ("r.json", '[{"a": 1}]', "line 1, entry 1: no list of conversations"),
+        ("r.json", json.dumps([conversation("", "b")]), "line 1, entry 1: empty prompt"),
+        (
+            "r.json",
+            json.dumps([conversation("a", "b"), conversation("a", "")], indent=1),
+            "line 14, entry 2: empty reply",
+        ),
+        (
+            "r.json",
+            f"[\n{json.dumps(conversation('a', 'b', id='x'))} ,\n\n{json.dumps(conversation('c', 'd', id='x'))}]",
+            "line 4, entry 2: duplicate id 'x', first on line 2, entry 1",
+        ),
+        ("r.json", json.dumps([conversation("a", "b", id={})]), "line 1, entry 1: request id is {}"),
+        ("r.jsonl", '{"prompt": "x", "prompt": "y", "output_tokens": 1}', "line 1: broken JSON (key prompt is written"),
+        ("r.jsonl", line(request_id=None), "line 1: request id is None"),
+        ("r.jsonl", line(request_id=""), "line 1: request id is ''"),
+        ("r.csv", "10,1_0\n", "line 1: output_tokens is '1_0'"),
+        ("r.csv", "10,nan\n", "line 1: output_tokens is nan"),
+        ("r.csv", "10,inf\n", "line 1: output_tokens is inf"),
+        ("r.csv", f"10,{'9' * 5000}\n", "line 1: output_tokens is inf"),
+        ("r.csv", "10,5\n" + "1" * 200_000 + "\n", "line 2: broken CSV (field larger"),
+        ("r.csv", "\n\n", "no request in it"),
         ("r.csv", "10,5\n10,0\n", "line 2: output_tokens is 0"),
         ("r.csv", "-1,5\n", "line 1: prompt_tokens is -1"),
         ("r.csv", "10,5\n10\n", "line 2: 1 columns"),
@@ -193,6 +219,12 @@ def test_arrivals_keep_their_order_and_live_engines_refuse_them(tmp_path):
     assert table["arrival_s"].to_pylist() == [i / 10 for i in range(20)]
     with pytest.raises(UserError, match=r"r\.csv: request 2 arrives at 0\.1 s"):
         refuse_arrivals(table, file)
+    with pytest.raises(UserError, match=r"r\.csv: line 2: arrives at 0\.1 s, but engines take all requests at 0 s"):
+        make_workload({"kind": "user", "file": str(file)}, "mine", 0, 512, bare_model(tmp_path / "m"), live=True)
+    file.write_text("10,5,0\n10,5\n")
+    assert len(
+        make_workload({"kind": "user", "file": str(file)}, "mine", 0, 512, bare_model(tmp_path / "m"), live=True)
+    )
 
 
 def test_a_sample_of_a_file_without_arrivals(tmp_path):

@@ -69,6 +69,89 @@ def test_a_bad_config_file(tree: Path, text: str, line: str) -> None:
         path.write_text(good)
 
 
+USER = """
+device: cpu
+capacity: {}
+models:
+  tiny:
+    source: shape
+    dtype: float32
+    shape: {model_type: llama, layers: 2, heads: 4, hidden_size: 64, intermediate_size: 128, vocab_size: 512,
+            max_position_embeddings: 128}
+workloads:
+  mine: {kind: user, file: FILE}
+runs:
+  - {models: [tiny], workloads: [mine], engines: [hf-batch, vllm], max_length: LENGTH}
+"""
+GOOD = '{"prompt_token_ids": [5, 6], "output_tokens": 3}\n'
+
+
+@pytest.fixture(scope="module")
+def with_model(tree: Path) -> Path:
+    """The tree with the machine's description and the model made, as after the first call."""
+    (tree / "own.jsonl").write_text(GOOD)
+    use(tree, "own.jsonl")
+    done = snakemake(tree, "--configfile", "config.yaml", "own.yaml", "--", "results/workloads/tiny/mine.parquet")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (tree / "results/workloads/tiny/mine.parquet").unlink()
+    return tree
+
+
+def use(tree: Path, file: str, length: int = 128) -> None:
+    (tree / "own.yaml").write_text(USER.replace("FILE", file).replace("LENGTH", str(length)))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("a.jsonl", GOOD + '{"prompt": "", "output_tokens": 3}\n', "line 2: empty prompt; .*"),
+        ("a.csv", "10,5\n10,-5\n", "line 2: output_tokens is -5; .*"),
+        ("a.csv", "10,5\n0,5\n", "line 2: prompt_tokens is 0; .*"),
+        ("a.csv", "10,5\n100,50\n", "line 2: 100 prompt \\+ 50 output tokens are more than max_length 128; .*"),
+        ("a.jsonl", GOOD + '{"prompt": "x",\n', "line 2: broken JSON .*"),
+        ("a.jsonl", GOOD.encode() + b"\xe9\n", "line 2: not UTF-8 .*"),
+        ("a.csv", "10,5\n".encode("utf-16"), "line 1: not UTF-8 .*"),
+        ("a.jsonl", GOOD.replace("{", '{"request_id": "a", ') * 2, "line 2: duplicate id 'a', first on line 1; .*"),
+        ("a.csv", "10,5\n10,5,1.5\n", "line 2: arrives at 1.5 s, but engines take all requests at 0 s; .*"),
+        ("a.jsonl", '{"prompt_token_ids": [512], "output_tokens": 3}\n', "line 1: token id 512 is outside .* 512"),
+        ("a.json", '[\n {"conversations": [{"value": "x"}, {"value": ""}]}]', "line 2, entry 1: empty reply; .*"),
+        ("a.csv", "prompt_tokens,output_tokens,colour\n1,2,3\n", "line 1: header .*colour; use .*"),
+        ("a.csv", "", "no request in it; .*"),
+    ],
+)
+def test_a_users_file_is_refused_before_an_engine_starts(
+    with_model: Path, name: str, content: str | bytes, reason: str
+) -> None:
+    """The target is a run, which would lead to engines; their logs would show that one had begun."""
+    (with_model / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    use(with_model, name)
+    refuse_job(with_model, f"make_workload tiny mine: {name}: {reason}")
+
+
+def test_a_length_beyond_the_models_is_refused_before_an_engine_starts(with_model: Path) -> None:
+    use(with_model, "own.jsonl", 129)
+    check_refused(with_model, r"own.yaml: runs\[0\].max_length: 129 is more than tiny's .*", "--configfile", "own.yaml")
+
+
+def refuse_job(tree: Path, line: str) -> None:
+    """A job of the call fails with this line and no traceback; nothing is written but logs, and no engine begins."""
+    before = {path for path in contents(tree) if not path.startswith("logs/")}
+    run = "results/runs/tiny/vllm/mine/base/run.json"
+    done = snakemake(tree, "--configfile", "config.yaml", "own.yaml", "--", run)
+    said = (done.stdout + done.stderr).splitlines()
+    assert done.returncode == 1
+    assert [text for text in said if re.fullmatch(line, text)], said
+    assert "Traceback" not in done.stdout + done.stderr
+    found = contents(tree)
+    assert {path for path in found if not path.startswith("logs/")} == before
+    assert not [path for path in found if path.startswith(("logs/run_", "results/runs/", "results/workloads/"))]
+
+
+def test_a_key_written_twice_in_an_overlay_is_named(tree: Path) -> None:
+    (tree / "own.yaml").write_text("seed: 1\nrepeats: 2\nseed: 3\n")
+    check_refused(tree, "own.yaml: line 3: key seed is written twice; keep one", "--configfile", "own.yaml")
+
+
 def test_a_bad_overlay_is_named(tree: Path) -> None:
     (tree / "own.yaml").write_text("workloads: {mixed: {kind: user, file: nowhere.jsonl}}\n")
     check_refused(tree, r"own.yaml: workloads.mixed.* (unknown key|no file).*", "--configfile", "own.yaml")

@@ -208,6 +208,27 @@ def test_an_added_run_makes_only_itself(tree: Path) -> None:
     assert made == {("hf-static", "guide"), ("hf-static", "parity")}
 
 
+def test_a_point_of_a_sweep_is_made_alone_when_it_is_new_lost_or_of_another_value(tree: Path) -> None:
+    def sweep(*sizes: int) -> None:
+        entry = {"models": ["smollm2-135m"], "engines": ["vllm"], "workloads": ["mixed"]}
+        reconfigure(tree, "runs", [*RUNS["runs"], {**entry, "sweep": {"block_size": list(sizes)}}])
+
+    def to_run() -> list[str]:
+        return [output.split("/")[5] for rule, output in planned(tree) if rule == "run_vllm"]
+
+    sweep(32, 64)
+    assert to_run() == ["block_size-32", "block_size-64"]
+    assert ran(tree)["run_vllm"] == 2
+    assert to_run() == []
+    (tree / "results/runs/smollm2-135m/vllm/mixed/block_size-64/run.json").unlink()
+    assert to_run() == ["block_size-64"]
+    assert ran(tree)["run_vllm"] == 1
+    sweep(32, 96, 64)
+    assert to_run() == ["block_size-96"]
+    sweep(64)
+    assert to_run() == []
+
+
 def test_a_plan_is_answered_again_alone(tree: Path) -> None:
     reconfigure(tree, "capacity/llama-2-7b-sharegpt/block_size", 32)
     assert stale(tree) == {"plan_capacity": 1, "write_config": 1, "make_report": 1}

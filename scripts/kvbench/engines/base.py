@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TextIO
@@ -11,6 +13,8 @@ from kvbench.errors import UserError
 from kvbench.kv.contiguous import BatchRecord
 from kvbench.kv.schedule import Schedule
 from kvbench.workload.read import Request
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,15 @@ def refuse_device(settings: EngineSettings) -> None:
     if settings.device == "cpu" and settings.engine in CUDA_ONLY:
         why = CUDA_ONLY[settings.engine]
         raise UserError(f"config.yaml: device: {settings.engine} needs a CUDA device: {why}")
+
+
+def refuse_options(settings: EngineSettings, library: str, error: Exception) -> None:
+    """UserError for an error while loading with options of the user's; nothing where there are none to blame."""
+    if settings.options:
+        log.error("%s did not load", settings.engine, exc_info=error)
+        names = ", ".join(f"{name}: {json.dumps(value, default=str)}" for name, value in settings.options.items())
+        problem = f"{library} does not load with the options {names} ({error})"
+        raise UserError(f"config.yaml: engines.{settings.engine}: {problem}; mend or remove one") from None
 
 
 @dataclass(frozen=True)

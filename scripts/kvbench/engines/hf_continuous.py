@@ -9,7 +9,7 @@ from dataclasses import fields, replace
 from importlib import metadata
 from typing import Any, TextIO
 
-from kvbench.engines.base import Completion, EngineSettings, Generated, LoadTimes
+from kvbench.engines.base import Completion, EngineSettings, Generated, LoadTimes, refuse_options
 from kvbench.engines.hf_model import PACKAGES, load_model, model_in_force, model_memory, release_memory, synchronise
 from kvbench.errors import UserError
 from kvbench.workload.read import Request
@@ -45,7 +45,11 @@ class ContinuousEngine:
         own = {name: value for name, value in self.settings.options.items() if name not in known}
         self.model, times = load_model(self.settings, own)
         begin = time.monotonic()
-        self._start()
+        try:
+            self._start()
+        except (TypeError, ValueError) as error:
+            refuse_options(self.settings, "Transformers", error)
+            raise
         synchronise(self.settings)
         return replace(times, load_s=times.load_s + time.monotonic() - begin)
 

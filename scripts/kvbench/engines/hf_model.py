@@ -8,9 +8,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from kvbench.engines.base import EngineSettings, LoadTimes
+from kvbench.engines.base import EngineSettings, LoadTimes, refuse_options
 from kvbench.engines.runtime_memory import runtime_bytes
-from kvbench.errors import UserError
 
 PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "accelerate", "numpy")
 
@@ -53,11 +52,9 @@ def _from_files(settings: EngineSettings, own: Mapping[str, Any]) -> Any:
         return AutoModelForCausalLM.from_pretrained(
             settings.model_path, local_files_only=True, use_safetensors=True, **placed, **options
         )
-    except TypeError as error:
-        raise UserError(
-            f"config.yaml: engines.{settings.engine}: Transformers does not take one of {sorted(own)} ({error}); "
-            "remove it"
-        ) from None
+    except (TypeError, ValueError) as error:
+        refuse_options(settings, "Transformers", error)
+        raise
 
 
 def _spread(model: Any, settings: EngineSettings) -> Any:

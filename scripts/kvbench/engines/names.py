@@ -28,6 +28,34 @@ CUDA_ONLY = {
     "hf-static-compiled": "compiled decoding is CUDA graphs; use hf-static",
     "vllm-eager": "vllm itself runs without graphs and compilation on a CPU; use vllm",
 }
+# Options of an engine's library that the experiment sets for all, and the key of config.yaml that they follow, if any.
+VLLM_SHARED = {
+    "model": "models",
+    "dtype": "models.<name>.dtype",
+    "seed": "seed",
+    "max_model_len": "max_length",
+    "block_size": "block_size",
+    "num_gpu_blocks_override": "kv_budget_mib",
+    "kv_cache_memory_bytes": "kv_budget_mib",
+    "kv_cache_dtype": "models.<name>.dtype",
+    "tensor_parallel_size": "gpus",
+    "enable_prefix_caching": "prefix_sharing",
+} | dict.fromkeys(("generation_config", "disable_log_stats", "scheduler_cls", "worker_cls", "worker_extension_cls"), "")
+TRANSFORMERS_SHARED = {
+    "dtype": "models.<name>.dtype",
+    "torch_dtype": "models.<name>.dtype",
+    "device_map": "device",
+    "max_memory": "gpus",
+    "page_size": "block_size",
+    "num_blocks": "kv_budget_mib",
+    "allow_block_sharing": "prefix_sharing",
+} | dict.fromkeys(("use_async_batching", "cpu_offload_space", "scheduler_type"), "")
+
+
+def shared_setting(engine: str, option: str) -> str | None:
+    """Where to set what all engines share, in words, empty where nowhere; None for an option of the engine's own."""
+    key = (VLLM_SHARED if engine.startswith("vllm") else TRANSFORMERS_SHARED).get(option)
+    return f"it follows {key}" if key else key
 
 
 def is_static(engine: str) -> bool:

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
-from kvbench.engines.base import Completion, EngineSettings, Generated, LoadTimes, refuse_device
+from kvbench.engines.base import Completion, EngineSettings, Generated, LoadTimes, refuse_device, refuse_options
 from kvbench.engines.runtime_memory import runtime_bytes
 from kvbench.errors import UserError
 from kvbench.kv.schedule import Schedule
@@ -46,7 +46,12 @@ class VllmEngine:
 
         import_s, imported_bytes = time.monotonic() - begin, runtime_bytes(self.settings.device)
         begin = time.monotonic()
-        self.llm = LLM(**self.arguments())
+        arguments = self.arguments()
+        try:
+            self.llm = LLM(**arguments)
+        except (TypeError, ValueError) as error:
+            refuse_options(self.settings, "vLLM", error)
+            raise
         load_s = time.monotonic() - begin
         self._refuse_hybrid_caches()
         self.llm.collective_rpc("kvbench_reset_peak")
@@ -102,8 +107,6 @@ class VllmEngine:
                 raise UserError(
                     f"config.yaml: engines.{self.settings.engine}.{name}: what makes this engine; remove it or use vllm"
                 )
-            if name == "enable_prefix_caching":
-                raise UserError(f"config.yaml: engines.{self.settings.engine}.{name}: write prefix_sharing instead")
         return self.settings.options
 
     def generate(

@@ -15,9 +15,9 @@ from typing import Any
 
 import pandas as pd
 
-from kvbench.results import Run, processes_of
+from kvbench.results import Run
 from kvbench.stats import MIN_REPEATS
-from kvbench.tables.ratios import METRIC, PARTS, arm, ratio_of, same_work
+from kvbench.tables.ratios import METRIC, PARTS, arm, ratio_columns, same_work
 from kvbench.tables.repeats import for_blocks, steps_of
 
 POINT = "base"
@@ -117,19 +117,9 @@ def _measure(factor: Factor, engines: dict[str, Run], seed: int, waits: dict) ->
 
 
 def _ratio(above: list[dict[str, Any]], below: list[dict[str, Any]], seed: int) -> dict[str, Any]:
-    found = ratio_of(above, below, seed)
-    few = min(found.numerator.n, found.denominator.n)
+    few = min(len(above), len(below))
     return {
-        "numerator_n_repeats": found.numerator.n,
-        "denominator_n_repeats": found.denominator.n,
-        "numerator_n_processes": len(set(processes_of(above))),
-        "denominator_n_processes": len(set(processes_of(below))),
-        **found.numerator.columns(f"numerator_{METRIC}"),
-        **found.denominator.columns(f"denominator_{METRIC}"),
-        "ratio": found.value,
-        "ratio_ci95_low": found.low,
-        "ratio_ci95_high": found.high,
-        "interval_against_1": found.verdict,
+        **ratio_columns(above, below, seed),
         "measurable": YES,
         "reason": None if few >= MIN_REPEATS else f"n = {few}; an interval needs {MIN_REPEATS} repeats",
     }

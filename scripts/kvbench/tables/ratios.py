@@ -10,7 +10,7 @@ import pandas as pd
 
 from kvbench.errors import UserError
 from kvbench.results import Run, processes_of
-from kvbench.stats import Ratio, ratio
+from kvbench.stats import ratio
 from kvbench.tables.throughput import rates
 
 log = logging.getLogger(__name__)
@@ -43,14 +43,28 @@ def arm(run: Run, scope: str) -> list[dict[str, Any]]:
 
 
 def same_work(above: Sequence[dict[str, Any]], below: Sequence[dict[str, Any]]) -> bool:
-    """Whether all repeats have the same number of requests and tokens."""
-    return len({(r["requests"], r["prompt_tokens"], r["output_tokens"]) for r in [*above, *below]}) == 1
+    """Whether all repeats served the same requests: by their totals, and by the digest of their content where known."""
+    both = [*above, *below]
+    totals = {(r["requests"], r["prompt_tokens"], r["output_tokens"]) for r in both}
+    return len(totals) == 1 and len({r["requests_digest"] for r in both} - {None}) <= 1
 
 
-def ratio_of(above: Sequence[dict[str, Any]], below: Sequence[dict[str, Any]], seed: int) -> Ratio:
-    """Ratio of the median METRIC of two arms."""
+def ratio_columns(above: Sequence[dict[str, Any]], below: Sequence[dict[str, Any]], seed: int) -> dict[str, Any]:
+    """Ratio of the median METRIC of two arms, with both absolute values and their counts, as table columns."""
     values = ([rates(repeat)[METRIC] for repeat in repeats] for repeats in (above, below))
-    return ratio(*values, seed, (processes_of(above), processes_of(below)))
+    found = ratio(*values, seed, (processes_of(above), processes_of(below)))
+    return {
+        "numerator_n_repeats": found.numerator.n,
+        "denominator_n_repeats": found.denominator.n,
+        "numerator_n_processes": len(set(processes_of(above))),
+        "denominator_n_processes": len(set(processes_of(below))),
+        **found.numerator.columns(f"numerator_{METRIC}"),
+        **found.denominator.columns(f"denominator_{METRIC}"),
+        "ratio": found.value,
+        "ratio_ci95_low": found.low,
+        "ratio_ci95_high": found.high,
+        "interval_against_1": found.verdict,
+    }
 
 
 def _row(run: Run, below: Run, scope: str, seed: int) -> dict[str, Any] | None:
@@ -62,7 +76,6 @@ def _row(run: Run, below: Run, scope: str, seed: int) -> dict[str, Any] | None:
             raise UserError(f"{run.folder}: other requests or tokens than {below.folder}; run both again")
         log.warning("%s: no repeats of the requests that %s served; no ratio", run.folder, below.folder)
         return None
-    found = ratio_of(numerators, denominators, seed)
     row = {
         "model": run.model,
         "workload": run.workload,
@@ -72,19 +85,19 @@ def _row(run: Run, below: Run, scope: str, seed: int) -> dict[str, Any] | None:
         "denominator": below.engine,
         "denominator_point": below.point,
         "requests": numerators[0]["requests"],
-        "numerator_n_repeats": found.numerator.n,
-        "denominator_n_repeats": found.denominator.n,
-        "numerator_n_processes": len(set(processes_of(numerators))),
-        "denominator_n_processes": len(set(processes_of(denominators))),
-        "ratio": found.value,
-        "ratio_ci95_low": found.low,
-        "ratio_ci95_high": found.high,
-        "interval_against_1": found.verdict,
     }
-    return row | found.numerator.columns(f"numerator_{METRIC}") | found.denominator.columns(f"denominator_{METRIC}")
+    return row | ratio_columns(numerators, denominators, seed)
 
 
 def _reference(runs: Sequence[Run], run: Run, engine: str) -> Run | None:
-    """The reference engine's run on the same model and workload: at the same point, else at `base`."""
+    """The reference engine's run on the same model and workload: at the same point, else at `base`.
+
+    None where both would have other budgets, as at a point of a sweep of the budget.
+    """
     found = {r.point: r for r in runs if (r.model, r.workload, r.engine) == (run.model, run.workload, engine)}
-    return found.get(run.point, found.get("base"))
+    below = found.get(run.point, found.get("base"))
+    return below if below is not None and _budget(below) == _budget(run) else None
+
+
+def _budget(run: Run) -> int:
+    return run.record["capacity"]["budget_bytes"]

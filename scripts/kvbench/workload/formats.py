@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import logging
 import math
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,7 @@ from kvbench.errors import UserError
 log = logging.getLogger(__name__)
 JSONL_KEYS = {"request_id", "prompt", "prompt_token_ids", "output_tokens", "arrival_s"}
 CSV_COLUMNS = ["prompt_tokens", "output_tokens", "arrival_s"]
+BETWEEN = re.compile(r"[\s,]*")
 
 
 @dataclass
@@ -59,7 +62,7 @@ def _jsonl_rows(content: str, file: Path) -> Iterator[Row]:
 
 def _jsonl_row(line: str, number: int, place: str) -> Row:
     try:
-        entry = json.loads(line)
+        entry = json.loads(line, object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
         raise UserError(f"{place}: broken JSON ({error}); write one object a line") from None
     if not isinstance(entry, dict):
@@ -68,7 +71,9 @@ def _jsonl_row(line: str, number: int, place: str) -> Row:
         raise UserError(f"{place}: unknown key {unknown[0]!r}; use {', '.join(sorted(JSONL_KEYS))}")
     if ("prompt" in entry) == ("prompt_token_ids" in entry):
         raise UserError(f"{place}: give either prompt or prompt_token_ids")
-    row = Row(place, str(entry.get("request_id", number)), arrival_s=_arrival(entry.get("arrival_s", 0.0), place))
+    row = Row(
+        place, _id(entry.get("request_id", number), place), arrival_s=_arrival(entry.get("arrival_s", 0.0), place)
+    )
     row.output_tokens = _length(entry.get("output_tokens"), "output_tokens", place)
     if "prompt" in entry:
         row.text = _prompt(entry["prompt"], place)
@@ -80,12 +85,12 @@ def _jsonl_row(line: str, number: int, place: str) -> Row:
 def _sharegpt_rows(content: str, file: Path) -> Iterator[Row]:
     """The first two turns of each conversation; one with fewer asks for nothing and is left out, as is usual."""
     try:
-        entries = json.loads(content)
+        json.loads(content)
     except (ValueError, RecursionError) as error:
         line = getattr(error, "lineno", 1)
         raise UserError(f"{file}: line {line}: broken JSON ({error}); mend the file") from None
-    for number, entry in enumerate(entries, start=1):
-        place = f"{file}: entry {number}"
+    for number, (line, entry) in enumerate(_items(content), start=1):
+        place = f"{file}: line {line}, entry {number}"
         turns = entry.get("conversations") if isinstance(entry, dict) else None
         if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
             raise UserError(f"{place}: no list of conversations; give ShareGPT JSON")
@@ -93,20 +98,48 @@ def _sharegpt_rows(content: str, file: Path) -> Iterator[Row]:
             log.warning("%s: fewer than two turns, left out", place)
             continue
         text = _prompt(turns[0].get("value"), place)
-        yield Row(place, str(entry.get("id", number)), text=text, reply=_prompt(turns[1].get("value"), place, "reply"))
+        reply = _prompt(turns[1].get("value"), place, "reply")
+        yield Row(place, _id(entry.get("id", number), place), text=text, reply=reply)
+
+
+def _items(content: str) -> Iterator[tuple[int, Any]]:
+    """The items of a JSON list that is known to be sound, each with the line that it begins on."""
+    decoder, line, counted = json.JSONDecoder(), 1, 0
+    begin = BETWEEN.match(content, content.index("[") + 1).end()
+    while content[begin] != "]":
+        line, counted = line + content.count("\n", counted, begin), begin
+        item, end = decoder.raw_decode(content, begin)
+        yield line, item
+        begin = BETWEEN.match(content, end).end()
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON; ValueError for a key written twice, of which json would take the last in silence."""
+    entry = dict(pairs)
+    if len(entry) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"key {next(key for key in keys if keys.count(key) > 1)} is written twice")
+    return entry
 
 
 def _csv_rows(content: str, file: Path) -> Iterator[Row]:
     columns = CSV_COLUMNS
     for number, line in enumerate(content.splitlines(), start=1):
         place = f"{file}: line {number}"
-        cells = [cell.strip() for cell in line.split(",")]
+        cells = _cells(line, place)
         if not any(cells):
             continue
         if number == 1 and cells[0][:1].isalpha():
             columns = _csv_header(cells, place)
         else:
             yield _csv_row(cells, columns, place, number)
+
+
+def _cells(line: str, place: str) -> list[str]:
+    try:
+        return [cell.strip() for cell in next(csv.reader([line], skipinitialspace=True), [])]
+    except csv.Error as error:
+        raise UserError(f"{place}: broken CSV ({error}); write {','.join(CSV_COLUMNS[:2])}") from None
 
 
 def _csv_header(cells: list[str], place: str) -> list[str]:
@@ -128,12 +161,19 @@ def _csv_row(cells: list[str], columns: list[str], place: str, number: int) -> R
 
 
 def _number(cell: str | None) -> int | float | str | None:
+    """A cell as a number, or as it stands where it is none; Python would read 1_0 as one too."""
     for kind in (int, float):
         try:
-            return kind(cell)
+            return cell if "_" in (cell or "") else kind(cell)
         except (TypeError, ValueError):
             continue
     return cell
+
+
+def _id(value: Any, place: str) -> str:
+    if type(value) not in (int, str) or value == "":
+        raise UserError(f"{place}: request id is {value!r}; give text or a whole number, or leave it out")
+    return str(value)
 
 
 def _length(value: Any, key: str, place: str) -> int:

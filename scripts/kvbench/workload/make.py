@@ -35,9 +35,12 @@ class Task:
     seed: int
     limit: Limit
     vocabulary: Vocabulary
+    live: bool = False
 
 
-def make_workload(settings: Mapping[str, Any], name: str, seed: int, max_length: int, model: ModelRecord) -> pa.Table:
+def make_workload(
+    settings: Mapping[str, Any], name: str, seed: int, max_length: int, model: ModelRecord, *, live: bool = False
+) -> pa.Table:
     """The requests of `workloads.<name>` as a table of `records.WORKLOAD`.
 
     Synthetic and user workloads begin with requests that stand for the whole (see `representative_first`); guide and
@@ -47,13 +50,18 @@ def make_workload(settings: Mapping[str, Any], name: str, seed: int, max_length:
     Args:
         settings: the workload's configuration, `kind` and that kind's options.
         max_length: longest prompt + output in tokens; the model's own maximum holds too.
+        live: engines will serve it, which refuse requests that arrive later than others.
 
     Raises:
-        UserError: a bad option, a bad user file, a request that does not fit.
+        UserError: a bad option, a bad user file, a request that does not fit, a max_length beyond the model's.
     """
     options = workload_options(settings, name)
-    limit = Limit.of(max_length, model.architecture.max_position_embeddings)
-    task = Task(options, name, seed, limit, load_vocabulary(model))
+    longest = model.architecture.max_position_embeddings
+    if live and max_length > longest:
+        problem = f"{max_length} is more than {model.name}'s maximum of {longest} tokens"
+        raise UserError(f"config.yaml: max_length: {problem}; lower it, here or in the entry of runs")
+    limit = Limit.of(max_length, longest)
+    task = Task(options, name, seed, limit, load_vocabulary(model), live)
     table = check_table(KINDS[options["kind"]](task), name, limit, task.vocabulary.size)
     prompt, output = lengths_of(table)
     log.info("%s: %d requests, %d prompt and %d output tokens", name, len(table), prompt.sum(), output.sum())
@@ -116,7 +124,8 @@ def _parallel_sampling(task: Task) -> pa.Table:
 
 def _user(task: Task) -> pa.Table:
     """A user's file, all of it or a seeded sample; without arrival times the first requests stand for the whole."""
-    table = read_user_file(task.options["file"], task.vocabulary, task.limit, task.seed, task.options["too_long"])
+    file, too_long = task.options["file"], task.options["too_long"]
+    table = read_user_file(file, task.vocabulary, task.limit, task.seed, too_long, task.live)
     wanted = task.options["requests"] or len(table)
     if wanted < len(table):
         table = table.take(np.sort(permutation(stream(task.seed, task.name, "sample"), len(table))[:wanted]))

@@ -13,7 +13,7 @@ def representative_first(total_tokens: np.ndarray) -> np.ndarray:
     Sequential engines run only a workload's first requests. The first four are the requests nearest to the means
     of the quarters of the requests sorted by length, the next four the same of the eighths not yet seen; all others
     keep the order in which they were drawn. (A whole workload ordered like that would put a long request into every
-    batch and slow padded batches down by some 5%.)
+    padded batch, and so slow padded batches down.)
 
     Args:
         total_tokens: prompt + output of each request.

@@ -19,13 +19,14 @@ log = logging.getLogger(__name__)
 
 
 def read_user_file(
-    file: str | Path, vocabulary: Vocabulary, limit: Limit, seed: int, too_long: str = "refuse"
+    file: str | Path, vocabulary: Vocabulary, limit: Limit, seed: int, too_long: str = "refuse", live: bool = False
 ) -> pa.Table:
     """The requests of `file` in its order, as a table of `records.WORKLOAD`.
 
     Args:
         limit: the longest prompt + output; a longer request is refused, or left out if `too_long` is `skip`.
         seed: of the prompts that a CSV of lengths is given.
+        live: engines will serve it, which take all requests at once: a later arrival is refused.
 
     Raises:
         UserError: the first fault, as `file: line n: reason`.
@@ -34,6 +35,8 @@ def read_user_file(
     content = _decoded(file)
     rows = list(reader_for(file, content)(content, file))
     _require_unique(rows)
+    if live:
+        _refuse_arrivals(rows)
     rows = [row for row in rows if row.prompt_tokens is None or _fits(row, row.prompt_tokens, limit, too_long)]
     _complete(rows, vocabulary, seed, file)
     rows = [row for row in rows if _fits(row, len(row.ids), limit, too_long)]
@@ -69,6 +72,13 @@ def _require_unique(rows: list[Row]) -> None:
             first = seen[row.request_id].rsplit(": ", 1)[-1]
             raise UserError(f"{row.place}: duplicate id {row.request_id!r}, first on {first}; give each its own")
         seen[row.request_id] = row.place
+
+
+def _refuse_arrivals(rows: list[Row]) -> None:
+    for row in rows:
+        if row.arrival_s > 0:
+            problem = f"arrives at {row.arrival_s:g} s, but engines take all requests at 0 s"
+            raise UserError(f"{row.place}: {problem}; leave arrival_s out, or use the file in the replay only")
 
 
 def _complete(rows: list[Row], vocabulary: Vocabulary, seed: int, file: Path) -> None:
