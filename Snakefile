@@ -19,6 +19,7 @@ include: "rules/traditional.smk"
 include: "rules/vllm.smk"
 include: "rules/analysis.smk"
 include: "rules/capacity.smk"
+include: "rules/replay.smk"
 include: "rules/figures.smk"
 
 
@@ -35,3 +36,4 @@ rule all:
         all_figures(*FORMATS),
         "results/report.html",
         capacity_files(),
+        replay_files(),

@@ -11,6 +11,7 @@ import pandas as pd
 
 from kvbench.files import read_json
 from kvbench.pages import Figure, figure, page
+from kvbench.replay import page as replays
 from kvbench.report_tables import VIEWS, parity_view, run_settings
 from kvbench.results import Run, engine_key, load_runs, read_table, run_label
 from kvbench.summary import sentences
@@ -53,6 +54,7 @@ def render(
 ) -> str:
     """The page as HTML. `figures` are .../<model>/<workload>/<name>.{svg,png}, `config` the resolved YAML.
 
+    Figures of replays are .../replays/<scenario>/<name>.{svg,png}, and `tables` has theirs where there are any.
     `has_capacity` makes a link to capacity.html.
     """
     return page(
@@ -62,6 +64,7 @@ def render(
         settings=run_settings(runs),
         gate=parity_view(tables["parity"][tables["parity"]["gate"].notna()], with_names=True),
         sections=sections(tables, figures, runs),
+        replays=replays.sections(tables["replays"], figures) if "replays" in tables else [],
         runs=runs,
         config=config,
         has_capacity=has_capacity,
