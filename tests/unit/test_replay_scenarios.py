@@ -352,6 +352,6 @@ def test_the_report_shows_each_scenario(tmp_path: Path) -> None:
     picture.parent.mkdir(parents=True)
     picture.write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
     [one] = sections(rows, [picture, tmp_path / "replays/y/replay_waste.svg"])
-    assert (one.name, [each.name for each in one.figures], one.step_time_source) == ("x", ["replay_waste"], "a test")
-    assert "arriving at 2 a second" in one.setting
+    assert (one.name, [each.name for each in one.figures]) == ("x", ["replay_waste"])
+    assert "arriving at 2 a second; time of a step: a test" in one.setting
     assert len(one.table) == len(rows)

@@ -189,8 +189,9 @@ def test_the_seed_sets_the_order_of_runs_behind_the_gate(tree: Path) -> None:
     def order(seed: int) -> list[str]:
         reconfigure(tree, "seed", seed)
         ran(tree)
-        outputs = [line.split()[1] for line in (tree / "ran.txt").read_text().splitlines() if line.startswith("run_")]
-        return [output.removeprefix("results/runs/smollm2-135m/").rpartition("/")[0] for output in outputs]
+        outputs = [line.split()[1] for line in (tree / "ran.txt").read_text().splitlines()]
+        runs = [output for output in outputs if output.startswith("results/runs/")]
+        return [output.removeprefix("results/runs/smollm2-135m/").rpartition("/")[0] for output in runs]
 
     reconfigure(tree, "processes", 2)
     first, second = order(1), order(2)

@@ -19,13 +19,17 @@ WINDOWS = {
 def setting(table: pd.DataFrame) -> str:
     """Requests, pool and limits of a scenario's rows of replays.csv."""
     row = table.iloc[0]
-    blocks = f"blocks of {row['block_size']:,}; " if "paged" in set(table["policy"]) else ""
-    text = (
-        f"n = {row['requests']:,} requests of {row['workload']}, {arrival(table)}; {row['pool_slots']:,} slots; "
-        f"{blocks}{row['allocator']} allocator; "
-        f"max_length {row['max_length']:,}; at most {row['max_running']:,} at once"
-    )
-    return text + ("; equal beginnings shared" if row["prefix_sharing"] else "")
+    parts = [
+        f"n = {row['requests']:,} requests of {row['workload']}, {arrival(table)}",
+        f"time of a step: {row['step_time_source']}" if pd.notna(row["step_time_source"]) else "",
+        f"{row['pool_slots']:,} slots",
+        f"blocks of {row['block_size']:,}" if "paged" in set(table["policy"]) else "",
+        "equal beginnings shared" if row["prefix_sharing"] else "",
+        f"{row['allocator']} allocator",
+        f"max_length {row['max_length']:,}",
+        f"at most {row['max_running']:,} at once",
+    ]
+    return "; ".join(filter(None, parts))
 
 
 def arrival(table: pd.DataFrame) -> str:

@@ -23,7 +23,6 @@ class Section:
     name: str
     setting: str
     windows: str
-    step_time_source: str
     figures: list[Figure]
     table: pd.DataFrame
 
@@ -35,8 +34,7 @@ def sections(table: pd.DataFrame, figures: Sequence[Path]) -> list[Section]:
 
 def _section(name: str, rows: pd.DataFrame, figures: Sequence[Path]) -> Section:
     own = [figure(path) for path in figures if path.parts[-3:-1] == (FOLDER, name)]
-    source = rows["step_time_source"].iloc[0]
-    return Section(name, setting(rows), windows(rows), "" if pd.isna(source) else source, own, view(rows))
+    return Section(name, setting(rows), windows(rows), own, view(rows))
 
 
 def view(rows: pd.DataFrame) -> pd.DataFrame:
