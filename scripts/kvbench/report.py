@@ -29,6 +29,7 @@ FIGURES = (
     "sharing",
     "parity",
 )
+REPLAYS = "replays"  # a table of no model and workload, there where the configuration has a scenario
 NONE = "–"
 
 
@@ -57,14 +58,15 @@ def render(
     Figures of replays are .../replays/<scenario>/<name>.{svg,png}, and `tables` has theirs where there are any.
     `has_capacity` makes a link to capacity.html.
     """
+    of_runs = {name: table for name, table in tables.items() if name != REPLAYS}
     return page(
         TEMPLATE,
         machine=machine_facts(environment),
         packages=_packages(environment),
         settings=run_settings(runs),
         gate=parity_view(tables["parity"][tables["parity"]["gate"].notna()], with_names=True),
-        sections=sections(tables, figures, runs),
-        replays=replays.sections(tables["replays"], figures) if "replays" in tables else [],
+        sections=sections(of_runs, figures, runs),
+        replays=replays.sections(tables[REPLAYS], figures) if REPLAYS in tables else [],
         runs=runs,
         config=config,
         has_capacity=has_capacity,

@@ -9,9 +9,13 @@ import pytest
 from synthetic import make_requests, write_margins, write_run, write_runs
 
 from kvbench import claims, parity
+from kvbench.config import read_yaml, validate
 from kvbench.errors import UserError
-from kvbench.files import write_csv, write_json, write_parquet
+from kvbench.files import write_csv, write_json, write_parquet, write_text
 from kvbench.pages import ROOT, embed
+from kvbench.replay.requests import trace_of
+from kvbench.replay.scenario import outcomes, record
+from kvbench.replay.table import table as replays_table
 from kvbench.report import FIGURES, TEMPLATE, read_inputs, render
 from kvbench.report_tables import number, to_html
 from kvbench.results import load_runs, read_table
@@ -141,6 +145,25 @@ def test_the_plan_is_linked_where_there_is_one(tmp_path):
     assert "capacity.html" not in render(*given)
 
 
+def test_replays_are_shown_where_there_are_any(tmp_path):
+    _, given = _inputs(tmp_path)
+    assert "<h2>Replays</h2>" not in render(*given)
+    config = read_yaml(ROOT / "config.yaml") | {"device": "cpu"}
+    config["replays"] = {"mine": {"workload": "mixed", "requests": 400, "pool_slots": 1030, "max_length": 128}}
+    own = validate(config, ROOT / "schemas/config.schema.yaml")["replays"]["mine"]
+    trace = trace_of(own, 0, "replays.mine")
+    rows = replays_table([record("mine", own, 0, trace, list(outcomes(own, trace)))])
+    picture = tmp_path / "figures/replays/mine/replay_waste.svg"
+    write_text(picture, PICTURE)
+    environment, text, tables, figures, runs = given
+    page = render(environment, text, {**tables, "replays": rows}, [*figures, picture], runs)
+    assert page.count("data:image/svg") == len(FIGURES) + 1
+    shown = page[page.index("<h2>Replays</h2>") : page.index("Parity gate")]
+    wanted = {number(value) for value in 100 * rows["live_share_of_region"]} | set(rows["policy"])
+    assert wanted <= _cells(shown)
+    assert "n = 400 requests of mixed, all there at once; 1,030 slots" in shown
+
+
 def test_machine_settings_and_versions_are_shown_and_escaped(shown):
     _, page = shown
     assert "A CPU &amp; more" in page
@@ -170,14 +193,14 @@ def test_few_repeats_show_medians_without_an_interval(tmp_path):
 
 def test_no_conclusion_is_written_in_the_template_or_the_captions():
     texts = [(ROOT / "scripts/kvbench/templates" / TEMPLATE).read_text()]
-    texts += [(ROOT / "captions" / f"{name}.rst").read_text() for name in FIGURES]
+    texts += [path.read_text() for path in (ROOT / "captions").glob("*.rst")]
     for text in texts:
         assert not re.search(r"\b(faster|slower|better|worse|wins?|outperform\w*|superior|efficient)\b", text, re.I)
 
 
 def test_captions_are_short():
-    for name in FIGURES:
-        assert 1 <= len((ROOT / "captions" / f"{name}.rst").read_text().strip().splitlines()) <= 4
+    for path in (ROOT / "captions").glob("*.rst"):
+        assert 1 <= len(path.read_text().strip().splitlines()) <= 4, path
 
 
 def test_a_pdf_is_refused_by_name(tmp_path):
