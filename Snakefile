@@ -20,6 +20,7 @@ include: "rules/vllm.smk"
 include: "rules/benchmarks.smk"
 include: "rules/analysis.smk"
 include: "rules/capacity.smk"
+include: "rules/replay.smk"
 include: "rules/figures.smk"
 
 
@@ -36,3 +37,4 @@ rule all:
         all_figures(*FORMATS),
         "results/report.html",
         capacity_files(),
+        replay_files(),

@@ -20,11 +20,13 @@ import sys
 import time
 from pathlib import Path
 
-SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
+ROOT = Path(__file__).resolve().parents[1]
+SCRIPTS, PUBLISHED = ROOT / "scripts", ROOT / "config/published.yaml"
 sys.path.insert(0, str(SCRIPTS))
 
 import numpy as np  # noqa: E402
 
+from kvbench.published import read_published  # noqa: E402
 from kvbench.replay import POLICIES, Settings, StepTime, Trace, replay  # noqa: E402
 from kvbench.workload.draws import SCALE, stream, uniform  # noqa: E402
 from kvbench.workload.lengths import draw_lengths  # noqa: E402
@@ -107,7 +109,8 @@ def utilisation(arguments: argparse.Namespace) -> None:
     size = 100_000
     trace = sharegpt(size, arguments.seed, 0.0)
     final, prompt = trace.final_tokens, trace.prompt_tokens
-    print(f"{size:,} sharegpt requests, seed {arguments.seed}, one at a time; paper's trace: 98.4% and 22.5%")
+    published = {one.where["policy"]: one for one in read_published(PUBLISHED, "alone_live_share")}
+    print(f"{size:,} sharegpt requests, seed {arguments.seed}, one at a time")
     for settings in (
         Settings("paged", MAX_LENGTH, max_running=1, max_step_tokens=MAX_LENGTH, block_size=16),
         Settings("reserve-max", MAX_LENGTH, max_running=1, max_step_tokens=MAX_LENGTH, max_length=MAX_LENGTH),
@@ -116,9 +119,9 @@ def utilisation(arguments: argparse.Namespace) -> None:
         held = -(-prompt // 16) * 16 if settings.policy == "paged" else np.full(size, MAX_LENGTH)
         decoding = (totals.live - prompt.sum()) / (totals.allocated - held.sum())
         assert totals.steps == (final - prompt + 1).sum()
-        print(
-            f"{settings.policy:<12} {totals.utilisation:.1%} of allocated over all steps, {decoding:.1%} decoding only"
-        )
+        beside = published[settings.policy]
+        found = f"{totals.utilisation:.1%} of allocated over all steps, {decoding:.1%} decoding only"
+        print(f"{settings.policy:<12} {found}; {beside.source}: {beside.low:.1%}")
 
 
 def sharegpt(size: int, seed: int, rate: float) -> Trace:

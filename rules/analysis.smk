@@ -105,6 +105,7 @@ rule make_report:
         config="results/config.yaml",
         tables=TABLES,
         figures=all_figures(SHOWN),
+        replays=replay_figures(SHOWN),
         runs=records_of(MEASURED),
     output:
         report="results/report.html",

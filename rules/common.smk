@@ -58,6 +58,7 @@ TABLES = [
         "parity",
         "benchmarks",
         "targets",
+        *(["replays"] if config["replays"] else []),
     )
 ]
 TARGET_TABLES = [
@@ -100,6 +101,9 @@ PLANNED_MODELS = sorted(
     }
 )
 
+REPLAYS = list(config["replays"])
+REPLAY_FIGURES = ("replay_waste", "batched_requests")
+
 
 wildcard_constraints:
     model="|".join(map(re.escape, sorted(config["models"]))),
@@ -107,6 +111,7 @@ wildcard_constraints:
     engine=r"(hf|vllm)[a-z-]*",
     point=r"[\w.-]+",
     benchmark=r"[\w.-]+",
+    scenario="|".join(map(re.escape, sorted(REPLAYS))) or "(?!)",
 
 
 def records_of(runs):
@@ -262,6 +267,51 @@ def capacity_files():
     """The planning page, its table and its figure; none without a plan."""
     figures = [f"results/figures/capacity/largest_batch.{ext}" for ext in FORMATS]
     return [*CAPACITY, *figures] if config["capacity"] else []
+
+
+def replay_figure(name):
+    """Outputs of a figure of a replay by format; the one that a browser shows goes into Snakemake's report."""
+    files = {
+        ext: f"results/figures/replays/{{scenario}}/{name}.{ext}" for ext in FORMATS
+    }
+    files[SHOWN] = report(
+        files[SHOWN],
+        caption=f"../captions/{name}.rst",
+        category="Replay",
+        labels={"scenario": "{scenario}", "figure": name},
+    )
+    return files
+
+
+def replay_figures(*formats):
+    """Figures of all replays in some formats."""
+    return [
+        f"results/figures/replays/{scenario}/{name}.{ext}"
+        for scenario in REPLAYS
+        for name in REPLAY_FIGURES
+        for ext in formats
+    ]
+
+
+def replay_records():
+    """replay.json of each scenario."""
+    return [f"results/replays/{scenario}/replay.json" for scenario in REPLAYS]
+
+
+def replay_files():
+    """What the replays leave besides their table; none without a scenario."""
+    return [*replay_records(), *replay_figures(*FORMATS)]
+
+
+def get_replay(wildcards):
+    """Settings of a scenario."""
+    return ordered(config["replays"][wildcards.scenario])
+
+
+def replay_file(wildcards):
+    """The file of a scenario's requests, where it has one."""
+    own = config["replays"][wildcards.scenario]
+    return [own["file"]] if "file" in own else []
 
 
 def figure_params(name):

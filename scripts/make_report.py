@@ -10,7 +10,8 @@ from kvbench.report import read_inputs, render
 def main(snakemake):
     with job(snakemake):
         given = snakemake.input
-        found = read_inputs(given.environment, given.config, given.tables, given.figures, given.runs)
+        figures = [*given.figures, *given.replays]
+        found = read_inputs(given.environment, given.config, given.tables, figures, given.runs)
         page = render(*found, has_capacity=snakemake.params.has_capacity)
         write_text(Path(snakemake.output[0]), page)
 

@@ -17,6 +17,8 @@ Plan = list[tuple[int, "RunName", dict]]
 TEXT_KINDS = ("guide",)
 # Runs of one model and workload are compared with each other, so these must not differ between them.
 COMPARED = ("sampling", "max_length", "sequential_requests", "gpus")
+# Policies that reserve one piece for a request (kvbench.replay imports numpy, which is too heavy here).
+RESERVING = ("reserve-max", "power-of-two", "oracle")
 # These may differ between their points, and only there.
 COMPARED_AT_POINT = ("kv_budget_mib", "prefix_sharing")
 
@@ -39,6 +41,7 @@ def check(config: dict, plan: Plan, engines: Collection[str], cuda: bool) -> Non
     _check_gpus(config, plan, cuda)
     _check_benchmarks(config, plan)
     _check_capacity(config["capacity"])
+    _check_replays(config["replays"])
     if not {"svg", "png"} & set(config["figures"]["formats"]):
         raise Invalid("figures.formats", "the report needs svg or png; add one")
 
@@ -194,9 +197,7 @@ def _check_capacity(plans: dict) -> None:
         at, card = f"capacity.{name}", own["card"]
         if ("model" in own) == ("shape" in own):
             raise Invalid(at, "needs a model by name or a shape by sizes; write one of model and shape")
-        if "requests_per_s" in own and not any(
-            own.get("step_time", {}).get(key) for key in ("constant_s", "per_token_s")
-        ):
+        if "requests_per_s" in own and not _takes_time(own):
             mend = "add step_time with its source, or leave the rate out to learn what fits"
             raise Invalid(f"{at}.requests_per_s", f"cards for a rate need the time of a step; {mend}")
         if card["activation_reserve"] >= card["memory_fraction"]:
@@ -204,3 +205,45 @@ def _check_capacity(plans: dict) -> None:
                 f"{card['activation_reserve']} leaves nothing of memory_fraction {card['memory_fraction']}; lower it"
             )
             raise Invalid(f"{at}.card.activation_reserve", problem)
+
+
+def _check_replays(replays: dict) -> None:
+    for name, own in replays.items():
+        at = f"replays.{name}"
+        if ("workload" in own) == ("file" in own):
+            raise Invalid(at, "needs a workload by name or a file of yours; write one of workload and file")
+        if "file" in own and not Path(own["file"]).is_file():
+            raise Invalid(f"{at}.file", f"no file {quote(own['file'])}; give one that exists")
+        if "workload" in own and "requests" not in own:
+            raise Invalid(f"{at}.requests", "missing; write how many to draw, for example 2000")
+        if "workload" in own and "trace" in own:
+            raise Invalid(f"{at}.trace", "says what a file is, and this is a workload; leave it out")
+        if "requests_per_s" in own and not _takes_time(own):
+            mend = "add step_time with its source, or leave the rate out for a queue that is all there at once"
+            raise Invalid(f"{at}.requests_per_s", f"arrivals need the time of a step; {mend}")
+        if own["shared_prefix_tokens"] > own["max_length"] - 2:
+            problem = f"{own['shared_prefix_tokens']} leave no room in max_length {own['max_length']}; lower it"
+            raise Invalid(f"{at}.shared_prefix_tokens", problem)
+        _check_pool(at, own)
+
+
+def _check_pool(at: str, own: dict) -> None:
+    """The pool holds a request of the maximum length under each policy, as a live engine's must."""
+    for policy in own["policies"]:
+        room = _largest_piece(policy, own)
+        if room < own["max_length"]:
+            piece = f"under {policy} one request gets at most {room} of {own['pool_slots']}"
+            problem = f"{piece}, and max_length is {own['max_length']}; raise it or lower max_length"
+            raise Invalid(f"{at}.pool_slots", problem)
+
+
+def _largest_piece(policy: str, own: dict) -> int:
+    """Slots that one request can have of an empty pool: whole blocks, or the largest power of two of a buddy."""
+    pool, size = own["pool_slots"], own["block_size"]
+    if policy in RESERVING and own["allocator"] == "buddy":
+        return 1 << (pool.bit_length() - 1)
+    return pool // size * size if policy in ("paged", "hf-static") else pool
+
+
+def _takes_time(own: dict) -> bool:
+    return any(own.get("step_time", {}).get(key) for key in ("constant_s", "per_token_s"))

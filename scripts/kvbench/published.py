@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from kvbench.errors import UserError
 from kvbench.yaml_files import read_yaml
@@ -21,6 +23,11 @@ class Published:
     conditions: str
     source: str
     over: str  # empty where the value is no ratio
+    where: Mapping[str, Any] = field(default_factory=dict)  # columns of our table and their values
+
+    def applies(self, row: Mapping[str, Any]) -> bool:
+        """Whether the value may stand beside a row of ours."""
+        return all(row[column] == value for column, value in self.where.items())
 
 
 def read_published(path: str | Path, quantity: str) -> list[Published]:
@@ -37,4 +44,5 @@ def _entry(at: str, entry: dict) -> Published:
             raise UserError(f"{at}: {key} is missing; add it")
     value = entry["value"]
     low, high = value if isinstance(value, list) else (value, value)
-    return Published(float(low), float(high), *(str(entry[key]) for key in KEYS[1:]), str(entry.get("over", "")))
+    texts = [str(entry[key]) for key in KEYS[1:]]
+    return Published(float(low), float(high), *texts, str(entry.get("over", "")), entry.get("where", {}))

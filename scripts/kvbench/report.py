@@ -11,6 +11,7 @@ import pandas as pd
 
 from kvbench.files import read_json
 from kvbench.pages import Figure, figure, page
+from kvbench.replay import page as replays
 from kvbench.report_tables import VIEWS, benchmarks_view, parity_view, run_settings, targets_view
 from kvbench.results import Run, engine_key, load_runs, read_table, run_label
 from kvbench.summary import sentences
@@ -28,6 +29,7 @@ FIGURES = (
     "sharing",
     "parity",
 )
+REPLAYS = "replays"  # a table of no model and workload, there where the configuration has a scenario
 NONE = "–"
 
 
@@ -53,8 +55,10 @@ def render(
 ) -> str:
     """The page as HTML. `figures` are .../<model>/<workload>/<name>.{svg,png}, `config` the resolved YAML.
 
+    Figures of replays are .../replays/<scenario>/<name>.{svg,png}, and `tables` has theirs where there are any.
     `has_capacity` makes a link to capacity.html.
     """
+    of_runs = {name: table for name, table in tables.items() if {"model", "workload"} <= set(table)}
     return page(
         TEMPLATE,
         machine=machine_facts(environment),
@@ -63,7 +67,8 @@ def render(
         gate=parity_view(tables["parity"][tables["parity"]["gate"].notna()], with_names=True),
         targets=targets_view(tables["targets"]),
         benchmarks=benchmarks_view(tables["benchmarks"]),
-        sections=sections(tables, figures, runs),
+        sections=sections(of_runs, figures, runs),
+        replays=replays.sections(tables[REPLAYS], figures) if REPLAYS in tables else [],
         runs=runs,
         config=config,
         has_capacity=has_capacity,

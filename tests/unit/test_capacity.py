@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kvbench.capacity.contexts import curve, curves, mean_share, read_conditions
-from kvbench.capacity.fit import fit, held_slots, mean_slots
+from kvbench.capacity.fit import fit, mean_slots
 from kvbench.capacity.memory import Card, Room, cards_for_weights
 from kvbench.capacity.page import memory_table, render
 from kvbench.capacity.plan import answer
@@ -19,6 +19,7 @@ from kvbench.errors import UserError
 from kvbench.figures import largest_batch
 from kvbench.model.record import Architecture, ModelRecord
 from kvbench.replay import Settings, StepTime, Trace
+from kvbench.replay.held import held_slots
 
 SHAPES = Path(__file__).resolve().parents[2] / "config/shapes.yaml"
 KNOWN = read_shapes(SHAPES)

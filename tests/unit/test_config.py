@@ -270,7 +270,7 @@ def test_defaults_complete_a_partial_configuration(config: dict) -> None:
 def test_defaults_of_the_schema_are_the_values_of_config_yaml() -> None:
     given = read_yaml(ROOT / "config.yaml")
     needed = {"models": given["models"], "workloads": given["workloads"], "runs": given["runs"]}
-    needed["capacity"] = given["capacity"]
+    needed |= {"capacity": given["capacity"], "replays": given["replays"]}
     filled = validate(needed, SCHEMA)
     assert {key: value for key, value in filled.items() if key != "engines"} == {
         key: value for key, value in validate(given, SCHEMA).items() if key != "engines"

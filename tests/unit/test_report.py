@@ -8,10 +8,14 @@ import pandas as pd
 import pytest
 from synthetic import make_requests, write_margins, write_run, write_runs
 
-from kvbench import claims, parity
+from kvbench import benchmarks, claims, parity, targets
+from kvbench.config import read_yaml, validate
 from kvbench.errors import UserError
-from kvbench.files import write_csv, write_json, write_parquet
+from kvbench.files import write_csv, write_json, write_parquet, write_text
 from kvbench.pages import ROOT, embed
+from kvbench.replay.requests import trace_of
+from kvbench.replay.scenario import outcomes, record
+from kvbench.replay.table import table as replays_table
 from kvbench.report import FIGURES, TEMPLATE, read_inputs, render
 from kvbench.report_tables import number, to_html
 from kvbench.results import load_runs, read_table
@@ -38,6 +42,21 @@ ENVIRONMENT = {
     "memory_total_bytes": 8 << 30,
     "gpus": [{"name": "A GPU"}, {"name": "A GPU"}],
     "packages": {"torch": {"version": "2.13.0", "file": "x"}, "vllm": None},
+}
+
+PEER = {
+    "kind": "peer-hf",
+    "ours": "hf-batch",
+    "other": "vllm bench",
+    "device": "cpu",
+    "passes": 7,
+    "ours_output_tokens": 48,
+    "other_output_tokens": 48,
+    "ours_output_tokens_per_s": 31.5,
+    "other_output_tokens_per_s": 33.2,
+    "ratio": 0.951,
+    "ratio_ci95_low": 0.94,
+    "ratio_ci95_high": 0.96,
 }
 
 
@@ -76,6 +95,11 @@ def _inputs(root: Path, **given):
         "workloads": workloads.table([_workload(root)]),
         "parity": parity.table(load_runs([*paths, *gate])),
     }
+    write_json(root / "peer.json", PEER)
+    peer = {"kind": "peer-hf", "model": "smollm2-135m", "workload": "mixed"}
+    frames["benchmarks"] = benchmarks.table({"peer": peer}, [root / "peer.json"])
+    held_to = targets.read_targets(ROOT / "config/targets.yaml")
+    frames["targets"] = targets.table(held_to, frames, {"mixed": "mixed"})
     for name, frame in frames.items():
         write_csv(root / f"{name}.csv", frame)
     figures = [root / "figures/smollm2-135m/mixed" / f"{name}.svg" for name in FIGURES]
@@ -141,6 +165,25 @@ def test_the_plan_is_linked_where_there_is_one(tmp_path):
     assert "capacity.html" not in render(*given)
 
 
+def test_replays_are_shown_where_there_are_any(tmp_path):
+    _, given = _inputs(tmp_path)
+    assert "<h2>Replays</h2>" not in render(*given)
+    config = read_yaml(ROOT / "config.yaml") | {"device": "cpu"}
+    config["replays"] = {"mine": {"workload": "mixed", "requests": 400, "pool_slots": 1030, "max_length": 128}}
+    own = validate(config, ROOT / "schemas/config.schema.yaml")["replays"]["mine"]
+    trace = trace_of(own, 0, "replays.mine")
+    rows = replays_table([record("mine", own, 0, trace, list(outcomes(own, trace)))])
+    picture = tmp_path / "figures/replays/mine/replay_waste.svg"
+    write_text(picture, PICTURE)
+    environment, text, tables, figures, runs = given
+    page = render(environment, text, {**tables, "replays": rows}, [*figures, picture], runs)
+    assert page.count("data:image/svg") == len(FIGURES) + 1
+    shown = page[page.index("<h2>Replays</h2>") : page.index("Parity gate")]
+    wanted = {number(value) for value in 100 * rows["live_share_of_region"]} | set(rows["policy"])
+    assert wanted <= _cells(shown)
+    assert "n = 400 requests of mixed, all there at once; 1,030 slots" in shown
+
+
 def test_machine_settings_and_versions_are_shown_and_escaped(shown):
     _, page = shown
     assert "A CPU &amp; more" in page
@@ -160,7 +203,7 @@ def test_the_gate_is_shown_apart_from_the_workloads(shown):
 
 def test_few_repeats_show_medians_without_an_interval(tmp_path):
     _, given = _inputs(tmp_path, repeats=2)
-    cells = _cells(render(*given))
+    cells = _cells(render(*given).partition("<h2>Benchmarks of the instrument</h2>")[0])
     assert not [cell for cell in cells if re.fullmatch(r"[\d.,]+ \[.*\]", cell)]
     row = given[2]["ratios"].iloc[0]
     parts = [number(row[f"numerator_output_tokens_per_s_{part}"]) for part in ("median", "min", "max")]
@@ -170,14 +213,14 @@ def test_few_repeats_show_medians_without_an_interval(tmp_path):
 
 def test_no_conclusion_is_written_in_the_template_or_the_captions():
     texts = [(ROOT / "scripts/kvbench/templates" / TEMPLATE).read_text()]
-    texts += [(ROOT / "captions" / f"{name}.rst").read_text() for name in FIGURES]
+    texts += [path.read_text() for path in (ROOT / "captions").glob("*.rst")]
     for text in texts:
         assert not re.search(r"\b(faster|slower|better|worse|wins?|outperform\w*|superior|efficient)\b", text, re.I)
 
 
 def test_captions_are_short():
-    for name in FIGURES:
-        assert 1 <= len((ROOT / "captions" / f"{name}.rst").read_text().strip().splitlines()) <= 4
+    for path in (ROOT / "captions").glob("*.rst"):
+        assert 1 <= len(path.read_text().strip().splitlines()) <= 4, path
 
 
 def test_a_pdf_is_refused_by_name(tmp_path):
@@ -204,3 +247,13 @@ def test_numbers(value, text):
 
 def test_cells_are_escaped():
     assert "&lt;b&gt;" in to_html(pd.DataFrame({"a": ["<b>"]}))
+
+
+def test_targets_and_benchmarks_show_what_was_missed(shown) -> None:
+    page = shown[1]
+    wanted = page.partition("<h2>Targets</h2>")[2].partition("<h2>")[0]
+    row = next(line for line in wanted.split("<tr>") if "hf backend" in line or "--backend hf" in line)
+    assert {"≥ 1.0", "0.951", "missed"} <= _cells(row)
+    assert {"not measured", "= passed", "reached"} <= _cells(wanted)
+    beside = page.partition("<h2>Benchmarks of the instrument</h2>")[2].partition("<h2>")[0]
+    assert {"hf-batch", "vllm bench", "48 / 48", "0.951 [0.940, 0.960]"} <= _cells(beside)

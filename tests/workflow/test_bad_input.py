@@ -45,6 +45,10 @@ def check_refused(tree: Path, line: str, *arguments: str) -> None:
             "runs=[{models: [smollm2-135m], workloads: [guide], engines: [vlm]}]",
             r"--config: runs\[0\].eng.*vlm.*",
         ),
+        (
+            "replays={x: {workload: mixed, requests: 9, pool_slots: 10}}",
+            r"--config: replays\.x\.pool_slots: under reserve-max one request gets at most 8 of 10, .*",
+        ),
     ],
 )
 def test_bad_settings_on_the_command_line(tree: Path, setting: str, line: str) -> None:

@@ -113,7 +113,7 @@ def test_points_of_sharing_draw_a_figure_that_a_published_value_redraws(tree: Pa
     assert (found["run_vllm"], found["plot_sharing"]) == (2, 1)
     path = tree / "config/published.yaml"
     path.write_text(path.read_text().replace("1.67", "1.68"))
-    assert stale(tree) == {"plot_sharing": 1, "make_report": 1}
+    assert stale(tree) == {"plot_sharing": 1, "plot_replay_waste": 2, "plot_batched_requests": 2, "make_report": 1}
 
 
 def test_a_claim_is_judged_again_without_a_run(tree: Path) -> None:
@@ -189,8 +189,9 @@ def test_the_seed_sets_the_order_of_runs_behind_the_gate(tree: Path) -> None:
     def order(seed: int) -> list[str]:
         reconfigure(tree, "seed", seed)
         ran(tree)
-        outputs = [line.split()[1] for line in (tree / "ran.txt").read_text().splitlines() if line.startswith("run_")]
-        return [output.removeprefix("results/runs/smollm2-135m/").rpartition("/")[0] for output in outputs]
+        outputs = [line.split()[1] for line in (tree / "ran.txt").read_text().splitlines()]
+        runs = [output for output in outputs if output.startswith("results/runs/")]
+        return [output.removeprefix("results/runs/smollm2-135m/").rpartition("/")[0] for output in runs]
 
     reconfigure(tree, "processes", 2)
     first, second = order(1), order(2)
@@ -250,6 +251,38 @@ def test_a_shape_or_the_code_of_capacity_reruns_capacity(tree: Path, name: str, 
 def test_without_a_plan_there_is_no_page(tree: Path) -> None:
     reconfigure(tree, "capacity", {})
     assert stale(tree) == {"write_config": 1, "make_report": 1}
+
+
+AFTER_REPLAYS = {"summarise_replays": 1, "plot_replay_waste": 2, "plot_batched_requests": 2, "make_report": 1}
+
+
+def test_a_scenario_is_replayed_alone(tree: Path) -> None:
+    reconfigure(tree, "replays/opt-13b-sharegpt/block_size", 32)
+    assert stale(tree) == {"run_replay": 1, "write_config": 1, **AFTER_REPLAYS}
+
+
+def test_code_of_the_replay_reruns_replays_and_plans(tree: Path) -> None:
+    edit(tree, "scripts/kvbench/replay/kernels/paged.py")
+    capacity = {"plan_capacity": 1, "plot_largest_batch": 1}
+    assert stale(tree) == {"run_replay": 2, **AFTER_REPLAYS, **capacity}
+
+
+def test_a_users_file_reruns_its_scenario(tree: Path) -> None:
+    (tree / "trace.csv").write_text("3,4\n")
+    own = {"file": "trace.csv", "pool_slots": 15700}
+    settings = yaml.safe_load((tree / "config.yaml").read_text())
+    reconfigure(tree, "replays", {**settings["replays"], "mine": own})
+    assert ran(tree)["run_replay"] == 1
+    (tree / "trace.csv").write_text("3,5\n")
+    more = {"plot_replay_waste": 3, "plot_batched_requests": 3}
+    assert stale(tree) == {"run_replay": 1, **AFTER_REPLAYS, **more}
+
+
+def test_without_a_scenario_there_is_no_replay(tree: Path) -> None:
+    reconfigure(tree, "replays", {})
+    assert stale(tree) == {"write_config": 1, "make_report": 1}
+    shutil.rmtree(tree / "results/replays")
+    assert ran(tree) == {"write_config": 1, "make_report": 1}
 
 
 def test_an_edit_of_the_configurations_code_reruns_nothing(tree: Path) -> None:

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kvbench.capacity.fit import held_slots
 from kvbench.capacity.memory import Card, Room, cards_for_weights
 from kvbench.capacity.shapes import Shape
 from kvbench.errors import UserError
 from kvbench.replay import Settings, Trace
+from kvbench.replay.held import held_slots
 from kvbench.workload.lengths import draw_lengths
 from kvbench.yaml_files import read_yaml
 

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import numpy as np
-from numpy.typing import NDArray
-
 from kvbench.errors import UserError
 from kvbench.replay import Replay, Settings, Trace
 from kvbench.replay import replay as run_replay
+from kvbench.replay.held import held_slots
 from kvbench.replay.inputs import reservation
+from kvbench.replay.window import full_queue
 
 POLICIES = ("reserve-max", "power-of-two", "oracle", "hf-batch", "paged")
-# The replay's queue is all there at once, so its first requests start together and end alike: left out.
-SETTLING_SHARE = 0.25
 BINS = 1000
 
 
@@ -37,29 +34,6 @@ class Fit:
 def mean_slots(trace: Trace, settings: Settings) -> float | None:
     """Mean over requests of the slots that each holds at its largest."""
     return None if settings.policy == "hf-batch" else float(reservation(trace, settings).mean())
-
-
-def held_slots(trace: Trace, settings: Settings) -> float | None:
-    """Slots that a running request holds, on average over all steps; a request of o tokens runs o steps.
-
-    A reservation r is held throughout: Σ o·r / Σ o, so that long outputs weigh more. A paged request holds
-    ceil(n / bs) blocks at n stored tokens, n from p to p + o − 1. Pool over this is the most that can run on average.
-    """
-    if settings.policy == "hf-batch":
-        return None
-    output = trace.output_tokens
-    if settings.policy == "paged":
-        blocks = _blocks_up_to(trace.final_tokens, settings.block_size)
-        held = (blocks - _blocks_up_to(trace.prompt_tokens - 1, settings.block_size)) * settings.block_size
-    else:
-        held = output * reservation(trace, settings)
-    return float(held.sum() / output.sum())
-
-
-def _blocks_up_to(tokens: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """Σ ceil(n / size) for n from 1 to each of `tokens`."""
-    whole, rest = np.divmod(tokens, size)
-    return size * whole * (whole + 1) // 2 + rest * (whole + 1)
 
 
 def fit(trace: Trace, settings: Settings, at: str) -> Fit:
@@ -89,17 +63,15 @@ def fit(trace: Trace, settings: Settings, at: str) -> Fit:
 
 
 def _full_queue(found: Replay, at: str) -> slice:
-    """The bins in which requests wait throughout, without the first quarter of them."""
-    waiting = found.series.mean("waiting")
-    last = int(np.flatnonzero(waiting >= 1).max(initial=-1))  # the queue may run dry within it
-    first = int(np.ceil(SETTLING_SHARE * last))
-    if found.totals.max_running * 4 > len(found.requests.start_ns) or last - first < 1:
+    """The bins of a full queue; UserError where there are none."""
+    bins = full_queue(found)
+    if bins is None:
         raise UserError(
             f"config.yaml: {at}.requests: {len(found.requests.start_ns)} are too few to keep a queue before "
             f"{found.totals.max_running} that {found.policy} runs at once; raise it to "
             f"{found.totals.max_running * 8} or more"
         )
-    return slice(first, last)
+    return bins
 
 
 def _limit(trace: Trace, settings: Settings, found: Replay, refused_share: float, running: float) -> str:

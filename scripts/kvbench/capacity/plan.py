@@ -12,7 +12,7 @@ from kvbench.capacity.rate import Demand, demand
 from kvbench.capacity.shapes import Shape, shape_of_plan
 from kvbench.errors import UserError
 from kvbench.replay import Settings, StepTime, Trace
-from kvbench.workload.lengths import draw_lengths
+from kvbench.replay.requests import draw
 
 
 @dataclass(frozen=True)
@@ -45,14 +45,7 @@ def answer(name: str, plan: Mapping[str, Any], known: Mapping[str, Shape], seed:
 
 def _trace(plan: Mapping[str, Any], seed: int, at: str) -> Trace:
     """The plan's requests, all there at once; the same for every plan with this workload."""
-    prompt, output = draw_lengths(plan["workload"], plan["requests"], seed, plan["workload"])
-    longest = int((prompt + output).max())
-    if longest > plan["max_length"]:
-        raise UserError(
-            f"config.yaml: {at}.max_length: {plan['max_length']} tokens do not hold the longest request of "
-            f"{plan['workload']} ({longest}); raise it or use another workload"
-        )
-    return Trace.of(prompt, output)
+    return Trace.of(*draw(plan["workload"], plan["requests"], seed, plan["max_length"], at))
 
 
 def _require_positions(shape: Shape, plan: Mapping[str, Any], at: str) -> None:

@@ -28,6 +28,7 @@ COLUMNS = (
 )
 PARTS = ("live", "reserved", "internal", "padding", "finished")
 SUMMED = ("running", "waiting", "scheduled_tokens", *PARTS, "refused", "external")
+FREE = ("unused", "unused_when_refused")
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Series:
 
     t_ns: NDArray[np.int64]  # beginning of the bin's first step
     steps: NDArray[np.int64]
-    sums: dict[str, NDArray[np.int64]]  # SUMMED and unused
+    sums: dict[str, NDArray[np.int64]]  # SUMMED and FREE
 
     def mean(self, name: str) -> NDArray[np.float64]:
         """Mean of a column in each bin."""
@@ -120,7 +121,7 @@ class Collector:
         self.kept: list[NDArray[np.int64]] | None = [] if keep_steps else None
         self.sums = dict.fromkeys((field.name for field in fields(Totals)), 0)
         self.width = 1  # steps a bin
-        self.table = np.zeros((0, len(SUMMED) + 3), np.int64)  # t_ns, steps, SUMMED, unused
+        self.table = np.zeros((0, 2 + len(SUMMED) + len(FREE)), np.int64)  # t_ns, steps, SUMMED, FREE
 
     def add(self, rows: NDArray[np.int64]) -> None:
         """One chunk, in order."""
@@ -131,19 +132,20 @@ class Collector:
         column = dict(zip(COLUMNS, rows.T, strict=True))
         allocated = sum(column[part] for part in PARTS)
         unused = self.pool_slots - allocated
+        refusing = unused * column["refused"]
         sums = self.sums
         for name in SUMMED:
             sums[name] += int(column[name].sum())
         sums["steps"] += len(rows)
         sums["unused"] += int(unused.sum())
-        sums["unused_when_refused"] += int(unused[column["refused"] == 1].sum())
+        sums["unused_when_refused"] += int(refusing.sum())
         sums["waiting_steps"] += int((column["waiting"] > 0).sum())
         sums["preemptions"] = int(column["preemptions"][-1])
         sums["prefix_hit_tokens"] = int(column["prefix_hit_tokens"][-1])
         sums["max_running"] = max(sums["max_running"], int(column["running"].max()))
         sums["max_allocated"] = max(sums["max_allocated"], int(allocated.max()))
         summed = [column[name] for name in SUMMED]
-        self._bin(np.stack([column["t_ns"], np.ones(len(rows), np.int64), *summed, unused], axis=1))
+        self._bin(np.stack([column["t_ns"], np.ones(len(rows), np.int64), *summed, unused, refusing], axis=1))
 
     def _bin(self, rows: NDArray[np.int64]) -> None:
         """Fill the last bin, then whole bins; when there are too many, join neighbours and double the width."""
@@ -168,7 +170,7 @@ class Collector:
 
     def series(self) -> Series:
         """The bins so far."""
-        sums = dict(zip((*SUMMED, "unused"), self.table.T[2:], strict=True))
+        sums = dict(zip((*SUMMED, *FREE), self.table.T[2:], strict=True))
         return Series(self.table[:, 0], self.table[:, 1], sums)
 
     def steps(self) -> Steps | None:

@@ -38,3 +38,32 @@ def stratified(bits: np.random.PCG64, n: int) -> np.ndarray:
     """`n` integers in [0, SCALE), one from each of n equal strata, in random order: small samples with steady means."""
     rank = permutation(bits, n)
     return (rank * SCALE + uniform(bits, n)) // n if n < 1 << 14 else uniform(bits, n)
+
+
+def exponential(bits: np.random.PCG64, n: int) -> np.ndarray:
+    """`n` integers, exponential with mean SCALE, int64: no logarithm, comparisons alone.
+
+    Von Neumann, Various techniques used in connection with random digits (1951): draw u1 ≥ u2 ≥ … until one is larger.
+    With an odd number of draws u1 is the part after the point, exponential within [0, 1); else one is added and all is
+    drawn anew.
+    """
+    whole, part = np.zeros(n, np.int64), np.zeros(n, np.int64)
+    open_ = np.arange(n)
+    while open_.size:
+        first = uniform(bits, open_.size)
+        odd = _falls_oddly(bits, first)
+        part[open_[odd]] = first[odd]
+        open_ = open_[~odd]
+        whole[open_] += 1
+    return whole * SCALE + part
+
+
+def _falls_oddly(bits: np.random.PCG64, first: np.ndarray) -> np.ndarray:
+    """Whether the falling run that begins with each of `first` has an odd number of members."""
+    odd, last, falling = np.ones(first.size, bool), first, np.arange(first.size)
+    while falling.size:
+        following = uniform(bits, falling.size)
+        on = following <= last
+        falling, last = falling[on], following[on]
+        odd[falling] = ~odd[falling]
+    return odd

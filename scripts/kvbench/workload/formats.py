@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kvbench.errors import UserError
+from kvbench.workload.check import Limit
 
 log = logging.getLogger(__name__)
 JSONL_KEYS = {"request_id", "prompt", "prompt_token_ids", "output_tokens", "arrival_s"}
@@ -37,6 +38,24 @@ class Row:
 Reader = Callable[[str, Path], Iterator[Row]]
 
 
+def read_rows(file: Path) -> list[Row]:
+    """The requests of a file in its order; UserError names the first fault by file, line and reason."""
+    content = _decoded(file)
+    rows = list(reader_for(file, content)(content, file))
+    _require_unique(rows)
+    return rows
+
+
+def fits(row: Row, prompt_tokens: int, limit: Limit, too_long: str) -> bool:
+    """Whether a request is short enough; a longer one is a UserError, or left out where `too_long` is `skip`."""
+    reason = limit.excess(prompt_tokens, row.output_tokens)
+    if reason and too_long == "refuse":
+        raise UserError(f"{row.place}: {reason}; shorten it, or set too_long: skip to leave such requests out")
+    if reason:
+        log.warning("%s: %s, left out", row.place, reason)
+    return reason is None
+
+
 def reader_for(file: Path, content: str) -> Reader:
     """The reader of a file's format: by the extension, and where that says nothing by the first character."""
     first = content.lstrip()[:1]
@@ -52,6 +71,29 @@ def reader_for(file: Path, content: str) -> Reader:
     if suffix == ".json":
         raise UserError(f"{file}: line 1: not a JSON list of conversations; give ShareGPT JSON, or JSONL as .jsonl")
     raise UserError(f"{file}: unknown format; give JSONL (.jsonl), ShareGPT JSON (.json) or lengths (.csv)")
+
+
+def _decoded(file: Path) -> str:
+    try:
+        raw = file.read_bytes()
+    except FileNotFoundError:
+        raise UserError(f"{file}: no such file; mend the path at the key file") from None
+    except OSError as error:
+        raise UserError(f"{file}: cannot be read ({error.strerror}); mend the path or its permissions") from None
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise UserError(f"{file}: line {line}: not UTF-8 (byte {raw[error.start]:#04x}); save it as UTF-8") from None
+
+
+def _require_unique(rows: list[Row]) -> None:
+    seen: dict[str, str] = {}
+    for row in rows:
+        if row.request_id in seen:
+            first = seen[row.request_id].rsplit(": ", 1)[-1]
+            raise UserError(f"{row.place}: duplicate id {row.request_id!r}, first on {first}; give each its own")
+        seen[row.request_id] = row.place
 
 
 def _jsonl_rows(content: str, file: Path) -> Iterator[Row]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +9,10 @@ import pyarrow as pa
 
 from kvbench.errors import UserError
 from kvbench.workload.check import Limit
-from kvbench.workload.formats import Row, reader_for
+from kvbench.workload.formats import Row, fits, read_rows
 from kvbench.workload.prompts import make_prompts
 from kvbench.workload.table import workload_table
 from kvbench.workload.vocabulary import Vocabulary
-
-log = logging.getLogger(__name__)
 
 
 def read_user_file(
@@ -32,14 +29,12 @@ def read_user_file(
         UserError: the first fault, as `file: line n: reason`.
     """
     file = Path(file)
-    content = _decoded(file)
-    rows = list(reader_for(file, content)(content, file))
-    _require_unique(rows)
+    rows = read_rows(file)
     if live:
         _refuse_arrivals(rows)
-    rows = [row for row in rows if row.prompt_tokens is None or _fits(row, row.prompt_tokens, limit, too_long)]
+    rows = [row for row in rows if row.prompt_tokens is None or fits(row, row.prompt_tokens, limit, too_long)]
     _complete(rows, vocabulary, seed, file)
-    rows = [row for row in rows if _fits(row, len(row.ids), limit, too_long)]
+    rows = [row for row in rows if fits(row, len(row.ids), limit, too_long)]
     if not rows:
         raise UserError(f"{file}: no request in it; give one at least")
     return workload_table(
@@ -49,29 +44,6 @@ def read_user_file(
         [row.output_tokens for row in rows],
         [row.arrival_s for row in rows],
     )
-
-
-def _decoded(file: Path) -> str:
-    try:
-        raw = file.read_bytes()
-    except FileNotFoundError:
-        raise UserError(f"{file}: no such file; mend the path at the workload's key file") from None
-    except OSError as error:
-        raise UserError(f"{file}: cannot be read ({error.strerror}); mend the path or its permissions") from None
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise UserError(f"{file}: line {line}: not UTF-8 (byte {raw[error.start]:#04x}); save it as UTF-8") from None
-
-
-def _require_unique(rows: list[Row]) -> None:
-    seen: dict[str, str] = {}
-    for row in rows:
-        if row.request_id in seen:
-            first = seen[row.request_id].rsplit(": ", 1)[-1]
-            raise UserError(f"{row.place}: duplicate id {row.request_id!r}, first on {first}; give each its own")
-        seen[row.request_id] = row.place
 
 
 def _refuse_arrivals(rows: list[Row]) -> None:
@@ -114,12 +86,3 @@ def _require_vocabulary(row: Row, vocabulary: Vocabulary) -> None:
     if low < 0 or high >= vocabulary.size:
         outside = low if low < 0 else high
         raise UserError(f"{row.place}: token id {outside} is outside the model's vocabulary of {vocabulary.size}")
-
-
-def _fits(row: Row, prompt_tokens: int, limit: Limit, too_long: str) -> bool:
-    reason = limit.excess(prompt_tokens, row.output_tokens)
-    if reason and too_long == "refuse":
-        raise UserError(f"{row.place}: {reason}; shorten it, or set too_long: skip to leave such requests out")
-    if reason:
-        log.warning("%s: %s, left out", row.place, reason)
-    return reason is None

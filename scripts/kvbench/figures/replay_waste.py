@@ -1,0 +1,124 @@
+"""What the KV region held under each policy while memory was short, and what one request alone makes of its slots."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from kvbench.figures.style import (
+    SPLIT_COLOURS,
+    SPLIT_HATCHES,
+    WIDTH_IN,
+    is_narrow,
+    name_rows,
+    rows_figure,
+    settle,
+    styled,
+    wrapped,
+)
+from kvbench.published import Published
+from kvbench.replay.describe import setting, sources, windows
+from kvbench.replay.table import REGION
+
+OPTIONS = {"width_in": WIDTH_IN}
+# Values of config/published.yaml by the column that they stand beside.
+PUBLISHED = {
+    "live_share_of_region": "kv_region_live_share",
+    "alone_live_share_of_allocated": "alone_live_share",
+}
+COLOURS = {**SPLIT_COLOURS, "external": "#D55E00", "blocked": "#C8C8C8"}
+HATCHES = {**SPLIT_HATCHES, "external": "+++", "blocked": "|||"}
+NAMES = {"live": "live (token states)", "external": "external fragmentation", "blocked": "free, fits no request"}
+MARK = {"marker": "D", "color": "black", "mec": "white", "mew": 0.8, "ms": 6, "ls": ""}
+GREY = "0.35"
+
+Row = Mapping[str, Any]
+
+
+@styled
+def draw(
+    table: pd.DataFrame, published: Mapping[str, Sequence[Published]], options: Mapping[str, Any] | None = None
+) -> Figure:
+    """Bars of `*_share_of_region` of a scenario's rows of replays.csv; right, `alone_live_share_of_allocated`.
+
+    `published` has values by the column that they stand beside; each is drawn on the rows to which it applies.
+    """
+    width_in = settle(options, OPTIONS)["width_in"]
+    narrow, rows = is_narrow(width_in), table.to_dict("records")
+    figure, (bars, alone) = rows_figure(len(rows), 2, width_in=width_in, margin_in=1.35, ratios=[2.6, 1])
+    shown = {column: _of(rows, values) for column, values in published.items()}
+    for y, row in enumerate(rows):
+        marks = [100 * one.low for at, one in shown.get("live_share_of_region", []) if at == y]
+        _draw_region(bars, y, row, marks, 0.1 if narrow else 0.05)
+        _draw_alone(alone, y, row["alone_live_share_of_allocated"] * 100)
+    for axes, column in ((bars, "live_share_of_region"), (alone, "alone_live_share_of_allocated")):
+        _draw_published(axes, shown.get(column, []), 103 if axes is bars or narrow else 109)
+        axes.set_xticks([0, 25, 50, 75, 100])
+    marked = [one for pairs in shown.values() for _, one in pairs]
+    bars.set_xlim(0, 115 if marked else 100)
+    alone.set_xlim(0, (115 if narrow else 140) if marked else 100)
+    bars.set_xlabel("Share of the KV region (%)")
+    alone.set_xlabel("One request at a time:\nlive of allocated (%)")
+    name_rows(bars, [row["policy"] for row in rows])
+    figure.legend(handles=_handles(rows, bool(marked)), loc="outside upper center", ncols=2 if narrow else 4)
+    figure.supxlabel(wrapped(_note(table, marked), width_in), fontsize=7.5)
+    return figure
+
+
+def _of(rows: Sequence[Row], values: Sequence[Published]) -> list[tuple[int, Published]]:
+    """Each value with the number of the row that it stands beside."""
+    return [(y, one) for y, row in enumerate(rows) for one in values if one.applies(row)]
+
+
+def _draw_region(axes: Axes, y: int, row: Row, marks: Sequence[float], least_labelled: float) -> None:
+    """A part's number stands in its middle, or between a mark on it and its end."""
+    start = 0.0
+    for name in REGION:
+        share = row[f"{name}_share_of_region"]
+        colour = COLOURS[name]
+        axes.barh(y, share * 100, left=start, height=0.62, color=colour, hatch=HATCHES[name], edgecolor="white", lw=0)
+        if share >= least_labelled:
+            dark = name == "live"
+            box = None if dark else {"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.85}
+            given = {"ha": "center", "va": "center", "fontsize": 7, "color": "white" if dark else "black", "bbox": box}
+            begin = max([start, *(mark + 3 for mark in marks if not dark and start <= mark < start + share * 100)])
+            axes.text((begin + start + share * 100) / 2, y, f"{share * 100:.1f}", **given)
+        start += share * 100
+
+
+def _draw_alone(axes: Axes, y: int, percent: float) -> None:
+    if np.isnan(percent):
+        axes.text(2, y, "depends on its batch", va="center", fontsize=7, color=GREY)
+        return
+    axes.barh(y, percent, height=0.62, color=COLOURS["live"])
+    inside = percent > 50  # a short bar's number stands behind it and behind a diamond near its end
+    place = {"ha": "center", "color": "white"} if inside else {"ha": "left", "color": "black"}
+    axes.text(percent / 2 if inside else percent + 12, y, f"{percent:.1f}", va="center", fontsize=7, **place)
+
+
+def _draw_published(axes: Axes, values: Sequence[tuple[int, Published]], text_x: float) -> None:
+    """A diamond at the value, and the number at the right."""
+    for y, one in values:
+        axes.plot(100 * one.low, y, **MARK)
+        axes.text(text_x, y, f"{100 * one.low:.1f}", va="center", fontsize=7, color=GREY)
+
+
+def _handles(rows: Sequence[Row], marked: bool) -> list[Any]:
+    there = [name for name in REGION if any(row[f"{name}_share_of_region"] > 0 for row in rows)]
+    patches = [
+        Patch(facecolor=COLOURS[name], hatch=HATCHES[name], edgecolor="white", lw=0, label=NAMES.get(name, name))
+        for name in there
+    ]
+    return [*patches, Line2D([], [], **MARK, label="paper, live (value at right)")] if marked else patches
+
+
+def _note(table: pd.DataFrame, marked: Sequence[Published]) -> str:
+    text = f"{windows(table)}: {setting(table)}."
+    return text + (f"\nPaper: {sources(marked)}." if marked else "")

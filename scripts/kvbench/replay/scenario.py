@@ -1,0 +1,104 @@
+"""An entry of `replays`, run: its requests under each of its policies, and the files that this makes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kvbench.replay.held import alone_live_share
+from kvbench.replay.inputs import Settings, StepTime, Trace
+from kvbench.replay.result import COLUMNS, Replay
+from kvbench.replay.simulate import replay
+from kvbench.replay.window import window_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one policy made of a scenario."""
+
+    settings: Settings
+    found: Replay
+
+
+def outcomes(scenario: Mapping[str, Any], trace: Trace, progress: Progress | None = None) -> Iterator[Outcome]:
+    """A replay under each policy in turn; `progress` is told of requests that have ended."""
+    for policy in scenario["policies"]:
+        own = settings_of(scenario, policy)
+        kept, bins = scenario["keep_steps"], scenario["series_bins"]
+        yield Outcome(own, replay(trace, own, keep_steps=kept, series_bins=bins, progress=progress))
+
+
+def settings_of(scenario: Mapping[str, Any], policy: str) -> Settings:
+    """A scenario's settings under one of its policies."""
+    names = ("pool_slots", "max_running", "max_step_tokens", "max_length", "block_size", "allocator")
+    step = scenario.get("step_time", {"constant_s": 0})
+    return Settings(
+        policy,
+        **{name: scenario[name] for name in names},
+        prefix_sharing=scenario["prefix_sharing"] and policy == "paged",
+        step_time=StepTime.of(step["constant_s"], step.get("per_token_s", 0)),
+    )
+
+
+def record(name: str, scenario: Mapping[str, Any], seed: int, trace: Trace, ran: Sequence[Outcome]) -> dict[str, Any]:
+    """replay.json: the scenario, its requests, and for each policy exact sums over all steps and over the window."""
+    return {
+        "scenario": name,
+        "settings": {**scenario, "seed": seed},
+        "requests": {
+            "count": len(trace),
+            "prompt_tokens": int(trace.prompt_tokens.sum()),
+            "output_tokens": int(trace.output_tokens.sum()),
+            "last_arrival_s": float(trace.arrival_ns[-1]) / 1e9,
+            "digest": _digest(trace),
+        },
+        "policies": {one.settings.policy: _policy(trace, one) for one in ran},
+    }
+
+
+def _policy(trace: Trace, one: Outcome) -> dict[str, Any]:
+    return {
+        "totals": asdict(one.found.totals),
+        "window": asdict(window_of(one.found, trace)),
+        "alone_live_share_of_allocated": alone_live_share(trace, one.settings),
+    }
+
+
+def _digest(trace: Trace) -> str:
+    arrays = (trace.prompt_tokens, trace.output_tokens, trace.arrival_ns, trace.group, trace.prefix_tokens)
+    return hashlib.sha256(np.stack(arrays).astype("<i8").tobytes()).hexdigest()[:16]
+
+
+def series_table(ran: Sequence[Outcome]) -> pa.Table:
+    """series.parquet: a row per policy and bin, sums over the bin's steps."""
+    return _table(
+        (one.settings.policy, {"t_ns": series.t_ns, "steps": series.steps, **series.sums})
+        for one in ran
+        for series in [one.found.series]
+    )
+
+
+def steps_table(ran: Sequence[Outcome]) -> pa.Table:
+    """steps.parquet: a row per policy and step; none where steps were not kept."""
+    empty = dict.fromkeys(COLUMNS, np.zeros(0, np.int64))
+    return _table((one.settings.policy, one.found.steps.columns if one.found.steps else empty) for one in ran)
+
+
+def _table(parts: Iterator[tuple[str, Mapping[str, Any]]]) -> pa.Table:
+    import pyarrow as pa
+
+    def one(policy: str, columns: Mapping[str, Any]) -> pa.Table:
+        length = len(next(iter(columns.values())))
+        names = pa.DictionaryArray.from_arrays(pa.array([0] * length, pa.int8()), [policy])
+        return pa.table({"policy": names, **columns})
+
+    return pa.concat_tables(one(policy, columns) for policy, columns in parts).unify_dictionaries()

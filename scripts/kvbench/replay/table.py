@@ -1,0 +1,72 @@
+"""results/tables/replays.csv: a row per scenario and policy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from kvbench.replay.result import PARTS
+
+GIVEN = ("pool_slots", "max_length", "block_size", "allocator", "max_running", "max_step_tokens", "prefix_sharing")
+# What a slot of the region can be: allocated and one of the parts, or free while a request is refused.
+REGION = (*PARTS, "external", "blocked")
+
+
+def table(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """The columns of docs/tables.md from the content of replay.json files, in their order."""
+    return pd.DataFrame([row(one, policy) for one in records for policy in one["settings"]["policies"]])
+
+
+def rows_of(path: str | Path, scenario: str) -> pd.DataFrame:
+    """A scenario's rows of replays.csv."""
+    found = pd.read_csv(path, keep_default_na=False, na_values=[""])
+    return found[found["scenario"] == scenario].reset_index(drop=True)
+
+
+def row(one: Mapping[str, Any], policy: str) -> dict[str, Any]:
+    """One policy of a scenario."""
+    own, found = one["settings"], one["policies"][policy]
+    totals, window = found["totals"], found["window"]
+    timed = "step_time" in own
+    return {
+        "scenario": one["scenario"],
+        "workload": own.get("workload") or Path(own["file"]).name,
+        "trace": own.get("trace") or own.get("workload"),
+        "requests": one["requests"]["count"],
+        "requests_per_s": own.get("requests_per_s"),
+        "last_arrival_s": one["requests"]["last_arrival_s"],
+        **{name: own[name] for name in GIVEN},
+        "policy": policy,
+        "window": window["kind"],
+        "window_steps": window["steps"],
+        "running_mean_requests": window["sums"]["running"] / window["steps"],
+        "running_peak_requests": totals["max_running"],
+        **shares(window, own["pool_slots"]),
+        "alone_live_share_of_allocated": found["alone_live_share_of_allocated"],
+        "steps": totals["steps"],
+        "preemptions": totals["preemptions"],
+        "simulated_s": totals["end_ns"] / 1e9 if timed else None,
+        "step_time_source": own["step_time"]["source"] if timed else None,
+    }
+
+
+def shares(window: Mapping[str, Any], pool_slots: int) -> dict[str, float]:
+    """Shares over a window's steps.
+
+    The region is what is allocated and what is free while a request is refused for memory: `external` where enough
+    is free for it but not in one piece, `blocked` otherwise. What is free while nobody is refused is idle, not waste.
+    """
+    sums = window["sums"]
+    allocated = sum(sums[part] for part in PARTS)
+    slots = {**sums, "blocked": sums["unused_when_refused"] - sums["external"]}
+    region = allocated + sums["unused_when_refused"]
+    return {
+        **{f"{name}_share_of_region": slots[name] / region for name in REGION},
+        "live_share_of_allocated": sums["live"] / allocated,
+        "live_share_of_allocated_and_external": sums["live"] / (allocated + sums["external"]),
+        "idle_share_of_pool": (sums["unused"] - sums["unused_when_refused"]) / (window["steps"] * pool_slots),
+        "refused_steps_share": sums["refused"] / window["steps"],
+    }

@@ -1,0 +1,14 @@
+"""Write results/tables/replays.csv: what each policy made of each scenario."""
+
+from kvbench.adapter import job
+from kvbench.files import read_json, write_csv
+from kvbench.replay.table import table
+
+
+def main(snakemake):
+    with job(snakemake):
+        write_csv(snakemake.output.table, table([read_json(path) for path in snakemake.input.replays]))
+
+
+if __name__ == "__main__":
+    main(snakemake)  # noqa: F821
