@@ -4,10 +4,12 @@ import random
 import re
 
 from kvbench.config import (
+    SWEPT,
     RunName,
     figures_of,
     ordered,
     origin,
+    paged_points,
     parity_list,
     run_list,
     run_settings,
@@ -51,6 +53,7 @@ TABLES = [
         "roofline",
         "repeats",
         "sharing",
+        "sweeps",
         "processes",
         "claims",
         "workloads",
@@ -93,6 +96,7 @@ wildcard_constraints:
     workload="|".join(map(re.escape, [*sorted(config["workloads"]), "parity"])),
     engine=r"(hf|vllm)[a-z-]*",
     point=r"[\w.-]+",
+    sweep="|".join(sorted(SWEPT.values())),
 
 
 def records_of(runs):
@@ -139,6 +143,32 @@ def sharing_records(wildcards):
 def sharing_data(wildcards):
     """Parquet files of the points with and without sharing."""
     return data_of(sharing_runs(wildcards))
+
+
+def swept_runs(model, workload, sweep):
+    """The points of a sweep that has a figure and a replay."""
+    runs = [run for run in MEASURED if (run.model, run.workload) == (model, workload)]
+    return paged_points(runs, sweep)
+
+
+def swept_records(wildcards):
+    """run.json of the points of a sweep."""
+    return records_of(swept_runs(**dict(wildcards.items())))
+
+
+# The points of all such sweeps.
+SWEPT_RUNS = [
+    run
+    for model, workload in sorted({(run.model, run.workload) for run in MEASURED})
+    for sweep in sorted(SWEPT.values())
+    for run in swept_runs(model, workload, sweep)
+]
+
+
+def replays_of(runs):
+    """The files of replays beside swept runs."""
+    sweeps = {(run.model, run.workload, run.point.partition("-")[0]) for run in runs}
+    return [f"results/replays/{'/'.join(names)}.csv" for names in sorted(sweeps)]
 
 
 def workloads_of(runs):

@@ -26,6 +26,8 @@ FIGURES = (
     "memory",
     "memory_parts",
     "sharing",
+    "block_size",
+    "preemption",
     "parity",
 )
 NONE = "–"

@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -18,6 +19,7 @@ from kvbench.config import (
     RunName,
     figures_of,
     origin,
+    paged_points,
     parity_list,
     read_yaml,
     run_list,
@@ -348,6 +350,21 @@ def test_figures_are_those_that_the_runs_have_something_for() -> None:
     assert set(figures_of(base)) == always | {"attribution", "parity"}
     assert set(figures_of(shared)) == always | {"sharing"}
     assert set(figures_of(base[1:] + shared[:1])) == always | {"attribution"}
+
+
+def points(engine: str, key: str, *values: object) -> list[RunName]:
+    return [RunName("m", engine, "w", f"{key}-{value}") for value in values]
+
+
+def test_sweeps_have_figures_where_an_engine_with_blocks_has_two_points() -> None:
+    blocks, budgets = points("vllm", "block_size", 32, 64), points("hf-continuous", "kv_budget_mib", 8, 9.5)
+    assert {"block_size", "preemption"} & set(figures_of(blocks + budgets)) == {"block_size", "preemption"}
+    assert "preemption" not in figures_of(blocks + budgets[:1])
+    assert "block_size" not in figures_of([replace(blocks[0], process=n) for n in (1, 2)])
+    without = points("hf-batch", "kv_budget_mib", 8, 9.5) + points("vllm-sequential", "kv_budget_mib", 8, 9.5)
+    assert "preemption" not in figures_of(without)
+    assert paged_points(without + blocks + budgets, "kv_budget_mib") == budgets
+    assert paged_points([replace(run, process=2) for run in blocks] + blocks + budgets, "block_size")[-2:] == blocks
 
 
 def test_settings_of_a_run(config: dict) -> None:

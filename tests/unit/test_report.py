@@ -26,6 +26,7 @@ from kvbench.tables import (
     repeats,
     roofline,
     sharing,
+    sweeps,
     throughput,
     workloads,
 )
@@ -72,6 +73,7 @@ def _inputs(root: Path, **given):
         "roofline": roofline.table(runs, {"device": "cpu", "copy": [{"gpu": None, "bytes_per_s": 1e10}]}, 0),
         "claims": claims.table(claims.read_claims(ROOT / "config/claims.yaml"), _repeats(root, runs), 0),
         "sharing": sharing.table(runs, _repeats(root, runs), 0),
+        "sweeps": pd.DataFrame(columns=list(sweeps.COLUMNS)),
         "repeats": repeats.table(runs),
         "workloads": workloads.table([_workload(root)]),
         "parity": parity.table(load_runs([*paths, *gate])),

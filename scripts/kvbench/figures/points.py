@@ -1,0 +1,104 @@
+"""What figures of swept runs share: points with intervals, a replay's line, and what their captions say of both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from kvbench.figures.style import is_narrow, look
+
+GREY = "0.45"
+DIFFERENCES = {
+    "steps": "steps",
+    "block_steps": "blocks over all steps",
+    "live_slot_steps": "filled slots over all steps",
+    "computed_tokens": "tokens computed",
+    "preemptions": "preemptions",
+}
+
+
+def panels_figure(columns: int, width_in: float, panel_in: float = 2.3) -> tuple[Figure, Sequence[Axes]]:
+    """A figure of panels with axes of their own, side by side or (narrow) below one another."""
+    narrow = is_narrow(width_in)
+    figure = Figure(figsize=(width_in, 0.9 + panel_in * (columns if narrow else 1)), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.06, wspace=0.03)
+    return figure, list(figure.subplots(**{"nrows" if narrow else "ncols": columns}, squeeze=False).flat)
+
+
+def measured_points(axes: Axes, x: str, rows: pd.DataFrame, name: str, factor: float) -> None:
+    """Medians of column `name` of one engine's rows, times `factor`, each with its interval, else with its range."""
+    low = rows[f"{name}_ci95_low"].fillna(rows[f"{name}_min"])
+    high = rows[f"{name}_ci95_high"].fillna(rows[f"{name}_max"])
+    middle = rows[f"{name}_median"]
+    errors = factor * np.maximum([middle - low, high - middle], 0)
+    errors[:, errors.sum(axis=0) == 0] = np.nan  # all repeats alike: no whisker
+    own = look(rows["engine"].iloc[0])
+    axes.errorbar(
+        rows[x],
+        factor * middle,
+        yerr=errors,
+        fmt=own.marker,
+        ms=7.5,
+        mfc=own.colour,
+        mec="white",
+        mew=0.6,
+        ecolor="black",
+        elinewidth=0.9,
+        capsize=2.5,
+        barsabove=True,
+        zorder=3,
+    )
+
+
+def replay_line(axes: Axes, x: str, replays: pd.DataFrame, engine: str, name: str, factor: float) -> None:
+    """Column `name` of an engine's replays, points and grid, in order of `x`; nothing where it has none."""
+    rows = replays[replays["engine"] == engine].drop_duplicates(x).sort_values(x)
+    if len(rows):
+        axes.plot(rows[x], factor * rows[name].astype(float), color=look(engine).colour, lw=1, marker=".", ms=3)
+
+
+def handles(table: pd.DataFrame, replays: pd.DataFrame) -> list[Line2D]:
+    """An entry an engine, and one for the replay."""
+    engines = list(dict.fromkeys(table["engine"]))
+    found = [
+        Line2D([], [], ls="", marker=look(name).marker, color=look(name).colour, ms=7.5, mec="white", label=name)
+        for name in engines
+    ]
+    colours = [look(name).colour for name in engines if name in set(replays["engine"])]
+    if colours:
+        found.append(Line2D([], [], color=colours[0] if len(colours) == 1 else GREY, marker=".", ms=3, label="replay"))
+    return found
+
+
+def caption(table: pd.DataFrame) -> str:
+    """n, what the whiskers are, and where the replay differs from the live engine."""
+    counts = sorted({*table["n_repeats"]})
+    n = f"{counts[0]}{f' to {counts[-1]}' if counts[-1] > counts[0] else ''}"
+    known = table["output_tokens_per_s_ci95_low"].notna()
+    whisker = "95% bootstrap interval" if known.all() else "95% bootstrap interval, or range below 6 repeats"
+    lost = table["disturbed_repeats"].sum()
+    other = f"; other load disturbed {lost:.0f} repeats" if lost else ""
+    live = f"point: live, median of n = {n} repeats, whisker: {whisker if known.any() else 'range'}{other}"
+    return f"{live}\n{_beside(table[table['equals_replay'].notna()])}".strip()
+
+
+def _beside(rows: pd.DataFrame) -> str:
+    """Where the live engine and its replay at the same point differ, and in what."""
+    if rows.empty:
+        return ""
+    unequal = rows[rows["equals_replay"] == "no"]
+    line = "line: replay under vLLM's limits in force, which knows no speed"
+    if unequal.empty:
+        return f"{line}; at each point it has exactly the live steps, blocks, tokens computed and preemptions"
+    found = "; ".join(f"{row['label']}: {_differences(row)}" for _, row in unequal.iterrows())
+    return f"{line}; live beyond it at {found}"
+
+
+def _differences(row: pd.Series) -> str:
+    counts = {name: row[f"difference_{name}"] for name in DIFFERENCES}
+    return ", ".join(f"{count:+,.0f} {DIFFERENCES[name]}" for name, count in counts.items() if count)
