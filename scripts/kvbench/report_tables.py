@@ -90,7 +90,8 @@ def ratios_view(table: pd.DataFrame) -> pd.DataFrame:
 def attribution_view(table: pd.DataFrame) -> pd.DataFrame:
     """Factors between the absolute values that they come from, with the reason where there is no ratio."""
     names = table["part"].where(table["part"] == "total", table["part"] + ": " + table["factor"])
-    notes = table["reason"].fillna("product of the chain: " + table["product"].map(number) + ", " + table["product_is"])
+    products = table["product"].astype(object).map(number)  # text even where there is no row
+    notes = table["reason"].fillna("product of the chain: " + products + ", " + table["product_is"])
     return _text(
         pd.DataFrame(
             {

@@ -13,7 +13,7 @@ from kvbench.errors import UserError
 from kvbench.files import write_csv, write_json, write_parquet
 from kvbench.pages import ROOT, embed
 from kvbench.report import FIGURES, TEMPLATE, read_inputs, render
-from kvbench.report_tables import number, to_html
+from kvbench.report_tables import attribution_view, number, to_html
 from kvbench.results import load_runs, read_table
 from kvbench.tables import (
     attribution,
@@ -127,6 +127,11 @@ def test_claims_and_attribution_are_shown_with_their_reasons(shown):
     total = frames["attribution"].query("part == 'total'").iloc[0]
     assert f"{number(total.ratio)} [{number(total.ratio_ci95_low)}, {number(total.ratio_ci95_high)}]" in cells
     assert number(frames["workloads"].query("quantity == 'prompt'").mean_tokens.iloc[0]) == "2"
+
+
+def test_a_workload_without_a_base_has_no_attribution_beside_one_that_has(shown):
+    frames, _ = shown
+    assert attribution_view(frames["attribution"].iloc[:0]).empty
 
 
 def test_the_page_stands_alone_and_is_small(shown):
