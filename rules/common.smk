@@ -9,10 +9,10 @@ from kvbench.config import (
     figures_of,
     ordered,
     origin,
-    paged_points,
     parity_list,
     run_list,
     run_settings,
+    swept_runs,
     uses_cuda,
     validate,
     workload_settings,
@@ -145,30 +145,32 @@ def sharing_data(wildcards):
     return data_of(sharing_runs(wildcards))
 
 
-def swept_runs(model, workload, sweep):
-    """The points of a sweep that has a figure and a replay."""
-    runs = [run for run in MEASURED if (run.model, run.workload) == (model, workload)]
-    return paged_points(runs, sweep)
-
-
 def swept_records(wildcards):
     """run.json of the points of a sweep."""
-    return records_of(swept_runs(**dict(wildcards.items())))
+    names = wildcards.model, wildcards.workload, wildcards.sweep
+    return records_of(swept_runs(config, *names))
 
 
-# The points of all such sweeps.
-SWEPT_RUNS = [
-    run
-    for model, workload in sorted({(run.model, run.workload) for run in MEASURED})
-    for sweep in sorted(SWEPT.values())
-    for run in swept_runs(model, workload, sweep)
-]
+def all_swept(sweep):
+    """The points of a sweep, of all models and workloads."""
+    pairs = sorted({(run.model, run.workload) for run in MEASURED})
+    return [run for pair in pairs for run in swept_runs(config, *pair, sweep)]
 
 
-def replays_of(runs):
+def all_swept_data():
+    """Parquet files of the points of all sweeps."""
+    return sorted({file for key in SWEPT.values() for file in data_of(all_swept(key))})
+
+
+def all_replays():
     """The files of replays beside swept runs."""
-    sweeps = {(run.model, run.workload, run.point.partition("-")[0]) for run in runs}
-    return [f"results/replays/{'/'.join(names)}.csv" for names in sorted(sweeps)]
+    return sorted(
+        {
+            f"results/replays/{run.model}/{run.workload}/{sweep}.csv"
+            for sweep in SWEPT.values()
+            for run in all_swept(sweep)
+        }
+    )
 
 
 def workloads_of(runs):

@@ -27,10 +27,11 @@ rule replay_sweep:
 rule summarise_sweeps:
     """Points of sweeps: medians, intervals and the replay at exactly each point."""
     input:
-        runs=records_of(SWEPT_RUNS),
-        data=data_of(SWEPT_RUNS),
+        block_size=records_of(all_swept("block_size")),
+        kv_budget_mib=records_of(all_swept("kv_budget_mib")),
+        data=all_swept_data(),
         repeats="results/tables/repeats.csv",
-        replays=replays_of(SWEPT_RUNS),
+        replays=all_replays(),
     output:
         table="results/tables/sweeps.csv",
     log:

@@ -10,9 +10,9 @@ from kvbench.tables import sweeps
 def main(snakemake):
     with job(snakemake):
         given = snakemake.input
-        runs = load_runs(given.runs) if given.runs else []
-        found = sweeps.table(runs, read_table(given.repeats), read_replays(given.replays), snakemake.params.seed)
-        write_csv(snakemake.output.table, found)
+        points = {sweep: load_runs(given.get(sweep)) for sweep in sweeps.SWEPT if given.get(sweep)}
+        replays, seed = read_replays(given.replays), snakemake.params.seed
+        write_csv(snakemake.output.table, sweeps.table(points, read_table(given.repeats), replays, seed))
 
 
 if __name__ == "__main__":

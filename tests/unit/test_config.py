@@ -19,11 +19,11 @@ from kvbench.config import (
     RunName,
     figures_of,
     origin,
-    paged_points,
     parity_list,
     read_yaml,
     run_list,
     run_settings,
+    swept_runs,
     validate,
     workload_settings,
 )
@@ -363,8 +363,21 @@ def test_sweeps_have_figures_where_an_engine_with_blocks_has_two_points() -> Non
     assert "block_size" not in figures_of([replace(blocks[0], process=n) for n in (1, 2)])
     without = points("hf-batch", "kv_budget_mib", 8, 9.5) + points("vllm-sequential", "kv_budget_mib", 8, 9.5)
     assert "preemption" not in figures_of(without)
-    assert paged_points(without + blocks + budgets, "kv_budget_mib") == budgets
-    assert paged_points([replace(run, process=2) for run in blocks] + blocks + budgets, "block_size")[-2:] == blocks
+
+
+def test_a_base_is_a_point_of_a_sweep_where_it_differs_in_nothing_else(config: dict) -> None:
+    entry = {"models": ["smollm2-135m"], "workloads": ["mixed"], "engines": ["vllm", "hf-batch"]}
+    swept = {**entry, "engines": ["vllm"], "repeats": 9}
+    sweeps = [{"block_size": [64, 128]}, {"kv_budget_mib": [24, 96]}]
+    config["runs"] = [{**entry, "processes": 2}, *({**swept, "sweep": sweep} for sweep in sweeps)]
+    validate(config, SCHEMA)
+    found = [[run.place for run in swept_runs(config, "smollm2-135m", "mixed", *sweep)] for sweep in sweeps]
+    bases = ["base", "base.process-2"]
+    assert found == [["block_size-64", "block_size-128", *bases], ["kv_budget_mib-24", "kv_budget_mib-96", *bases]]
+    assert swept_runs(config, "smollm2-135m", "guide", "block_size") == []
+    config["runs"][0]["kv_budget_mib"] = 24
+    found = [[run.place for run in swept_runs(config, "smollm2-135m", "mixed", *sweep)] for sweep in sweeps]
+    assert found == [["block_size-64", "block_size-128"], ["kv_budget_mib-24", "kv_budget_mib-96", *bases]]
 
 
 def test_settings_of_a_run(config: dict) -> None:

@@ -150,7 +150,7 @@ def tables(runs, tmp_path_factory):
     write_csv(root / "repeats.csv", repeats.table(runs))
     write_csv(root / "kv_budget_mib.csv", sweep.table(sweep.plan(runs, "kv_budget_mib"), WORKLOAD))
     replays = sweep.read_replays([root / "kv_budget_mib.csv"])
-    write_csv(root / "sweeps.csv", sweeps.table(runs, read_table(root / "repeats.csv"), replays, 0))
+    write_csv(root / "sweeps.csv", sweeps.table({"kv_budget_mib": runs}, read_table(root / "repeats.csv"), replays, 0))
     return root / "sweeps.csv", read_table(root / "sweeps.csv"), replays
 
 
@@ -183,10 +183,29 @@ def test_the_repeat_that_differs_most_is_what_counts(runs, tables):
     changed = samples.copy()
     changed.loc[changed.index[one][:2], "preemptions"] += [1, 3]
     other = tables[2].assign(steps=tables[2]["steps"] + 2)
-    row = sweeps.table(runs[3:], changed, other, 0).iloc[0]
+    row = sweeps.table({"kv_budget_mib": runs[3:]}, changed, other, 0).iloc[0]
     assert row["difference_steps"] == -2
     assert (row["difference_preemptions"], row["least_preemptions"], row["most_preemptions"]) == (3, 0, 3)
     assert row["equals_replay"] == "no"
+
+
+def test_a_base_point_has_a_row_in_its_place_in_each_sweep(runs, tables):
+    """The base of 4096 slots stands between pools of 544 and 8192, and alone among block sizes."""
+    samples = read_table(tables[0].parent / "repeats.csv")
+    samples = samples[samples["engine"] == "vllm"].replace({"point": {"kv_budget_mib-128": "base"}})
+    records = [copy.deepcopy(run.record) for run in runs[2:]]
+    records[1]["point"] = "base"
+    records.append(copy.deepcopy(records[0]))
+    records[2]["point"] = "kv_budget_mib-256"
+    records[2]["capacity"]["pool_slots"] = 8192
+    samples = pd.concat([samples, samples[samples["point"] == "kv_budget_mib-16"].assign(point="kv_budget_mib-256")])
+    first, base, last = (dataclasses.replace(runs[2], record=record) for record in records)
+    base = dataclasses.replace(base, folder=runs[3].folder)
+    points = {"block_size": [base], "kv_budget_mib": [base, first, last]}
+    found = sweeps.table(points, samples, tables[2].iloc[:0], 0)
+    assert found["sweep"].tolist() == ["block_size"] + ["kv_budget_mib"] * 3
+    assert found["point"].tolist() == ["base", "kv_budget_mib-16", "base", "kv_budget_mib-256"]
+    assert found["pool_slots"].tolist() == [4096, 544, 4096, 8192]
 
 
 def test_an_engine_without_a_replay_has_empty_cells(tables):
@@ -198,7 +217,7 @@ def test_an_engine_without_a_replay_has_empty_cells(tables):
 
 def test_without_sweeps_there_are_no_rows():
     empty = sweep.read_replays([])
-    found = sweeps.table([], pd.DataFrame({"scope": []}), empty, 0)
+    found = sweeps.table({}, pd.DataFrame({"scope": []}), empty, 0)
     assert list(found) == list(sweeps.COLUMNS)
     assert found.empty
 
@@ -218,8 +237,8 @@ def points_of(axes):
 def test_preemption_draws_points_and_the_replay_but_no_replayed_speed(tables, width_in):
     table, replays = rows_of(tables[0], "smollm2-135m", "mixed"), tables[2]
     differs = (table["engine"] == "vllm") & (table["point"] == "kv_budget_mib-16")
-    columns = ["equals_replay", "difference_steps", "difference_preemptions"]
-    table.loc[differs, columns] = ["no", 3, -1]
+    columns = ["equals_replay", "difference_steps", "replay_steps", "difference_preemptions"]
+    table.loc[differs, columns] = ["no", 3, 200, -1]
     figure = preemption.draw(table, replays, {"width_in": width_in})
     assert figure.get_size_inches()[0] == width_in
     events, again, speed = figure.axes
@@ -235,7 +254,13 @@ def test_preemption_draws_points_and_the_replay_but_no_replayed_speed(tables, wi
     np.testing.assert_allclose(ends, vllm[["output_tokens_per_s_ci95_low", "output_tokens_per_s_ci95_high"]])
     text = " ".join(figure._supxlabel.get_text().split())
     assert "n = 6 repeats, whisker: 95% bootstrap interval" in text
-    assert "live beyond it at vllm (kv_budget_mib-16): +3 steps, -1 preemptions blocks" in text
+    assert "at 1 of 2 points the live engine differs: steps +1.5%, preemptions -1 blocks" in text
+
+
+def test_differences_of_several_points_are_a_range(tables):
+    table = rows_of(tables[0], "smollm2-135m", "mixed").query("engine == 'vllm'")
+    given = {"equals_replay": "no", "difference_computed_tokens": [10, 0], "replay_computed_tokens": [1000, 500]}
+    assert points.caption(table.assign(**given)).endswith("differs: tokens computed +0% to +1%")
 
 
 def by_size(tables):

@@ -13,12 +13,12 @@ from matplotlib.lines import Line2D
 from kvbench.figures.style import is_narrow, look
 
 GREY = "0.45"
-DIFFERENCES = {
+# Counts of sweeps.csv as a caption names them.
+COUNTS = {
     "steps": "steps",
     "block_steps": "blocks over all steps",
     "live_slot_steps": "filled slots over all steps",
     "computed_tokens": "tokens computed",
-    "preemptions": "preemptions",
 }
 
 
@@ -88,17 +88,24 @@ def caption(table: pd.DataFrame) -> str:
 
 
 def _beside(rows: pd.DataFrame) -> str:
-    """Where the live engine and its replay at the same point differ, and in what."""
+    """At how many points the live engine and its replay differ, and by how much."""
     if rows.empty:
         return ""
     unequal = rows[rows["equals_replay"] == "no"]
     line = "line: replay under vLLM's limits in force, which knows no speed"
     if unequal.empty:
         return f"{line}; at each point it has exactly the live steps, blocks, tokens computed and preemptions"
-    found = "; ".join(f"{row['label']}: {_differences(row)}" for _, row in unequal.iterrows())
-    return f"{line}; live beyond it at {found}"
+    return f"{line}; at {len(unequal)} of {len(rows)} points the live engine differs: {_differences(unequal)}"
 
 
-def _differences(row: pd.Series) -> str:
-    counts = {name: row[f"difference_{name}"] for name in DIFFERENCES}
-    return ", ".join(f"{count:+,.0f} {DIFFERENCES[name]}" for name, count in counts.items() if count)
+def _differences(rows: pd.DataFrame) -> str:
+    """Least and most of what the live engine is beyond the replay; counts that are equal are left out."""
+    beyond = {name: 100 * rows[f"difference_{name}"] / rows[f"replay_{name}"] for name in COUNTS}
+    found = [f"{COUNTS[name]} {_span(values, '+.2g', '%')}" for name, values in beyond.items() if values.any()]
+    preemptions = rows["difference_preemptions"]
+    return ", ".join([*found, f"preemptions {_span(preemptions, '+.0f')}"] if preemptions.any() else found)
+
+
+def _span(values: pd.Series, form: str, unit: str = "") -> str:
+    least, most = (f"{value:{form}}{unit}" for value in (values.min(), values.max()))
+    return least if least == most else f"{least} to {most}"

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from kvbench.results import Run
+from kvbench.results import Run, engine_key
 from kvbench.stats import summarise
 from kvbench.tables.repeats import steps_of
 
+SWEPT = ("block_size", "kv_budget_mib")
 SPEED = "output_tokens_per_s"
 # What a replay gives too; it knows no time, so never a speed.
 SHARES = ("live_share_of_allocated", "preemptions_per_request", "recomputed_share_of_computed")
@@ -27,14 +28,25 @@ COLUMNS = (
 )
 
 
-def table(runs: Sequence[Run], repeats: pd.DataFrame, replays: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """A row per point of a sweep, in the order of the runs.
+def table(points: Mapping[str, Sequence[Run]], repeats: pd.DataFrame, replays: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """A row per point of a sweep: by model, workload and engine, from the smallest to the largest.
 
-    `repeats` is repeats.csv, `replays` the rows of `kvbench.replay.sweep.table`. `difference_*` of a count is that of
-    the repeat which differs most from the replay, of a share that of the median; empty without a replay.
+    `points` are the runs of each of SWEPT, where a base may be a point of both; `repeats` is repeats.csv, `replays` the
+    rows of `kvbench.replay.sweep.table`. `difference_*` of a count is that of the repeat which differs most from the
+    replay, of a share that of the median; empty without a replay.
     """
-    rows = [_row(run, _of(repeats[repeats["scope"] == "all"], run), _of(replays, run), seed) for run in runs]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    whole = repeats[repeats["scope"] == "all"]
+    rows = [
+        {**_row(run, _of(whole, run), _of(replays, run), seed), "sweep": sweep}
+        for sweep, runs in points.items()
+        for run in sorted(runs, key=lambda run: (run.model, run.workload, engine_key(run.engine), _far(run, sweep)))
+    ]
+    whole_numbers = [f"{part}_{name}" for name in COUNTS for part in ("replay", "difference")]
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(dict.fromkeys(whole_numbers, "Int64"))
+
+
+def _far(run: Run, sweep: str) -> int:
+    return run.record["block_size"] if sweep == "block_size" else run.record["capacity"]["pool_slots"]
 
 
 def _of(table: pd.DataFrame, run: Run) -> pd.DataFrame:
@@ -43,7 +55,7 @@ def _of(table: pd.DataFrame, run: Run) -> pd.DataFrame:
 
 def _row(run: Run, repeats: pd.DataFrame, replays: pd.DataFrame, seed: int) -> dict[str, Any]:
     capacity, in_force = run.record["capacity"], run.record["settings"].get("in_force") or {}
-    row: dict[str, Any] = {**run.names, "sweep": run.point.partition("-")[0], "block_size": run.record["block_size"]}
+    row: dict[str, Any] = {**run.names, "block_size": run.record["block_size"]}
     row |= {"pool_slots": capacity["pool_slots"], "pool_bytes": capacity["pool_bytes"]}
     row |= {"requests": repeats["requests"].iloc[0], "n_repeats": len(repeats)}
     row |= {"n_processes": repeats["process"].nunique(), "async_scheduling": in_force.get("async_scheduling")}
