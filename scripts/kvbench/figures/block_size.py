@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from kvbench.figures.points import GREY, caption, handles, measured_points, panels_figure, replay_line
-from kvbench.figures.style import WIDTH_IN, settle, styled, wrapped
+from kvbench.figures.points import GREY, by_engine, caption, handles, measured_points, panels_figure, replay_lines
+from kvbench.figures.style import WIDTH_IN, settle, styled
 from kvbench.published import Published
 
 OPTIONS = {"width_in": WIDTH_IN}
@@ -32,11 +32,11 @@ def draw(
     with the least latency, which is another measure of speed than ours: drawn as a bar over the sizes, not as a value.
     """
     width_in = settle(options, OPTIONS)["width_in"]
-    figure, (filled, speed) = panels_figure(2, width_in)
-    for engine, rows in table.groupby("engine", sort=False):
-        measured_points(filled, "block_size", rows, "live_share_of_allocated", 100)
-        replay_line(filled, "block_size", replays, engine, "live_share_of_allocated", 100)
-        measured_points(speed, "block_size", rows, "output_tokens_per_s", 1)
+    figure, (filled, speed) = panels_figure(2, width_in, _text(table, published))
+    replay_lines(filled, "block_size", replays, "live_share_of_allocated", 100)
+    for rows, size in by_engine(table):
+        measured_points(filled, "block_size", rows, size, "live_share_of_allocated", 100)
+        measured_points(speed, "block_size", rows, size, "output_tokens_per_s", 1)
     filled.set_ylim(0, 103)
     filled.set_ylabel("Live over allocated slots (%)")
     speed.set_ylim(0, speed.get_ylim()[1] * (1.1 + 0.2 * len(published)))
@@ -45,7 +45,6 @@ def draw(
     for axes in (filled, speed):
         _powers_of_two(axes)
     figure.legend(handles=handles(table, replays), loc="outside upper left", ncols=3)
-    figure.supxlabel(wrapped(_text(table, published), width_in), fontsize=7.5)
     return figure
 
 

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from kvbench.figures.style import is_narrow, look
+from kvbench.figures.style import is_narrow, look, wrapped
 
 GREY = "0.45"
 # Counts of sweeps.csv as a caption names them.
@@ -22,15 +22,24 @@ COUNTS = {
 }
 
 
-def panels_figure(columns: int, width_in: float, panel_in: float = 2.3) -> tuple[Figure, Sequence[Axes]]:
-    """A figure of panels with axes of their own, side by side or (narrow) below one another."""
+def panels_figure(columns: int, width_in: float, text: str, panel_in: float = 2.3) -> tuple[Figure, Sequence[Axes]]:
+    """A figure of panels with axes of their own, side by side or (narrow) below one another, over a caption."""
     narrow = is_narrow(width_in)
-    figure = Figure(figsize=(width_in, 0.9 + panel_in * (columns if narrow else 1)), layout="constrained")
+    below = wrapped(text, width_in)
+    height_in = 0.4 + panel_in * (columns if narrow else 1) + 0.13 * (1 + below.count("\n"))
+    figure = Figure(figsize=(width_in, height_in), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.06, wspace=0.03)
+    figure.supxlabel(below, fontsize=7.5)
     return figure, list(figure.subplots(**{"nrows" if narrow else "ncols": columns}, squeeze=False).flat)
 
 
-def measured_points(axes: Axes, x: str, rows: pd.DataFrame, name: str, factor: float) -> None:
+def by_engine(table: pd.DataFrame) -> list[tuple[pd.DataFrame, float]]:
+    """Each engine's rows and the size of its points: what is drawn first is larger, so that equal points show both."""
+    groups = [rows for _, rows in table.groupby("engine", sort=False)]
+    return [(rows, 7.5 + 2.5 * later) for later, rows in zip(reversed(range(len(groups))), groups, strict=True)]
+
+
+def measured_points(axes: Axes, x: str, rows: pd.DataFrame, size: float, name: str, factor: float) -> None:
     """Medians of column `name` of one engine's rows, times `factor`, each with its interval, else with its range."""
     low = rows[f"{name}_ci95_low"].fillna(rows[f"{name}_min"])
     high = rows[f"{name}_ci95_high"].fillna(rows[f"{name}_max"])
@@ -38,27 +47,15 @@ def measured_points(axes: Axes, x: str, rows: pd.DataFrame, name: str, factor: f
     errors = factor * np.maximum([middle - low, high - middle], 0)
     errors[:, errors.sum(axis=0) == 0] = np.nan  # all repeats alike: no whisker
     own = look(rows["engine"].iloc[0])
-    axes.errorbar(
-        rows[x],
-        factor * middle,
-        yerr=errors,
-        fmt=own.marker,
-        ms=7.5,
-        mfc=own.colour,
-        mec="white",
-        mew=0.6,
-        ecolor="black",
-        elinewidth=0.9,
-        capsize=2.5,
-        barsabove=True,
-        zorder=3,
-    )
+    marks = {"fmt": own.marker, "ms": size, "mfc": own.colour, "mec": "white", "mew": 0.6, "zorder": 3}
+    whiskers = {"ecolor": "black", "elinewidth": 0.9, "capsize": 2.5, "barsabove": True}
+    axes.errorbar(rows[x], factor * middle, yerr=errors, **marks, **whiskers)
 
 
-def replay_line(axes: Axes, x: str, replays: pd.DataFrame, engine: str, name: str, factor: float) -> None:
-    """Column `name` of an engine's replays, points and grid, in order of `x`; nothing where it has none."""
-    rows = replays[replays["engine"] == engine].drop_duplicates(x).sort_values(x)
-    if len(rows):
+def replay_lines(axes: Axes, x: str, replays: pd.DataFrame, name: str, factor: float) -> None:
+    """Column `name` of each engine's replays, points and grid, in order of `x`."""
+    for engine, found in replays.groupby("engine", sort=False):
+        rows = found.drop_duplicates(x).sort_values(x)
         axes.plot(rows[x], factor * rows[name].astype(float), color=look(engine).colour, lw=1, marker=".", ms=3)
 
 

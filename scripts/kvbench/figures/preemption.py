@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from kvbench.figures.points import caption, handles, measured_points, panels_figure, replay_line
-from kvbench.figures.style import WIDTH_IN, logarithmic, settle, styled, wrapped
+from kvbench.figures.points import by_engine, caption, handles, measured_points, panels_figure, replay_lines
+from kvbench.figures.style import WIDTH_IN, logarithmic, settle, styled
 
 OPTIONS = {"width_in": WIDTH_IN}
 # Columns of sweeps.csv by panel: label, factor.
@@ -27,12 +27,12 @@ def draw(table: pd.DataFrame, replays: pd.DataFrame, options: Mapping[str, Any] 
     `table` has the rows of sweeps.csv of one sweep of KV budgets, `replays` its replays.
     """
     width_in = settle(options, OPTIONS)["width_in"]
-    figure, panels = panels_figure(len(PANELS), width_in)
+    figure, panels = panels_figure(len(PANELS), width_in, f"{caption(table)}\n{_block(table)}")
     for axes, (name, (label, factor)) in zip(panels, PANELS.items(), strict=True):
-        for engine, rows in table.groupby("engine", sort=False):
-            measured_points(axes, "pool_slots", rows, name, factor)
-            if name in replays:
-                replay_line(axes, "pool_slots", replays, engine, name, factor)
+        if name in replays:
+            replay_lines(axes, "pool_slots", replays, name, factor)
+        for rows, size in by_engine(table):
+            measured_points(axes, "pool_slots", rows, size, name, factor)
         axes.margins(x=0.1)
         logarithmic(axes)
         axes.grid(axis="y")
@@ -41,7 +41,6 @@ def draw(table: pd.DataFrame, replays: pd.DataFrame, options: Mapping[str, Any] 
         axes.set_xlabel("KV pool (slots)")
         axes.set_ylabel(label)
     figure.legend(handles=handles(table, replays), loc="outside upper left", ncols=3)
-    figure.supxlabel(wrapped(f"{caption(table)}\n{_block(table)}", width_in), fontsize=7.5)
     return figure
 
 
