@@ -4,6 +4,7 @@ import random
 import re
 
 from kvbench.config import (
+    SWEPT,
     RunName,
     benchmark_settings,
     figures_of,
@@ -12,6 +13,7 @@ from kvbench.config import (
     parity_list,
     run_list,
     run_settings,
+    swept_runs,
     uses_cuda,
     validate,
     workload_settings,
@@ -52,6 +54,7 @@ TABLES = [
         "roofline",
         "repeats",
         "sharing",
+        "sweeps",
         "processes",
         "claims",
         "workloads",
@@ -112,6 +115,7 @@ wildcard_constraints:
     point=r"[\w.-]+",
     benchmark=r"[\w.-]+",
     scenario="|".join(map(re.escape, sorted(REPLAYS))) or "(?!)",
+    sweep="|".join(sorted(SWEPT.values())),
 
 
 def records_of(runs):
@@ -158,6 +162,34 @@ def sharing_records(wildcards):
 def sharing_data(wildcards):
     """Parquet files of the points with and without sharing."""
     return data_of(sharing_runs(wildcards))
+
+
+def swept_records(wildcards):
+    """run.json of the points of a sweep."""
+    names = wildcards.model, wildcards.workload, wildcards.sweep
+    return records_of(swept_runs(config, *names))
+
+
+def all_swept(sweep):
+    """The points of a sweep, of all models and workloads."""
+    pairs = sorted({(run.model, run.workload) for run in MEASURED})
+    return [run for pair in pairs for run in swept_runs(config, *pair, sweep)]
+
+
+def all_swept_data():
+    """Parquet files of the points of all sweeps."""
+    return sorted({file for key in SWEPT.values() for file in data_of(all_swept(key))})
+
+
+def all_replays():
+    """The files of replays beside swept runs."""
+    return sorted(
+        {
+            f"results/sweeps/{run.model}/{run.workload}/{sweep}.csv"
+            for sweep in SWEPT.values()
+            for run in all_swept(sweep)
+        }
+    )
 
 
 def workloads_of(runs):

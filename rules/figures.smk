@@ -185,6 +185,48 @@ rule plot_sharing:
         "../scripts/plot_sharing.py"
 
 
+rule plot_block_size:
+    """How full blocks are and how fast requests are served, by block size."""
+    input:
+        table="results/tables/sweeps.csv",
+        replays="results/sweeps/{model}/{workload}/block_size.csv",
+        published="config/published.yaml",
+    output:
+        **figure_files("block_size", category="Memory"),
+    log:
+        "logs/plot_block_size/{model}/{workload}.log",
+    benchmark:
+        "logs/plot_block_size/{model}/{workload}.tsv"
+    conda:
+        CONDA
+    params:
+        **figure_params("block_size"),
+        kind=get_kind,
+        code=code_digest("plot_block_size"),
+    script:
+        "../scripts/plot_block_size.py"
+
+
+rule plot_preemption:
+    """Preemptions, tokens computed again and speed, by the size of the pool."""
+    input:
+        table="results/tables/sweeps.csv",
+        replays="results/sweeps/{model}/{workload}/kv_budget_mib.csv",
+    output:
+        **figure_files("preemption", category="Memory"),
+    log:
+        "logs/plot_preemption/{model}/{workload}.log",
+    benchmark:
+        "logs/plot_preemption/{model}/{workload}.tsv"
+    conda:
+        CONDA
+    params:
+        **figure_params("preemption"),
+        code=code_digest("plot_preemption"),
+    script:
+        "../scripts/plot_preemption.py"
+
+
 rule plot_workload_lengths:
     """How long the prompts and outputs of a workload are."""
     input:

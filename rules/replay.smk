@@ -1,8 +1,11 @@
-"""Requests served under several KV policies without an engine, step by step, at any scale.
+"""Requests served without an engine, step by step: scenarios under several KV policies, at any scale; sweeps beside the live
+engine, at their points and between them.
 
-in   replays.<scenario> of config.yaml, a user's file, config/published.yaml
+in   replays.<scenario> of config.yaml, a user's file, config/published.yaml; a workload, run.json of a sweep's points (the
+     limits in force), their steps, results/tables/repeats.csv
 out  results/replays/<scenario>/{replay.json,series.parquet,steps.parquet}, results/tables/replays.csv,
-     results/figures/replays/<scenario>/{replay_waste,batched_requests}.<format>
+     results/figures/replays/<scenario>/{replay_waste,batched_requests}.<format>,
+     results/sweeps/<model>/<workload>/<sweep>.csv, results/tables/sweeps.csv
 """
 
 
@@ -88,3 +91,45 @@ rule plot_batched_requests:
         code=code_digest("plot_batched_requests"),
     script:
         "../scripts/plot_batched_requests.py"
+
+
+rule replay_sweep:
+    """Replay the points of a sweep, and a finer grid of what was swept, without a model."""
+    input:
+        runs=swept_records,
+        workload="results/workloads/{model}/{workload}.parquet",
+    output:
+        table="results/sweeps/{model}/{workload}/{sweep}.csv",
+    log:
+        "logs/replay_sweep/{model}/{workload}/{sweep}.log",
+    benchmark:
+        "logs/replay_sweep/{model}/{workload}/{sweep}.tsv"
+    conda:
+        CONDA
+    params:
+        code=code_digest("replay_sweep"),
+    script:
+        "../scripts/replay_sweep.py"
+
+
+rule summarise_sweeps:
+    """Points of sweeps: medians, intervals and the replay at exactly each point."""
+    input:
+        block_size=records_of(all_swept("block_size")),
+        kv_budget_mib=records_of(all_swept("kv_budget_mib")),
+        data=all_swept_data(),
+        repeats="results/tables/repeats.csv",
+        replays=all_replays(),
+    output:
+        table="results/tables/sweeps.csv",
+    log:
+        "logs/summarise_sweeps.log",
+    benchmark:
+        "logs/summarise_sweeps.tsv"
+    conda:
+        CONDA
+    params:
+        seed=config["seed"],
+        code=code_digest("summarise_sweeps"),
+    script:
+        "../scripts/summarise_sweeps.py"

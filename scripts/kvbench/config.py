@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from kvbench.config_checks import check
-from kvbench.engines.names import BENCHMARKED, ENGINES, REFERENCE, SEQUENTIAL
+from kvbench.engines.names import BENCHMARKED, ENGINES, REFERENCE, SEQUENTIAL, is_paged
 from kvbench.errors import UserError
 from kvbench.schema import Invalid, Schema
 from kvbench.yaml_files import read_yaml
@@ -33,8 +33,10 @@ OVERRIDABLE = (
 SHARED = ("seed", "memory_fraction", "cpu_threads", "sample_period_s", "device", "shared_gpu")
 FIGURES = (
     *("memory", "throughput", "latency", "attribution", "roofline", "kv_waste", "parity", "memory_parts", "sharing"),
-    "workload_lengths",
+    *("workload_lengths", "block_size", "preemption"),
 )
+# Keys of sweeps that have a figure and a replay, by the figure.
+SWEPT = {"block_size": "block_size", "preemption": "kv_budget_mib"}
 PARITY = "parity"
 BASE = "base"
 PLACE = re.compile(r"(.+?)(?:\.process-(\d+))?")
@@ -129,8 +131,33 @@ def figures_of(runs: Sequence[RunName]) -> list[str]:
         "attribution": BASE in points,
         "parity": REFERENCE in engines and len(engines) > 1,
         "sharing": any(_swept(runs, engine, "prefix_sharing") for engine in engines),
+        **{figure: bool(_paged_points(runs, key)) for figure, key in SWEPT.items()},
     }
     return [name for name in FIGURES if has.get(name, True)]
+
+
+def swept_runs(config: dict, model: str, workload: str, key: str) -> list[RunName]:
+    """Points of a sweep of `key` by engines with blocks that serve all requests and have two or more.
+
+    An engine's base is one of them where it differs from its points in nothing else.
+    """
+    runs = [run for run in run_list(config) if (run.model, run.workload) == (model, workload)]
+    points = _paged_points(runs, key)
+    rest = {run.engine: _settings_beside(config, run, key) for run in points}
+    bases = [run for run in runs if run.point == BASE and run.engine in rest]
+    return points + [run for run in bases if _settings_beside(config, run, key) == rest[run.engine]]
+
+
+def _settings_beside(config: dict, run: RunName, key: str) -> dict:
+    """What a point has in common with others that differ in `key` alone."""
+    settings = run_settings(config, run.model, run.engine, run.workload, run.place)
+    return {name: value for name, value in settings.items() if name not in (key, "point", "process", "repeats")}
+
+
+def _paged_points(runs: Sequence[RunName], key: str) -> list[RunName]:
+    """Points of a sweep of `key` on one model and workload, of engines with blocks that serve all requests."""
+    wanted = {e for e in {run.engine for run in runs} if is_paged(e) and e not in SEQUENTIAL and _swept(runs, e, key)}
+    return [run for run in runs if run.engine in wanted and run.point.startswith(f"{key}-")]
 
 
 def _swept(runs: Sequence[RunName], engine: str, key: str) -> bool:

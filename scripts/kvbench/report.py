@@ -27,6 +27,8 @@ FIGURES = (
     "memory",
     "memory_parts",
     "sharing",
+    "block_size",
+    "preemption",
     "parity",
 )
 REPLAYS = "replays"  # a table of no model and workload, there where the configuration has a scenario

@@ -90,7 +90,8 @@ def ratios_view(table: pd.DataFrame) -> pd.DataFrame:
 def attribution_view(table: pd.DataFrame) -> pd.DataFrame:
     """Factors between the absolute values that they come from, with the reason where there is no ratio."""
     names = table["part"].where(table["part"] == "total", table["part"] + ": " + table["factor"])
-    notes = table["reason"].fillna("product of the chain: " + table["product"].map(number) + ", " + table["product_is"])
+    products = table["product"].astype(object).map(number)  # text even where there is no row
+    notes = table["reason"].fillna("product of the chain: " + products + ", " + table["product_is"])
     return _text(
         pd.DataFrame(
             {
@@ -310,6 +311,31 @@ def sharing_view(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def sweeps_view(table: pd.DataFrame) -> pd.DataFrame:
+    """Points of sweeps, with what the replay of each says beside."""
+    return _text(
+        pd.DataFrame(
+            {
+                "engine": table["label"],
+                "block (tokens)": table["block_size"],
+                "pool (slots)": table["pool_slots"],
+                "n": table["n_repeats"],
+                "output tokens/s": _interval(table, "output_tokens_per_s"),
+                "live (% of allocated)": _interval(table, "live_share_of_allocated", 100),
+                "preemptions a request": _interval(table, "preemptions_per_request"),
+                "computed again (%)": _interval(table, "recomputed_share_of_computed", 100),
+                "replay: live (%)": table["replay_live_share_of_allocated"] * 100,
+                "replay: preemptions a request": table["replay_preemptions_per_request"],
+                "replay: computed again (%)": table["replay_recomputed_share_of_computed"] * 100,
+                "difference in steps": table["difference_steps"],
+                "in blocks over all steps": table["difference_block_steps"],
+                "in preemptions": table["difference_preemptions"],
+                "disturbed repeats": table["disturbed_repeats"],
+            }
+        )
+    )
+
+
 def parity_view(table: pd.DataFrame, with_names: bool = False) -> pd.DataFrame:
     """Shares of equal outputs."""
     names = {"model": table["model"], "workload": table["workload"]} if with_names else {}
@@ -344,6 +370,7 @@ VIEWS = {
     "memory": memory_view,
     "devices": devices_view,
     "sharing": sharing_view,
+    "sweeps": sweeps_view,
     "parity": parity_view,
 }
 

@@ -16,16 +16,16 @@ SLOTS_OF = ("hf-batch", "hf-static", "hf-continuous", "vllm")
 
 def sentences(tables: Tables, model: str, workload: str) -> list[str]:
     """What was found for a model and workload: at point `base` speed, causes, slots, requests at once and equal text;
-    of a sweep of prefix_sharing, what sharing gave.
+    of a sweep of prefix_sharing, what sharing gave; of sweeps of block size and budget, the first and the last point.
     """
-    found = {name: _of(table, model, workload) for name, table in tables.items()}
-    parts = (_speed, _causes, _steps, _slots, _at_once, _equal, _sharing)
+    found = {name: _of(table, model, workload, swept=name == "sweeps") for name, table in tables.items()}
+    parts = (_speed, _causes, _steps, _slots, _at_once, _equal, _sharing, _block_sizes, _budgets, _replayed)
     return [sentence for part in parts for sentence in part(found)]
 
 
-def _of(table: pd.DataFrame, model: str, workload: str) -> pd.DataFrame:
+def _of(table: pd.DataFrame, model: str, workload: str, *, swept: bool) -> pd.DataFrame:
     rows = table[(table["model"] == model) & (table["workload"] == workload)]
-    return rows[rows["point"] == "base"] if "point" in rows else rows
+    return rows if swept or "point" not in rows else rows[rows["point"] == "base"]
 
 
 def _speed(tables: Tables) -> list[str]:
@@ -126,6 +126,53 @@ def _sharing(tables: Tables) -> list[str]:
         f"on the same {_count(row['requests'], 'request')}."
         for _, row in tables["sharing"].iterrows()
     ]
+
+
+def _block_sizes(tables: Tables) -> list[str]:
+    """How full blocks were and how fast each engine was, with the smallest and the largest."""
+    return [
+        f"{engine}, by block size: {_block_size(first)}; {_block_size(last)}."
+        for engine, first, last in _ends(tables["sweeps"], "block_size")
+    ]
+
+
+def _block_size(row: pd.Series) -> str:
+    return (
+        f"with {row['block_size']:.0f} tokens a block {row['live_share_of_allocated_median']:.1%} of the allocated "
+        f"slots held a token, at {row['output_tokens_per_s_median']:,.4g} output tokens per second"
+    )
+
+
+def _budgets(tables: Tables) -> list[str]:
+    """What the smallest and the largest pool cost each engine in tokens computed again."""
+    return [
+        f"{engine}, by KV budget: {_budget(first)}; {_budget(last)}."
+        for engine, first, last in _ends(tables["sweeps"], "kv_budget_mib")
+    ]
+
+
+def _budget(row: pd.Series) -> str:
+    return (
+        f"in {row['pool_slots']:,.0f} slots {row['preemptions_per_request_median']:.3g} preemptions a request, "
+        f"{row['recomputed_share_of_computed_median']:.1%} of the computed tokens computed before, "
+        f"{row['output_tokens_per_s_median']:,.4g} output tokens per second"
+    )
+
+
+def _ends(table: pd.DataFrame, sweep: str) -> list[tuple[str, pd.Series, pd.Series]]:
+    """Each engine's first and last point of a sweep."""
+    groups = _where(table, sweep=sweep).groupby("engine", sort=False)
+    return [(engine, rows.iloc[0], rows.iloc[-1]) for engine, rows in groups]
+
+
+def _replayed(tables: Tables) -> list[str]:
+    """At how many points of sweeps the replay equals the live engine."""
+    known = tables["sweeps"].dropna(subset="equals_replay")
+    equal = (known["equals_replay"] == "yes").sum()
+    return [
+        "A replay of the same requests has exactly the live engine's steps, blocks, tokens computed and preemptions at "
+        f"{equal} of {_count(len(known), 'swept point')}."
+    ] * bool(len(known))
 
 
 def _where(table: pd.DataFrame, **wanted: str) -> pd.DataFrame:

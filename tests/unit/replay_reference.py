@@ -13,8 +13,7 @@ class Job:
     prompt: int
     output: int
     arrival: int
-    group: int
-    prefix: int
+    ids: tuple[int, ...]  # of the prompt
     generated: int = 0
     stored: int = 0
     blocks: list[int] = field(default_factory=list)
@@ -35,7 +34,7 @@ class Job:
 
 
 class BlockMemory:
-    """Paged blocks; with sharing, full blocks are found by (owner, place) as long as they are not taken again."""
+    """Paged blocks; with sharing, full blocks are found by their text as long as they are not taken again."""
 
     def __init__(self, own):
         self.size, self.sharing, self.own = own.block_size, own.prefix_sharing, own
@@ -46,8 +45,9 @@ class BlockMemory:
         self.hit_tokens = 0
 
     def text(self, job, place):
-        common = job.group >= 0 and (place + 1) * self.size <= job.prefix
-        return ("group", job.group, place) if common else ("request", job.number, place)
+        """All that a block's hash covers: what precedes it counts; generated text is taken to be the request's own."""
+        end = (place + 1) * self.size
+        return job.ids[:end] if end <= job.prompt else ("request", job.number, place)
 
     def find(self, text):
         return next((block for block, known in self.texts.items() if known == text), None)
@@ -192,11 +192,12 @@ class SlotMemory:
         return live, final - live, sum(len(j.slots) for j in running) - final, 0, 0, int(refused), external, largest
 
 
-def reference(trace, own):
-    """(rows in the order of COLUMNS, times by request)."""
-    jobs = [Job(i, *map(int, values)) for i, values in enumerate(zip(
-        trace.prompt_tokens, trace.output_tokens, trace.arrival_ns, trace.group, trace.prefix_tokens, strict=True
-    ))]  # fmt: skip
+def reference(prompts, output_tokens, arrival_ns, own):
+    """(rows in the order of COLUMNS, times by request) of prompts given as token ids."""
+    jobs = [
+        Job(i, len(ids), int(output), int(arrival), tuple(ids))
+        for i, (ids, output, arrival) in enumerate(zip(prompts, output_tokens, arrival_ns, strict=True))
+    ]
     rows = list(_padded(jobs, own) if own.policy.startswith("hf-") else _iterations(jobs, own))
     return rows, {
         "start_ns": [j.start for j in jobs],

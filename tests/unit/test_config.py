@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -22,6 +23,7 @@ from kvbench.config import (
     read_yaml,
     run_list,
     run_settings,
+    swept_runs,
     validate,
     workload_settings,
 )
@@ -358,6 +360,34 @@ def test_figures_are_those_that_the_runs_have_something_for() -> None:
     assert set(figures_of(base)) == always | {"attribution", "parity"}
     assert set(figures_of(shared)) == always | {"sharing"}
     assert set(figures_of(base[1:] + shared[:1])) == always | {"attribution"}
+
+
+def points(engine: str, key: str, *values: object) -> list[RunName]:
+    return [RunName("m", engine, "w", f"{key}-{value}") for value in values]
+
+
+def test_sweeps_have_figures_where_an_engine_with_blocks_has_two_points() -> None:
+    blocks, budgets = points("vllm", "block_size", 32, 64), points("hf-continuous", "kv_budget_mib", 8, 9.5)
+    assert {"block_size", "preemption"} & set(figures_of(blocks + budgets)) == {"block_size", "preemption"}
+    assert "preemption" not in figures_of(blocks + budgets[:1])
+    assert "block_size" not in figures_of([replace(blocks[0], process=n) for n in (1, 2)])
+    without = points("hf-batch", "kv_budget_mib", 8, 9.5) + points("vllm-sequential", "kv_budget_mib", 8, 9.5)
+    assert "preemption" not in figures_of(without)
+
+
+def test_a_base_is_a_point_of_a_sweep_where_it_differs_in_nothing_else(config: dict) -> None:
+    entry = {"models": ["smollm2-135m"], "workloads": ["mixed"], "engines": ["vllm", "hf-batch"]}
+    swept = {**entry, "engines": ["vllm"], "repeats": 9}
+    sweeps = [{"block_size": [64, 128]}, {"kv_budget_mib": [24, 96]}]
+    config["runs"] = [{**entry, "processes": 2}, *({**swept, "sweep": sweep} for sweep in sweeps)]
+    validate(config, SCHEMA)
+    found = [[run.place for run in swept_runs(config, "smollm2-135m", "mixed", *sweep)] for sweep in sweeps]
+    bases = ["base", "base.process-2"]
+    assert found == [["block_size-64", "block_size-128", *bases], ["kv_budget_mib-24", "kv_budget_mib-96", *bases]]
+    assert swept_runs(config, "smollm2-135m", "guide", "block_size") == []
+    config["runs"][0]["kv_budget_mib"] = 24
+    found = [[run.place for run in swept_runs(config, "smollm2-135m", "mixed", *sweep)] for sweep in sweeps]
+    assert found == [["block_size-64", "block_size-128"], ["kv_budget_mib-24", "kv_budget_mib-96", *bases]]
 
 
 def test_settings_of_a_run(config: dict) -> None:

@@ -12,6 +12,8 @@ import pytest
 from kvbench.errors import UserError
 from kvbench.replay import PARTS, POLICIES, Settings, StepTime, Trace, replay
 from kvbench.replay.result import SUMMED
+from kvbench.replay.texts import block_texts
+from kvbench.workload.table import workload_table
 
 ONE = Trace.of([100], [20])
 
@@ -68,13 +70,56 @@ def test_traces_are_refused_by_name(columns, named):
 
 
 def test_a_workload_file_is_a_trace():
-    from kvbench.workload.table import workload_table
-
     table = workload_table(["a", "b"], [None, None], [[1, 2, 3], [4]], [7, 8], [0.0, 1.5])
     trace = Trace.from_table(table)
     assert trace.prompt_tokens.tolist() == [3, 1]
     assert trace.output_tokens.tolist() == [7, 8]
     assert trace.arrival_ns.tolist() == [0, 1_500_000_000]
+
+
+def same_texts(prompts, block_size):
+    """Pairs (request, request, place) whose text up to and with that full block is the same, by comparing all."""
+    return {
+        (a, b, place)
+        for a, one in enumerate(prompts)
+        for b, other in enumerate(prompts)
+        for place in range(min(len(one), len(other)) // block_size)
+        if a != b and one[: (place + 1) * block_size] == other[: (place + 1) * block_size]
+    }
+
+
+def found_texts(trace, block_size):
+    texts = block_texts(trace.text_order, trace.common_tokens, block_size)
+    places = [(a, place) for a, place in np.ndindex(texts.shape) if texts[a, place] >= 0]
+    assert texts.max(initial=-1) < len(trace)
+    return {(a, b, place) for a, place in places for b, at in places if a != b and at == place
+            and texts[a, place] == texts[b, place]}  # fmt: skip
+
+
+@pytest.mark.parametrize("block_size", [1, 2, 3, 5])
+def test_requests_that_begin_alike_are_found_from_their_token_ids(block_size):
+    """Prefixes within prefixes, branches, equal prompts, tokens whose bytes sort otherwise than their numbers."""
+    rng = np.random.default_rng(0)
+    prompts = [[int(t) for t in rng.choice([0, 1, 256, 70_000], rng.integers(1, 14), p=[0.7, 0.1, 0.1, 0.1])]
+               for _ in range(40)]  # fmt: skip
+    table = workload_table(list(map(str, range(40))), [None] * 40, prompts, [1] * 40)
+    assert found_texts(Trace.from_table(table, prefix_sharing=True), block_size) == same_texts(prompts, block_size)
+    assert not found_texts(Trace.from_table(table), block_size)
+
+
+def test_groups_and_token_ids_say_the_same():
+    group, prefix, prompt = [0, 1, 0, -1, 0, 1], [6, 4, 2, 0, 9, 4], [6, 9, 8, 5, 9, 4]
+    prompts = [[g if at < p else 10 + 100 * n + at for at in range(length)]
+               for n, (g, p, length) in enumerate(zip(group, prefix, prompt, strict=True))]  # fmt: skip
+    trace = Trace.of(prompt, [1] * 6, None, group, prefix)
+    assert found_texts(trace, 2) == same_texts(prompts, 2) != set()
+
+
+def test_only_sharing_looks_at_texts():
+    trace = Trace.of([8, 8], [2, 2], None, [0, 0], [8, 8])
+    off, on = (replay(trace, Settings("paged", 12, block_size=4, prefix_sharing=on)).totals for on in (False, True))
+    assert (off.max_running, off.prefix_hit_tokens) == (1, 0)
+    assert (on.max_running, on.prefix_hit_tokens) >= (2, 4)
 
 
 def test_arrivals_need_a_step_time():

@@ -11,26 +11,44 @@ from hypothesis import strategies as st
 from replay_reference import reference
 
 from kvbench.replay import ALLOCATORS, COLUMNS, Settings, StepTime, Trace, replay
+from kvbench.workload.table import workload_table
 
 EXAMPLES = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 REQUEST = st.tuples(
     st.integers(1, 40),  # prompt
     st.integers(1, 24),  # output
     st.integers(0, 60),  # ns since the arrival before
-    st.integers(-1, 2),  # group
-    st.integers(0, 40),  # common tokens
+    st.integers(0, 7),  # branch
+    st.integers(0, 40),  # tokens of the branch's text that the prompt begins with
 )
 REQUESTS = st.lists(REQUEST, min_size=1, max_size=25)
 
 
-def trace_of(rows):
-    prompt, output, gap, group, prefix = np.array(rows).T
-    return Trace(prompt, output, np.cumsum(gap), group, np.minimum(prefix, prompt))
+def prompts_of(rows):
+    """Token ids: texts of three binary choices, one every 6 tokens, then tokens of the request's own."""
+    return [
+        [branch >> min(at // 6, 2) & 1 if at < common else 100 * (number + 1) + at for at in range(prompt)]
+        for number, (prompt, _, _, branch, common) in enumerate(rows)
+    ]
 
 
-def assert_equal(trace, own):
+def alone(prompt, output, gap):
+    """Rows of requests that share nothing."""
+    return [(*map(int, row), 0, 0) for row in zip(prompt, output, gap, strict=True)]
+
+
+def work_of(rows):
+    """(The trace, and what the reference takes: prompts, output tokens, arrivals in ns)."""
+    prompts, (_, output, gap, _, _) = prompts_of(rows), np.array(rows).T
+    names = [str(number) for number in range(len(rows))]
+    table = workload_table(names, [None] * len(rows), prompts, output, np.cumsum(gap) / 1e9)
+    return Trace.from_table(table, prefix_sharing=True), (prompts, output, np.cumsum(gap))
+
+
+def assert_equal(rows, own):
+    trace, given = work_of(rows)
     found = replay(trace, own, keep_steps=True)
-    rows, times = reference(trace, own)
+    rows, times = reference(*given, own)
     for number, name in enumerate(COLUMNS):
         np.testing.assert_array_equal(found.steps[name], [row[number] for row in rows], err_msg=name)
     for name, values in times.items():
@@ -63,7 +81,7 @@ def test_paged(rows, block_size, spare, running, tokens, long, watermark, must_f
         prefix_sharing=sharing,
         step_time=StepTime(7, 1),
     )
-    assert_equal(trace_of(rows), own)
+    assert_equal(rows, own)
 
 
 @EXAMPLES
@@ -87,7 +105,7 @@ def test_reservations(rows, policy, allocator, pool, running, tokens, long):
         long_prefill_tokens=long,
         step_time=StepTime(7, 1),
     )
-    assert_equal(trace_of(rows), own)
+    assert_equal(rows, own)
 
 
 @EXAMPLES
@@ -100,8 +118,7 @@ def test_reservations(rows, policy, allocator, pool, running, tokens, long):
     st.integers(1, 9),
 )
 def test_padded(rows, policy, pool, spare, running, block_size):
-    trace = trace_of(rows)
-    longest = int((trace.prompt_tokens + trace.output_tokens).max()) + spare
+    longest = max(prompt + output for prompt, output, *_ in rows) + spare
     own = Settings(
         policy,
         pool_slots=pool,
@@ -110,26 +127,27 @@ def test_padded(rows, policy, pool, spare, running, block_size):
         max_running=running,
         step_time=StepTime(7, 1),
     )
-    assert_equal(trace, own)
+    assert_equal(rows, own)
 
 
 @pytest.mark.parametrize("allocator", ALLOCATORS)
 def test_a_crowded_pool(allocator):
     """Few sizes and many requests: equal holes and long merges."""
     rng = np.random.default_rng(4)
-    trace = Trace.of(rng.integers(1, 6, 1500), rng.integers(1, 9, 1500))
+    rows = alone(rng.integers(1, 6, 1500), rng.integers(1, 9, 1500), np.zeros(1500, int))
     for pool in (61, 90):
-        assert_equal(trace, Settings("oracle", pool, allocator=allocator, max_running=40, max_step_tokens=30))
+        assert_equal(rows, Settings("oracle", pool, allocator=allocator, max_running=40, max_step_tokens=30))
 
 
 @pytest.mark.parametrize("policy", ["paged", "oracle", "hf-batch"])
 def test_the_comparison_can_fail(policy):
     rng = np.random.default_rng(3)
-    trace = Trace.of(rng.integers(1, 40, 30), rng.integers(1, 24, 30), np.sort(rng.uniform(0, 1e-7, 30)))
+    rows = alone(rng.integers(1, 40, 30), rng.integers(1, 24, 30), rng.integers(0, 7, 30))
+    trace, given = work_of(rows)
     own = Settings(policy, 150, max_length=64, block_size=4, max_running=6, step_time=StepTime(7, 1))
-    assert_equal(trace, own)
+    assert_equal(rows, own)
     for change in ({"pool_slots": 100}, {"max_running": 2}, {"step_time": StepTime(6, 1)}):
-        rows, _ = reference(trace, dataclasses.replace(own, **change))
+        rows, _ = reference(*given, dataclasses.replace(own, **change))
         found = replay(trace, own, keep_steps=True)
         live = [row[COLUMNS.index("live")] for row in rows]
         t_ns = [row[0] for row in rows]

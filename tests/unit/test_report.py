@@ -17,7 +17,7 @@ from kvbench.replay.requests import trace_of
 from kvbench.replay.scenario import outcomes, record
 from kvbench.replay.table import table as replays_table
 from kvbench.report import FIGURES, TEMPLATE, read_inputs, render
-from kvbench.report_tables import number, to_html
+from kvbench.report_tables import attribution_view, number, to_html
 from kvbench.results import load_runs, read_table
 from kvbench.tables import (
     attribution,
@@ -30,6 +30,7 @@ from kvbench.tables import (
     repeats,
     roofline,
     sharing,
+    sweeps,
     throughput,
     workloads,
 )
@@ -91,6 +92,7 @@ def _inputs(root: Path, **given):
         "roofline": roofline.table(runs, {"device": "cpu", "copy": [{"gpu": None, "bytes_per_s": 1e10}]}, 0),
         "claims": claims.table(claims.read_claims(ROOT / "config/claims.yaml"), _repeats(root, runs), 0),
         "sharing": sharing.table(runs, _repeats(root, runs), 0),
+        "sweeps": pd.DataFrame(columns=list(sweeps.COLUMNS)),
         "repeats": repeats.table(runs),
         "workloads": workloads.table([_workload(root)]),
         "parity": parity.table(load_runs([*paths, *gate])),
@@ -149,6 +151,11 @@ def test_claims_and_attribution_are_shown_with_their_reasons(shown):
     total = frames["attribution"].query("part == 'total'").iloc[0]
     assert f"{number(total.ratio)} [{number(total.ratio_ci95_low)}, {number(total.ratio_ci95_high)}]" in cells
     assert number(frames["workloads"].query("quantity == 'prompt'").mean_tokens.iloc[0]) == "2"
+
+
+def test_a_workload_without_a_base_has_no_attribution_beside_one_that_has(shown):
+    frames, _ = shown
+    assert attribution_view(frames["attribution"].iloc[:0]).empty
 
 
 def test_the_page_stands_alone_and_is_small(shown):

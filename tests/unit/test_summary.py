@@ -8,10 +8,12 @@ from synthetic import make_requests, write_runs
 
 from kvbench.results import load_runs
 from kvbench.summary import sentences
-from kvbench.tables import attribution, kv_waste, ratios, repeats, roofline, sharing
+from kvbench.tables import attribution, kv_waste, ratios, repeats, roofline, sharing, sweeps
 
 BANDWIDTH = {"device": "cpu", "copy": [{"gpu": None, "bytes_per_s": 1e12}]}
 PARITY = {"model": "smollm2-135m", "workload": "mixed", "engine": "vllm", "point": "base", "comparable": "yes"}
+
+NO_SWEEPS = pd.DataFrame(columns=list(sweeps.COLUMNS))
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +26,7 @@ def tables(tmp_path_factory):
         "roofline": roofline.table(runs, BANDWIDTH, 0),
         "repeats": repeats.table(runs),
         "sharing": sharing.table(runs, repeats.table(runs), 0),
+        "sweeps": NO_SWEEPS,
         "parity": pd.DataFrame([{**PARITY, "share_equal": 0.75, "requests_compared": 8}]),
     }
 
@@ -67,7 +70,7 @@ def test_paging_with_a_number_says_how_often_requests_waited(tmp_path):
         "kv_waste": kv_waste.table(runs),
     }
     found |= {"roofline": roofline.table(runs, BANDWIDTH, 0)}
-    found |= {"sharing": sharing.table(runs, repeats.table(runs), 0)}
+    found |= {"sharing": sharing.table(runs, repeats.table(runs), 0), "sweeps": NO_SWEEPS}
     found |= {"repeats": repeats.table(runs), "parity": pd.DataFrame(columns=list(PARITY))}
     lines = sentences(found, "smollm2-135m", "mixed")
     row = found["attribution"].query("factor == 'paging' and scope == 'all'").iloc[0]
@@ -85,6 +88,31 @@ def test_sharing_has_what_was_saved_and_both_speeds(tables):
     [line] = sentences({**tables, "sharing": pd.DataFrame([row])}, "smollm2-135m", "swept")
     assert "vllm held 36.5% fewer of them than" in line
     assert "made 1.16 [1.13, 1.26] times the output tokens per second: 56.46 against 48.78, on the same 8" in line
+
+
+def test_sweeps_have_their_first_and_last_point_and_where_the_replay_is_equal(tables):
+    row = dict.fromkeys(sweeps.COLUMNS) | {"model": "smollm2-135m", "workload": "swept", "engine": "vllm"}
+    sizes = [(32, 0.7, 43.79, "yes"), (64, 0.6, 40.0, "no"), (128, 0.3, 35.89, "yes")]
+    rows = [
+        {**row, "sweep": "block_size", "block_size": size, "live_share_of_allocated_median": share}
+        | {"output_tokens_per_s_median": speed, "equals_replay": equal}
+        for size, share, speed, equal in sizes
+    ]
+    rows += [
+        {**row, "sweep": "kv_budget_mib", "pool_slots": slots, "preemptions_per_request_median": preemptions}
+        | {"recomputed_share_of_computed_median": again, "output_tokens_per_s_median": speed}
+        for slots, preemptions, again, speed in [(1600, 0.375, 0.167, 34.38), (5440, 0, 0, 48.98)]
+    ]
+    assert sentences({**tables, "sweeps": pd.DataFrame(rows)}, "smollm2-135m", "swept") == [
+        "vllm, by block size: with 32 tokens a block 70.0% of the allocated slots held a token, at 43.79 output tokens "
+        "per second; with 128 tokens a block 30.0% of the allocated slots held a token, at 35.89 output tokens per "
+        "second.",
+        "vllm, by KV budget: in 1,600 slots 0.375 preemptions a request, 16.7% of the computed tokens computed before, "
+        "34.38 output tokens per second; in 5,440 slots 0 preemptions a request, 0.0% of the computed tokens computed "
+        "before, 48.98 output tokens per second.",
+        "A replay of the same requests has exactly the live engine's steps, blocks, tokens computed and preemptions at "
+        "2 of 3 swept points.",
+    ]
 
 
 def test_equal_text_and_other_workloads(tables):

@@ -23,10 +23,12 @@ from kvbench.kv.rows import kv_rows
 from kvbench.records import SPLIT
 from kvbench.replay import Settings, Trace, replay
 from kvbench.workload.read import Request
+from kvbench.workload.table import workload_table
 
 BLOCKS = 8
 LENGTHS = st.lists(st.tuples(st.integers(1, 90), st.integers(1, 38)), min_size=1, max_size=12)
 TIGHT = [(60, 30)] * 6
+BRANCHES = ([(i % 3, 96, 2, 20) for i in range(9)], 64)  # of three texts, whose first 64 tokens are the same
 EXAMPLES = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 COMPARED = ("running", "waiting", "scheduled_tokens", "preemptions", "prefix_hit_tokens", "allocated", *SPLIT)
 
@@ -121,10 +123,14 @@ def test_paged_is_the_live_vllm_step_by_step(vllm, lengths, limits):
     assert lengths != TIGHT or limits or live["preemptions"][-1] > 0
 
 
-def grouped(members):
-    """Requests of (group, common tokens, own tokens, output): the group's text, then tokens of the request's own."""
+def grouped(members, branch_tokens=0):
+    """Requests of (group, common tokens, own tokens, output): the group's text, then tokens of the request's own.
+
+    All groups' texts have their first `branch_tokens` in common.
+    """
     rng = np.random.default_rng(7)
     texts = rng.integers(5, VOCABULARY, (3, 96))
+    texts[:, :branch_tokens] = texts[0, :branch_tokens]
     prompts = [
         (*texts[group][:common].tolist(), 5 + i, *rng.integers(5, VOCABULARY, own - 1).tolist())
         for i, (group, common, own, _) in enumerate(members)
@@ -150,6 +156,20 @@ def test_prefix_sharing_is_vllms_prefix_caching(vllm, members, limits):
     live, own = vllm(requests, limits)
     assert own.prefix_sharing == vllm.shared
     same(live, Trace.of([r.prompt_tokens for r in requests], output, None, group, common), own)
+
+
+@settings(EXAMPLES, max_examples=20)
+@given(MEMBERS, st.sampled_from([0, 32, 64]), st.sampled_from(LIMITS))
+@example(*BRANCHES, {})
+@pytest.mark.parametrize("vllm", ["prefix caching"], indirect=True)
+def test_shared_prefixes_are_found_from_token_ids(vllm, members, branch_tokens, limits):
+    """Prefixes within prefixes too, which no single group of a request can say."""
+    requests = grouped(members, branch_tokens)
+    live, own = vllm(requests, limits)
+    names, prompts = zip(*((r.request_id, r.prompt_token_ids) for r in requests), strict=True)
+    table = workload_table(names, [None] * len(names), prompts, [r.output_tokens for r in requests])
+    same(live, Trace.from_table(table, prefix_sharing=True), own)
+    assert (members, branch_tokens) != BRANCHES or live["prefix_hit_tokens"][-1] > 8 * 64
 
 
 @pytest.fixture(scope="module", params=["hf-sequential", "hf-batch", "hf-static"])

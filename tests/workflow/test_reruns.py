@@ -19,7 +19,7 @@ RUNS = {
 }
 FIGURES = ("memory", "throughput", "latency", "attribution", "roofline", "kv_waste", "parity", "memory_parts")
 # All that follows the runs: parity and tables are of all runs, so each figure that shows a table follows too.
-AFTER_RUNS = {"check_parity": 1, "summarise_runs": 1, "check_claims": 1, "make_report": 1} | {
+AFTER_RUNS = {"check_parity": 1, "summarise_runs": 1, "summarise_sweeps": 1, "check_claims": 1, "make_report": 1} | {
     f"plot_{name}": 2 for name in FIGURES
 }
 
@@ -114,6 +114,26 @@ def test_points_of_sharing_draw_a_figure_that_a_published_value_redraws(tree: Pa
     path = tree / "config/published.yaml"
     path.write_text(path.read_text().replace("1.67", "1.68"))
     assert stale(tree) == {"plot_sharing": 1, "plot_replay_waste": 2, "plot_batched_requests": 2, "make_report": 1}
+
+
+def test_points_of_sweeps_are_replayed_and_the_replays_code_reruns_no_engine(tree: Path) -> None:
+    entry = {"models": ["smollm2-135m"], "engines": ["vllm"], "workloads": ["mixed"]}
+    sweeps = [{"block_size": [32, 64]}, {"kv_budget_mib": [24, 48]}]
+    reconfigure(tree, "runs", [{**entry, "sweep": sweep} for sweep in sweeps])
+    found = ran(tree)
+    drawn = {"plot_block_size": 1, "plot_preemption": 1}
+    assert (found["run_vllm"], found["replay_sweep"]) == (4, 2)
+    assert drawn.items() <= found.items()
+    after = Counter(summarise_sweeps=1, make_report=1, **drawn)
+    edit(tree, "scripts/kvbench/replay/kernels/paged.py")
+    assert stale(tree) == Counter(replay_sweep=2, plan_capacity=1, plot_largest_batch=1) + after
+    ran(tree)
+    edit(tree, "scripts/kvbench/tables/sweeps.py")
+    assert stale(tree) == after
+    ran(tree)
+    path = tree / "config/published.yaml"
+    path.write_text(path.read_text().replace("[16, 32]", "[16, 64]"))
+    assert stale(tree) == {"plot_block_size": 1, "make_report": 1}
 
 
 def test_a_claim_is_judged_again_without_a_run(tree: Path) -> None:

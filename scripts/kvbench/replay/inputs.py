@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kvbench.errors import UserError
+from kvbench.replay.texts import groups_sorted, prompts_sorted, unshared
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,8 +31,8 @@ class Trace:
     prompt_tokens: NDArray[np.int64]  # (R,)
     output_tokens: NDArray[np.int64]  # (R,)
     arrival_ns: NDArray[np.int64]  # (R,)
-    group: NDArray[np.int64]  # (R,) -1: shares with nobody
-    prefix_tokens: NDArray[np.int64]  # (R,) first tokens of the prompt that are the group's common text
+    text_order: NDArray[np.int64]  # (R,) requests sorted by their prompts' text (`texts.prompts_sorted`)
+    common_tokens: NDArray[np.int64]  # (R,) in that order: first tokens that each has in common with the one before
 
     @classmethod
     def of(
@@ -43,6 +44,8 @@ class Trace:
         prefix_tokens: ArrayLike | None = None,
     ) -> Trace:
         """Arrays of one length, in tokens and seconds; without arrivals every request is there at 0.
+
+        `prefix_tokens` first tokens of a request's prompt are its `group`'s text (-1: none); all else is its own.
 
         Raises:
             UserError: no requests, lengths below 1, arrivals that are negative, not finite or out of order, a prefix
@@ -61,14 +64,19 @@ class Trace:
                 raise UserError(f"replay: {name} has {values.size} entries for {count} requests; give one for each")
         if (long := np.flatnonzero(prefix > prompt)).size:
             raise UserError(f"replay: prefix_tokens of request {long[0]} is longer than its prompt; shorten it")
-        return cls(prompt, output, arrivals, groups, prefix)
+        return cls(prompt, output, arrivals, *groups_sorted(groups, prefix))
 
     @classmethod
-    def from_table(cls, table: pa.Table) -> Trace:
-        """The lengths and arrivals of a workload file, columns of `records.WORKLOAD`; nothing is shared."""
+    def from_table(cls, table: pa.Table, *, prefix_sharing: bool = False) -> Trace:
+        """The lengths and arrivals of a workload file, columns of `records.WORKLOAD`.
+
+        With `prefix_sharing` also which prompts begin alike, from their token ids; else nothing is shared.
+        """
         from kvbench.workload.table import lengths_of
 
-        return cls.of(*lengths_of(table), table["arrival_s"].to_numpy())
+        trace = cls.of(*lengths_of(table), table["arrival_s"].to_numpy())
+        prompts = prompts_sorted(table["prompt_token_ids"]) if prefix_sharing else unshared(len(trace))
+        return replace(trace, text_order=prompts[0], common_tokens=prompts[1])
 
     @property
     def final_tokens(self) -> NDArray[np.int64]:

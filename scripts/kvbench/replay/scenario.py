@@ -74,7 +74,7 @@ def _policy(trace: Trace, one: Outcome) -> dict[str, Any]:
 
 
 def _digest(trace: Trace) -> str:
-    arrays = (trace.prompt_tokens, trace.output_tokens, trace.arrival_ns, trace.group, trace.prefix_tokens)
+    arrays = (trace.prompt_tokens, trace.output_tokens, trace.arrival_ns, trace.text_order, trace.common_tokens)
     return hashlib.sha256(np.stack(arrays).astype("<i8").tobytes()).hexdigest()[:16]
 
 

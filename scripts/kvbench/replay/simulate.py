@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from kvbench.replay.inputs import PADDED, RESERVING, Settings, Trace, check, reservation
 from kvbench.replay.result import COLUMNS, Collector, Replay, RequestTimes
+from kvbench.replay.texts import block_texts, unshared
 
 CHUNK = 1 << 15
 DONE, COMPLETED, NOW = 0, 1, 2  # in every kernel's State.at
@@ -67,7 +68,6 @@ def _paged(trace: Trace, settings: Settings) -> tuple[Any, Advance]:
     from kvbench.replay.kernels import paged
 
     count, pool = len(trace), settings.pool_blocks
-    groups = int(trace.group.max()) + 1
     options = np.array(
         [
             settings.block_size,
@@ -79,14 +79,13 @@ def _paged(trace: Trace, settings: Settings) -> tuple[Any, Advance]:
             settings.step_time.constant_ns,
             settings.step_time.per_token_ns,
             settings.prefix_sharing,
-            groups,
         ],
         np.int64,
     )
     most = min(settings.max_running, count, pool)  # a running request holds a block of its own
-    requests = paged.Requests(
-        trace.prompt_tokens, trace.output_tokens, trace.arrival_ns, trace.group, trace.prefix_tokens
-    )
+    order, common = (trace.text_order, trace.common_tokens) if settings.prefix_sharing else unshared(count)
+    texts = block_texts(order, common, settings.block_size)
+    requests = paged.Requests(trace.prompt_tokens, trace.output_tokens, trace.arrival_ns, texts)
     state = paged.State(
         at=np.zeros(10, np.int64),
         known=trace.prompt_tokens.copy(),

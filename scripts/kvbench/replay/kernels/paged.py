@@ -13,20 +13,17 @@ from numpy.typing import NDArray
 
 # Places in State.at and in the options; the first two are the same in every kernel.
 DONE, COMPLETED, NOW, NEXT, ARRIVED, RUNNING, STACKED, FREE, PREEMPTIONS, HITS = range(10)
-BLOCK, MAX_RUNNING, STEP_TOKENS, LONG_PREFILL, WATERMARK, PROMPT_MUST_FIT, STEP_NS, TOKEN_NS, SHARING, GROUPS = range(
-    10
-)
+BLOCK, MAX_RUNNING, STEP_TOKENS, LONG_PREFILL, WATERMARK, PROMPT_MUST_FIT, STEP_NS, TOKEN_NS, SHARING = range(9)
 NEVER = np.int64(1 << 62)
 
 
 class Requests(NamedTuple):
-    """R requests in order of arrival; arrays of shape (R,)."""
+    """R requests in order of arrival; arrays of shape (R,) but for the last."""
 
     prompt: NDArray[np.int64]
     output: NDArray[np.int64]
     arrival_ns: NDArray[np.int64]
-    group: NDArray[np.int64]  # -1: shares with nobody
-    prefix: NDArray[np.int64]  # first tokens that the group has in common
+    texts: NDArray[np.int32]  # (R, most blocks shared) by `texts.block_texts`: below R, -1 where no other has it
 
 
 class State(NamedTuple):
@@ -49,7 +46,7 @@ class Blocks(NamedTuple):
     after: NDArray[np.int32]  # (B + 1,) free list, from the first to be taken
     before: NDArray[np.int32]  # (B + 1,)
     references: NDArray[np.int32]  # (B,)
-    owner: NDArray[np.int64]  # (B,) group, or groups + request; -1: not cached
+    owner: NDArray[np.int64]  # (B,) number of a text, or R + request for its own; -1: not cached
     place: NDArray[np.int64]  # (B,) number of the block in its owner's text
     chain: NDArray[np.int32]  # (B,) next block of the same bucket, oldest first
     bucket: NDArray[np.int32]  # (power of two,)
@@ -70,10 +67,11 @@ def _bucket(blocks, owner, place):
 
 
 @njit(cache=True)
-def _owner(requests, options, request, place):
-    """Whose text the full block `place` of a request is: its group's within the common prefix, else its own."""
-    common = requests.group[request] >= 0 and (place + 1) * options[BLOCK] <= requests.prefix[request]
-    return requests.group[request] if common else options[GROUPS] + request
+def _owner(requests, request, place):
+    """Whose text the full block `place` of a request ends: one that others begin with too, else its own."""
+    if place < requests.texts.shape[1] and requests.texts[request, place] >= 0:
+        return np.int64(requests.texts[request, place])
+    return np.int64(requests.prompt.size + request)
 
 
 @njit(cache=True)
@@ -132,7 +130,7 @@ def _hits(requests, options, state, blocks, request):
     computed again, so its block never counts."""
     hits = unused = 0
     while (hits + 1) * options[BLOCK] < state.known[request]:
-        block = _find(blocks, _owner(requests, options, request, hits), hits)
+        block = _find(blocks, _owner(requests, request, hits), hits)
         if block < 0:
             break
         hits += 1
@@ -141,14 +139,14 @@ def _hits(requests, options, state, blocks, request):
 
 
 @njit(cache=True)
-def _adopt(requests, options, blocks, request, hits):
+def _adopt(requests, blocks, request, hits):
     """Give an admitted request its row of the table and the cached blocks that it begins with."""
     last = blocks.rows.size - 1
     blocks.rows[last] -= 1
     row = blocks.rows[blocks.rows[last]]
     blocks.row[request] = row
     for place in range(hits):
-        block = _find(blocks, _owner(requests, options, request, place), place)
+        block = _find(blocks, _owner(requests, request, place), place)
         if blocks.references[block] == 0:
             _unlink(blocks, block)
         blocks.references[block] += 1
@@ -166,7 +164,7 @@ def _take(requests, options, blocks, request, stored, tokens):
         blocks.references[block] = 1
         blocks.table[row, place] = block
     for place in range(stored // size, tokens // size):
-        _remember(blocks, blocks.table[row, place], _owner(requests, options, request, place), place)
+        _remember(blocks, blocks.table[row, place], _owner(requests, request, place), place)
 
 
 @njit(cache=True)
@@ -246,7 +244,7 @@ def _admit(requests, options, state, blocks, threshold, budget):
             state.start_ns[request] = at[NOW]
         at[FREE] -= _ceil(stored + new, size) - hits + unused
         if options[SHARING]:
-            _adopt(requests, options, blocks, request, hits)
+            _adopt(requests, blocks, request, hits)
             _take(requests, options, blocks, request, stored, stored + new)
         at[HITS] += stored
         state.computed[request] = stored + new

@@ -1,0 +1,49 @@
+"""Preemption: what a short pool costs vLLM, which preempts by computing again, live and replayed between the points."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from kvbench.figures.points import by_engine, caption, handles, measured_points, panels_figure, replay_lines
+from kvbench.figures.style import WIDTH_IN, logarithmic, settle, styled
+
+OPTIONS = {"width_in": WIDTH_IN}
+# Columns of sweeps.csv by panel: label, factor.
+PANELS = {
+    "preemptions_per_request": ("Preemptions per request", 1),
+    "recomputed_share_of_computed": ("Tokens computed again (%)", 100),
+    "output_tokens_per_s": ("Output tokens per second", 1),
+}
+
+
+@styled
+def draw(table: pd.DataFrame, replays: pd.DataFrame, options: Mapping[str, Any] | None = None) -> Figure:
+    """A panel a quantity against the slots of the pool; the replay has no speed.
+
+    `table` has the rows of sweeps.csv of one sweep of KV budgets, `replays` its replays.
+    """
+    width_in = settle(options, OPTIONS)["width_in"]
+    figure, panels = panels_figure(len(PANELS), width_in, f"{caption(table)}\n{_block(table)}")
+    for axes, (name, (label, factor)) in zip(panels, PANELS.items(), strict=True):
+        if name in replays:
+            replay_lines(axes, "pool_slots", replays, name, factor)
+        for rows, size in by_engine(table):
+            measured_points(axes, "pool_slots", rows, size, name, factor)
+        axes.margins(x=0.1)
+        logarithmic(axes)
+        axes.grid(axis="y")
+        top = max(axes.get_ylim()[1], 0.1 * factor)
+        axes.set_ylim(-0.03 * top, top)
+        axes.set_xlabel("KV pool (slots)")
+        axes.set_ylabel(label)
+    figure.legend(handles=handles(table, replays), loc="outside upper left", ncols=3)
+    return figure
+
+
+def _block(table: pd.DataFrame) -> str:
+    sizes = "/".join(f"{size:g}" for size in sorted({*table["block_size"]}))
+    return f"blocks of {sizes} tokens; a preempted request computes its tokens again, V1 of vLLM swaps none"

@@ -1,0 +1,70 @@
+"""Which requests begin with the same text: what prefix sharing can find, for any size of block.
+
+Sorted by their texts, requests that begin alike lie side by side, and two of them have as many first tokens in common
+as the least of all neighbours between them. So one number a request says it all, prefixes within prefixes included.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Sorted = tuple[NDArray[np.int64], NDArray[np.int64]]
+
+
+def unshared(count: int) -> Sorted:
+    """`prompts_sorted` of prompts that have nothing in common."""
+    return np.arange(count), np.zeros(count, np.int64)
+
+
+def groups_sorted(group: NDArray[np.int64], prefix_tokens: NDArray[np.int64]) -> Sorted:
+    """`prompts_sorted` of requests that begin with `prefix_tokens` of their group's text; group -1 shares nothing."""
+    order = np.lexsort((prefix_tokens, group))
+    group, prefix = group[order], prefix_tokens[order]
+    common = np.zeros(len(order), np.int64)
+    common[1:] = np.where((group[1:] == group[:-1]) & (group[1:] >= 0), prefix[:-1], 0)
+    return order, common
+
+
+def prompts_sorted(prompts: pa.ChunkedArray) -> Sorted:
+    """Order of R prompts (lists of token ids) by their text, and the first tokens in common with the one before.
+
+    Two arrays of shape (R,); the second is in the sorted order and 0 at its start.
+    """
+    import pyarrow.compute as pc
+
+    ends = np.cumsum(pc.list_value_length(prompts).to_numpy())
+    # Unsigned and most significant byte first: then bytes sort as the numbers do.
+    tokens = pc.list_flatten(prompts).to_numpy().astype(">u4")
+    texts = [tokens[begin:end] for begin, end in pairwise([0, *ends])]
+    keys = [text.tobytes() for text in texts]
+    order = sorted(range(len(texts)), key=keys.__getitem__)
+    common = [0, *(_common_tokens(texts[one], texts[other]) for one, other in pairwise(order))]
+    return np.array(order, np.int64), np.array(common, np.int64)
+
+
+def block_texts(order: NDArray[np.int64], common: NDArray[np.int64], block_size: int) -> NDArray[np.int32]:
+    """Numbers of the texts that full blocks end, shape (R, most blocks that a request shares); -1: no other has it.
+
+    Two requests have the same number at a place where their first (place + 1) · `block_size` tokens are the same.
+    """
+    with_former = common // block_size
+    with_any = np.maximum(with_former, np.append(with_former[1:], 0))
+    texts = np.full((len(order), int(with_any.max())), -1, np.int32)
+    at = np.arange(len(order))
+    for place in range(texts.shape[1]):
+        first = np.maximum.accumulate(np.where(with_former > place, 0, at))
+        texts[order, place] = np.where(with_any > place, first, -1)
+    return texts
+
+
+def _common_tokens(one: NDArray, other: NDArray) -> int:
+    length = min(len(one), len(other))
+    differ = np.flatnonzero(one[:length] != other[:length])
+    return int(differ[0]) if len(differ) else length
