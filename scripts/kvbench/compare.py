@@ -12,7 +12,7 @@ import pandas as pd
 from kvbench.errors import UserError
 from kvbench.files import read_json
 from kvbench.report import machine_facts
-from kvbench.report_tables import MIB, number, span, to_html
+from kvbench.report_cells import MIB, number, span, to_html
 from kvbench.results import Run, load_runs, run_label
 from kvbench.stats import ratio
 from kvbench.tables.repeats import WORK, table

@@ -71,7 +71,8 @@ def _cuda_parts(engine: dict[str, Any], load: LoadTimes, gpus: int) -> dict[str,
     """`runtime` is that of bare CUDA contexts, one a GPU; activations are the allocator's peak beside the other parts.
 
     Graphs take torch's private pools and, beyond them, memory of the driver that only their capture shows
-    (`graphs_measured`). Slack is what torch reserved and none of this used.
+    (`graphs_measured`). Slack is what torch reserved at most, as the process's own figure is its peak, and none of this
+    used.
     """
     held = engine["weights"] + engine["kv_pool"] + engine["graph_pools"]
     activations = max(engine["peak_allocated"] - held, 0)
@@ -81,7 +82,7 @@ def _cuda_parts(engine: dict[str, Any], load: LoadTimes, gpus: int) -> dict[str,
         "kv_pool": engine["kv_pool"],
         "activations_peak": activations,
         "cuda_graphs": max(engine["graph_pools"], engine.get("graphs_measured") or 0),
-        "allocator_slack": engine["reserved"] - held - activations,
+        "allocator_slack": engine["peak_reserved"] - held - activations,
     }
 
 

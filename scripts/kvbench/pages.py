@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kvbench.errors import UserError
-from kvbench.report_tables import to_html
+from kvbench.report_cells import to_html
 
 ROOT = Path(__file__).resolve().parents[2]
 MIME = {".svg": "image/svg+xml", ".png": "image/png"}

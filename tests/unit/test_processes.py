@@ -15,7 +15,8 @@ from kvbench.figures import throughput as throughput_figure
 from kvbench.figures.data import latencies, memory_trace, rows_of, speeds
 from kvbench.files import read_json, write_csv, write_json
 from kvbench.parity import outputs
-from kvbench.report_tables import number, processes_view
+from kvbench.report_cells import number
+from kvbench.report_tables import processes_view
 from kvbench.results import load_runs
 from kvbench.stats import MIN_REPEATS, ratio, summarise
 from kvbench.tables import attribution, kv_waste, latency, memory, processes, ratios, repeats, throughput

@@ -17,7 +17,8 @@ from kvbench.replay.requests import trace_of
 from kvbench.replay.scenario import outcomes, record
 from kvbench.replay.table import table as replays_table
 from kvbench.report import FIGURES, TEMPLATE, read_inputs, render
-from kvbench.report_tables import attribution_view, number, to_html
+from kvbench.report_cells import number, to_html
+from kvbench.report_tables import attribution_view
 from kvbench.results import load_runs, read_table
 from kvbench.tables import (
     attribution,

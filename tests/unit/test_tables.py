@@ -255,3 +255,21 @@ def test_the_host_stands_in_where_there_is_no_gpu(runs):
     assert table["gpu"].isna().all()
     assert set(table["process_bytes_from"]) == {"resident set"}
     assert table["power_mean_w"].isna().all()
+
+
+def test_energy_is_for_a_token_and_for_a_request_where_every_repeat_has_it(tmp_path):
+    path = write_run(tmp_path, "vllm", "mixed", requests=make_requests(4), repeats=2)
+    record = read_json(path)
+    for number, repeat in enumerate(record["repeats"]):
+        repeat |= {"energy_j": 60.0 * (number + 1), "output_tokens": 30, "requests": 4}
+    write_json(path, record)
+    timed = [r["energy_j"] for r in record["repeats"] if r["timed"]]
+    row = throughput.table(load_runs([path]), seed=0).iloc[0]
+    assert row["energy_j_per_output_token_median"] == np.median(timed) / 30
+    assert row["energy_j_per_request_max"] == max(timed) / 4
+    record["repeats"][-1]["energy_j"] = None
+    record["repeats"][1]["energy_j"] = None
+    write_json(path, record)
+    row = throughput.table(load_runs([path]), seed=0).iloc[0]
+    assert pd.isna(row["energy_j_per_output_token_median"])
+    assert pd.isna(row["energy_j_per_request_max"])

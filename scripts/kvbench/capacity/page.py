@@ -14,7 +14,7 @@ from kvbench.capacity.plan import Answer
 from kvbench.capacity.rate import Demand
 from kvbench.model.slots import itemsize
 from kvbench.pages import figure, page
-from kvbench.report_tables import number
+from kvbench.report_cells import number
 
 TEMPLATE = "capacity.html.j2"
 

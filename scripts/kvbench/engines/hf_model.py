@@ -11,7 +11,18 @@ from typing import Any
 from kvbench.engines.base import EngineSettings, LoadTimes, refuse_options
 from kvbench.engines.runtime_memory import runtime_bytes
 
+ALLOCATOR = ("PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF")
 PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "accelerate", "numpy")
+
+
+def let_segments_grow(settings: EngineSettings) -> None:
+    """Before torch loads: on CUDA let its allocator extend a segment in place, unless the user has set it otherwise.
+
+    A growing cache asks for a slightly larger tensor in each step. In fixed segments what the last step freed is too
+    small for the next, so that they pile up until the device is full, and each new one waits for the driver.
+    """
+    if settings.device.startswith("cuda") and not any(os.environ.get(name) for name in ALLOCATOR):
+        os.environ[ALLOCATOR[0]] = "expandable_segments:True"
 
 
 def load_model(settings: EngineSettings, options: Mapping[str, Any]) -> tuple[Any, LoadTimes]:
@@ -108,6 +119,7 @@ def model_in_force(model: Any) -> dict[str, Any]:
         "device": str(model.device),
         "device_map": {part: str(where) for part, where in (getattr(model, "hf_device_map", None) or {}).items()},
         "allow_tf32": torch.backends.cuda.matmul.allow_tf32,
+        "allocator": next(filter(None, map(os.environ.get, ALLOCATOR)), None),
     }
 
 

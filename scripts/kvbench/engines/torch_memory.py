@@ -20,7 +20,7 @@ def model_bytes(model: torch.nn.Module) -> int:
 
 def allocator_bytes() -> dict[str, int | None]:
     """Torch's CUDA allocator in this process, over all GPUs; None on a CPU, whose allocator keeps no such counters."""
-    names = ("allocated", "reserved", "peak_allocated", "inactive_split", "graph_pools")
+    names = ("allocated", "reserved", "peak_allocated", "peak_reserved", "inactive_split", "graph_pools")
     if not (torch.cuda.is_available() and torch.cuda.is_initialized()):
         return dict.fromkeys(names)
     graphs = [s for s in torch.cuda.memory_snapshot() if tuple(s["segment_pool_id"]) != (0, 0)]
@@ -28,6 +28,7 @@ def allocator_bytes() -> dict[str, int | None]:
         _over_devices("allocated_bytes.all.current"),
         _over_devices("reserved_bytes.all.current"),
         _over_devices("allocated_bytes.all.peak"),
+        _over_devices("reserved_bytes.all.peak"),
         _over_devices("inactive_split_bytes.all.current"),
         sum(segment["total_size"] for segment in graphs),
     )
@@ -44,3 +45,12 @@ def reset_allocator_peak() -> None:
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         for device in range(torch.cuda.device_count()):
             torch.cuda.reset_peak_memory_stats(device)
+
+
+def outside_bytes() -> int:
+    """Bytes in use on the GPUs that torch did not reserve: contexts, code, graphs; other programs' too."""
+    used = 0
+    for device in range(torch.cuda.device_count()):
+        free, total = torch.cuda.mem_get_info(device)
+        used += total - free
+    return used - _over_devices("reserved_bytes.all.current")

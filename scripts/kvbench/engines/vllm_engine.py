@@ -48,7 +48,7 @@ class VllmEngine:
         begin = time.monotonic()
         arguments = self.arguments()
         try:
-            self.llm = LLM(**arguments)
+            self.llm = LLM(**arguments, **_graphs_of_vllm(self.settings, arguments))
         except (TypeError, ValueError) as error:
             refuse_options(self.settings, "vLLM", error)
             raise
@@ -163,6 +163,7 @@ class VllmEngine:
             "enforce_eager": config.model_config.enforce_eager,
             "compilation_mode": str(config.compilation_config.mode),
             "cudagraph_mode": str(config.compilation_config.cudagraph_mode),
+            "cudagraph_capture_sizes": list(config.compilation_config.cudagraph_capture_sizes or []),
             "tensor_parallel_size": config.parallel_config.tensor_parallel_size,
             "engine_in_subprocess": not hasattr(self.llm.llm_engine.engine_core, "engine_core"),
             "threads": self._memory()[0]["threads"],
@@ -188,8 +189,7 @@ class VllmEngine:
         return self.llm.collective_rpc("kvbench_memory")
 
     def _compile_s(self) -> float | None:
-        seconds = getattr(self.llm.llm_engine.vllm_config.compilation_config, "compilation_time", 0.0)
-        return seconds or None
+        return max(self.llm.collective_rpc("kvbench_compile_s")) or None
 
     def _refuse_hybrid_caches(self) -> None:
         blocks = self.llm.llm_engine.vllm_config.cache_config.num_gpu_blocks
@@ -232,6 +232,22 @@ def _own_arguments(settings: EngineSettings) -> dict[str, Any]:
     if settings.engine == "vllm-reserved":
         return {"max_num_seqs": reserved_requests(settings)}
     return {"enforce_eager": True} if settings.engine == "vllm-eager" else {}
+
+
+def _graphs_of_vllm(settings: EngineSettings, arguments: dict[str, Any]) -> dict[str, Any]:
+    """For a variant with fewer requests at once: CUDA graphs of the sizes that `vllm` itself captures.
+
+    By default vLLM captures no graph for more tokens than twice `max_num_seqs`. Steps that also prefill would then run
+    without one in the variant alone, and a ratio with it would measure that.
+    """
+    if "max_num_seqs" not in _own_arguments(settings) or not settings.device.startswith("cuda"):
+        return {}
+    from vllm.engine.arg_utils import EngineArgs
+    from vllm.usage.usage_lib import UsageContext
+
+    paged = {name: value for name, value in arguments.items() if name != "max_num_seqs"}
+    config = EngineArgs(**paged).create_engine_config(UsageContext.LLM_CLASS)
+    return {"compilation_config": {"cudagraph_capture_sizes": config.compilation_config.cudagraph_capture_sizes}}
 
 
 def reserved_requests(settings: EngineSettings) -> int:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from vllm.v1.worker.gpu_worker import Worker
 
 
 class GraphMeasuringWorker(Worker):
-    """vLLM measures the memory of its CUDA graphs, the driver's share included, and only logs it."""
+    """vLLM measures the memory of its CUDA graphs, the driver's share included, and their time, and only logs them."""
 
-    graph_bytes = 0
+    graph_bytes, graph_s = 0, 0.0
 
     def compile_or_warm_up_model(self, *args: Any, **kwargs: Any) -> Any:
         capture = self.model_runner.capture_model
 
         def measured(*args: Any, **kwargs: Any) -> int:
+            begin = time.monotonic()
             self.graph_bytes = capture(*args, **kwargs)
+            self.graph_s = time.monotonic() - begin
             return self.graph_bytes
 
         self.model_runner.capture_model = measured

@@ -26,6 +26,10 @@ class MemoryExtension:
             "graphs_measured": getattr(self, "graph_bytes", 0),
         }
 
+    def kvbench_compile_s(self) -> float:
+        """Seconds that compiling the model and capturing its CUDA graphs took."""
+        return self.vllm_config.compilation_config.compilation_time + getattr(self, "graph_s", 0.0)
+
     def kvbench_reset_peak(self) -> None:
         """Begin a new peak of the allocator."""
         reset_allocator_peak()

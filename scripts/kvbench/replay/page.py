@@ -11,7 +11,7 @@ import pandas as pd
 from kvbench.pages import Figure, figure
 from kvbench.replay.describe import setting, windows
 from kvbench.replay.table import REGION
-from kvbench.report_tables import number
+from kvbench.report_cells import number
 
 FOLDER = "replays"
 

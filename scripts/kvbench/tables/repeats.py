@@ -12,7 +12,7 @@ from kvbench.records import SPLIT
 from kvbench.results import SCOPES, Run
 from kvbench.tables.latency import samples
 from kvbench.tables.reuse import preemption_facts, sharing_facts
-from kvbench.tables.throughput import disturbances, rates
+from kvbench.tables.throughput import disturbances, energies, rates
 
 WORK = ("requests", "prompt_tokens", "output_tokens")
 LATENCIES = ("time_to_first_token", "time_per_output_token", "end_to_end")
@@ -60,7 +60,7 @@ def _row(run: Run, repeat: dict[str, Any], steps: pd.DataFrame, requests: pd.Dat
     row = {**run.names, "scope": repeat["scope"], **{key: repeat[key] for key in ("process", "repeat", *WORK)}}
     row |= {"wall_s": repeat["wall_s"], "busy_share": repeat["cpu_s"] / repeat["wall_s"] / run.record["threads"]}
     row |= {**rates(repeat), "device_s_per_output_token": repeat["wall_s"] / tokens}
-    row["energy_j_per_output_token"] = None if repeat["energy_j"] is None else repeat["energy_j"] / tokens
+    row |= energies(repeat)
     row |= {f"{name}_median_s": samples(requests)[name].median() for name in LATENCIES}
     row["steps_waiting_for_blocks_share"] = for_blocks(run, steps)
     row |= slot_facts(steps, run.record["max_length"], run.record["slot_bytes"])

@@ -10,12 +10,19 @@ import pandas as pd
 from kvbench.results import SCOPES, Run, processes_of
 from kvbench.stats import disturbed, summarise
 
+ENERGIES = {"energy_j_per_output_token": "output_tokens", "energy_j_per_request": "requests"}
 RATES = ("output_tokens_per_s", "total_tokens_per_s", "requests_per_s")
 
 
 def rates(repeat: dict[str, Any]) -> dict[str, float]:
     """The three rates of one repeat (a run.json record): its totals over its wall time."""
     return {name: count / repeat["wall_s"] for name, count in _counts(repeat).items()}
+
+
+def energies(repeat: dict[str, Any]) -> dict[str, float | None]:
+    """The device's energy in one repeat for each token and request, in J; None where no counter told."""
+    energy_j = repeat["energy_j"]
+    return {name: None if energy_j is None else energy_j / repeat[count] for name, count in ENERGIES.items()}
 
 
 def disturbances(run: Run, scope: str) -> list[bool | None]:
@@ -53,7 +60,17 @@ def _row(run: Run, scope: str, seed: int) -> dict[str, Any]:
     for name in RATES:
         row.update(summarise([rates(r)[name] for r in repeats], seed, processes).columns(name))
         row[f"{name}_total"] = sum(_counts(r)[name] for r in repeats) / total_s
-    return row
+    return row | _energy_columns(repeats, seed, processes)
+
+
+def _energy_columns(repeats: Sequence[dict[str, Any]], seed: int, processes: Sequence[int]) -> dict[str, Any]:
+    """Medians and intervals of ENERGIES; empty unless every repeat has a value."""
+    columns: dict[str, Any] = {}
+    for name in ENERGIES:
+        values = [energies(repeat)[name] for repeat in repeats]
+        empty = dict.fromkeys(f"{name}_{part}" for part in ("median", "ci95_low", "ci95_high", "min", "max"))
+        columns |= empty if None in values else summarise(values, seed, processes).columns(name)
+    return columns
 
 
 def _rows_that_fit(run: Run) -> dict[str, int | None]:

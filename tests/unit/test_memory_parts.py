@@ -1,0 +1,65 @@
+"""Memory by part: what torch reserved at most is accounted for, and the rest is what no part explains."""
+
+from kvbench.engines.base import LoadTimes
+from kvbench.memory_parts import memory_parts
+
+MIB = 2**20
+ENGINE = {
+    "pid": 1,
+    "weights": 100 * MIB,
+    "kv_pool": 50 * MIB,
+    "allocated": 160 * MIB,
+    "reserved": 170 * MIB,
+    "peak_allocated": 190 * MIB,
+    "peak_reserved": 260 * MIB,
+    "inactive_split": 4 * MIB,
+    "graph_pools": 20 * MIB,
+    "graphs_measured": 35 * MIB,
+}
+LOAD = LoadTimes(import_s=1.0, load_s=1.0, imported_bytes=300 * MIB)
+
+
+def _samples(*process_mib, phase="repeat-1/batch-0"):
+    return [
+        {"phase": phase, "t_ns": t, "process_bytes": mib * MIB, "host_rss_bytes": mib * MIB}
+        for t, mib in enumerate(process_mib)
+    ]
+
+
+def test_the_parts_and_the_rest_are_the_process_at_its_peak() -> None:
+    found = memory_parts(ENGINE, LOAD, _samples(500, 590), "cuda", 100 * MIB)
+    assert found["process_bytes"] == 590 * MIB
+    assert sum(found["parts"].values()) + found["unattributed_bytes"] == 590 * MIB
+
+
+def test_slack_is_what_torch_reserved_at_most_and_did_not_use() -> None:
+    parts = memory_parts(ENGINE, LOAD, _samples(600), "cuda", 100 * MIB)["parts"]
+    assert parts["activations_peak"] == (190 - 100 - 50 - 20) * MIB
+    assert parts["allocator_slack"] == (260 - 100 - 50 - 20 - 20) * MIB
+    grown = memory_parts(ENGINE | {"peak_reserved": 900 * MIB}, LOAD, _samples(1240), "cuda", 100 * MIB)
+    assert grown["parts"]["allocator_slack"] == parts["allocator_slack"] + 640 * MIB
+    assert grown["unattributed_bytes"] == 1240 * MIB - sum(grown["parts"].values())
+
+
+def test_graphs_are_what_their_capture_took_beyond_their_pools() -> None:
+    for measured, graphs in ((35, 35), (5, 20), (None, 20)):
+        engine = ENGINE | {"graphs_measured": measured and measured * MIB}
+        assert memory_parts(engine, LOAD, _samples(600), "cuda", 1)["parts"]["cuda_graphs"] == graphs * MIB
+
+
+def test_several_gpus_have_a_context_each_and_samples_of_one_time_add_up() -> None:
+    samples = [{**row, "t_ns": 7} for row in _samples(400, 450)]
+    found = memory_parts(ENGINE, LOAD, samples, "cuda", 1, gpus=2)
+    assert found["parts"]["runtime"] == 600 * MIB
+    assert found["process_bytes"] == 850 * MIB
+
+
+def test_loading_does_not_count_and_a_cpu_keeps_what_it_cannot_know_empty() -> None:
+    engine = dict.fromkeys(ENGINE) | {"weights": 80 * MIB, "kv_pool": 50 * MIB}
+    samples = [*_samples(900, phase="loaded"), *_samples(500)]
+    found = memory_parts(engine, LOAD, samples, "cpu", 100 * MIB)
+    assert (found["process_bytes"], found["weights_source"]) == (500 * MIB, "parameters")
+    assert found["unattributed_bytes"] == (500 - 300 - 100 - 50) * MIB
+    assert [name for name, part in found["parts"].items() if part is None] == [
+        *("activations_peak", "cuda_graphs", "allocator_slack")
+    ]
