@@ -140,10 +140,10 @@ def bench_vllm(arguments: argparse.Namespace, order: Order, settings: Any) -> tu
 def our_hf(arguments: argparse.Namespace, order: Order, settings: Any) -> tuple[Serve, Callable[[], None]]:
     from kvbench.engines.hf import TransformersEngine
 
-    engine = TransformersEngine(settings)
-    engine.load()
     requests = same_tokens(order)
     batches = [requests[i : i + arguments.batch] for i in range(0, len(requests), arguments.batch)]
+    engine = TransformersEngine(roomy(settings, batches))
+    engine.load()
     passes = iter(range(10**6))
 
     def serve() -> tuple[float, int]:
@@ -156,6 +156,19 @@ def our_hf(arguments: argparse.Namespace, order: Order, settings: Any) -> tuple[
         return seconds, tokens
 
     return serve, engine.close
+
+
+def roomy(settings: Any, batches: list[list[Any]]) -> Any:
+    """Settings under which no batch is split for the KV budget or the maximum length: the peer knows neither."""
+    from dataclasses import replace
+
+    from kvbench.engines.hf_batches import batch_bytes, longest_output, longest_prompt
+
+    return replace(
+        settings,
+        budget_bytes=max(batch_bytes(settings, batch) for batch in batches),
+        max_length=max(longest_prompt(batch) + longest_output(batch) for batch in batches),
+    )
 
 
 def bench_hf(arguments: argparse.Namespace, order: Order, settings: Any) -> tuple[Serve, Callable[[], None]]:
