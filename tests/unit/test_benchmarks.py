@@ -10,7 +10,10 @@ import pytest
 
 from kvbench import benchmarks
 from kvbench.config import benchmark_settings, validate
+from kvbench.engines.base import EngineSettings
+from kvbench.engines.hf_batches import plan_batches
 from kvbench.errors import UserError
+from kvbench.workload.read import Request
 from kvbench.yaml_files import read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -114,3 +117,25 @@ def test_interval_of_paired_ratios_is_of_pairs(monkeypatch: pytest.MonkeyPatch) 
     assert (found["ratio"], found["ratio_ci95_low"], found["ratio_ci95_high"]) == (0.5, 0.5, 0.5)
     assert (found["ours_output_tokens_per_s"], found["passes"]) == (35.0, 6)
     sys.modules.pop("common", None)
+
+
+def test_batches_beside_the_hf_peer_stay_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import peers
+
+    shared = {"model_path": "", "random_weights": False, "dtype": "float32", "device": "cpu", "threads": 1, "seed": 0}
+    small = {
+        "max_length": 12,
+        "budget_bytes": 1000,
+        "slot_bytes": 10,
+        "block_size": 32,
+        "temperature": 0.0,
+        "top_p": 1.0,
+    }
+    settings = EngineSettings(engine="hf-batch", **shared, **small)
+    requests = [Request(str(p), None, (1,) * p, o, 0.0) for p, o in ((9, 2), (2, 9), (3, 3), (8, 8), (1, 1))]
+    batches = [requests[:3], requests[3:]]
+    assert [len(plan_batches(settings, batch)) for batch in batches] == [2, 2]
+    assert [plan_batches(peers.roomy(settings, batches), batch) for batch in batches] == [[batch] for batch in batches]
+    for name in ("peers", "common"):
+        sys.modules.pop(name, None)
