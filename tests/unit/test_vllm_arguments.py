@@ -1,0 +1,80 @@
+"""vLLM's variants differ from `vllm` in admission alone."""
+
+import sys
+from dataclasses import replace
+from types import ModuleType, SimpleNamespace
+
+import pytest
+
+from kvbench.engines import vllm_engine
+from kvbench.engines.base import EngineSettings
+
+SETTINGS = EngineSettings(
+    engine="vllm-reserved",
+    model_path="m",
+    random_weights=True,
+    dtype="float16",
+    device="cuda",
+    threads=1,
+    max_length=64,
+    budget_bytes=64 * 10 * 6,
+    slot_bytes=10,
+    block_size=16,
+    temperature=0.0,
+    top_p=1.0,
+    seed=0,
+)
+SIZES = [1, 2, 4, 8, 512]
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict]:
+    """What a stand-in for vLLM's EngineArgs was given."""
+    given: list[dict] = []
+
+    class EngineArgs:
+        def __init__(self, **arguments):
+            given.append(arguments)
+
+        def create_engine_config(self, context):
+            return SimpleNamespace(compilation_config=SimpleNamespace(cudagraph_capture_sizes=SIZES))
+
+    modules = {name: ModuleType(name) for name in ("vllm", "vllm.engine", "vllm.usage")}
+    modules["vllm.engine.arg_utils"] = ModuleType("vllm.engine.arg_utils")
+    modules["vllm.engine.arg_utils"].EngineArgs = EngineArgs
+    modules["vllm.usage.usage_lib"] = ModuleType("vllm.usage.usage_lib")
+    modules["vllm.usage.usage_lib"].UsageContext = SimpleNamespace(LLM_CLASS="llm")
+    for name, module in modules.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    return given
+
+
+@pytest.mark.parametrize(("engine", "limit"), [("vllm-reserved", 6), ("vllm-sequential", 1)])
+def test_fewer_requests_at_once_keep_the_graphs_of_vllm(asked: list[dict], engine: str, limit: int) -> None:
+    settings = replace(SETTINGS, engine=engine)
+    arguments = {"model": "m", "max_num_seqs": limit, "seed": 0}
+    assert vllm_engine._own_arguments(settings) == {"max_num_seqs": limit}
+    graphs = vllm_engine._graphs_of_vllm(settings, arguments)
+    assert graphs == {"compilation_config": {"cudagraph_capture_sizes": SIZES}}
+    assert asked == [{"model": "m", "seed": 0}]
+
+
+@pytest.mark.parametrize("changes", [{"engine": "vllm"}, {"engine": "vllm-eager"}, {"device": "cpu"}])
+def test_others_are_left_as_they_are(asked: list[dict], changes: dict) -> None:
+    assert vllm_engine._graphs_of_vllm(replace(SETTINGS, **changes), {"model": "m"}) == {}
+    assert asked == []
+
+
+def test_the_allocator_is_set_for_growing_caches_on_cuda_unless_the_user_did(monkeypatch: pytest.MonkeyPatch) -> None:
+    from kvbench.engines.hf_model import ALLOCATOR, let_segments_grow
+
+    environment: dict[str, str] = {}
+    monkeypatch.setattr("kvbench.engines.hf_model.os.environ", environment)
+    let_segments_grow(replace(SETTINGS, device="cpu"))
+    assert environment == {}
+    let_segments_grow(SETTINGS)
+    assert environment == {ALLOCATOR[0]: "expandable_segments:True"}
+    environment.clear()
+    environment[ALLOCATOR[1]] = "max_split_size_mb:64"
+    let_segments_grow(SETTINGS)
+    assert environment == {ALLOCATOR[1]: "max_split_size_mb:64"}
