@@ -49,7 +49,12 @@ def _median_times(run: Run) -> dict[str, float]:
 
 
 def throughput_view(table: pd.DataFrame) -> pd.DataFrame:
-    """Rates with their intervals."""
+    """Rates with their intervals; energy where a counter told."""
+    energy = {
+        "energy (J/output token)": interval(table, "energy_j_per_output_token"),
+        "energy (J/request)": interval(table, "energy_j_per_request"),
+    }
+    told = table["energy_j_per_request_median"].notna().any()
     return text(
         pd.DataFrame(
             {
@@ -61,8 +66,7 @@ def throughput_view(table: pd.DataFrame) -> pd.DataFrame:
                 "all tokens/s": interval(table, "total_tokens_per_s"),
                 "requests/s": interval(table, "requests_per_s"),
                 "wall time (s)": interval(table, "wall_s"),
-                "energy (J/output token)": interval(table, "energy_j_per_output_token"),
-                "energy (J/request)": interval(table, "energy_j_per_request"),
+                **(energy if told else {}),
                 "disturbed repeats": table["disturbed_repeats"],
             }
         )

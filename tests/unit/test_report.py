@@ -18,7 +18,7 @@ from kvbench.replay.scenario import outcomes, record
 from kvbench.replay.table import table as replays_table
 from kvbench.report import FIGURES, TEMPLATE, read_inputs, render
 from kvbench.report_cells import number, to_html
-from kvbench.report_tables import attribution_view
+from kvbench.report_tables import attribution_view, throughput_view
 from kvbench.results import load_runs, read_table
 from kvbench.tables import (
     attribution,
@@ -265,3 +265,13 @@ def test_targets_and_benchmarks_show_what_was_missed(shown) -> None:
     assert {"not measured", "= passed", "reached"} <= _cells(wanted)
     beside = page.partition("<h2>Benchmarks of the instrument</h2>")[2].partition("<h2>")[0]
     assert {"hf-batch", "vllm bench", "48 / 48", "0.951 [0.940, 0.960]"} <= _cells(beside)
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_energy_is_shown_where_it_is_known(shown, told: bool) -> None:
+    table = shown[0]["throughput"].assign(label="x")
+    if told:
+        table = table.assign(energy_j_per_output_token_median=0.5, energy_j_per_request_median=12.5)
+    view = throughput_view(table)
+    assert ("energy (J/request)" in view) == told
+    assert not told or set(view["energy (J/request)"]) == {"12.5"}
