@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 from kvbench.engines.base import EngineSettings
 from kvbench.errors import UserError
 from kvbench.files import read_json, write_json
-from kvbench.run import Order, resolve
+from kvbench.orders import Order, resolve
 from kvbench.threads import set_threads
 
 

@@ -119,7 +119,8 @@ def our_vllm(arguments: argparse.Namespace, order: Order, settings: Any) -> tupl
 
 
 def bench_vllm(arguments: argparse.Namespace, order: Order, settings: Any) -> tuple[Serve, Callable[[], None]]:
-    from kvbench.engines.vllm_engine import VllmEngine, prepare_process
+    from kvbench.engines.vllm_arguments import prepare_process
+    from kvbench.engines.vllm_engine import VllmEngine
 
     prepare_process(settings)
     from vllm import LLM

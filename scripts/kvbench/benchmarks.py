@@ -15,7 +15,7 @@ from kvbench.files import read_json
 
 PROGRAMS = Path(__file__).resolve().parents[2] / "benchmarks"
 # What the programs run, named for the digest of the rule that calls them.
-RUNS = ("kvbench.run", "kvbench.engines.vllm_engine", "kvbench.engines.hf_engines")
+RUNS = ("kvbench.orders", "kvbench.engines.vllm_engine", "kvbench.engines.hf_engines")
 COLUMNS = (
     *("name", "kind", "model", "workload", "device", "passes", "ours", "other"),
     *("ours_output_tokens", "other_output_tokens", "ours_output_tokens_per_s", "other_output_tokens_per_s"),

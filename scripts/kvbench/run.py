@@ -5,66 +5,35 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from kvbench.adapter import Job, job
-from kvbench.budget import kv_budget_bytes
 from kvbench.cards import choose_cards, refuse_others
 from kvbench.device import Phases, Sampler, cpu_s
 from kvbench.engines.base import Engine, EngineSettings, Generated, LoadTimes
-from kvbench.engines.names import REFERENCE, is_paged, is_static
+from kvbench.engines.names import is_paged, is_static
 from kvbench.engines.out_of_memory import OutOfMemory
-from kvbench.files import read_json, read_parquet
+from kvbench.files import read_parquet
 from kvbench.kv.checks import check_equal
 from kvbench.kv.rows import kv_rows
 from kvbench.largest_batch import Limit, search
 from kvbench.memory_parts import memory_parts
-from kvbench.model.record import ModelRecord
-from kvbench.model.slots import itemsize, resolve_dtype, slot_bytes
+from kvbench.model.slots import itemsize
 from kvbench.nvml import Session
+from kvbench.orders import Order, resolve
 from kvbench.passes import Pass, plan_passes
 from kvbench.run_files import Done, Measured, Paths, write_run
-from kvbench.threads import resolve_threads, set_threads
+from kvbench.threads import set_threads
 from kvbench.workload.check import refuse_arrivals
-from kvbench.workload.read import Request, read_workload
+from kvbench.workload.read import Request
 
 log = logging.getLogger(__name__)
 
 # A GPU's energy counter moves in steps of about 0.1 s: what it says of a shorter pass may be wrong by a tenth and more.
 MIN_ENERGY_S = 1.0
-# Transformers needs no block size; on a CPU vLLM's kernels want a multiple of 32.
-AUTO_BLOCK_SIZE = {"cpu": 32, "cuda": 16}
-
-
-@dataclass(frozen=True)
-class Order:
-    """What to run: `settings` as `config.run_settings` gives them, and the files that feed it."""
-
-    settings: Mapping[str, Any]
-    environment: Path
-    model: Path
-    workload: Path
-    digests: Mapping[str, Any]
-
-    @cached_property
-    def record(self) -> ModelRecord:
-        return ModelRecord.load(self.model)
-
-    @cached_property
-    def machine(self) -> dict[str, Any]:
-        return read_json(self.environment)
-
-    @cached_property
-    def requests(self) -> list[Request]:
-        return read_workload(self.workload)
-
-    @property
-    def purpose(self) -> str:
-        return self.settings["purpose"]
 
 
 def run_job(snakemake: Any, make_engine: Callable[[EngineSettings], Engine]) -> None:
@@ -109,37 +78,6 @@ def run(order: Order, make_engine: Callable[[EngineSettings], Engine], paths: Pa
     write_run(measured, paths)
 
 
-def resolve(order: Order) -> EngineSettings:
-    """The engine's settings with every `auto` settled for this machine and model."""
-    s = order.settings
-    device = order.machine["device"]
-    dtype = resolve_dtype(s["dtype"], device)
-    block_size = AUTO_BLOCK_SIZE[device] if s["block_size"] == "auto" else s["block_size"]
-    slot = slot_bytes(order.record.architecture, itemsize(dtype))
-    row = -(-s["max_length"] // block_size) * block_size * slot
-    total, free = _memory(device, s["gpus"])
-    weights = order.record.architecture.parameters * itemsize(dtype)
-    return EngineSettings(
-        engine=s["engine"],
-        model_path=str(order.record.path),
-        random_weights=order.record.source == "shape",
-        dtype=dtype,
-        device=device,
-        threads=resolve_threads(s["cpu_threads"]),
-        max_length=s["max_length"],
-        budget_bytes=kv_budget_bytes(s["kv_budget_mib"], s["memory_fraction"], total, free, weights, row),
-        slot_bytes=slot,
-        block_size=block_size,
-        temperature=s["sampling"]["temperature"],
-        top_p=s["sampling"]["top_p"],
-        seed=s["seed"],
-        prefix_sharing=s["prefix_sharing"],
-        options=dict(s["options"]),
-        margins=order.purpose == "parity" and s["engine"] == REFERENCE,
-        gpus=s["gpus"] if device == "cuda" else 1,
-    )
-
-
 def _take_cards(order: Order, session: Session) -> list[dict[str, Any]]:
     """Let the session speak of this run's GPUs alone; other programs there are returned, or refused by UserError."""
     if order.machine["device"] == "cpu":
@@ -150,18 +88,6 @@ def _take_cards(order: Order, session: Session) -> list[dict[str, Any]]:
     others = refuse_others(session, gpus, allow=order.settings["shared_gpu"])
     session.keep([card.uuid for card in choose_cards(session, gpus)])
     return others
-
-
-def _memory(device: str, gpus: int) -> tuple[int, int]:
-    """Total and free bytes of the device's memory. GPUs share evenly: the scarcest of several, times their number."""
-    if device == "cpu":
-        import psutil
-
-        memory = psutil.virtual_memory()
-        return memory.total, memory.available
-    with Session() as session:
-        cards = choose_cards(session, gpus)
-    return gpus * min(card.total_bytes or 0 for card in cards), gpus * min(card.free_bytes or 0 for card in cards)
 
 
 def _passes(order: Order) -> list[Pass]:

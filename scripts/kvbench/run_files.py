@@ -23,7 +23,7 @@ from kvbench.records import BLOCKS, DEVICE, KV, MARGINS, REQUESTS
 from kvbench.workload.read import Request, content_digest
 
 if TYPE_CHECKING:
-    from kvbench.run import Order
+    from kvbench.orders import Order
 
 Done = list[tuple[Pass, dict[str, Any], Generated]]
 

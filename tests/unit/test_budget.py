@@ -7,7 +7,7 @@ import pytest
 from kvbench.budget import ACTIVATION_RESERVE, kv_budget_bytes
 from kvbench.engines.base import EngineSettings, refuse_device, refuse_options
 from kvbench.engines.hf_batches import batch_bytes, fixed_rows, plan_batches
-from kvbench.engines.vllm_engine import _own_arguments
+from kvbench.engines.vllm_arguments import own_arguments
 from kvbench.errors import UserError
 from kvbench.workload.read import Request
 
@@ -90,12 +90,12 @@ def test_a_request_beyond_the_budget_is_refused():
 def test_a_reserved_engine_admits_what_reservations_hold():
     s = settings("vllm-reserved", max_length=65, budget=96 * 3 + 95)
     assert s.reserved_row_slots == 96
-    assert _own_arguments(s) == {"max_num_seqs": 3}
+    assert own_arguments(s) == {"max_num_seqs": 3}
 
 
 def test_a_budget_below_one_reservation_is_refused():
     with pytest.raises(UserError, match=r"kv_budget_mib: .* does not hold one request of max_length"):
-        _own_arguments(settings("vllm-reserved", max_length=65, budget=95))
+        own_arguments(settings("vllm-reserved", max_length=65, budget=95))
 
 
 @pytest.mark.parametrize("engine", ["hf-static-compiled", "vllm-eager"])

@@ -6,8 +6,8 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from kvbench.engines import vllm_engine
 from kvbench.engines.base import EngineSettings
+from kvbench.engines.vllm_arguments import graphs_of_vllm, own_arguments
 
 SETTINGS = EngineSettings(
     engine="vllm-reserved",
@@ -53,15 +53,15 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict]:
 def test_fewer_requests_at_once_keep_the_graphs_of_vllm(asked: list[dict], engine: str, limit: int) -> None:
     settings = replace(SETTINGS, engine=engine)
     arguments = {"model": "m", "max_num_seqs": limit, "seed": 0}
-    assert vllm_engine._own_arguments(settings) == {"max_num_seqs": limit}
-    graphs = vllm_engine._graphs_of_vllm(settings, arguments)
+    assert own_arguments(settings) == {"max_num_seqs": limit}
+    graphs = graphs_of_vllm(settings, arguments)
     assert graphs == {"compilation_config": {"cudagraph_capture_sizes": SIZES}}
     assert asked == [{"model": "m", "seed": 0}]
 
 
 @pytest.mark.parametrize("changes", [{"engine": "vllm"}, {"engine": "vllm-eager"}, {"device": "cpu"}])
 def test_others_are_left_as_they_are(asked: list[dict], changes: dict) -> None:
-    assert vllm_engine._graphs_of_vllm(replace(SETTINGS, **changes), {"model": "m"}) == {}
+    assert graphs_of_vllm(replace(SETTINGS, **changes), {"model": "m"}) == {}
     assert asked == []
 
 

