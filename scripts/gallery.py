@@ -14,7 +14,7 @@ def main(name: str) -> None:
     if not re.fullmatch(r"[\w.-]+", name):
         sys.exit("gallery: name the machine: make gallery NAME=h100")
     try:
-        files = make_gallery(ROOT / "results", ROOT / "docs/gallery" / name)
+        files = make_gallery(ROOT / "results", ROOT / "logs", ROOT / "docs/gallery" / name)
     except UserError as error:
         sys.exit(str(error))
     size = sum(path.stat().st_size for path in files)

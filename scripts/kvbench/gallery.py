@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kvbench.errors import UserError
-from kvbench.files import read_json, write_json, write_text
+from kvbench.files import read_json, write_csv, write_json, write_text
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 KINDS = (".png", ".csv")
 LIMIT_BYTES = 8 * 2**20
 
 
-def make_gallery(results: Path, target: Path) -> list[Path]:
+def make_gallery(results: Path, logs: Path, target: Path) -> list[Path]:
     """Copy what is worth showing of `results` to `target`, which is replaced; the files written.
+
+    `durations.csv` has the seconds that each job took, which Snakemake notes under `logs`.
 
     Raises UserError where the run is not finished, or the gallery would be too large for a repository.
     """
@@ -28,8 +33,20 @@ def make_gallery(results: Path, target: Path) -> list[Path]:
     for source in sources:
         _copy(source, target / source.relative_to(results).as_posix().removeprefix("figures/"))
     write_json(target / "environment.json", public(read_json(results / "environment.json")))
+    write_csv(target / "durations.csv", durations(logs))
     write_text(target / "config.yaml", (results / "config.yaml").read_text(encoding="utf-8"))
     return sorted(path for path in target.rglob("*") if path.is_file())
+
+
+def durations(logs: Path) -> pd.DataFrame:
+    """`job` and its wall time `seconds`, from the benchmark files of all rules."""
+    import pandas as pd
+
+    rows = [
+        (path.relative_to(logs).with_suffix("").as_posix(), pd.read_csv(path, sep="\t")["s"].sum())
+        for path in sorted(logs.rglob("*.tsv"))
+    ]
+    return pd.DataFrame(rows, columns=["job", "seconds"])
 
 
 def public(environment: dict[str, Any]) -> dict[str, Any]:

@@ -26,14 +26,14 @@ def finished(root):
 def test_what_is_copied(tmp_path):
     target = tmp_path / "gallery"
     (target / "old").mkdir(parents=True)
-    files = make_gallery(finished(tmp_path / "results"), target)
+    files = make_gallery(finished(tmp_path / "results"), tmp_path / "logs", target)
     names = [str(path.relative_to(target)) for path in files]
-    assert names == ["config.yaml", "environment.json", "m/w/memory.png", "tables/memory.csv"]
+    assert names == ["config.yaml", "durations.csv", "environment.json", "m/w/memory.png", "tables/memory.csv"]
     assert not (target / "old").exists()
 
 
 def test_no_path_of_the_machine(tmp_path):
-    make_gallery(finished(tmp_path / "results"), tmp_path / "gallery")
+    make_gallery(finished(tmp_path / "results"), tmp_path / "logs", tmp_path / "gallery")
     text = (tmp_path / "gallery/environment.json").read_text()
     assert "/home/me" not in text
     assert json.loads(text)["packages"] == {"torch": "2.13.0", "vllm": None}
@@ -43,5 +43,16 @@ def test_an_unfinished_run_is_refused(tmp_path):
     results = finished(tmp_path / "results")
     (results / "report.html").unlink()
     with pytest.raises(UserError, match="not finished"):
-        make_gallery(results, tmp_path / "gallery")
+        make_gallery(results, tmp_path / "logs", tmp_path / "gallery")
     assert not (tmp_path / "gallery").exists()
+
+
+def test_durations_are_those_of_the_jobs(tmp_path):
+    for name, seconds in (("run_vllm/m/vllm/w/base", 12.5), ("make_report", 0.5)):
+        path = tmp_path / "logs" / f"{name}.tsv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"s\th:m:s\tmax_rss\n{seconds}\t0:00:12\tNA\n")
+    (tmp_path / "logs/make_report.log").write_text("no benchmark")
+    make_gallery(finished(tmp_path / "results"), tmp_path / "logs", tmp_path / "gallery")
+    lines = (tmp_path / "gallery/durations.csv").read_text().splitlines()
+    assert lines == ["job,seconds", "make_report,0.5", "run_vllm/m/vllm/w/base,12.5"]
