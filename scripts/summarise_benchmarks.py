@@ -1,8 +1,8 @@
 """Write results/tables/benchmarks.csv: a row a benchmark of the instrument."""
 
 from kvbench.adapter import job
-from kvbench.benchmarks import table
 from kvbench.files import write_csv
+from kvbench.tables.benchmarks import table
 
 
 def main(snakemake):

@@ -2,7 +2,6 @@
 
 from kvbench.adapter import job
 from kvbench.files import write_csv
-from kvbench.replay.sweep import read_replays
 from kvbench.results import load_runs, read_table
 from kvbench.tables import sweeps
 
@@ -11,7 +10,7 @@ def main(snakemake):
     with job(snakemake):
         given = snakemake.input
         points = {sweep: load_runs(given.get(sweep)) for sweep in sweeps.SWEPT if given.get(sweep)}
-        replays, seed = read_replays(given.replays), snakemake.params.seed
+        replays, seed = sweeps.read_replays(given.replays), snakemake.params.seed
         write_csv(snakemake.output.table, sweeps.table(points, read_table(given.repeats), replays, seed))
 
 

@@ -82,3 +82,10 @@ BLOCKS = pa.schema(
 
 # Gap between the reference's top two logits at each token: what a near tie in the parity gate is judged by.
 MARGINS = pa.schema([("request_id", pa.string()), ("position", pa.int32()), ("top1_minus_top2", pa.float64())])
+
+# Of the replays of a sweep: a row per point, and one per setting between the points.
+REPLAYED = (
+    *("model", "workload", "engine", "point", "block_size", "pool_slots", "steps", "block_steps", "live_slot_steps"),
+    *("computed_tokens", "recomputed_tokens", "preemptions", "live_share_of_allocated", "preemptions_per_request"),
+    "recomputed_share_of_computed",
+)

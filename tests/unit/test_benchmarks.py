@@ -13,6 +13,7 @@ from kvbench.config import benchmark_settings, validate
 from kvbench.engines.base import EngineSettings
 from kvbench.engines.hf_batches import plan_batches
 from kvbench.errors import UserError
+from kvbench.tables.benchmarks import COLUMNS, table
 from kvbench.workload.read import Request
 from kvbench.yaml_files import read_yaml
 
@@ -73,10 +74,10 @@ def test_a_failure_is_its_last_line(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_the_table_has_a_row_a_benchmark(tmp_path: Path) -> None:
     (tmp_path / "b.json").write_text(json.dumps({"kind": "peer-hf", "ratio": 1.01, "device": "cpu"}))
     own = {"kind": "peer-hf", "model": "m", "workload": "w"}
-    found = benchmarks.table({"b": own}, [tmp_path / "b.json"])
+    found = table({"b": own}, [tmp_path / "b.json"])
     assert found.loc[0, ["name", "model", "ratio"]].tolist() == ["b", "m", 1.01]
     assert pd.isna(found.loc[0, "hook_share_of_wall"])
-    assert list(benchmarks.table({}, []).columns) == list(benchmarks.COLUMNS)
+    assert list(table({}, []).columns) == list(COLUMNS)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from synthetic import make_requests, write_margins, write_run, write_runs
 
-from kvbench import benchmarks, claims, parity, targets
+from kvbench import claims, parity, targets
 from kvbench.config import read_yaml, validate
 from kvbench.errors import UserError
 from kvbench.files import write_csv, write_json, write_parquet, write_text
@@ -22,6 +22,7 @@ from kvbench.report_tables import attribution_view, throughput_view
 from kvbench.results import load_runs, read_table
 from kvbench.tables import (
     attribution,
+    benchmarks,
     devices,
     kv_waste,
     latency,

@@ -149,7 +149,7 @@ def tables(runs, tmp_path_factory):
     root = tmp_path_factory.mktemp("tables")
     write_csv(root / "repeats.csv", repeats.table(runs))
     write_csv(root / "kv_budget_mib.csv", sweep.table(sweep.plan(runs, "kv_budget_mib"), WORKLOAD))
-    replays = sweep.read_replays([root / "kv_budget_mib.csv"])
+    replays = sweeps.read_replays([root / "kv_budget_mib.csv"])
     write_csv(root / "sweeps.csv", sweeps.table({"kv_budget_mib": runs}, read_table(root / "repeats.csv"), replays, 0))
     return root / "sweeps.csv", read_table(root / "sweeps.csv"), replays
 
@@ -216,7 +216,7 @@ def test_an_engine_without_a_replay_has_empty_cells(tables):
 
 
 def test_without_sweeps_there_are_no_rows():
-    empty = sweep.read_replays([])
+    empty = sweeps.read_replays([])
     found = sweeps.table({}, pd.DataFrame({"scope": []}), empty, 0)
     assert list(found) == list(sweeps.COLUMNS)
     assert found.empty

@@ -19,8 +19,9 @@ RUNS = {
 }
 FIGURES = ("memory", "throughput", "latency", "attribution", "roofline", "kv_waste", "parity", "memory_parts")
 # All that follows the runs: parity and tables are of all runs, so each figure that shows a table follows too.
-AFTER_RUNS = {"check_parity": 1, "summarise_runs": 1, "summarise_sweeps": 1, "check_claims": 1, "make_report": 1} | {
-    f"plot_{name}": 2 for name in FIGURES
+AFTER_RUNS = {"check_parity": 1, "summarise_runs": 1, "summarise_sweeps": 1, "check_claims": 1, "check_targets": 1} | {
+    "make_report": 1,
+    **{f"plot_{name}": 2 for name in FIGURES},
 }
 
 
@@ -126,14 +127,15 @@ def test_points_of_sweeps_are_replayed_and_the_replays_code_reruns_no_engine(tre
     assert drawn.items() <= found.items()
     after = Counter(summarise_sweeps=1, make_report=1, **drawn)
     edit(tree, "scripts/kvbench/replay/kernels/paged.py")
-    assert stale(tree) == Counter(replay_sweep=2, plan_capacity=1, plot_largest_batch=1) + after
+    replays = Counter(run_replay=2, replay_sweep=2, plan_capacity=1, plot_largest_batch=1)
+    assert stale(tree) == replays + after | Counter(AFTER_REPLAYS)
     ran(tree)
     edit(tree, "scripts/kvbench/tables/sweeps.py")
     assert stale(tree) == after
     ran(tree)
     path = tree / "config/published.yaml"
     path.write_text(path.read_text().replace("[16, 32]", "[16, 64]"))
-    assert stale(tree) == {"plot_block_size": 1, "make_report": 1}
+    assert stale(tree) == {"plot_block_size": 1, "plot_replay_waste": 2, "plot_batched_requests": 2, "make_report": 1}
 
 
 def test_a_claim_is_judged_again_without_a_run(tree: Path) -> None:

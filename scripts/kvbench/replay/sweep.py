@@ -11,20 +11,16 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from kvbench.records import REPLAYED
 from kvbench.replay.inputs import Settings, Trace, reservation
 from kvbench.replay.live import ENGINES, settings_of
 from kvbench.replay.result import Totals
 from kvbench.replay.simulate import replay
-from kvbench.results import Run, read_table
+from kvbench.results import Run
 
 log = logging.getLogger(__name__)
 
 GRID_POOLS = 33
-COLUMNS = (
-    *("model", "workload", "engine", "point", "block_size", "pool_slots", "steps", "block_steps", "live_slot_steps"),
-    *("computed_tokens", "recomputed_tokens", "preemptions", "live_share_of_allocated", "preemptions_per_request"),
-    "recomputed_share_of_computed",
-)
 
 
 @dataclass(frozen=True)
@@ -57,7 +53,7 @@ def plan(runs: Sequence[Run], sweep: str) -> list[Setting]:
 
 
 def table(replays: Sequence[Setting], workload: pa.Table, progress: Callable[[int], Any] | None = None) -> pd.DataFrame:
-    """COLUMNS of each replay of `plan`; a grid's setting whose pool does not hold the longest request has no row.
+    """REPLAYED of each replay of `plan`; a grid's setting whose pool does not hold the longest request has no row.
 
     Sums are over all steps: `block_steps` of blocks in use, `live_slot_steps` of slots that hold a token.
     `recomputed_tokens` is empty where requests that share blocks were preempted: what they found again is not known.
@@ -72,7 +68,7 @@ def table(replays: Sequence[Setting], workload: pa.Table, progress: Callable[[in
             rows.append({**one.names, **_facts(trace, own)})
         if progress:
             progress(1)
-    return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"recomputed_tokens": "Int64"})
+    return pd.DataFrame(rows, columns=list(REPLAYED)).astype({"recomputed_tokens": "Int64"})
 
 
 def _alike(points: Sequence[Run], sweep: str) -> bool:
@@ -127,8 +123,3 @@ def _recomputed(trace: Trace, own: Settings, totals: Totals) -> int | None:
     if not totals.preemptions:
         return 0
     return None if own.prefix_sharing else totals.scheduled_tokens - int(trace.final_tokens.sum())
-
-
-def read_replays(paths: Sequence[str]) -> pd.DataFrame:
-    """COLUMNS of several files of replays below one another."""
-    return pd.concat([pd.DataFrame(columns=list(COLUMNS)), *map(read_table, paths)], ignore_index=True)

@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from kvbench.results import Run, engine_key
+from kvbench.records import REPLAYED
+from kvbench.results import Run, engine_key, read_table
 from kvbench.stats import summarise
 from kvbench.tables.repeats import steps_of
 
@@ -87,3 +88,8 @@ def _beside(row: dict[str, Any], counts: pd.DataFrame, replay: pd.Series) -> dic
         found |= {f"replay_{name}": int(replay[name]), f"difference_{name}": beyond[beyond.abs().idxmax()]}
     equal = not any(found[f"difference_{name}"] for name in COUNTS)
     return found | {"equals_replay": "yes" if equal else "no"}
+
+
+def read_replays(paths: Sequence[str]) -> pd.DataFrame:
+    """`records.REPLAYED` of several files of replays below one another."""
+    return pd.concat([pd.DataFrame(columns=list(REPLAYED)), *map(read_table, paths)], ignore_index=True)
