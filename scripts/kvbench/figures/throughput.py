@@ -14,7 +14,7 @@ from kvbench.figures.style import WIDTH_IN, look, name_rows, rows_figure, settle
 from kvbench.results import engine_key
 
 OPTIONS = {"width_in": WIDTH_IN}
-TITLES = {"all": "all {n} requests", "sequential": "the {n} requests that every engine ran"}
+TITLES = {"all": "all {n} requests", "sequential": "{n} of them, also served one at a time"}
 
 
 @styled

@@ -150,7 +150,7 @@ def _not_binding(waiting: float, for_blocks: float | None) -> str | None:
             f"requests waited in {waiting:.0%} of vllm's steps, for blocks in {for_blocks:.0%}: "
             "not memory was the limit, but max_num_seqs or max_num_batched_tokens"
         )
-    return f"requests waited in {waiting:.0%} of vllm's steps; memory binds in over {BINDING_SHARE:.0%}"
+    return f"requests waited in {waiting:.0%} of vllm's steps; memory counts as binding above {BINDING_SHARE:.0%}"
 
 
 def _waiting(run: Run, repeats: list[dict[str, Any]], known: dict) -> tuple[float, float | None]:
