@@ -5,6 +5,7 @@ import pytest
 from synthetic import make_requests, write_margins, write_run
 
 from kvbench.errors import UserError
+from kvbench.files import read_json, write_json
 from kvbench.parity import common_prefix, compare, gate, table
 from kvbench.results import load_runs
 
@@ -117,3 +118,17 @@ def test_sampled_outputs_are_not_compared(tmp_path):
     row = table(load_runs([write_run(tmp_path, e, temperature=0.7) for e in ("hf-batch", "vllm")])).iloc[0]
     assert row.comparable == "no: sampled"
     assert pd.isna(row.share_equal)
+
+
+@pytest.mark.parametrize(
+    ("engine", "comparable"), [("vllm", "no: each library drew its own weights"), ("hf-static", "yes")]
+)
+def test_random_weights_are_those_of_a_library(tmp_path, engine, comparable):
+    paths = [write_run(tmp_path, e) for e in ("hf-batch", engine)]
+    for path in paths:
+        record = read_json(path)
+        record["digests"]["model"] = {"config.json": "c0de"}
+        write_json(path, record)
+    row = table(load_runs(paths)).iloc[0]
+    assert row.comparable == comparable
+    assert pd.isna(row.share_equal) == (comparable != "yes")

@@ -59,7 +59,7 @@ def test_a_factor_of_the_chain_without_a_number_is_said_beside_the_others(tables
     [line] = [s for s in lines if s.startswith("Of vllm over hf-sequential")]
     batching = found.query("factor == 'batching'").iloc[0]
     assert f"batching × {batching['ratio']:.3g} [" in line
-    assert "; paging has no number on these requests: requests waited in 0% of vllm's steps; memory counts as binding above" in line
+    assert "; paging has no number on these requests: requests waited in 0% of vllm's steps; memory counts" in line
 
 
 def test_paging_with_a_number_says_how_often_requests_waited(tmp_path):
