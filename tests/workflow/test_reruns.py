@@ -138,6 +138,20 @@ def test_points_of_sweeps_are_replayed_and_the_replays_code_reruns_no_engine(tre
     assert stale(tree) == {"plot_block_size": 1, "plot_replay_waste": 2, "plot_batched_requests": 2, "make_report": 1}
 
 
+def test_a_benchmark_runs_again_alone_and_a_target_is_tested_again_without_it(tree: Path) -> None:
+    own = {"kind": "recording", "model": "smollm2-135m", "workload": "mixed", "passes": 6}
+    reconfigure(tree, "benchmarks", {"recording": own})
+    after = {"summarise_benchmarks": 1, "check_targets": 1, "make_report": 1}
+    assert ran(tree) == {"run_benchmark": 1, "write_config": 1, **after}
+    reconfigure(tree, "benchmarks/recording/passes", 7)
+    assert ran(tree) == {"run_benchmark": 1, "write_config": 1, **after}
+    edit(tree, "benchmarks/recording_cost.py")
+    assert ran(tree) == {"run_benchmark": 1, **after}
+    path = tree / "config/targets.yaml"
+    path.write_text(path.read_text().replace("threshold: 0.95", "threshold: 0.96"))
+    assert stale(tree) == {"check_targets": 1, "make_report": 1}
+
+
 def test_a_claim_is_judged_again_without_a_run(tree: Path) -> None:
     path = tree / "config/claims.yaml"
     path.write_text(path.read_text().replace("min_repeats: 6", "min_repeats: 7"))
