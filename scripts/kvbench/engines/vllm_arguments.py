@@ -93,8 +93,8 @@ def own_arguments(settings: EngineSettings) -> dict[str, Any]:
 def graphs_of_vllm(settings: EngineSettings, arguments: dict[str, Any]) -> dict[str, Any]:
     """For a variant with fewer requests at once: CUDA graphs of the sizes that `vllm` itself captures.
 
-    By default vLLM captures no graph for more tokens than twice `max_num_seqs`. Steps that also prefill would then run
-    without one in the variant alone, and a ratio with it would measure that.
+    By default vLLM captures no graph for more tokens than twice `max_num_seqs`, so the two would differ in more than
+    admission: steps that also prefill would run without one in the variant alone.
     """
     if "max_num_seqs" not in own_arguments(settings) or not settings.device.startswith("cuda"):
         return {}
