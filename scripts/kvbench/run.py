@@ -32,8 +32,8 @@ from kvbench.workload.read import Request
 
 log = logging.getLogger(__name__)
 
-# On an H100 passes of 0.07 s read 0 to 28 J, while samples 0.1 s apart nearly always differed: the counter moves in steps
-# between the two, so what it says of a pass under ten of them may be wrong by a tenth and more.
+# On an H100 passes of 0.07 s read 0 to 28 J, while samples 0.1 s apart nearly always differed: the counter moves in
+# steps between the two, so what it says of a pass under ten of them may be wrong by a tenth and more.
 MIN_ENERGY_S = 1.0
 
 

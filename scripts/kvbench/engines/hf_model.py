@@ -18,8 +18,8 @@ PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "accelerate", 
 def let_segments_grow(settings: EngineSettings) -> None:
     """Before torch loads: on CUDA let its allocator extend a segment in place, unless the user has set it otherwise.
 
-    A growing cache asks for a slightly larger tensor in each step, and in fixed segments what the last step freed is too
-    small for the next: torch was seen to hold twice what was allocated. What that costs in speed has not been measured.
+    A growing cache asks for a slightly larger tensor in each step, and in fixed segments what the last step freed is
+    too small for the next: torch was seen to hold twice what was allocated. What it costs in speed is not measured.
     """
     if settings.device.startswith("cuda") and not any(os.environ.get(name) for name in ALLOCATOR):
         os.environ[ALLOCATOR[0]] = "expandable_segments:True"
