@@ -269,50 +269,39 @@ def get_priority(wildcards):
     return PRIORITIES.get(run, 0) + (len(RUNS) if run.workload == "parity" else 0)
 
 
-def figure_files(name, category):
+def figure_outputs(folder, name, category, **labels):
     """Outputs of a figure by format; the one that a browser shows goes into Snakemake's report."""
-    files = {
-        ext: f"results/figures/{{model}}/{{workload}}/{name}.{ext}" for ext in FORMATS
-    }
-    labels = {"model": "{model}", "workload": "{workload}", "figure": name}
+    files = {ext: f"{folder}/{name}.{ext}" for ext in FORMATS}
     files[SHOWN] = report(
         files[SHOWN],
         caption=f"../captions/{name}.rst",
         category=category,
-        labels=labels,
+        labels={**labels, "figure": name},
     )
     return files
+
+
+def figure_files(name, category):
+    """Outputs of a figure of a model and workload."""
+    names = {"model": "{model}", "workload": "{workload}"}
+    return figure_outputs("results/figures/{model}/{workload}", name, category, **names)
 
 
 def capacity_figure(name):
-    """Outputs of a planning figure by format; the one that a browser shows goes into Snakemake's report."""
-    files = {ext: f"results/figures/capacity/{name}.{ext}" for ext in FORMATS}
-    caption = f"../captions/{name}.rst"
-    labels = {"figure": name}
-    files[SHOWN] = report(
-        files[SHOWN], caption=caption, category="Capacity", labels=labels
-    )
-    return files
+    """Outputs of a planning figure."""
+    return figure_outputs("results/figures/capacity", name, "Capacity")
+
+
+def replay_figure(name):
+    """Outputs of a figure of a replay."""
+    folder = "results/figures/replays/{scenario}"
+    return figure_outputs(folder, name, "Replay", scenario="{scenario}")
 
 
 def capacity_files():
     """The planning page, its table and its figure; none without a plan."""
     figures = [f"results/figures/capacity/largest_batch.{ext}" for ext in FORMATS]
     return [*CAPACITY, *figures] if config["capacity"] else []
-
-
-def replay_figure(name):
-    """Outputs of a figure of a replay by format; the one that a browser shows goes into Snakemake's report."""
-    files = {
-        ext: f"results/figures/replays/{{scenario}}/{name}.{ext}" for ext in FORMATS
-    }
-    files[SHOWN] = report(
-        files[SHOWN],
-        caption=f"../captions/{name}.rst",
-        category="Replay",
-        labels={"scenario": "{scenario}", "figure": name},
-    )
-    return files
 
 
 def replay_figures(*formats):

@@ -20,13 +20,14 @@ def run_benchmark(settings: Mapping[str, Any], files: Mapping[str, str], out: st
 
     UserError with the program's last line where it fails.
     """
-    done = subprocess.run(
-        [sys.executable, *arguments(settings, files, out)], stderr=subprocess.PIPE, text=True, check=False
-    )
-    sys.stderr.write(done.stderr)
-    if done.returncode:
-        line = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise UserError(f"{settings['kind']}: {line}")
+    last = "no message"
+    program = [sys.executable, *arguments(settings, files, out)]
+    with subprocess.Popen(program, stderr=subprocess.PIPE, text=True, errors="replace") as process:
+        for line in process.stderr:  # into our log as it comes: a benchmark that is killed has said how far it got
+            sys.stderr.write(line)
+            last = line.strip() or last
+    if process.returncode:
+        raise UserError(f"{settings['kind']}: {last}")
 
 
 def arguments(settings: Mapping[str, Any], files: Mapping[str, str], out: str | Path) -> list[str]:

@@ -6,7 +6,7 @@ medians on the same requests. A verdict needs the whole 95% interval on one side
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from kvbench.errors import UserError
 from kvbench.results import run_label
 from kvbench.stats import ratio, summarise
 from kvbench.tables.repeats import WORK
-from kvbench.yaml_files import read_yaml
+from kvbench.yaml_files import check_keys, read_yaml
 
 SUPPORTED, NOT_SUPPORTED, NOT_MEASURABLE = "supported", "not supported", "not measurable here"
 POINT = "base"
@@ -63,7 +63,7 @@ def read_claims(path: str | Path) -> Claims:
     except (KeyError, TypeError):
         raise UserError(f"{path}: needs min_repeats and claims; see the file in the repository") from None
     for name, condition in found.conditions.items():
-        _check_keys(f"{path}: conditions.{name}", condition, CONDITION)
+        check_keys(f"{path}: conditions.{name}", condition, CONDITION)
         _check_test(f"{path}: conditions.{name}", condition)
     for claim in found.claims:
         _check(f"{path}: {claim.get('id', 'a claim without id')}", claim, found.conditions)
@@ -74,7 +74,7 @@ def read_claims(path: str | Path) -> Claims:
 
 
 def _check(at: str, claim: Mapping[str, Any], conditions: Mapping[str, Any]) -> None:
-    _check_keys(at, claim, KEYS | ({"untestable"} if "untestable" in claim else TESTED), OPTIONAL)
+    check_keys(at, claim, KEYS | ({"untestable"} if "untestable" in claim else TESTED), OPTIONAL)
     if "untestable" not in claim:
         _check_test(at, claim)
     for condition in claim.get("requires", ()):
@@ -83,18 +83,11 @@ def _check(at: str, claim: Mapping[str, Any], conditions: Mapping[str, Any]) -> 
 
 
 def _check_test(at: str, test: Mapping[str, Any]) -> None:
-    _check_keys(f"{at}: metric", test["metric"], {"column", "engine", "scope"}, {"over", "point", "over_point"})
+    check_keys(f"{at}: metric", test["metric"], {"column", "engine", "scope"}, {"over", "point", "over_point"})
     if "over_point" in test["metric"] and "over" not in test["metric"]:
         raise UserError(f"{at}: metric: over_point needs over; name the engine, the same one for two of its points")
     if test["is"] not in COMPARISONS:
         raise UserError(f"{at}: is: {test['is']}: unknown comparison; use {', '.join(COMPARISONS)}")
-
-
-def _check_keys(at: str, given: Mapping[str, Any], needed: set[str], optional: Set[str] = frozenset()) -> None:
-    for key in sorted(needed - set(given)):
-        raise UserError(f"{at}: {key} is missing; add it")
-    for key in sorted(set(given) - needed - optional):
-        raise UserError(f"{at}: {key}: unknown key; use {', '.join(sorted(needed | optional))}")
 
 
 def table(claims: Claims, repeats: pd.DataFrame, seed: int, kinds: Mapping[str, str] | None = None) -> pd.DataFrame:

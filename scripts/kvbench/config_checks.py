@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kvbench.engines.names import BENCHMARKED, CUDA_ONLY, SEVERAL_GPUS, SHARING, shared_setting
+from kvbench.policies import RESERVING, takes_time
 from kvbench.schema import Invalid, quote, suggest
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ Plan = list[tuple[int, "RunName", dict]]
 TEXT_KINDS = ("guide",)
 # Runs of one model and workload are compared with each other, so these must not differ between them.
 COMPARED = ("sampling", "max_length", "sequential_requests", "gpus")
-# Policies that reserve one piece for a request (kvbench.replay imports numpy, which is too heavy here).
-RESERVING = ("reserve-max", "power-of-two", "oracle")
 # These may differ between their points, and only there.
 COMPARED_AT_POINT = ("kv_budget_mib", "prefix_sharing")
 
@@ -197,7 +196,7 @@ def _check_capacity(plans: dict) -> None:
         at, card = f"capacity.{name}", own["card"]
         if ("model" in own) == ("shape" in own):
             raise Invalid(at, "needs a model by name or a shape by sizes; write one of model and shape")
-        if "requests_per_s" in own and not _takes_time(own):
+        if "requests_per_s" in own and not takes_time(own):
             mend = "add step_time with its source, or leave the rate out to learn what fits"
             raise Invalid(f"{at}.requests_per_s", f"cards for a rate need the time of a step; {mend}")
         if card["activation_reserve"] >= card["memory_fraction"]:
@@ -218,7 +217,7 @@ def _check_replays(replays: dict) -> None:
             raise Invalid(f"{at}.requests", "missing; write how many to draw, for example 2000")
         if "workload" in own and "trace" in own:
             raise Invalid(f"{at}.trace", "says what a file is, and this is a workload; leave it out")
-        if "requests_per_s" in own and not _takes_time(own):
+        if "requests_per_s" in own and not takes_time(own):
             mend = "add step_time with its source, or leave the rate out for a queue that is all there at once"
             raise Invalid(f"{at}.requests_per_s", f"arrivals need the time of a step; {mend}")
         if own["shared_prefix_tokens"] > own["max_length"] - 2:
@@ -243,7 +242,3 @@ def _largest_piece(policy: str, own: dict) -> int:
     if policy in RESERVING and own["allocator"] == "buddy":
         return 1 << (pool.bit_length() - 1)
     return pool // size * size if policy in ("paged", "hf-static") else pool
-
-
-def _takes_time(own: dict) -> bool:
-    return any(own.get("step_time", {}).get(key) for key in ("constant_s", "per_token_s"))

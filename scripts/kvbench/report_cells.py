@@ -8,6 +8,7 @@ import pandas as pd
 from markupsafe import Markup, escape
 
 from kvbench.results import run_label
+from kvbench.stats import PARTS
 
 MIB = 2**20
 NONE = "–"
@@ -45,7 +46,7 @@ def text(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def interval(table: pd.DataFrame, name: str, factor: float = 1) -> pd.Series:
-    names = [f"{name}_{part}" for part in ("median", "ci95_low", "ci95_high", "min", "max")]
+    names = [f"{name}_{part}" for part in PARTS]
     return spans(table.assign(**{one: table[one] * factor for one in names}), *names)
 
 

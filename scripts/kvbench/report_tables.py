@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from kvbench import targets
 from kvbench.report_cells import MIB, interval, labels, mib, number, pairs, scope, spans, text
 from kvbench.report_memory import devices_view, kv_waste_view, memory_view, sharing_view, sweeps_view
 from kvbench.results import Run
@@ -160,7 +161,7 @@ def targets_view(table: pd.DataFrame) -> pd.DataFrame:
         pd.DataFrame(
             {
                 "target": table["says"],
-                "wanted": table["is"].map({**SYMBOLS, "equals": "="}) + " " + table["threshold"].map(str),
+                "wanted": table["is"].map(targets.SYMBOLS) + " " + table["threshold"].map(str),
                 "measured": table["measured"].map(_measured),
                 "the worst of": table["rows"],
                 "found in": table["of"],

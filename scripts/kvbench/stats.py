@@ -20,6 +20,8 @@ MIN_P99_SAMPLES = 100
 CONFIDENCE = 0.95
 RESAMPLES = 9999
 DISTURBED_BELOW = 0.9
+# What the columns of a summary end in.
+PARTS = ("median", "ci95_low", "ci95_high", "min", "max")
 
 
 @dataclass(frozen=True)
@@ -35,13 +37,8 @@ class Summary:
 
     def columns(self, name: str) -> dict[str, float | None]:
         """The summary as table columns that begin with `name`, which carries the unit."""
-        return {
-            f"{name}_median": self.median,
-            f"{name}_ci95_low": self.low,
-            f"{name}_ci95_high": self.high,
-            f"{name}_min": self.minimum,
-            f"{name}_max": self.maximum,
-        }
+        values = (self.median, self.low, self.high, self.minimum, self.maximum)
+        return {f"{name}_{part}": value for part, value in zip(PARTS, values, strict=True)}
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ def sentences(tables: Tables, model: str, workload: str) -> list[str]:
     of a sweep of prefix_sharing, what sharing gave; of sweeps of block size and budget, the first and the last point.
     """
     found = {name: _of(table, model, workload, swept=name == "sweeps") for name, table in tables.items()}
-    parts = (_speed, _causes, _steps, _slots, _at_once, _equal, _sharing, _block_sizes, _budgets, _replayed)
+    parts = (_speed, _causes, _steps, _slots, _at_once, _equal, _sharing, _sweeps, _replayed)
     return [sentence for part in parts for sentence in part(found)]
 
 
@@ -128,11 +128,13 @@ def _sharing(tables: Tables) -> list[str]:
     ]
 
 
-def _block_sizes(tables: Tables) -> list[str]:
-    """How full blocks were and how fast each engine was, with the smallest and the largest."""
+def _sweeps(tables: Tables) -> list[str]:
+    """How full blocks were, what a pool cost in tokens computed again and how fast each engine was, at both ends."""
+    kinds = (("block_size", "block size", _block_size), ("kv_budget_mib", "KV budget", _budget))
     return [
-        f"{engine}, by block size: {_block_size(first)}; {_block_size(last)}."
-        for engine, first, last in _ends(tables["sweeps"], "block_size")
+        f"{engine}, by {words}: {describe(first)}; {describe(last)}."
+        for sweep, words, describe in kinds
+        for engine, first, last in _ends(tables["sweeps"], sweep)
     ]
 
 
@@ -141,14 +143,6 @@ def _block_size(row: pd.Series) -> str:
         f"with {row['block_size']:.0f} tokens a block {row['live_share_of_allocated_median']:.1%} of the allocated "
         f"slots held a token, at {row['output_tokens_per_s_median']:,.4g} output tokens per second"
     )
-
-
-def _budgets(tables: Tables) -> list[str]:
-    """What the smallest and the largest pool cost each engine in tokens computed again."""
-    return [
-        f"{engine}, by KV budget: {_budget(first)}; {_budget(last)}."
-        for engine, first, last in _ends(tables["sweeps"], "kv_budget_mib")
-    ]
 
 
 def _budget(row: pd.Series) -> str:

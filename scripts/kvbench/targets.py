@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from kvbench.errors import UserError
-from kvbench.yaml_files import read_yaml
+from kvbench.yaml_files import check_keys, read_yaml
 
 REACHED, MISSED, NOT_MEASURED = "reached", "missed", "not measured"
 NEEDED, OPTIONAL = {"id", "says", "table", "column", "is", "threshold"}, {"where", "kinds", "magnitude"}
@@ -32,10 +32,7 @@ def read_targets(path: str | Path) -> list[dict[str, Any]]:
         raise UserError(f"{path}: needs targets; see the file in the repository")
     for target in targets:
         at = f"{path}: {target.get('id', 'a target without id')}"
-        for key in sorted(NEEDED - set(target)):
-            raise UserError(f"{at}: {key} is missing; add it")
-        for key in sorted(set(target) - NEEDED - OPTIONAL):
-            raise UserError(f"{at}: {key}: unknown key; use {', '.join(sorted(NEEDED | OPTIONAL))}")
+        check_keys(at, target, NEEDED, OPTIONAL)
         if target["is"] not in COMPARISONS:
             raise UserError(f"{at}: is: {target['is']}: unknown comparison; use {', '.join(COMPARISONS)}")
     return targets

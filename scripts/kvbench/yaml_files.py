@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -44,3 +45,11 @@ def _refuse_duplicates(node: Any, path: str | Path) -> None:
             raise UserError(f"{path}: line {line}: key {key.value} is written twice; keep one")
         seen |= {key.value} if key is not None and isinstance(key.value, str) else set()
         _refuse_duplicates(value, path)
+
+
+def check_keys(at: str, given: Mapping[str, Any], needed: Set[str], optional: Set[str] = frozenset()) -> None:
+    """UserError naming the first key that is missing or unknown; `at` says whose."""
+    for key in sorted(needed - set(given)):
+        raise UserError(f"{at}: {key} is missing; add it")
+    for key in sorted(set(given) - needed - optional):
+        raise UserError(f"{at}: {key}: unknown key; use {', '.join(sorted(needed | optional))}")

@@ -22,7 +22,7 @@ from kvbench.figures.style import (
     wrapped,
 )
 from kvbench.published import Published
-from kvbench.replay.describe import arrival, setting, sources, windows
+from kvbench.replay.describe import arrival, note
 
 OPTIONS = {"width_in": WIDTH_IN}
 PUBLISHED = "batched_requests"
@@ -57,7 +57,7 @@ def draw(table: pd.DataFrame, published: Sequence[Published], options: Mapping[s
     name_rows(axes, [row["policy"] for row in rows])
     if shown:
         figure.legend(handles=_handles(table), loc="outside upper center", ncols=1 if is_narrow(width_in) else 2)
-    figure.supxlabel(wrapped(_note(table, [one for _, one in shown]), width_in), fontsize=7.5)
+    figure.supxlabel(wrapped(note(table, [one for _, one in shown]), width_in), fontsize=7.5)
     return figure
 
 
@@ -85,8 +85,3 @@ def _handles(table: pd.DataFrame) -> list[Patch]:
         Patch(facecolor=GREY, label=f"wide: ours, {arrival(table)}"),
         Patch(facecolor=PAPER_COLOUR, label="narrow: paper, arriving over time"),
     ]
-
-
-def _note(table: pd.DataFrame, shown: Sequence[Published]) -> str:
-    text = f"{windows(table)}: {setting(table)}."
-    return text + (f"\nPaper: {sources(shown)}." if shown else "")

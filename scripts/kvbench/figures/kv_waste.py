@@ -17,6 +17,7 @@ from kvbench.figures.style import (
     WIDTH_IN,
     is_narrow,
     name_rows,
+    number_on,
     rows_figure,
     settle,
     styled,
@@ -65,12 +66,7 @@ def _draw_row(axes: Axes, y: int, row: Mapping[str, Any]) -> None:
             y, share * 100, left=start, height=0.62, color=colour, hatch=hatch, edgecolor="white", lw=0, label=name
         )
         if share >= MIN_LABELLED:
-            dark = name == "live"
-            box = None if dark else {"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.85}
-            middle = start + share * 50
-            text = f"{share:.1%}".rstrip("%")
-            colour = "white" if dark else "black"
-            axes.text(middle, y, text, ha="center", va="center", fontsize=7, color=colour, bbox=box)
+            number_on(axes, start + share * 50, y, f"{share:.1%}".rstrip("%"), dark=name == "live")
         start += share * 100
 
 

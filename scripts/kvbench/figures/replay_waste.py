@@ -18,13 +18,14 @@ from kvbench.figures.style import (
     WIDTH_IN,
     is_narrow,
     name_rows,
+    number_on,
     rows_figure,
     settle,
     styled,
     wrapped,
 )
 from kvbench.published import Published
-from kvbench.replay.describe import setting, sources, windows
+from kvbench.replay.describe import note
 from kvbench.replay.table import REGION
 
 OPTIONS = {"width_in": WIDTH_IN}
@@ -68,7 +69,7 @@ def draw(
     alone.set_xlabel("One request at a time:\nlive of allocated (%)")
     name_rows(bars, [row["policy"] for row in rows])
     figure.legend(handles=_handles(rows, bool(marked)), loc="outside upper center", ncols=2 if narrow else 4)
-    figure.supxlabel(wrapped(_note(table, marked), width_in), fontsize=7.5)
+    figure.supxlabel(wrapped(note(table, marked), width_in), fontsize=7.5)
     return figure
 
 
@@ -86,10 +87,8 @@ def _draw_region(axes: Axes, y: int, row: Row, marks: Sequence[float], least_lab
         axes.barh(y, share * 100, left=start, height=0.62, color=colour, hatch=HATCHES[name], edgecolor="white", lw=0)
         if share >= least_labelled:
             dark = name == "live"
-            box = None if dark else {"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.85}
-            given = {"ha": "center", "va": "center", "fontsize": 7, "color": "white" if dark else "black", "bbox": box}
             begin = max([start, *(mark + 3 for mark in marks if not dark and start <= mark < start + share * 100)])
-            axes.text((begin + start + share * 100) / 2, y, f"{share * 100:.1f}", **given)
+            number_on(axes, (begin + start + share * 100) / 2, y, f"{share * 100:.1f}", dark=dark)
         start += share * 100
 
 
@@ -117,8 +116,3 @@ def _handles(rows: Sequence[Row], marked: bool) -> list[Any]:
         for name in there
     ]
     return [*patches, Line2D([], [], **MARK, label="paper, live (value at right)")] if marked else patches
-
-
-def _note(table: pd.DataFrame, marked: Sequence[Published]) -> str:
-    text = f"{windows(table)}: {setting(table)}."
-    return text + (f"\nPaper: {sources(marked)}." if marked else "")

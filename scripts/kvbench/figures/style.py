@@ -188,3 +188,9 @@ def value_text(value: float) -> str:
         return "0"
     decimals = max(0, 2 - len(str(int(abs(value)))) + 1) if abs(value) >= 1 else 3
     return f"{value:,.{decimals}f}"
+
+
+def number_on(axes: Axes, x: float, y: float, text: str, *, dark: bool) -> None:
+    """A number on a part of a bar: white on a dark one, else black on a pale box that keeps it legible on hatches."""
+    box = None if dark else {"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.85}
+    axes.text(x, y, text, ha="center", va="center", fontsize=7, color="white" if dark else "black", bbox=box)

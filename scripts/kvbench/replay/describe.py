@@ -52,3 +52,9 @@ def sources(published: Sequence[Published]) -> str:
     """Where published values are from and what they are of; empty without one."""
     found = dict.fromkeys(f"{one.source} ({one.conditions})" for one in published)
     return "; ".join(found)
+
+
+def note(table: pd.DataFrame, shown: Sequence[Published]) -> str:
+    """The line below a figure of a scenario: which steps, what setting, and where the published values are from."""
+    text = f"{windows(table)}: {setting(table)}."
+    return text + (f"\nPaper: {sources(shown)}." if shown else "")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from kvbench.replay.inputs import PADDED, RESERVING, Settings, Trace, reservation
+from kvbench.policies import PADDED, RESERVING
+from kvbench.replay.inputs import Settings, Trace, reservation
 
 
 def held_slots(trace: Trace, settings: Settings) -> float | None:

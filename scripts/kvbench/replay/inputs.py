@@ -10,15 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kvbench.errors import UserError
+from kvbench.policies import ALLOCATORS, POLICIES, RESERVING
 from kvbench.replay.texts import groups_sorted, prompts_sorted, unshared
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-RESERVING = ("reserve-max", "power-of-two", "oracle")
-PADDED = ("hf-batch", "hf-static")
-POLICIES = (*RESERVING, *PADDED, "paged")
-ALLOCATORS = ("buddy", "best-fit")
 LARGEST = 1 << 31
 LATEST_S = 4e9  # in nanoseconds, with as much again for the replay, this still is an int64
 DAY_S = 86_400

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kvbench.errors import UserError
+from kvbench.policies import takes_time
 from kvbench.replay.inputs import LATEST_S, Trace
 from kvbench.workload.check import Limit
 from kvbench.workload.draws import SCALE, exponential, stream
@@ -84,11 +85,6 @@ def _require_one_clock(last: Row, scenario: Mapping[str, Any], at: str) -> None:
     if not takes_time(scenario):
         mend = "add it with its source, or leave arrival_s out of the file"
         raise UserError(f"config.yaml: {at}.step_time: {late}, and arrivals need the time of a step; {mend}")
-
-
-def takes_time(scenario: Mapping[str, Any]) -> bool:
-    """Whether a step of the scenario lasts longer than nothing."""
-    return any(scenario.get("step_time", {}).get(key) for key in ("constant_s", "per_token_s"))
 
 
 def _prompt_tokens(row: Row) -> int:

@@ -16,8 +16,8 @@ from typing import Any
 import pandas as pd
 
 from kvbench.results import Run
-from kvbench.stats import MIN_REPEATS
-from kvbench.tables.ratios import METRIC, PARTS, arm, ratio_columns, same_work
+from kvbench.stats import MIN_REPEATS, PARTS
+from kvbench.tables.ratios import METRIC, arm, ratio_columns, same_work
 from kvbench.tables.repeats import for_blocks, steps_of
 
 POINT = "base"

@@ -10,13 +10,12 @@ import pandas as pd
 
 from kvbench.errors import UserError
 from kvbench.results import Run, processes_of
-from kvbench.stats import ratio
+from kvbench.stats import PARTS, ratio
 from kvbench.tables.throughput import rates
 
 log = logging.getLogger(__name__)
 
 METRIC = "output_tokens_per_s"
-PARTS = ("median", "ci95_low", "ci95_high", "min", "max")
 REFERENCES = (("hf-sequential", "sequential"), ("hf-batch", "all"))
 COLUMNS = (
     *("model", "workload", "point", "scope", "numerator", "denominator", "denominator_point", "requests"),

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from kvbench.results import SCOPES, Run
-from kvbench.stats import summarise
+from kvbench.stats import PARTS, summarise
 
 # A device that does nothing for more of the time than this cannot be what a step waits for, and a step that takes less
 # than twice the bound is nearer to it than to anything else.
@@ -25,7 +25,7 @@ COLUMNS = (
     *("model", "workload", "engine", "point", "scope", "device", "gpus", "requests", "n_repeats", "n_processes"),
     *("decode_steps", "decode_share_of_wall", "running_mean_requests"),
     *("weight_bytes", "live_kv_mean_bytes", "must_move_bytes", "copy_bytes_per_s", "bound_s"),
-    *(f"decode_step_s_{part}" for part in ("median", "ci95_low", "ci95_high", "min", "max")),
+    *(f"decode_step_s_{part}" for part in PARTS),
     *("fraction_of_bound", "gpu_busy_share", "cpu_busy_share", "power_mean_w", "limited_by"),
 )
 

@@ -8,13 +8,12 @@ from typing import Any
 import pandas as pd
 
 from kvbench.results import Run
-from kvbench.stats import ratio, summarise
+from kvbench.stats import PARTS, ratio, summarise
 
 METRIC = "output_tokens_per_s"
 POINTS = {"shared": "prefix_sharing-true", "unshared": "prefix_sharing-false"}
 ARM_COLUMNS = (METRIC, "running_mean_requests", "allocated_peak_bytes")
 SAVED = ("saved_share", "saved_largest_share", "prefix_hit_share_of_prompts")
-PARTS = ("median", "ci95_low", "ci95_high", "min", "max")
 COLUMNS = (
     *("model", "workload", "engine", "requests"),
     *(f"{arm}_n_repeats" for arm in POINTS),

@@ -9,7 +9,7 @@ import pandas as pd
 
 from kvbench.records import REPLAYED
 from kvbench.results import Run, engine_key, read_table
-from kvbench.stats import summarise
+from kvbench.stats import PARTS, summarise
 from kvbench.tables.repeats import steps_of
 
 SWEPT = ("block_size", "kv_budget_mib")
@@ -17,7 +17,6 @@ SPEED = "output_tokens_per_s"
 # What a replay gives too; it knows no time, so never a speed.
 SHARES = ("live_share_of_allocated", "preemptions_per_request", "recomputed_share_of_computed")
 COUNTS = ("steps", "block_steps", "live_slot_steps", "computed_tokens", "preemptions")
-PARTS = ("median", "ci95_low", "ci95_high", "min", "max")
 NAMES = ("model", "workload", "engine", "point")
 COLUMNS = (
     *(*NAMES, "sweep", "block_size", "pool_slots", "pool_bytes", "requests", "n_repeats", "n_processes"),
