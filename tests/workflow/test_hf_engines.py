@@ -195,3 +195,13 @@ def test_other_errors_are_not_taken_for_want_of_memory(tiny, monkeypatch):
     with pytest.raises(ZeroDivisionError):
         engine.generate(requests_of(LENGTHS), lambda tokens: None, None, lambda part: None)
     engine.close()
+
+
+def test_attention_makes_no_plan_for_each_new_length(tiny):
+    import torch
+
+    torch.backends.cuda.enable_cudnn_sdp(True)
+    engine = hf_engines.make_engine(settings_of(tiny, "hf-batch"))
+    engine.load()
+    assert engine.in_force()["sdpa_backends"] == ["flash", "mem_efficient", "math"]
+    engine.close()
