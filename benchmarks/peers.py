@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from common import Order, add_inputs, paired, report, run, settle
+from common import Order, add_inputs, paired, report, run, settle, turn
 
 # A pass serves all requests and returns (seconds, output tokens); an arm makes one and says how to end.
 Serve = Callable[[], tuple[float, int]]
@@ -49,33 +49,43 @@ def parse() -> argparse.Namespace:
 
 def measure(arguments: argparse.Namespace) -> dict[str, list[tuple[float, int]]]:
     """Passes of both sides in turn, the first of each discarded; which side begins alternates."""
-    workers = {arm: start_worker(arm) for arm in ("ours", "peer")}
+    with turn(arguments) as taken:
+        workers = {arm: start_worker(arm) for arm in ("ours", "peer")}
+        try:
+            for arm, worker in workers.items():
+                expect_ready(arm, worker)
+            taken.measure()
+            return take_turns(workers, arguments.passes)
+        finally:
+            for worker in workers.values():
+                worker.stdin.close()
+                worker.wait(timeout=60)
+
+
+def take_turns(workers: dict[str, subprocess.Popen], passes: int) -> dict[str, list[tuple[float, int]]]:
     samples: dict[str, list[tuple[float, int]]] = {arm: [] for arm in workers}
-    try:
-        for number in range(arguments.passes + 1):
-            for arm in list(workers)[:: 1 if number % 2 else -1]:
-                seconds, tokens = ask(workers[arm])
-                print(f"{arm} pass {number}: {tokens} tokens in {seconds:.3f} s", file=sys.stderr, flush=True)
-                if number:
-                    samples[arm].append((seconds, tokens))
-    finally:
-        for worker in workers.values():
-            worker.stdin.close()
-            worker.wait(timeout=60)
+    for number in range(passes + 1):
+        for arm in list(workers)[:: 1 if number % 2 else -1]:
+            seconds, tokens = ask(workers[arm])
+            print(f"{arm} pass {number}: {tokens} tokens in {seconds:.3f} s", file=sys.stderr, flush=True)
+            if number:
+                samples[arm].append((seconds, tokens))
     return samples
 
 
 def start_worker(arm: str) -> subprocess.Popen:
-    """This script again as one side, ready to serve; its library's chatter goes to standard error."""
-    worker = subprocess.Popen(
+    """This script again as one side, which loads; its library's chatter goes to standard error."""
+    return subprocess.Popen(
         [sys.executable, __file__, *sys.argv[1:], "--arm", arm],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
+
+
+def expect_ready(arm: str, worker: subprocess.Popen) -> None:
     if worker.stdout.readline().strip() != "ready":
         sys.exit(f"peers: the {arm} side did not start; its error is above")
-    return worker
 
 
 def ask(worker: subprocess.Popen) -> tuple[float, int]:
@@ -119,15 +129,14 @@ def our_vllm(arguments: argparse.Namespace, order: Order, settings: Any) -> tupl
 
 
 def bench_vllm(arguments: argparse.Namespace, order: Order, settings: Any) -> tuple[Serve, Callable[[], None]]:
-    from kvbench.engines.vllm_arguments import prepare_process
-    from kvbench.engines.vllm_engine import VllmEngine
+    from kvbench.engines.vllm_arguments import engine_arguments, prepare_process
 
     prepare_process(settings)
     from vllm import LLM
     from vllm.benchmarks.throughput import _run_vllm_requests
 
-    ours = ("scheduler_cls", "worker_extension_cls", "worker_cls", "additional_config", "disable_log_stats")
-    equal = {name: value for name, value in VllmEngine(settings).arguments().items() if name not in ours}
+    ours = ("scheduler_cls", "worker_extension_cls", "worker_cls", "disable_log_stats")
+    equal = {name: value for name, value in engine_arguments(settings).items() if name not in ours}
     llm = LLM(**equal)
     requests = sample_requests(order, lambda r: {"prompt_token_ids": list(r.prompt_token_ids)})
 

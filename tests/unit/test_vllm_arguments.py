@@ -7,7 +7,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from kvbench.engines.base import EngineSettings
-from kvbench.engines.vllm_arguments import graphs_of_vllm, own_arguments
+from kvbench.engines.vllm_arguments import engine_arguments, own_arguments, step_of_vllm
 
 SETTINGS = EngineSettings(
     engine="vllm-reserved",
@@ -25,6 +25,7 @@ SETTINGS = EngineSettings(
     seed=0,
 )
 SIZES = [1, 2, 4, 8, 512]
+TOKENS = 16384
 
 
 @pytest.fixture
@@ -37,7 +38,10 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict]:
             given.append(arguments)
 
         def create_engine_config(self, context):
-            return SimpleNamespace(compilation_config=SimpleNamespace(cudagraph_capture_sizes=SIZES))
+            return SimpleNamespace(
+                scheduler_config=SimpleNamespace(max_num_batched_tokens=TOKENS),
+                compilation_config=SimpleNamespace(cudagraph_capture_sizes=SIZES),
+            )
 
     modules = {name: ModuleType(name) for name in ("vllm", "vllm.engine", "vllm.usage")}
     modules["vllm.engine.arg_utils"] = ModuleType("vllm.engine.arg_utils")
@@ -50,18 +54,20 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict]:
 
 
 @pytest.mark.parametrize(("engine", "limit"), [("vllm-reserved", 6), ("vllm-sequential", 1)])
-def test_fewer_requests_at_once_keep_the_graphs_of_vllm(asked: list[dict], engine: str, limit: int) -> None:
+def test_fewer_requests_at_once_keep_the_step_of_vllm(asked: list[dict], engine: str, limit: int) -> None:
     settings = replace(SETTINGS, engine=engine)
     arguments = {"model": "m", "max_num_seqs": limit, "seed": 0}
     assert own_arguments(settings) == {"max_num_seqs": limit}
-    graphs = graphs_of_vllm(settings, arguments)
-    assert graphs == {"compilation_config": {"cudagraph_capture_sizes": SIZES}}
+    assert step_of_vllm(settings, arguments) == {
+        "max_num_batched_tokens": TOKENS,
+        "compilation_config": {"cudagraph_capture_sizes": SIZES},
+    }
     assert asked == [{"model": "m", "seed": 0}]
 
 
 @pytest.mark.parametrize("changes", [{"engine": "vllm"}, {"engine": "vllm-eager"}, {"device": "cpu"}])
 def test_others_are_left_as_they_are(asked: list[dict], changes: dict) -> None:
-    assert graphs_of_vllm(replace(SETTINGS, **changes), {"model": "m"}) == {}
+    assert step_of_vllm(replace(SETTINGS, **changes), {"model": "m"}) == {}
     assert asked == []
 
 
@@ -78,3 +84,8 @@ def test_the_allocator_is_set_for_growing_caches_on_cuda_unless_the_user_did(mon
     environment[ALLOCATOR[1]] = "max_split_size_mb:64"
     let_segments_grow(SETTINGS)
     assert environment == {ALLOCATOR[1]: "max_split_size_mb:64"}
+
+
+def test_a_card_that_others_use_is_not_refused_by_vllm_itself() -> None:
+    assert engine_arguments(SETTINGS)["gpu_memory_utilization"] < 0.05
+    assert "gpu_memory_utilization" not in engine_arguments(replace(SETTINGS, device="cpu"))

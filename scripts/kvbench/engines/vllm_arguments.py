@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,10 @@ from kvbench.engines.base import EngineSettings
 from kvbench.errors import UserError
 
 SCRIPTS = Path(__file__).resolve().parents[2]
+
+# What our scheduler reads of itself, as JSON, in whichever process the engine runs. Not in vLLM's `additional_config`:
+# that enters the key of its compile cache, so that every run, with a folder of its own, would compile anew.
+RECORDING = "KVBENCH_RECORDING"
 
 
 def prepare_process(settings: EngineSettings) -> None:
@@ -29,11 +32,8 @@ def prepare_process(settings: EngineSettings) -> None:
         os.environ["PYTHONPATH"] = os.pathsep.join([str(SCRIPTS), *path])
 
 
-def engine_arguments(settings: EngineSettings, recording: Mapping[str, Any]) -> dict[str, Any]:
-    """vLLM's engine arguments for these settings, the user's options last but for what makes the variant.
-
-    `recording` is what our scheduler reads of itself (`additional_config`).
-    """
+def engine_arguments(settings: EngineSettings) -> dict[str, Any]:
+    """vLLM's engine arguments for these settings, the user's options last but for what makes the variant."""
     ours: dict[str, Any] = {
         "model": settings.model_path,
         "dtype": settings.dtype,
@@ -55,10 +55,11 @@ def engine_arguments(settings: EngineSettings, recording: Mapping[str, Any]) -> 
         "enforce_eager": not settings.device.startswith("cuda"),
         "scheduler_cls": "kvbench.engines.vllm_scheduler.recording_scheduler",
         "worker_extension_cls": "kvbench.engines.vllm_worker.MemoryExtension",
-        "additional_config": {"kvbench": dict(recording)},
     }
     if settings.device.startswith("cuda"):
         ours["worker_cls"] = "kvbench.engines.vllm_gpu_worker.GraphMeasuringWorker"
+        # With kv_cache_memory_bytes it plans nothing, but would refuse by default a card that others use (shared_gpu).
+        ours["gpu_memory_utilization"] = 0.01
     return ours | _known_options(settings) | own_arguments(settings)
 
 
@@ -90,11 +91,12 @@ def own_arguments(settings: EngineSettings) -> dict[str, Any]:
     return {"enforce_eager": True} if settings.engine == "vllm-eager" else {}
 
 
-def graphs_of_vllm(settings: EngineSettings, arguments: dict[str, Any]) -> dict[str, Any]:
-    """For a variant with fewer requests at once: CUDA graphs of the sizes that `vllm` itself captures.
+def step_of_vllm(settings: EngineSettings, arguments: dict[str, Any]) -> dict[str, Any]:
+    """For a variant with fewer requests at once: the tokens a step and the CUDA graphs that `vllm` itself gets.
 
-    By default vLLM captures no graph for more tokens than twice `max_num_seqs`, so the two would differ in more than
-    admission: steps that also prefill would run without one in the variant alone.
+    By default vLLM derives both from `max_num_seqs`: graphs for at most twice as many tokens, and a step no longer than
+    all requests together. So the two would differ in more than admission: steps that also prefill would run without
+    graphs in the variant alone, and its model be compiled for other lengths.
     """
     if "max_num_seqs" not in own_arguments(settings) or not settings.device.startswith("cuda"):
         return {}
@@ -103,7 +105,10 @@ def graphs_of_vllm(settings: EngineSettings, arguments: dict[str, Any]) -> dict[
 
     paged = {name: value for name, value in arguments.items() if name != "max_num_seqs"}
     config = EngineArgs(**paged).create_engine_config(UsageContext.LLM_CLASS)
-    return {"compilation_config": {"cudagraph_capture_sizes": config.compilation_config.cudagraph_capture_sizes}}
+    return {
+        "max_num_batched_tokens": config.scheduler_config.max_num_batched_tokens,
+        "compilation_config": {"cudagraph_capture_sizes": config.compilation_config.cudagraph_capture_sizes},
+    }
 
 
 def reserved_requests(settings: EngineSettings) -> int:

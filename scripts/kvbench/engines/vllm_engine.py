@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import json
+import os
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -14,7 +16,7 @@ from typing import Any, TextIO
 
 from kvbench.engines.base import Completion, EngineSettings, Generated, LoadTimes, refuse_device, refuse_options
 from kvbench.engines.runtime_memory import runtime_bytes
-from kvbench.engines.vllm_arguments import engine_arguments, graphs_of_vllm, prepare_process
+from kvbench.engines.vllm_arguments import RECORDING, engine_arguments, prepare_process, step_of_vllm
 from kvbench.errors import UserError
 from kvbench.kv.schedule import Schedule
 from kvbench.workload.read import Request
@@ -45,9 +47,10 @@ class VllmEngine:
 
         import_s, imported_bytes = time.monotonic() - begin, runtime_bytes(self.settings.device)
         begin = time.monotonic()
-        arguments = self.arguments()
+        os.environ[RECORDING] = json.dumps(self._recording())
+        arguments = engine_arguments(self.settings)
         try:
-            self.llm = LLM(**arguments, **graphs_of_vllm(self.settings, arguments))
+            self.llm = LLM(**arguments, **step_of_vllm(self.settings, arguments))
         except (TypeError, ValueError) as error:
             refuse_options(self.settings, "vLLM", error)
             raise
@@ -56,15 +59,13 @@ class VllmEngine:
         self.llm.collective_rpc("kvbench_reset_peak")
         return LoadTimes(import_s, load_s, imported_bytes, self._compile_s())
 
-    def arguments(self) -> dict[str, Any]:
-        """vLLM's engine arguments for these settings, recording included."""
-        recording = {
+    def _recording(self) -> dict[str, Any]:
+        return {
             "folder": self.folder.name,
             "block_stride": BLOCK_STRIDE,
             "block_passes": self.block_passes,
             "silent_passes": self.silent_passes,
         }
-        return engine_arguments(self.settings, recording)
 
     def generate(
         self,

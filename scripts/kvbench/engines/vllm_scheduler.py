@@ -6,6 +6,8 @@ between passes, `LLM.reset_prefix_cache()`, ends a pass and writes its record.
 
 from __future__ import annotations
 
+import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from vllm.v1.core.sched.output import SchedulerOutput
 from vllm.v1.core.sched.scheduler import Scheduler
 
 from kvbench.engines.schedule_log import ScheduleLog
+from kvbench.engines.vllm_arguments import RECORDING
 from kvbench.kv.schedule import FREED, PREEMPTED, Schedule
 
 
@@ -23,7 +26,7 @@ class Recorder:
     """Feeds the log of the current pass from what the scheduler has in hand."""
 
     def __init__(self, scheduler: Scheduler) -> None:
-        config = scheduler.vllm_config.additional_config["kvbench"]
+        config = json.loads(os.environ[RECORDING])
         self.folder = Path(config["folder"])
         self.block_stride: int = config["block_stride"]
         self.block_passes = set(config["block_passes"])
