@@ -489,14 +489,15 @@ def test_full_runs_every_engine_of_a_cpu() -> None:
     assert {run.point for run in run_list(config)} == {"base", "block_size-64", "block_size-96", "block_size-128"}
 
 
-def test_the_gpu_overlay_takes_the_whole_ladder_at_two_sizes() -> None:
-    config = validate(merged(read_yaml(ROOT / "config.yaml"), read_yaml(ROOT / "config/gpu.yaml")), SCHEMA)
+def test_the_gpu_overlays_take_the_whole_ladder_at_two_sizes() -> None:
     engines: dict[str, set[str]] = {}
-    for run in run_list(config):
-        engines.setdefault(run.model, set()).add(run.engine)
+    for overlay in ("gpu", "gpu-shapes"):
+        config = validate(merged(read_yaml(ROOT / "config.yaml"), read_yaml(ROOT / f"config/{overlay}.yaml")), SCHEMA)
+        for run in run_list(config):
+            engines.setdefault(run.model, set()).add(run.engine)
+        assert {run.model for run in parity_list(config)} == ({"smollm2-135m"} if overlay == "gpu" else set())
     assert engines["smollm2-135m"] == engines["llama-2-7b"] == set(ENGINES)
     assert engines["gpt2"] >= {"hf-batch", "vllm-reserved", "vllm"} <= engines["llama-13b"]
-    assert {run.model for run in parity_list(config)} == {"smollm2-135m"}
     assert read_yaml(ROOT / "profiles/gpu/config.yaml")["configfile"] == ["config.yaml", "config/gpu.yaml"]
 
 
