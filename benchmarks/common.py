@@ -5,17 +5,21 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
+from kvbench.cards import hold_cards
 from kvbench.engines.base import EngineSettings
 from kvbench.errors import UserError
 from kvbench.files import read_json, write_json
+from kvbench.nvml import Session
 from kvbench.orders import Order, resolve
 from kvbench.threads import set_threads
+from kvbench.turns import Turn
 
 
 def add_inputs(parser: argparse.ArgumentParser, kv_budget_mib: float) -> None:
@@ -26,6 +30,16 @@ def add_inputs(parser: argparse.ArgumentParser, kv_budget_mib: float) -> None:
     parser.add_argument("--kv-budget-mib", type=float, default=kv_budget_mib)
     parser.add_argument("--max-length", type=int, default=512)
     parser.add_argument("--out", type=Path, help="write the result to this JSON file too")
+
+
+@contextmanager
+def turn(arguments: argparse.Namespace) -> Iterator[Turn]:
+    """This benchmark's turn on the machine, and where it has GPUs one of its own: load, `measure()`, then time."""
+    if read_json(arguments.environment)["device"] == "cuda":
+        with Session() as session:
+            hold_cards(session, 1)
+    with Turn(lambda line: print(line, file=sys.stderr, flush=True)) as taken:
+        yield taken
 
 
 def settle(

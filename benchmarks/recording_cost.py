@@ -13,30 +13,39 @@ import sys
 import time
 from typing import Any
 
-from common import Order, add_inputs, paired, report, run, settle
+from common import Order, add_inputs, paired, report, run, settle, turn
+
+WARM_UP = 2  # passes
 
 
 def main() -> None:
     arguments = parse()
-    order, settings = settle(arguments, arguments.engine, temperature=0.0, dtype=arguments.dtype)
-    engine = make_engine(settings)
-    warm_up = 2
-    recorded = [(number // 2 + number) % 2 == 0 for number in range(2 * arguments.passes)]  # on off, off on, ...
-    engine.prepare(silent_passes=[warm_up + i for i, on in enumerate(recorded) if not on])
-    try:
-        engine.load()
-        seconds, hook_s = [], 0.0
-        for number in range(warm_up + len(recorded)):
-            begin = time.monotonic()
-            generated = engine.generate(order.requests, lambda tokens: None, None, lambda part: None)
-            seconds.append(time.monotonic() - begin)
-            generated = engine.collect(generated, number)
-            if number >= warm_up and recorded[number - warm_up]:
-                hook_s += generated.hook_s
-            print(f"pass {number}: {seconds[-1]:.4f} s", file=sys.stderr, flush=True)
-    finally:
-        engine.close()
-    report(arguments, result(arguments, order, recorded, seconds[warm_up:], hook_s))
+    with turn(arguments) as taken:
+        order, settings = settle(arguments, arguments.engine, temperature=0.0, dtype=arguments.dtype)
+        engine = make_engine(settings)
+        recorded = [(number // 2 + number) % 2 == 0 for number in range(2 * arguments.passes)]  # on off, off on, ...
+        engine.prepare(silent_passes=[WARM_UP + i for i, on in enumerate(recorded) if not on])
+        try:
+            engine.load()
+            taken.measure()
+            seconds, hook_s = serve(engine, order, recorded)
+        finally:
+            engine.close()
+    report(arguments, result(arguments, order, recorded, seconds, hook_s))
+
+
+def serve(engine: Any, order: Order, recorded: list[bool]) -> tuple[list[float], float]:
+    """Seconds of each pass after the warm-up, and those inside the hooks of the recorded ones."""
+    seconds, hook_s = [], 0.0
+    for number in range(WARM_UP + len(recorded)):
+        begin = time.monotonic()
+        generated = engine.generate(order.requests, lambda tokens: None, None, lambda part: None)
+        seconds.append(time.monotonic() - begin)
+        generated = engine.collect(generated, number)
+        if number >= WARM_UP and recorded[number - WARM_UP]:
+            hook_s += generated.hook_s
+        print(f"pass {number}: {seconds[-1]:.4f} s", file=sys.stderr, flush=True)
+    return seconds[WARM_UP:], hook_s
 
 
 def parse() -> argparse.Namespace:

@@ -3,15 +3,17 @@
 from kvbench.adapter import job
 from kvbench.files import read_json, write_json
 from kvbench.threads import resolve_threads, set_threads
+from kvbench.turns import Turn
 
 
 def main(snakemake):
-    with job(snakemake):
+    with job(snakemake) as task, Turn(task.tell) as turn:
         device = read_json(snakemake.input.environment)["device"]
         threads = resolve_threads(snakemake.params.cpu_threads)
         set_threads(threads)
         from kvbench.engines.copy_bandwidth import copy_bandwidth
 
+        turn.measure()
         found = copy_bandwidth(device, threads)
         write_json(snakemake.output.bandwidth, {"device": device, "threads": threads, "copy": found})
 

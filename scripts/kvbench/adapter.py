@@ -24,6 +24,10 @@ class Job:
     terminal: TextIO
     label: str
 
+    def tell(self, line: str) -> None:
+        """One line for whoever watches."""
+        print(f"{self.label}: {line}", file=self.terminal, flush=True)
+
     def progress(self, total: int, unit: str) -> Any:
         """A tqdm bar on the terminal; silent where that is none, such as a file or a cluster's log."""
         from tqdm import tqdm

@@ -4,18 +4,59 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, MutableMapping, Sequence, Set
 from contextlib import suppress
+from typing import IO
 
 import psutil
 
 from kvbench.device import process_ids
 from kvbench.errors import UserError
 from kvbench.nvml import GpuProcess, GpuSample, Session
+from kvbench.turns import lock_file, try_lock
 
 # A process that has just ended may still be listed for a moment.
 PATIENCE_S = 10.0
 POLL_S = 0.5
+
+# Locks of the GPUs that this process holds; they end with it.
+_held: list[IO[str]] = []
+
+
+def hold_cards(
+    session: Session,
+    count: int,
+    environment: MutableMapping[str, str] = os.environ,
+    wait: Callable[[float], None] = time.sleep,
+) -> None:
+    """Let CUDA show the first `count` of its GPUs that no other job of ours holds, waiting until there are as many.
+
+    They are this process's until it ends, and its children's. Call it before torch is loaded. UserError as
+    `choose_cards`.
+    """
+    environment.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # NVML's
+    choose_cards(session, count, environment)
+    shown = visible(session.gpus(), environment.get("CUDA_VISIBLE_DEVICES"))
+    while len(held := _lock(shown, count)) < count:
+        wait(POLL_S)
+    environment["CUDA_VISIBLE_DEVICES"] = ",".join(str(card.index) for card in held)
+
+
+def _lock(cards: Sequence[GpuSample], count: int) -> list[GpuSample]:
+    """The first `count` cards whose locks are free, locked; none is kept where there are fewer."""
+    free: list[tuple[GpuSample, IO[str]]] = []
+    for card in cards:
+        file = lock_file(f"card-{card.uuid}")
+        if len(free) < count and try_lock(file):
+            free.append((card, file))
+        else:
+            file.close()
+    if len(free) < count:
+        for _, file in free:
+            file.close()
+        return []
+    _held.extend(file for _, file in free)
+    return [card for card, _ in free]
 
 
 def choose_cards(session: Session, count: int, environment: Mapping[str, str] = os.environ) -> list[GpuSample]:

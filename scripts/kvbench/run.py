@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kvbench.adapter import Job, job
-from kvbench.cards import choose_cards, refuse_others
+from kvbench.cards import choose_cards, hold_cards, refuse_others
 from kvbench.device import Phases, Sampler, cpu_s
 from kvbench.engines.base import Engine, EngineSettings, Generated, LoadTimes
 from kvbench.engines.names import is_paged, is_static
@@ -27,6 +26,7 @@ from kvbench.orders import Order, resolve
 from kvbench.passes import Pass, plan_passes
 from kvbench.run_files import Done, Measured, Paths, write_run
 from kvbench.threads import set_threads
+from kvbench.turns import Turn
 from kvbench.workload.check import refuse_arrivals
 from kvbench.workload.read import Request
 
@@ -61,21 +61,24 @@ def run(order: Order, make_engine: Callable[[EngineSettings], Engine], paths: Pa
     set_threads(settings.threads)
     engine = make_engine(settings)
     passes = _passes(order)
-    phases = Phases()
-    try:
-        with Sampler(phases, order.settings["sample_period_s"], session) as sampler:
-            sampler.sample()
-            engine.prepare(block_passes=[p.repeat for p in passes if p.phase == "blocks"])
-            load = engine.load()
-            phases.enter("loaded")
-            sampler.sample()
-            done, limit = _serve(engine, passes, phases, sampler, job)
-            phases.enter("done")
-            measured = _measured(order, settings, engine, load, done, phases, sampler)
-            measured = replace(measured, limit=limit, other_programs=others)
-    finally:
-        engine.close()
-        session.close()
+    with Turn(job.tell) as turn:
+        phases = Phases()
+        try:
+            with Sampler(phases, order.settings["sample_period_s"], session) as sampler:
+                sampler.sample()
+                engine.prepare(block_passes=[p.repeat for p in passes if p.phase == "blocks"])
+                load = engine.load()
+                phases.enter("loaded")
+                if order.purpose == "measure":
+                    turn.measure()
+                sampler.sample()
+                done, limit = _serve(engine, passes, phases, sampler, job)
+                phases.enter("done")
+                measured = _measured(order, settings, engine, load, done, phases, sampler)
+                measured = replace(measured, limit=limit, other_programs=others)
+        finally:
+            engine.close()
+            session.close()
     write_run(measured, paths)
 
 
@@ -84,8 +87,8 @@ def _take_cards(order: Order, session: Session) -> list[dict[str, Any]]:
     if order.machine["device"] == "cpu":
         session.keep(())
         return []
-    os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # NVML's
     gpus = order.settings["gpus"]
+    hold_cards(session, gpus)
     others = refuse_others(session, gpus, allow=order.settings["shared_gpu"])
     session.keep([card.uuid for card in choose_cards(session, gpus)])
     return others

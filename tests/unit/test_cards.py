@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from kvbench.cards import choose_cards, refuse_others, visible
+from kvbench.cards import choose_cards, hold_cards, refuse_others, visible
 from kvbench.errors import UserError
 from kvbench.nvml import GpuProcess, GpuSample
 
@@ -86,3 +91,55 @@ def test_allowed_programs_are_recorded():
 
 def test_our_own_process_is_no_other():
     assert refuse_others(session([card(0, GpuProcess(os.getpid(), GIB))]), 1, allow=False) == []
+
+
+HOLD = """
+import sys
+from tests.unit.test_cards import card, hold_cards, session
+
+environment = {}
+hold_cards(session([card(0), card(1), card(2)]), int(sys.argv[1]), environment)
+print(environment["CUDA_VISIBLE_DEVICES"], flush=True)
+sys.stdin.readline()
+"""
+
+
+@pytest.fixture
+def hold(tmp_path: Path) -> Iterator[Callable[[int], subprocess.Popen]]:
+    """Start a job that holds cards until a line comes, and says which."""
+    started: list[subprocess.Popen] = []
+    root = Path(__file__).resolve().parents[2]
+    environment = {"PYTHONPATH": f"{root}:{root}/scripts", "TMPDIR": str(tmp_path)}
+
+    def start(count: int) -> subprocess.Popen:
+        command = [sys.executable, "-c", HOLD, str(count)]
+        streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        started.append(subprocess.Popen(command, env=environment, **streams))
+        return started[-1]
+
+    yield start
+    for job in started:
+        job.kill()
+        job.communicate()
+
+
+def test_jobs_of_ours_never_share_a_card(hold):
+    first, second = hold(1), None
+    assert first.stdout.readline() == "0\n"
+    second = hold(1)
+    assert second.stdout.readline() == "1\n"
+    third = hold(2)  # one is free: it takes none and waits
+    time.sleep(1)
+    assert hold(1).stdout.readline() == "2\n"
+    first.communicate("\n")
+    second.communicate("\n")
+    assert third.stdout.readline() == "0,1\n"
+
+
+def test_a_job_holds_what_cuda_shows(monkeypatch, tmp_path):
+    monkeypatch.setattr("kvbench.turns.tempfile.gettempdir", lambda: str(tmp_path))
+    environment = {"CUDA_VISIBLE_DEVICES": "GPU-2a"}
+    hold_cards(session([card(0), card(1), card(2)]), 1, environment)
+    assert environment == {"CUDA_VISIBLE_DEVICES": "2", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+    with pytest.raises(UserError, match="gpus: 2 asked for and 1 GPU here"):
+        hold_cards(session([card(0), card(1), card(2)]), 2, environment)
