@@ -53,14 +53,18 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict]:
     return given
 
 
-@pytest.mark.parametrize(("engine", "limit"), [("vllm-reserved", 6), ("vllm-sequential", 1)])
-def test_fewer_requests_at_once_keep_the_step_of_vllm(asked: list[dict], engine: str, limit: int) -> None:
+@pytest.mark.parametrize(
+    ("engine", "limit", "sizes"), [("vllm-reserved", 6, [1, 2, 4, 6, 8, 512]), ("vllm-sequential", 1, SIZES)]
+)
+def test_fewer_requests_at_once_keep_the_step_of_vllm(
+    asked: list[dict], engine: str, limit: int, sizes: list[int]
+) -> None:
     settings = replace(SETTINGS, engine=engine)
     arguments = {"model": "m", "max_num_seqs": limit, "seed": 0}
     assert own_arguments(settings) == {"max_num_seqs": limit}
     assert step_of_vllm(settings, arguments) == {
         "max_num_batched_tokens": TOKENS,
-        "compilation_config": {"cudagraph_capture_sizes": SIZES},
+        "compilation_config": {"cudagraph_capture_sizes": sizes},
     }
     assert asked == [{"model": "m", "seed": 0}]
 

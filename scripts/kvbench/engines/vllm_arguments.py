@@ -96,7 +96,9 @@ def step_of_vllm(settings: EngineSettings, arguments: dict[str, Any]) -> dict[st
 
     By default vLLM derives both from `max_num_seqs`: graphs for at most twice as many tokens, and a step no longer than
     all requests together. So the two would differ in more than admission: steps that also prefill would run without
-    graphs in the variant alone, and its model be compiled for other lengths.
+    graphs in the variant alone, and its model be compiled for other lengths. One size is added: vLLM pads a batch up to
+    the next size, but captures no graph of a whole decoding step for more rows than `max_num_seqs`, so that its fullest
+    batches would have none (https://github.com/vllm-project/vllm/pull/57355, not in 0.26).
     """
     if "max_num_seqs" not in own_arguments(settings) or not settings.device.startswith("cuda"):
         return {}
@@ -105,9 +107,10 @@ def step_of_vllm(settings: EngineSettings, arguments: dict[str, Any]) -> dict[st
 
     paged = {name: value for name, value in arguments.items() if name != "max_num_seqs"}
     config = EngineArgs(**paged).create_engine_config(UsageContext.LLM_CLASS)
+    sizes = {*config.compilation_config.cudagraph_capture_sizes, arguments["max_num_seqs"]}
     return {
         "max_num_batched_tokens": config.scheduler_config.max_num_batched_tokens,
-        "compilation_config": {"cudagraph_capture_sizes": config.compilation_config.cudagraph_capture_sizes},
+        "compilation_config": {"cudagraph_capture_sizes": sorted(sizes)},
     }
 
 
