@@ -43,9 +43,9 @@ def draw(table: pd.DataFrame, options: Mapping[str, Any] | None = None) -> Figur
     right.set_xlim(0, 118)
     right.set_xticks([0, 50, 100])
     right.grid(axis="x")
+    logarithmic(left)  # before its limits are read: those of a linear axis may begin below zero
     low, high = left.get_xlim()
     left.set_xlim(low, high * 1.15)
-    logarithmic(left)
     for axes in (left, right):
         name_rows(axes, labels)
     figure.legend(handles=_legend(table), loc="outside upper center", ncols=1 if is_narrow(width_in) else 2)
