@@ -35,8 +35,8 @@ def plan_passes(
 
     `sequential_requests` 0 is no subset. Where the subset is the whole workload, there is one scope, `all`. The subset
     is run by the engines of a ratio with a sequential one, and by no other. The warm-up serves the first
-    `warm_up_requests` (None: all of the pass's), cut short but for engines that compile: what they compile depends on
-    how long a batch runs.
+    `warm_up_requests` (None: all of the pass's), cut short; that of engines that compile serves all of all, since what
+    they compile depends on how wide a batch is and how long it runs.
     """
     whole = tuple(requests)
     subset = whole[:sequential_requests] if sequential_requests else whole
@@ -44,10 +44,12 @@ def plan_passes(
     if subset != whole and engine in (*SEQUENTIAL, *BESIDE_SEQUENTIAL):
         scopes["sequential"] = subset
     widest = scopes.get("all", subset)
-    shortened = widest[:warm_up_requests]
+    warm_up = widest
     if engine not in COMPILED:
-        shortened = tuple(replace(r, output_tokens=min(r.output_tokens, WARM_UP_TOKENS)) for r in shortened)
-    plan = [Pass(0, "warm-up", "all" if widest == whole else "sequential", False, shortened)]
+        warm_up = tuple(
+            replace(r, output_tokens=min(r.output_tokens, WARM_UP_TOKENS)) for r in widest[:warm_up_requests]
+        )
+    plan = [Pass(0, "warm-up", "all" if widest == whole else "sequential", False, warm_up)]
     for scope, chosen in scopes.items():
         for _ in range(repeats):
             plan.append(Pass(len(plan), f"repeat-{len(plan)}", scope, True, chosen))

@@ -54,3 +54,10 @@ def test_warm_up_and_block_passes_are_not_timed():
     assert [p.phase for p in passes if not p.timed] == ["warm-up", "blocks"]
     assert {r.output_tokens for r in passes[0].requests} == {WARM_UP_TOKENS}
     assert [r.output_tokens for r in passes[-1].requests] == [r.output_tokens for r in REQUESTS]
+
+
+@pytest.mark.parametrize(("engine", "served"), [("hf-batch", (1, {WARM_UP_TOKENS})), ("hf-static-compiled", (6, None))])
+def test_engines_that_compile_warm_up_on_every_shape_that_is_timed(engine, served):
+    warm_up = plan_passes(engine, REQUESTS, 1, 0, read_blocks=False, warm_up_requests=1)[0]
+    asked = {r.output_tokens for r in REQUESTS}
+    assert (len(warm_up.requests), {r.output_tokens for r in warm_up.requests}) == (served[0], served[1] or asked)
