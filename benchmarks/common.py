@@ -37,9 +37,13 @@ def turn(arguments: argparse.Namespace) -> Iterator[Turn]:
     """This benchmark's turn on the machine, and where it has GPUs one of its own: load, `measure()`, then time."""
     if read_json(arguments.environment)["device"] == "cuda":
         with Session() as session:
-            hold_cards(session, 1)
-    with Turn(lambda line: print(line, file=sys.stderr, flush=True)) as taken:
+            hold_cards(session, 1, _say)
+    with Turn(_say) as taken:
         yield taken
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def settle(

@@ -26,19 +26,22 @@ _held: list[IO[str]] = []
 def hold_cards(
     session: Session,
     count: int,
+    tell: Callable[[str], None],
     environment: MutableMapping[str, str] = os.environ,
-    wait: Callable[[float], None] = time.sleep,
 ) -> None:
     """Let CUDA show the first `count` of its GPUs that no other job of ours holds, waiting until there are as many.
 
-    They are this process's until it ends, and its children's. Call it before torch is loaded. UserError as
-    `choose_cards`.
+    They are this process's until it ends, and its children's. `tell` gets a line where there is a wait. Call it before
+    torch is loaded. UserError as `choose_cards`.
     """
     environment.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # NVML's
     choose_cards(session, count, environment)
     shown = visible(session.gpus(), environment.get("CUDA_VISIBLE_DEVICES"))
-    while len(held := _lock(shown, count)) < count:
-        wait(POLL_S)
+    if not (held := _lock(shown, count)):
+        tell(f"waits for {'a GPU' if count == 1 else f'{count} GPUs'}: other jobs on this machine hold them")
+    while not held:
+        time.sleep(POLL_S)
+        held = _lock(shown, count)
     environment["CUDA_VISIBLE_DEVICES"] = ",".join(str(card.index) for card in held)
 
 

@@ -56,7 +56,7 @@ def run(order: Order, make_engine: Callable[[EngineSettings], Engine], paths: Pa
     """Load an engine, serve the workload as often as asked, check and write what was measured."""
     refuse_arrivals(read_parquet(order.workload), order.workload)
     session = Session()
-    others = _take_cards(order, session)
+    others = _take_cards(order, session, job)
     settings = resolve(order)
     set_threads(settings.threads)
     engine = make_engine(settings)
@@ -82,13 +82,13 @@ def run(order: Order, make_engine: Callable[[EngineSettings], Engine], paths: Pa
     write_run(measured, paths)
 
 
-def _take_cards(order: Order, session: Session) -> list[dict[str, Any]]:
+def _take_cards(order: Order, session: Session, job: Job) -> list[dict[str, Any]]:
     """Let the session speak of this run's GPUs alone; other programs there are returned, or refused by UserError."""
     if order.machine["device"] == "cpu":
         session.keep(())
         return []
     gpus = order.settings["gpus"]
-    hold_cards(session, gpus)
+    hold_cards(session, gpus, job.tell)
     others = refuse_others(session, gpus, allow=order.settings["shared_gpu"])
     session.keep([card.uuid for card in choose_cards(session, gpus)])
     return others

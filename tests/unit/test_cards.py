@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -98,7 +97,7 @@ import sys
 from tests.unit.test_cards import card, hold_cards, session
 
 environment = {}
-hold_cards(session([card(0), card(1), card(2)]), int(sys.argv[1]), environment)
+hold_cards(session([card(0), card(1), card(2)]), int(sys.argv[1]), print, environment)
 print(environment["CUDA_VISIBLE_DEVICES"], flush=True)
 sys.stdin.readline()
 """
@@ -112,7 +111,7 @@ def hold(tmp_path: Path) -> Iterator[Callable[[int], subprocess.Popen]]:
     environment = {"PYTHONPATH": f"{root}:{root}/scripts", "TMPDIR": str(tmp_path)}
 
     def start(count: int) -> subprocess.Popen:
-        command = [sys.executable, "-c", HOLD, str(count)]
+        command = [sys.executable, "-u", "-c", HOLD, str(count)]
         streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         started.append(subprocess.Popen(command, env=environment, **streams))
         return started[-1]
@@ -129,7 +128,7 @@ def test_jobs_of_ours_never_share_a_card(hold):
     second = hold(1)
     assert second.stdout.readline() == "1\n"
     third = hold(2)  # one is free: it takes none and waits
-    time.sleep(1)
+    assert third.stdout.readline() == "waits for 2 GPUs: other jobs on this machine hold them\n"
     assert hold(1).stdout.readline() == "2\n"
     first.communicate("\n")
     second.communicate("\n")
@@ -139,7 +138,7 @@ def test_jobs_of_ours_never_share_a_card(hold):
 def test_a_job_holds_what_cuda_shows(monkeypatch, tmp_path):
     monkeypatch.setattr("kvbench.turns.tempfile.gettempdir", lambda: str(tmp_path))
     environment = {"CUDA_VISIBLE_DEVICES": "GPU-2a"}
-    hold_cards(session([card(0), card(1), card(2)]), 1, environment)
+    hold_cards(session([card(0), card(1), card(2)]), 1, pytest.fail, environment)
     assert environment == {"CUDA_VISIBLE_DEVICES": "2", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
     with pytest.raises(UserError, match="gpus: 2 asked for and 1 GPU here"):
-        hold_cards(session([card(0), card(1), card(2)]), 2, environment)
+        hold_cards(session([card(0), card(1), card(2)]), 2, pytest.fail, environment)
