@@ -36,8 +36,8 @@ def load_model(settings: EngineSettings, options: Mapping[str, Any]) -> tuple[An
     import_s, imported_bytes = time.monotonic() - begin, runtime_bytes(settings.device)
     begin = time.monotonic()
     torch.manual_seed(settings.seed)
-    # cuDNN's attention makes a plan for each new shape, and a growing cache has a new one in every step: where torch
-    # could choose it, a first pass of GPT-2 took 53.9 s on an H100, the next five on the same shapes 8.9 to 12.1.
+    # cuDNN's attention plans for each new shape, and a growing cache has a new one in every step: where torch could
+    # choose it, steps on an H100 took 48 to 89 ms more on shapes not met before (benchmarks/new_shapes.py).
     torch.backends.cuda.enable_cudnn_sdp(False)
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
