@@ -1,0 +1,53 @@
+"""The budgets of the overlays for a GPU bind, by replay: else paging has no number of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kvbench.config import run_list, run_settings, validate, workload_settings
+from kvbench.replay import Settings, Trace, replay
+from kvbench.tables.attribution import BINDING_SHARE
+from kvbench.workload.lengths import draw_lengths
+from kvbench.workload.order import representative_first
+from kvbench.yaml_files import read_yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+BLOCK = 16
+SLOT_BYTES = {"smollm2-135m": 23_040, "llama-2-7b": 524_288, "gpt2": 36_864}  # two bytes an element
+
+
+def overlaid(name: str) -> dict:
+    config, over = read_yaml(ROOT / "config.yaml"), read_yaml(ROOT / f"config/{name}.yaml")
+    for key, value in over.items():
+        config[key] = {**config[key], **value} if isinstance(value, dict) and value else value
+    return validate(config, ROOT / "schemas/config.schema.yaml")
+
+
+@pytest.mark.parametrize(
+    ("overlay", "model", "workload"),
+    [
+        ("gpu", "smollm2-135m", "mixed"),
+        ("gpu", "smollm2-135m", "sharegpt"),
+        ("gpu-shapes", "llama-2-7b", "alpaca"),
+        ("gpu-shapes", "gpt2", "alpaca"),
+    ],
+)
+def test_requests_wait_for_blocks_in_most_steps(overlay: str, model: str, workload: str) -> None:
+    config = overlaid(overlay)
+    engines = {run.engine for run in run_list(config) if (run.model, run.workload) == (model, workload)}
+    assert {"vllm", "vllm-reserved"} <= engines
+    own = run_settings(config, model, "vllm", workload, "base")
+    made = workload_settings(config, model, workload)
+    prompt, output = draw_lengths(made["kind"], made["requests"], made["seed"], workload, own["max_length"])
+    order = representative_first(prompt + output)
+    blocks = int(own["kv_budget_mib"] * 2**20) // (BLOCK * SLOT_BYTES[model])
+    limits = {
+        "max_length": own["max_length"],
+        "max_running": 1024,
+        "max_step_tokens": 16384,
+    }  # vLLM's on an H100
+    pool = Settings("paged", pool_slots=blocks * BLOCK, block_size=BLOCK, **limits)
+    found = replay(Trace.of(prompt[order], output[order]), pool, keep_steps=True)
+    assert (found.steps["waiting"] > 0).mean() > BINDING_SHARE + 0.05
