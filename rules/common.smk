@@ -66,7 +66,7 @@ TABLES = [
 ]
 TARGET_TABLES = [
     f"results/tables/{name}.csv"
-    for name in ("parity", "kv_waste", "memory", "benchmarks")
+    for name in ("parity", "kv_waste", "memory", "benchmarks", "throughput")
 ]
 BENCHMARK_PROGRAMS = [
     f"benchmarks/{name}.py" for name in ("common", "peers", "recording_cost")

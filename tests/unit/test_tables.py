@@ -74,6 +74,19 @@ def test_throughput_is_tokens_over_wall_time(runs, by_engine):
     assert (row.n_repeats, row.disturbed_repeats) == (6, 0)
 
 
+@pytest.mark.parametrize(
+    ("walls", "expected"),
+    [
+        ([(1, 3.0), (1, 1.0), (1, 2.0), (1, 1.5)], 2.0),
+        ([(1, 1.0), (1, 1.0), (1, 1.0), (2, 3.0), (2, 1.0), (2, 1.0)], 3.0),
+        ([(1, 1.0), (1, 2.0), (2, 9.0)], None),
+    ],
+)
+def test_the_first_repeat_of_a_process_is_set_against_its_others(walls, expected):
+    repeats = [{"process": process, "wall_s": wall_s} for process, wall_s in walls]
+    assert throughput._first_over_others(repeats) == expected
+
+
 def test_warm_up_and_block_repeats_enter_no_table(runs, by_engine):
     numbers = by_engine["hf-batch"].timed_numbers()
     assert numbers == list(range(1, 13))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import median
 from typing import Any
 
 import pandas as pd
@@ -54,6 +55,7 @@ def _row(run: Run, scope: str, seed: int) -> dict[str, Any]:
         "n_repeats": len(repeats),
         "n_processes": len(set(processes)),
         "disturbed_repeats": None if None in flags else sum(flags),
+        "first_repeat_over_others": _first_over_others(repeats),
         **summarise([r["wall_s"] for r in repeats], seed, processes).columns("wall_s"),
     }
     total_s = sum(r["wall_s"] for r in repeats)
@@ -61,6 +63,17 @@ def _row(run: Run, scope: str, seed: int) -> dict[str, Any]:
         row.update(summarise([rates(r)[name] for r in repeats], seed, processes).columns(name))
         row[f"{name}_total"] = sum(_counts(r)[name] for r in repeats) / total_s
     return row | _energy_columns(repeats, seed, processes)
+
+
+def _first_over_others(repeats: Sequence[dict[str, Any]]) -> float | None:
+    """Wall time of a process's first timed repeat over the median of its others, of the process where it is most.
+
+    Far above 1, the warm-up left something to the first repeat. None where no process has three repeats.
+    """
+    walls: dict[int, list[float]] = {}
+    for repeat in repeats:
+        walls.setdefault(repeat["process"], []).append(repeat["wall_s"])
+    return max((first / median(others) for first, *others in walls.values() if len(others) > 1), default=None)
 
 
 def _energy_columns(repeats: Sequence[dict[str, Any]], seed: int, processes: Sequence[int]) -> dict[str, Any]:
