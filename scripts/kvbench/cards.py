@@ -35,8 +35,7 @@ def hold_cards(
     torch is loaded. UserError as `choose_cards`.
     """
     environment.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # NVML's
-    choose_cards(session, count, environment)
-    shown = visible(session.gpus(), environment.get("CUDA_VISIBLE_DEVICES"))
+    shown = _shown(session, count, environment)
     if not (held := _lock(shown, count)):
         tell(f"waits for {'a GPU' if count == 1 else f'{count} GPUs'}: other jobs on this machine hold them")
     while not held:
@@ -64,14 +63,19 @@ def _lock(cards: Sequence[GpuSample], count: int) -> list[GpuSample]:
 
 def choose_cards(session: Session, count: int, environment: Mapping[str, str] = os.environ) -> list[GpuSample]:
     """A sample of each of the first `count` GPUs that CUDA shows; UserError where there are fewer."""
+    return _shown(session, count, environment)[:count]
+
+
+def _shown(session: Session, least: int, environment: Mapping[str, str]) -> list[GpuSample]:
+    """A sample of each GPU that CUDA shows; UserError where there are fewer than `least`."""
     shown = visible(session.gpus(), environment.get("CUDA_VISIBLE_DEVICES"))
-    if len(shown) < count:
+    if len(shown) < least:
         have = f"{len(shown)} GPU{'s' * (len(shown) != 1)}"
         raise UserError(
-            f"config.yaml: gpus: {count} asked for and {have} here; lower gpus, or check CUDA_VISIBLE_DEVICES and "
+            f"config.yaml: gpus: {least} asked for and {have} here; lower gpus, or check CUDA_VISIBLE_DEVICES and "
             "the driver (nvidia-smi)"
         )
-    return shown[:count]
+    return shown
 
 
 def visible(gpus: Sequence[GpuSample], wish: str | None) -> list[GpuSample]:

@@ -35,8 +35,8 @@ def plan_passes(
 
     `sequential_requests` 0 is no subset. Where the subset is the whole workload, there is one scope, `all`. The subset
     is run by the engines of a ratio with a sequential one, and by no other. The warm-up serves the first
-    `warm_up_requests` (None: all of the pass's), cut short; that of engines that compile serves all of all, since what
-    they compile depends on how wide a batch is and how long it runs.
+    `warm_up_requests` (None: all of the pass's), cut short. For engines that compile it serves every request at full
+    length, since what they compile depends on how wide a batch is and how long it runs.
     """
     whole = tuple(requests)
     subset = whole[:sequential_requests] if sequential_requests else whole

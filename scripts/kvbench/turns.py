@@ -31,12 +31,12 @@ def try_lock(file: IO[str], kind: int = fcntl.LOCK_EX) -> bool:
 
 
 class Turn:
-    """`with Turn() as turn:` waits while another job measures, then may load; `turn.measure()` waits for all others.
+    """`with Turn(tell) as turn:` waits while another job measures, then may load; `measure()` waits for all others.
 
     Who waits to measure keeps those back that have not begun to load. `tell` gets a line where there is a wait.
     """
 
-    def __init__(self, tell: Callable[[str], None] = lambda line: None) -> None:
+    def __init__(self, tell: Callable[[str], None]) -> None:
         self.tell = tell
 
     def __enter__(self) -> Turn:

@@ -123,7 +123,7 @@ def hold(tmp_path: Path) -> Iterator[Callable[[int], subprocess.Popen]]:
 
 
 def test_jobs_of_ours_never_share_a_card(hold):
-    first, second = hold(1), None
+    first = hold(1)
     assert first.stdout.readline() == "0\n"
     second = hold(1)
     assert second.stdout.readline() == "1\n"

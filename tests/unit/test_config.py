@@ -13,6 +13,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
+from overlays import overlaid
 
 from kvbench.config import (
     PARITY,
@@ -463,18 +464,11 @@ def test_a_broken_file_is_named_with_its_line(tmp_path: Path, text: str | bytes 
 def test_overlays_are_valid_over_config_yaml() -> None:
     for overlay in (ROOT / "config").glob("*.yaml"):
         if overlay.name not in ("claims.yaml", "published.yaml", "shapes.yaml", "targets.yaml"):
-            validate(merged(read_yaml(ROOT / "config.yaml"), read_yaml(overlay)), SCHEMA)
-
-
-def merged(base: dict, over: dict) -> dict:
-    """As Snakemake lays one file over another."""
-    return base | {
-        key: merged(base.get(key) or {}, value) if isinstance(value, dict) else value for key, value in over.items()
-    }
+            overlaid(overlay.stem)
 
 
 def test_the_guide_to_the_letter() -> None:
-    config = validate(merged(read_yaml(ROOT / "config.yaml"), read_yaml(ROOT / "config/guide.yaml")), SCHEMA)
+    config = overlaid("guide")
     assert run_list(config) == [RunName("gpt2", name, "guide") for name in ("hf-sequential", "vllm")]
     found = run_settings(config, "gpt2", "vllm", "guide", "base")
     wanted = {"dtype": "float16", "memory_fraction": 0.8, "kv_budget_mib": "auto", "max_length": 512}
@@ -483,7 +477,7 @@ def test_the_guide_to_the_letter() -> None:
 
 
 def test_full_runs_every_engine_of_a_cpu() -> None:
-    config = validate(merged(read_yaml(ROOT / "config.yaml"), read_yaml(ROOT / "config/full.yaml")), SCHEMA)
+    config = overlaid("full")
     on_cpu = set(ENGINES) - set(CUDA_ONLY)
     assert {run.engine for run in run_list(config)} == {run.engine for run in parity_list(config)} == on_cpu
     assert {run.point for run in run_list(config)} == {"base", "block_size-64", "block_size-96", "block_size-128"}
@@ -492,7 +486,7 @@ def test_full_runs_every_engine_of_a_cpu() -> None:
 def test_the_gpu_overlays_take_the_whole_ladder_at_two_sizes() -> None:
     engines: dict[str, set[str]] = {}
     for overlay in ("gpu", "gpu-shapes"):
-        config = validate(merged(read_yaml(ROOT / "config.yaml"), read_yaml(ROOT / f"config/{overlay}.yaml")), SCHEMA)
+        config = overlaid(overlay)
         for run in run_list(config):
             engines.setdefault(run.model, set()).add(run.engine)
         assert {run.model for run in parity_list(config)} == ({"smollm2-135m"} if overlay == "gpu" else set())

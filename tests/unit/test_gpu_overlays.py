@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
+from overlays import overlaid
 
-from kvbench.config import run_list, run_settings, validate, workload_settings
+from kvbench.config import run_list, run_settings, workload_settings
 from kvbench.replay import Settings, Trace, replay
 from kvbench.tables.attribution import BINDING_SHARE
 from kvbench.workload.lengths import draw_lengths
 from kvbench.workload.order import representative_first
-from kvbench.yaml_files import read_yaml
 
-ROOT = Path(__file__).resolve().parents[2]
-BLOCK = 16
+BLOCK, MAX_RUNNING, MAX_STEP_TOKENS = 16, 1024, 16384  # vLLM's on an H100
 SLOT_BYTES = {"smollm2-135m": 23_040, "llama-2-7b": 524_288, "gpt2": 36_864}  # two bytes an element
-
-
-def overlaid(name: str) -> dict:
-    config, over = read_yaml(ROOT / "config.yaml"), read_yaml(ROOT / f"config/{name}.yaml")
-    for key, value in over.items():
-        config[key] = {**config[key], **value} if isinstance(value, dict) and value else value
-    return validate(config, ROOT / "schemas/config.schema.yaml")
 
 
 @pytest.mark.parametrize(
@@ -43,11 +33,7 @@ def test_requests_wait_for_blocks_in_most_steps(overlay: str, model: str, worklo
     prompt, output = draw_lengths(made["kind"], made["requests"], made["seed"], workload, own["max_length"])
     order = representative_first(prompt + output)
     blocks = int(own["kv_budget_mib"] * 2**20) // (BLOCK * SLOT_BYTES[model])
-    limits = {
-        "max_length": own["max_length"],
-        "max_running": 1024,
-        "max_step_tokens": 16384,
-    }  # vLLM's on an H100
+    limits = {"max_length": own["max_length"], "max_running": MAX_RUNNING, "max_step_tokens": MAX_STEP_TOKENS}
     pool = Settings("paged", pool_slots=blocks * BLOCK, block_size=BLOCK, **limits)
     found = replay(Trace.of(prompt[order], output[order]), pool, keep_steps=True)
     assert (found.steps["waiting"] > 0).mean() > BINDING_SHARE + 0.05

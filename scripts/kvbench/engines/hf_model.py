@@ -37,7 +37,7 @@ def load_model(settings: EngineSettings, options: Mapping[str, Any]) -> tuple[An
     begin = time.monotonic()
     torch.manual_seed(settings.seed)
     # cuDNN's attention plans for each new shape, and a growing cache has a new one in every step: where torch could
-    # choose it, steps on an H100 took 48 to 89 ms more on shapes not met before (benchmarks/new_shapes.py).
+    # choose it, steps on an H100 took 48 to 89 ms more on shapes not met before (benchmarks/step_times.py).
     torch.backends.cuda.enable_cudnn_sdp(False)
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
