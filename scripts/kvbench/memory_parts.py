@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from kvbench.engines.base import LoadTimes
+from kvbench.passes import WARM_UP
 
 Bytes = int | None
 
@@ -16,11 +18,13 @@ def memory_parts(
     device: str,
     parameter_bytes: int,
     gpus: int = 1,
+    warm_reserved: int | None = None,
 ) -> dict[str, Any]:
     """`parts` in bytes (None: not known here), the process's own figure, and what the parts leave over.
 
-    `weights_source` tells whether the weights were read from tensors; vLLM repacks a CPU's weights outside torch,
-    and then the model's parameters times their size (`parameter_bytes`) stand in.
+    `warm_reserved` is what torch had reserved when the warm-up ended. `weights_source` tells whether the weights were
+    read from tensors; vLLM repacks a CPU's weights outside torch, and then the model's parameters times their size
+    (`parameter_bytes`) stand in.
     """
     packed = engine["weights"] < parameter_bytes
     engine = {**engine, "weights": max(engine["weights"], parameter_bytes)}
@@ -28,8 +32,9 @@ def memory_parts(
         parts = _host_parts(engine, load)
         process = max((s["host_rss_bytes"] for s in samples if _serving(s)), default=None)
     else:
-        parts = _cuda_parts(engine, load, gpus)
-        process = max(_over_gpus(samples).values(), default=None)
+        outside = _outside_when_warm(samples, warm_reserved)
+        parts = _cuda_parts(engine, None if load.imported_bytes is None else gpus * load.imported_bytes, outside)
+        process = max(_over_gpus(s for s in samples if _serving(s)).values(), default=None)
     known = sum(part for part in parts.values() if part is not None)
     return {
         "parts": parts,
@@ -46,13 +51,19 @@ def _serving(sample: dict[str, Any]) -> bool:
     return sample["phase"].startswith("repeat-")
 
 
-def _over_gpus(samples: list[dict[str, Any]]) -> dict[int, int]:
+def _over_gpus(samples: Iterable[dict[str, Any]]) -> dict[int, int]:
     """What our processes held on all GPUs together, by the time of the sample."""
     held: dict[int, int] = {}
     for sample in samples:
-        if _serving(sample) and sample["process_bytes"]:
+        if sample["process_bytes"]:
             held[sample["t_ns"]] = held.get(sample["t_ns"], 0) + sample["process_bytes"]
     return held
+
+
+def _outside_when_warm(samples: list[dict[str, Any]], warm_reserved: int | None) -> Bytes:
+    """What our processes held outside torch's allocator when the warm-up ended."""
+    held = _over_gpus(s for s in samples if s["phase"].startswith(WARM_UP))
+    return held[max(held)] - warm_reserved if held and warm_reserved is not None else None
 
 
 def _host_parts(engine: dict[str, Any], load: LoadTimes) -> dict[str, Bytes]:
@@ -63,25 +74,30 @@ def _host_parts(engine: dict[str, Any], load: LoadTimes) -> dict[str, Bytes]:
         "kv_pool": engine["kv_pool"],
         "activations_peak": None,
         "cuda_graphs": None,
+        "libraries": None,
         "allocator_slack": None,
     }
 
 
-def _cuda_parts(engine: dict[str, Any], load: LoadTimes, gpus: int) -> dict[str, Bytes]:
+def _cuda_parts(engine: dict[str, Any], runtime: Bytes, outside: Bytes) -> dict[str, Bytes]:
     """`runtime` is that of bare CUDA contexts, one a GPU; activations are the allocator's peak beside the other parts.
 
     Graphs take torch's private pools and, beyond them, memory of the driver that only their capture shows
-    (`graphs_measured`). Slack is what torch reserved at most, as the process's own figure is its peak, and none of this
-    used.
+    (`graphs_measured`). What else was held outside torch when the warm-up ended are the libraries' kernels, which CUDA
+    loads as they are needed, workspaces and buffers. Slack is what torch reserved at most, as the process's own figure
+    is its peak, and none of this used.
     """
     held = engine["weights"] + engine["kv_pool"] + engine["graph_pools"]
     activations = max(engine["peak_allocated"] - held, 0)
+    graphs = max(engine["graph_pools"], engine.get("graphs_measured") or 0)
+    known = None if runtime is None else runtime + graphs - engine["graph_pools"]
     return {
-        "runtime": None if load.imported_bytes is None else gpus * load.imported_bytes,
+        "runtime": runtime,
         "weights": engine["weights"],
         "kv_pool": engine["kv_pool"],
         "activations_peak": activations,
-        "cuda_graphs": max(engine["graph_pools"], engine.get("graphs_measured") or 0),
+        "cuda_graphs": graphs,
+        "libraries": None if outside is None or known is None else max(outside - known, 0),
         "allocator_slack": engine["peak_reserved"] - held - activations,
     }
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from kvbench.engines.names import BESIDE_SEQUENTIAL, COMPILED, SEQUENTIAL
 from kvbench.workload.read import Request
 
+WARM_UP = "warm-up"
 WARM_UP_TOKENS = 4
 
 
@@ -49,7 +50,7 @@ def plan_passes(
         warm_up = tuple(
             replace(r, output_tokens=min(r.output_tokens, WARM_UP_TOKENS)) for r in widest[:warm_up_requests]
         )
-    plan = [Pass(0, "warm-up", "all" if widest == whole else "sequential", False, warm_up)]
+    plan = [Pass(0, WARM_UP, "all" if widest == whole else "sequential", False, warm_up)]
     for scope, chosen in scopes.items():
         for _ in range(repeats):
             plan.append(Pass(len(plan), f"repeat-{len(plan)}", scope, True, chosen))

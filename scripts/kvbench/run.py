@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from kvbench.memory_parts import memory_parts
 from kvbench.model.slots import itemsize
 from kvbench.nvml import Session
 from kvbench.orders import Order, resolve
-from kvbench.passes import Pass, plan_passes
+from kvbench.passes import WARM_UP, Pass, plan_passes
 from kvbench.run_files import Done, Measured, Paths, write_run
 from kvbench.threads import set_threads
 from kvbench.turns import Turn
@@ -72,10 +72,10 @@ def run(order: Order, make_engine: Callable[[EngineSettings], Engine], paths: Pa
                 if order.purpose == "measure":
                     turn.measure()
                 sampler.sample()
-                done, limit = _serve(engine, passes, phases, sampler, job)
+                served = _serve(engine, passes, phases, sampler, job)
                 phases.enter("done")
-                measured = _measured(order, settings, engine, load, done, phases, sampler)
-                measured = replace(measured, limit=limit, other_programs=others)
+                measured = _measured(order, settings, engine, load, served, phases, sampler)
+                measured = replace(measured, limit=served.limit, other_programs=others)
         finally:
             engine.close()
             session.close()
@@ -107,13 +107,22 @@ def _passes(order: Order) -> list[Pass]:
     )
 
 
-def _serve(engine: Engine, passes: list[Pass], phases: Phases, sampler: Sampler, job: Job) -> tuple[Done, Limit | None]:
+@dataclass(frozen=True)
+class Served:
+    """All passes, the limit that memory set, and what torch had reserved when the warm-up ended (None: not known)."""
+
+    done: Done
+    limit: Limit | None
+    warm_reserved: int | None = None
+
+
+def _serve(engine: Engine, passes: list[Pass], phases: Phases, sampler: Sampler, job: Job) -> Served:
     """Run every pass. Where a padded batch runs out of memory, find what fits and begin again with that."""
     limit, begin_ns = None, time.monotonic_ns()
     widest = max((one.requests for one in passes), key=len)
     while limit is None or limit.fits:
         try:
-            return _run_passes(engine, passes, phases, sampler.session, job), limit
+            return replace(_run_passes(engine, passes, phases, sampler, job), limit=limit)
         except OutOfMemory as error:
             log.warning("%s; looking for the largest that fits", error)
             phases.enter("fitting")
@@ -124,7 +133,7 @@ def _serve(engine: Engine, passes: list[Pass], phases: Phases, sampler: Sampler,
             phases.rename(begin_ns, "fitting")
             sampler.rename(begin_ns, "fitting")
             begin_ns = time.monotonic_ns()
-    return [], limit
+    return Served([], limit)
 
 
 def _fits(engine: Engine, requests: Sequence[Request], rows: int) -> bool:
@@ -137,16 +146,19 @@ def _fits(engine: Engine, requests: Sequence[Request], rows: int) -> bool:
     return True
 
 
-def _run_passes(engine: Engine, passes: list[Pass], phases: Phases, session: Session, job: Job) -> Done:
+def _run_passes(engine: Engine, passes: list[Pass], phases: Phases, sampler: Sampler, job: Job) -> Served:
     """Each pass gives its record for run.json and what the engine generated."""
-    done = []
+    done, warm_reserved = [], None
     with job.progress(sum(r.output_tokens for p in passes for r in p.requests), "tokens") as bar:
         for one in passes:
             phases.enter(one.phase)
-            record, generated = _one_pass(engine, one, phases, session, bar, job)
+            record, generated = _one_pass(engine, one, phases, sampler.session, bar, job)
             done.append((one, record, generated))
+            if one.phase == WARM_UP:
+                sampler.sample()
+                warm_reserved = engine.memory()["reserved"]
             log.info("%s: %d output tokens in %.3f s", one.phase, record["output_tokens"], record["wall_s"])
-    return done
+    return Served(done, None, warm_reserved)
 
 
 def _one_pass(
@@ -188,13 +200,13 @@ def _measured(
     settings: EngineSettings,
     engine: Engine,
     load: LoadTimes,
-    done: Done,
+    served: Served,
     phases: Phases,
     sampler: Sampler,
 ) -> Measured:
     static = settings.max_length if is_static(settings.engine) else None
     kv, checks = [], {}
-    for one, record, generated in done:
+    for one, record, generated in served.done:
         columns, found = kv_rows(
             generated,
             one.requests,
@@ -218,10 +230,18 @@ def _measured(
             **engine.capacity(),
         },
         load=load,
-        done=done,
+        done=served.done,
         kv=kv,
         checks=checks,
-        memory=memory_parts(engine.memory(), load, sampler.rows, settings.device, parameter_bytes, settings.gpus),
+        memory=memory_parts(
+            engine.memory(),
+            load,
+            sampler.rows,
+            settings.device,
+            parameter_bytes,
+            gpus=settings.gpus,
+            warm_reserved=served.warm_reserved,
+        ),
         phases=phases,
         device_rows=sampler.rows,
         sampling_errors=sampler.errors,

@@ -404,6 +404,7 @@ class _Writer:
             "kv_pool": pool_bytes,
             "activations_peak": 60 * MIB if gpu else None,
             "cuda_graphs": 40 * MIB if gpu else None,
+            "libraries": 25 * MIB if gpu else None,
             "allocator_slack": 12 * MIB if gpu else None,
         }
         total = sum(v for v in parts.values() if v) + 31 * MIB

@@ -113,7 +113,7 @@ def test_memory_parts_stack_up_to_the_process(results):
     assert drawn == pytest.approx({part: size / 2**30 for part, size in vllm.items() if size > 0})
     total = axes.collections[y].get_segments()[0][0, 0]
     assert total == pytest.approx(sum(drawn.values()))
-    assert "none, or not known here: activations at peak, CUDA graphs, allocator slack" in axes.get_xlabel()
+    assert "none, or not known here: activations at peak, CUDA graphs, libraries, allocator slack" in axes.get_xlabel()
 
 
 def _middle(container):

@@ -27,9 +27,34 @@ def _samples(*process_mib, phase="repeat-1/batch-0"):
 
 
 def test_the_parts_and_the_rest_are_the_process_at_its_peak() -> None:
-    found = memory_parts(ENGINE, LOAD, _samples(500, 590), "cuda", 100 * MIB)
+    samples = [*_samples(520, phase="warm-up/batch-0"), *_samples(500, 590)]
+    found = memory_parts(ENGINE, LOAD, samples, "cuda", 100 * MIB, warm_reserved=165 * MIB)
     assert found["process_bytes"] == 590 * MIB
     assert sum(found["parts"].values()) + found["unattributed_bytes"] == 590 * MIB
+
+
+def _libraries(*warm_mib: int, reserved_mib: int | None = 165, load: LoadTimes = LOAD, served_mib: int = 645):
+    samples = [*_samples(*warm_mib, phase="warm-up"), *_samples(served_mib)]
+    reserved = None if reserved_mib is None else reserved_mib * MIB
+    found = memory_parts(ENGINE, load, samples, "cuda", 1, warm_reserved=reserved)
+    return found["parts"]["libraries"], found["unattributed_bytes"]
+
+
+def test_libraries_are_what_was_held_outside_torch_when_warm_beside_context_and_graphs() -> None:
+    libraries = 520 - 165 - 300 - (35 - 20)
+    assert _libraries(400, 520) == (libraries * MIB, (645 - 260 - 300 - 15 - libraries) * MIB)
+
+
+def test_what_is_taken_outside_torch_after_the_warm_up_stays_unattributed() -> None:
+    (libraries, rest), (same, more) = _libraries(520), _libraries(520, served_mib=845)
+    assert (same, more) == (libraries, rest + 200 * MIB)
+
+
+def test_libraries_are_never_less_than_nothing_and_unknown_where_a_side_of_them_is() -> None:
+    assert _libraries(400)[0] == 0
+    assert _libraries(520, reserved_mib=None)[0] is None
+    assert _libraries()[0] is None
+    assert _libraries(520, load=LoadTimes(import_s=1.0, load_s=1.0, imported_bytes=None))[0] is None
 
 
 def test_slack_is_what_torch_reserved_at_most_and_did_not_use() -> None:
@@ -38,7 +63,7 @@ def test_slack_is_what_torch_reserved_at_most_and_did_not_use() -> None:
     assert parts["allocator_slack"] == (260 - 100 - 50 - 20 - 20) * MIB
     grown = memory_parts(ENGINE | {"peak_reserved": 900 * MIB}, LOAD, _samples(1240), "cuda", 100 * MIB)
     assert grown["parts"]["allocator_slack"] == parts["allocator_slack"] + 640 * MIB
-    assert grown["unattributed_bytes"] == 1240 * MIB - sum(grown["parts"].values())
+    assert grown["unattributed_bytes"] == 1240 * MIB - sum(size for size in grown["parts"].values() if size)
 
 
 def test_graphs_are_what_their_capture_took_beyond_their_pools() -> None:
@@ -61,5 +86,5 @@ def test_loading_does_not_count_and_a_cpu_keeps_what_it_cannot_know_empty() -> N
     assert (found["process_bytes"], found["weights_source"]) == (500 * MIB, "parameters")
     assert found["unattributed_bytes"] == (500 - 300 - 100 - 50) * MIB
     assert [name for name, part in found["parts"].items() if part is None] == [
-        *("activations_peak", "cuda_graphs", "allocator_slack")
+        *("activations_peak", "cuda_graphs", "libraries", "allocator_slack")
     ]

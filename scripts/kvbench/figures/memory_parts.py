@@ -17,8 +17,8 @@ from kvbench.tables.memory import PARTS, UNATTRIBUTED, part_key, part_name
 
 OPTIONS = {"width_in": WIDTH_IN}
 GIB = 2**30
-COLOURS = dict(zip(PARTS, ("#999999", "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#F0E442"), strict=True))
-HATCHES = dict(zip(PARTS, ("", "", "///", "...", "\\\\\\", "xx"), strict=True))
+COLOURS = dict(zip(PARTS, ("#999999", "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#F0E442"), strict=True))
+HATCHES = dict(zip(PARTS, ("", "", "///", "...", "\\\\\\", "--", "xx"), strict=True))
 
 
 @styled

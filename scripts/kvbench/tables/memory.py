@@ -11,7 +11,7 @@ from kvbench.results import Run
 
 UNATTRIBUTED = "unattributed"
 RANGE = ("process_bytes_min", "process_bytes_max")
-PARTS = ("runtime", "weights", "kv_pool", "activations_peak", "cuda_graphs", "allocator_slack")
+PARTS = ("runtime", "weights", "kv_pool", "activations_peak", "cuda_graphs", "libraries", "allocator_slack")
 NAMES = {"kv_pool": "KV pool", "cuda_graphs": "CUDA graphs", "activations_peak": "activations at peak"}
 
 
