@@ -83,8 +83,9 @@ def _cuda_parts(engine: dict[str, Any], runtime: Bytes, outside: Bytes) -> dict[
     """`runtime` is that of bare CUDA contexts, one a GPU; activations are the allocator's peak beside the other parts.
 
     Graphs take torch's private pools and, beyond them, memory of the driver that only their capture shows
-    (`graphs_measured`). What else was held outside torch when the warm-up ended are the libraries' kernels, which CUDA
-    loads as they are needed, workspaces and buffers. Slack is what torch reserved at most, as the process's own figure
+    (`graphs_measured`, of vLLM). What else was held outside torch when the warm-up ended are the libraries' kernels,
+    which CUDA loads as they are needed, workspaces and buffers, and of `hf-static-compiled` the driver's share of its
+    graphs. Slack is what torch reserved at most, as the process's own figure
     is its peak, and none of this used.
     """
     held = engine["weights"] + engine["kv_pool"] + engine["graph_pools"]

@@ -38,7 +38,6 @@ class TransformersEngine:
         self.settings = settings
         self.compiled = settings.engine in COMPILED
         self.compiled_in_warm_up: dict[str, Any] = {}
-        self.outside_at_load = self.outside_compiled = 0
         self.model: Any = None
         self.largest_batch = 0
         self.largest_cache_bytes = 0
@@ -55,14 +54,7 @@ class TransformersEngine:
         if not is_static(self.settings.engine):
             let_segments_grow(self.settings)
         self.model, times = load_model(self.settings, self.settings.options)
-        if self.compiled:
-            self.outside_at_load = self._outside_bytes()
         return times
-
-    def _outside_bytes(self) -> int:
-        from kvbench.engines.torch_memory import outside_bytes
-
-        return outside_bytes()
 
     def generate(
         self,
@@ -208,7 +200,6 @@ class TransformersEngine:
         self.passes_done = repeat + 1
         if self.compiled and not self.compiled_in_warm_up:
             self.compiled_in_warm_up = compiled_so_far()
-            self.outside_compiled = self._outside_bytes() - self.outside_at_load
         gc.collect()
         synchronise(self.settings)
         return generated
@@ -229,9 +220,7 @@ class TransformersEngine:
         }
 
     def memory(self) -> dict[str, Any]:
-        """Graphs are what the warm-up, which compiles, took outside torch's allocator, and their pools."""
-        found = model_memory(self.model, self.largest_cache_bytes)
-        return found | {"graphs_measured": found["graph_pools"] + self.outside_compiled} if self.compiled else found
+        return model_memory(self.model, self.largest_cache_bytes)
 
     def close(self) -> None:
         self.model = self.static_cache = None

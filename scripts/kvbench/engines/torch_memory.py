@@ -45,12 +45,3 @@ def reset_allocator_peak() -> None:
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         for device in range(torch.cuda.device_count()):
             torch.cuda.reset_peak_memory_stats(device)
-
-
-def outside_bytes() -> int:
-    """Bytes in use on the GPUs that torch did not reserve: contexts, code, graphs; other programs' too."""
-    used = 0
-    for device in range(torch.cuda.device_count()):
-        free, total = torch.cuda.mem_get_info(device)
-        used += total - free
-    return used - _over_devices("reserved_bytes.all.current")

@@ -129,7 +129,7 @@ def _finish(speeds: Axes, waits: Axes, rows: Sequence[Mapping[str, Any]]) -> Non
     known = [row[f"{name}_{METRIC}_median"] for row in rows for name in ARMS]
     known = [value for value in known if pd.notna(value)] or [1]
     speeds.set_xlim(min(known) / 1.3, max(known) * 1.3)
-    logarithmic(speeds)
+    logarithmic(speeds, narrow=True)
     waits.set_xlim(-6, 106)
     waits.set_xticks([0, 50, 100])
     waits.axvline(BINDING_SHARE * 100, color="black", lw=0.6, dashes=(3, 2))

@@ -18,6 +18,7 @@ from kvbench.figures.style import (
     name_rows,
     rows_figure,
     settle,
+    share_text,
     styled,
     value_text,
 )
@@ -67,7 +68,7 @@ def _draw_step(axes: Axes, y: int, row: pd.Series) -> None:
         bound = 1e3 * row["bound_s"]
         axes.hlines(y, bound, measured, color="0.75", lw=1)
         axes.plot(bound, y, marker="|", ms=13, mew=2, color="black")
-        text += f", {row['fraction_of_bound']:.0%} of copy bandwidth"
+        text += f", {share_text(row['fraction_of_bound'])} of copy bandwidth"
     axes.hlines(y, *ends, color="black", lw=1)
     axes.plot(measured, y, marker=style.marker, ms=6, color=style.colour, mec="black", mew=0.5)
     place = {"xytext": (0, 6), "textcoords": "offset points", "ha": "right", "va": "bottom", "fontsize": 7}

@@ -166,15 +166,18 @@ def name_rows(axes: Axes, labels: Sequence[str]) -> None:
     axes.set_ylim(len(labels) - 0.4, -0.6)
 
 
-def logarithmic(axes: Axes, which: str = "x") -> None:
-    """A logarithmic axis (`x` or `y`) with plain numbers, the fewer in a decade the more decades there are."""
+def logarithmic(axes: Axes, which: str = "x", *, narrow: bool = False) -> None:
+    """A logarithmic axis (`x` or `y`) with plain numbers, the fewer in a decade the more decades there are.
+
+    `narrow`: there is room for half as many.
+    """
     axes.set(**{f"{which}scale": "log"})
     low, high = getattr(axes, f"get_{which}lim")()
     if high / low < 4:
         middle = np.sqrt(low * high)
         low, high = middle / 2, middle * 2
         axes.set(**{f"{which}lim": (low, high)})
-    decades = np.log10(high / low)
+    decades = np.log10(high / low) * (2 if narrow else 1)
     axis = getattr(axes, f"{which}axis")
     axis.set_major_locator(LogLocator(subs=next((subs for limit, subs in TICKS if decades <= limit), (1,))))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -188,6 +191,11 @@ def value_text(value: float) -> str:
         return "0"
     decimals = max(0, 2 - len(str(int(abs(value)))) + 1) if abs(value) >= 1 else 3
     return f"{value:,.{decimals}f}"
+
+
+def share_text(share: float) -> str:
+    """A share in percent, with a decimal below 10%."""
+    return f"{share:.0%}" if share >= 0.1 else f"{share:.1%}"
 
 
 def number_on(axes: Axes, x: float, y: float, text: str, *, dark: bool) -> None:
