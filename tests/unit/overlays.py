@@ -1,4 +1,4 @@
-"""config.yaml with one of the overlays beside it, validated."""
+"""config.yaml with overlays beside it, validated."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ def merged(base: dict, over: dict) -> dict:
     }
 
 
-def overlaid(name: str) -> dict:
-    """The whole configuration with config/<name>.yaml over it."""
-    config = merged(read_yaml(ROOT / "config.yaml"), read_yaml(ROOT / f"config/{name}.yaml"))
+def overlaid(*names: str) -> dict:
+    """The whole configuration with config/<name>.yaml over it, one after the other."""
+    config = read_yaml(ROOT / "config.yaml")
+    for name in names:
+        config = merged(config, read_yaml(ROOT / f"config/{name}.yaml"))
     return validate(config, ROOT / "schemas/config.schema.yaml")

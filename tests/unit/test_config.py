@@ -28,7 +28,7 @@ from kvbench.config import (
     validate,
     workload_settings,
 )
-from kvbench.engines.names import CUDA_ONLY, ENGINES
+from kvbench.engines.names import BENCHMARKED, CUDA_ONLY, ENGINES
 from kvbench.errors import UserError
 from kvbench.model.prepare import KEYS
 from kvbench.schema import Schema
@@ -493,6 +493,13 @@ def test_the_gpu_overlays_take_the_whole_ladder_at_two_sizes() -> None:
     assert engines["smollm2-135m"] == engines["llama-2-7b"] == set(ENGINES)
     assert engines["gpt2"] >= {"hf-batch", "vllm-reserved", "vllm"} <= engines["llama-13b"]
     assert read_yaml(ROOT / "profiles/gpu/config.yaml")["configfile"] == ["config.yaml", "config/gpu.yaml"]
+
+
+def test_the_gpu_benchmarks_are_all_kinds_and_leave_the_runs_as_they_are() -> None:
+    plain, with_benchmarks = overlaid("gpu"), overlaid("gpu", "gpu-benchmarks")
+    assert plain["benchmarks"] == {}
+    assert {one["kind"] for one in with_benchmarks["benchmarks"].values()} == set(BENCHMARKED)
+    assert with_benchmarks | {"benchmarks": {}} == plain
 
 
 def test_schema_and_config_yaml_know_the_same_keys() -> None:
