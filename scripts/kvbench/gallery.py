@@ -50,10 +50,11 @@ def durations(logs: Path) -> pd.DataFrame:
 
 
 def public(environment: dict[str, Any]) -> dict[str, Any]:
-    """The environment without the paths of its machine."""
+    """The environment without the paths of its machine and what names the very pieces of hardware."""
     packages = {name: found and found["version"] for name, found in environment["packages"].items()}
     python = {key: value for key, value in environment["python"].items() if key in ("version", "isolation")}
-    return {**environment, "packages": packages, "python": python}
+    gpus = [{key: value for key, value in gpu.items() if key != "uuid"} for gpu in environment.get("gpus") or []]
+    return {**environment, "packages": packages, "python": python, "gpus": gpus}
 
 
 def _copy(source: Path, target: Path) -> None:

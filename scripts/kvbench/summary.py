@@ -34,8 +34,7 @@ def _speed(tables: Tables) -> list[str]:
     wanted = [("hf-batch", "all"), ("hf-sequential", "sequential"), ("hf-sequential", "all")]
     return [
         f"vllm made {_ratio(row)} times the output tokens per second of {row['denominator']}: "
-        f"{row['numerator_output_tokens_per_s_median']:,.4g} against "
-        f"{row['denominator_output_tokens_per_s_median']:,.4g}, on the same {_count(row['requests'], 'request')}."
+        f"{_speeds(row)}, on the same {_count(row['requests'], 'request')}."
         for denominator, scope in wanted
         for _, row in _where(ratios, numerator="vllm", denominator=denominator, scope=scope).iterrows()
     ]
@@ -46,7 +45,7 @@ def _causes(tables: Tables) -> list[str]:
     table = tables["attribution"]
     chain = table[(table["part"] == "chain") & table["ratio"].notna()]
     lines = []
-    if len(chain):
+    if _where(table, part="total")["ratio"].notna().any():
         factors = "; ".join(f"{row['factor']} × {_ratio(row)}" for _, row in chain.iterrows())
         without = [
             f"; {row['factor']} has no number on these requests: {row['reason']}"
@@ -57,8 +56,8 @@ def _causes(tables: Tables) -> list[str]:
         if pd.notna(row["ratio"]):
             waited = row["numerator_steps_waiting_for_blocks_share"]
             lines.append(
-                f"Paging by itself, vllm over vllm-reserved on all requests: {_ratio(row)} times the speed; requests "
-                f"waited for blocks in {waited:.0%} of vllm's steps."
+                f"Paging by itself, vllm over vllm-reserved on all requests: {_ratio(row)} times the output tokens per "
+                f"second ({_speeds(row)}); requests waited for blocks in {waited:.0%} of vllm's steps."
             )
         else:
             lines.append(f"Paging by itself has no number here: {row['reason']}.")
@@ -73,8 +72,8 @@ def _steps(tables: Tables) -> list[str]:
         step = f"{row['engine']}: a decoding step takes {1e3 * row['decode_step_s_median']:.3g} ms"
         if row["limited_by"] == "host":
             lines.append(
-                f"{step}, and the GPU runs no kernel for {1 - row['gpu_busy_share']:.0%} of the time: the host that "
-                "launches kernels sets the pace, not the cache."
+                f"{step}, and the GPU runs no kernel for {1 - row['gpu_busy_share']:.0%} of the time: the host, "
+                "which schedules steps and launches kernels, sets the pace, not the cache."
             )
         elif row["limited_by"] == "memory bandwidth":
             share = f"{row['fraction_of_bound']:.0%} of the measured copy bandwidth"
@@ -173,6 +172,12 @@ def _where(table: pd.DataFrame, **wanted: str) -> pd.DataFrame:
     for column, value in wanted.items():
         table = table[table[column] == value]
     return table
+
+
+def _speeds(row: pd.Series) -> str:
+    """Both medians of a ratio of speeds."""
+    numerator, denominator = (row[f"{side}_output_tokens_per_s_median"] for side in ("numerator", "denominator"))
+    return f"{numerator:,.4g} against {denominator:,.4g}"
 
 
 def _ratio(row: pd.Series) -> str:

@@ -18,6 +18,7 @@ def finished(root):
         "python": {"version": "3.11", "isolation": "venv", "executable": "/home/me/python"},
         "packages": {"torch": {"version": "2.13.0", "file": "/home/me/torch"}, "vllm": None},
         "device": "cpu",
+        "gpus": [{"name": "A GPU", "uuid": "GPU-0-1"}],
     }
     (root / "environment.json").write_text(json.dumps(environment))
     return root
@@ -32,10 +33,11 @@ def test_what_is_copied(tmp_path):
     assert not (target / "old").exists()
 
 
-def test_no_path_of_the_machine(tmp_path):
+def test_no_path_of_the_machine_and_no_serial_number(tmp_path):
     make_gallery(finished(tmp_path / "results"), tmp_path / "logs", tmp_path / "gallery")
     text = (tmp_path / "gallery/environment.json").read_text()
     assert "/home/me" not in text
+    assert json.loads(text)["gpus"] == [{"name": "A GPU"}]
     assert json.loads(text)["packages"] == {"torch": "2.13.0", "vllm": None}
 
 

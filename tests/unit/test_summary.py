@@ -77,6 +77,8 @@ def test_paging_with_a_number_says_how_often_requests_waited(tmp_path):
     assert pd.notna(row["ratio"])
     [line] = [s for s in lines if s.startswith("Paging by itself")]
     assert f"{row['ratio']:.3g}" in line
+    assert not [s for s in lines if s.startswith("Of vllm over hf-sequential")]
+    assert f"({row['numerator_output_tokens_per_s_median']:,.4g} against " in line
     assert f"{row['numerator_steps_waiting_for_blocks_share']:.0%} of vllm's steps" in line
     assert any("in progress at once with paging" in s for s in lines)
 
@@ -131,8 +133,8 @@ def test_steps_say_what_they_wait_for_only_where_it_is_known(tables):
     ]
     lines = sentences({**tables, "roofline": pd.DataFrame(rows)}, "m", "w")
     assert lines == [
-        "hf-batch: a decoding step takes 100 ms, and the GPU runs no kernel for 80% of the time: the host that "
-        "launches kernels sets the pace, not the cache.",
+        "hf-batch: a decoding step takes 100 ms, and the GPU runs no kernel for 80% of the time: the host, "
+        "which schedules steps and launches kernels, sets the pace, not the cache.",
         "hf-batch: a decoding step takes 10 ms, which reads weights and live slots at 60% of the measured copy "
         "bandwidth.",
     ]
