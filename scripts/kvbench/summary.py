@@ -65,20 +65,24 @@ def _causes(tables: Tables) -> list[str]:
 
 
 def _steps(tables: Tables) -> list[str]:
-    """What decoding steps wait for, where that can be told."""
+    """What decoding steps wait for, where that can be told: the host's engines in one sentence, then the memory's."""
     table = tables["roofline"]
-    lines = []
-    for _, row in table[table["scope"] == "all"].iterrows():
-        step = f"{row['engine']}: a decoding step takes {1e3 * row['decode_step_s_median']:.3g} ms"
-        if row["limited_by"] == "host":
-            lines.append(
-                f"{step}, and the GPU runs no kernel for {1 - row['gpu_busy_share']:.0%} of the time: the host, "
-                "which schedules steps and launches kernels, sets the pace, not the cache."
-            )
-        elif row["limited_by"] == "memory bandwidth":
-            share = f"{row['fraction_of_bound']:.0%} of the measured copy bandwidth"
-            lines.append(f"{step}, which reads weights and live slots at {share}.")
-    return lines
+    rows = table[table["scope"] == "all"]
+    host = [
+        f"{row['engine']} ({_step_ms(row)}, and for {1 - row['gpu_busy_share']:.0%} of the time no kernel)"
+        for _, row in _where(rows, limited_by="host").iterrows()
+    ]
+    memory = [
+        f"{row['engine']}: {_step_ms(row)}, which reads weights and live slots at {row['fraction_of_bound']:.0%} of "
+        "the measured copy bandwidth."
+        for _, row in _where(rows, limited_by="memory bandwidth").iterrows()
+    ]
+    pace = "The host, which schedules steps and launches kernels, sets the pace, and not the cache, of"
+    return ([f"{pace} {', '.join(host)}."] if host else []) + memory
+
+
+def _step_ms(row: pd.Series) -> str:
+    return f"{1e3 * row['decode_step_s_median']:.3g} ms a decoding step"
 
 
 def _slots(tables: Tables) -> list[str]:

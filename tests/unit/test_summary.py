@@ -128,13 +128,14 @@ def test_steps_say_what_they_wait_for_only_where_it_is_known(tables):
     row = {"model": "m", "workload": "w", "engine": "hf-batch", "point": "base", "scope": "all"}
     rows = [
         {**row, "decode_step_s_median": 0.1, "gpu_busy_share": 0.2, "fraction_of_bound": 0.05, "limited_by": "host"},
+        {**row, "engine": "vllm", "decode_step_s_median": 0.002, "gpu_busy_share": 0.4, "limited_by": "host"},
         {**row, "decode_step_s_median": 0.01, "fraction_of_bound": 0.6, "limited_by": "memory bandwidth"},
         {**row, "decode_step_s_median": 0.01, "fraction_of_bound": 0.1, "limited_by": "neither"},
     ]
     lines = sentences({**tables, "roofline": pd.DataFrame(rows)}, "m", "w")
     assert lines == [
-        "hf-batch: a decoding step takes 100 ms, and the GPU runs no kernel for 80% of the time: the host, "
-        "which schedules steps and launches kernels, sets the pace, not the cache.",
-        "hf-batch: a decoding step takes 10 ms, which reads weights and live slots at 60% of the measured copy "
-        "bandwidth.",
+        "The host, which schedules steps and launches kernels, sets the pace, and not the cache, of hf-batch (100 ms a "
+        "decoding step, and for 80% of the time no kernel), vllm (2 ms a decoding step, and for 60% of the time no "
+        "kernel).",
+        "hf-batch: 10 ms a decoding step, which reads weights and live slots at 60% of the measured copy bandwidth.",
     ]
