@@ -17,6 +17,7 @@ from importlib import metadata, util
 from pathlib import Path
 from typing import Any
 
+from kvbench.cuda_context import context_bytes
 from kvbench.errors import UserError
 from kvbench.limits import memory_total_bytes, usable_cpus
 from kvbench.nvml import GpuInfo, Session
@@ -84,7 +85,10 @@ class Vllm:
 
 @dataclass(frozen=True)
 class Facts:
-    """The content of environment.json but for the device."""
+    """The content of environment.json but for the device.
+
+    `cuda_context_bytes`: what a context with the handles that any model needs takes on a GPU; None where not known.
+    """
 
     python: dict[str, Any]
     packages: dict[str, dict[str, str] | None]
@@ -94,6 +98,7 @@ class Facts:
     nvml: dict[str, Any]
     torch: Torch
     vllm: Vllm
+    cuda_context_bytes: int | None = None
 
     def record(self, device: str) -> dict[str, Any]:
         """As environment.json has it."""
@@ -112,7 +117,8 @@ def gather_facts() -> Facts:
         }
     torch, vllm = probe_engines()
     packages = {name: package(*where) for name, where in PACKAGES.items()}
-    return Facts(python_facts(), packages, cpu_facts(), memory_total_bytes(), gpus, nvml, torch, vllm)
+    context = context_bytes() if torch.cuda_available else None
+    return Facts(python_facts(), packages, cpu_facts(), memory_total_bytes(), gpus, nvml, torch, vllm, context)
 
 
 def choose_device(wish: str, facts: Facts) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from kvbench.engines.base import LoadTimes
 from kvbench.passes import WARM_UP
 
 Bytes = int | None
@@ -13,15 +12,15 @@ Bytes = int | None
 
 def memory_parts(
     engine: dict[str, Any],
-    load: LoadTimes,
+    runtime: Bytes,
     samples: list[dict[str, Any]],
     device: str,
     parameter_bytes: int,
-    gpus: int = 1,
-    warm_reserved: int | None = None,
+    warm_reserved: Bytes = None,
 ) -> dict[str, Any]:
     """`parts` in bytes (None: not known here), the process's own figure, and what the parts leave over.
 
+    `runtime` is what the process held before any model: on CUDA bare contexts, on a CPU the imported packages.
     `warm_reserved` is what torch had reserved when the warm-up ended. `weights_source` tells whether the weights were
     read from tensors; vLLM repacks a CPU's weights outside torch, and then the model's parameters times their size
     (`parameter_bytes`) stand in.
@@ -29,11 +28,11 @@ def memory_parts(
     packed = engine["weights"] < parameter_bytes
     engine = {**engine, "weights": max(engine["weights"], parameter_bytes)}
     if device == "cpu":
-        parts = _host_parts(engine, load)
+        parts = _host_parts(engine, runtime)
         process = max((s["host_rss_bytes"] for s in samples if _serving(s)), default=None)
     else:
         outside = _outside_when_warm(samples, warm_reserved)
-        parts = _cuda_parts(engine, None if load.imported_bytes is None else gpus * load.imported_bytes, outside)
+        parts = _cuda_parts(engine, runtime, outside)
         process = max(_over_gpus(s for s in samples if _serving(s)).values(), default=None)
     known = sum(part for part in parts.values() if part is not None)
     return {
@@ -66,10 +65,10 @@ def _outside_when_warm(samples: list[dict[str, Any]], warm_reserved: int | None)
     return held[max(held)] - warm_reserved if held and warm_reserved is not None else None
 
 
-def _host_parts(engine: dict[str, Any], load: LoadTimes) -> dict[str, Bytes]:
+def _host_parts(engine: dict[str, Any], runtime: Bytes) -> dict[str, Bytes]:
     """A CPU allocator keeps no counters: activations and slack are part of the rest."""
     return {
-        "runtime": load.imported_bytes,
+        "runtime": runtime,
         "weights": engine["weights"],
         "kv_pool": engine["kv_pool"],
         "activations_peak": None,
@@ -80,7 +79,7 @@ def _host_parts(engine: dict[str, Any], load: LoadTimes) -> dict[str, Bytes]:
 
 
 def _cuda_parts(engine: dict[str, Any], runtime: Bytes, outside: Bytes) -> dict[str, Bytes]:
-    """`runtime` is that of bare CUDA contexts, one a GPU; activations are the allocator's peak beside the other parts.
+    """Activations are the allocator's peak beside the other parts.
 
     Graphs take torch's private pools and, beyond them, memory of the driver that only their capture shows
     (`graphs_measured`, of vLLM). What else was held outside torch when the warm-up ended are the libraries' kernels,

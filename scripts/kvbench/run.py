@@ -235,15 +235,22 @@ def _measured(
         checks=checks,
         memory=memory_parts(
             engine.memory(),
-            load,
+            _runtime_bytes(order, settings, load),
             sampler.rows,
             settings.device,
             parameter_bytes,
-            gpus=settings.gpus,
-            warm_reserved=served.warm_reserved,
+            served.warm_reserved,
         ),
         phases=phases,
         device_rows=sampler.rows,
         sampling_errors=sampler.errors,
         packages=engine.packages,
     )
+
+
+def _runtime_bytes(order: Order, settings: EngineSettings, load: LoadTimes) -> int | None:
+    """What the process held before any model; None where it is not known."""
+    if settings.device == "cpu":
+        return load.imported_bytes
+    context = order.machine.get("cuda_context_bytes")
+    return None if context is None else settings.gpus * context

@@ -207,8 +207,15 @@ def test_environment_json_is_the_same_in_two_calls(monkeypatch, tmp_path):
         write_json(tmp_path / name, machine.gather_facts().record("cpu"))
     assert (tmp_path / "first.json").read_bytes() == (tmp_path / "second.json").read_bytes()
     record = json.loads((tmp_path / "first.json").read_text())
-    keys = "python packages cpu memory_total_bytes gpus nvml torch vllm device"
+    keys = "python packages cpu memory_total_bytes gpus nvml torch vllm cuda_context_bytes device"
     assert set(record) == set(keys.split())
+
+
+@pytest.mark.parametrize(("torch", "expected"), [(CPU.torch, None), (CUDA.torch, 123)])
+def test_a_context_is_measured_where_torch_finds_a_gpu(monkeypatch, torch, expected):
+    monkeypatch.setattr(machine, "probe_engines", lambda: (torch, CPU.vllm))
+    monkeypatch.setattr(machine, "context_bytes", lambda: 123)
+    assert machine.gather_facts().cuda_context_bytes == expected
 
 
 def test_record_of_a_gpu_machine():

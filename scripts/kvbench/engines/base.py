@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TextIO
 
+from kvbench.device import rss_bytes
 from kvbench.engines.names import CUDA_ONLY
 from kvbench.errors import UserError
 from kvbench.kv.contiguous import BatchRecord
@@ -113,14 +114,18 @@ class Generated:
 class LoadTimes:
     """Seconds to import the engine's packages, to load it, and to compile or capture graphs (None: not apart).
 
-    `imported_bytes`: memory of the process after the imports and before the model: on a CPU resident bytes, on
-    CUDA what a bare context takes.
+    `imported_bytes`: on a CPU resident bytes of the process after the imports and before the model; None on CUDA.
     """
 
     import_s: float
     load_s: float
     imported_bytes: int | None
     compile_s: float | None = None
+
+
+def resident_bytes(device: str) -> int | None:
+    """What this process holds now, where that is a part of its memory: on a CPU."""
+    return rss_bytes() if device == "cpu" else None
 
 
 class Engine(Protocol):

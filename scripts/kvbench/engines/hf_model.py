@@ -8,8 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from kvbench.engines.base import EngineSettings, LoadTimes, refuse_options
-from kvbench.engines.runtime_memory import runtime_bytes
+from kvbench.engines.base import EngineSettings, LoadTimes, refuse_options, resident_bytes
 
 ALLOCATOR = ("PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF")
 PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "accelerate", "numpy")
@@ -33,7 +32,7 @@ def load_model(settings: EngineSettings, options: Mapping[str, Any]) -> tuple[An
 
     from kvbench.engines.torch_memory import reset_allocator_peak
 
-    import_s, imported_bytes = time.monotonic() - begin, runtime_bytes(settings.device)
+    import_s, imported_bytes = time.monotonic() - begin, resident_bytes(settings.device)
     begin = time.monotonic()
     torch.manual_seed(settings.seed)
     # cuDNN's attention plans for each new shape, and a growing cache has a new one in every step: where torch could

@@ -14,8 +14,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
-from kvbench.engines.base import Completion, EngineSettings, Generated, LoadTimes, refuse_device, refuse_options
-from kvbench.engines.runtime_memory import runtime_bytes
+from kvbench.engines.base import (
+    Completion,
+    EngineSettings,
+    Generated,
+    LoadTimes,
+    refuse_device,
+    refuse_options,
+    resident_bytes,
+)
 from kvbench.engines.vllm_arguments import RECORDING, engine_arguments, prepare_process, step_of_vllm
 from kvbench.errors import UserError
 from kvbench.kv.schedule import Schedule
@@ -45,7 +52,7 @@ class VllmEngine:
         prepare_process(self.settings)
         from vllm import LLM
 
-        import_s, imported_bytes = time.monotonic() - begin, runtime_bytes(self.settings.device)
+        import_s, imported_bytes = time.monotonic() - begin, resident_bytes(self.settings.device)
         begin = time.monotonic()
         os.environ[RECORDING] = json.dumps(self._recording())
         arguments = engine_arguments(self.settings)

@@ -1,0 +1,21 @@
+"""The context's probe: a process of its own, and no number where it has none to give."""
+
+import pytest
+
+from kvbench import cuda_context
+
+
+@pytest.mark.parametrize(
+    ("program", "found"),
+    [
+        ("print(708837376)", 708837376),
+        ("print('')", None),  # NVML does not tell our processes apart
+        ("raise RuntimeError('out of memory')", None),
+        ("from kvbench.nvml import Session; print(7)", 7),  # the library is found without being installed
+        ("import time; time.sleep(30)", None),
+    ],
+)
+def test_what_the_probe_prints(monkeypatch, program, found):
+    monkeypatch.setattr(cuda_context, "PROBE", program)
+    monkeypatch.setattr(cuda_context, "LIMIT_S", 5)
+    assert cuda_context.context_bytes() == found
