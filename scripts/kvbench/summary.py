@@ -45,7 +45,7 @@ def _causes(tables: Tables) -> list[str]:
     table = tables["attribution"]
     chain = table[(table["part"] == "chain") & table["ratio"].notna()]
     lines = []
-    if _where(table, part="total")["ratio"].notna().any():
+    if len(chain) and _where(table, part="total")["ratio"].notna().any():
         factors = "; ".join(f"{row['factor']} × {_ratio(row)}" for _, row in chain.iterrows())
         without = [
             f"; {row['factor']} has no number on these requests: {row['reason']}"

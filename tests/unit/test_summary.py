@@ -47,6 +47,13 @@ def test_slots_name_the_largest_part_that_is_not_live(tables):
     assert f"({rest.max():.1%})" in line
 
 
+@pytest.mark.parametrize("engines", [("hf-sequential", "vllm"), ("vllm-sequential", "vllm-reserved", "vllm")])
+def test_no_chain_without_its_ends_or_its_factors(tables, tmp_path, engines):
+    found = attribution.table(load_runs(write_runs(tmp_path, engines)), 0)
+    lines = sentences({**tables, "attribution": found}, "smollm2-135m", "mixed")
+    assert not [s for s in lines if s.startswith("Of vllm over hf-sequential")]
+
+
 def test_paging_without_a_number_gives_the_reason(tables):
     [line] = [s for s in sentences(tables, "smollm2-135m", "mixed") if s.startswith("Paging by itself")]
     assert line == "Paging by itself has no number here: vllm-reserved was not run."
