@@ -59,7 +59,7 @@ def _over_gpus(samples: Iterable[dict[str, Any]]) -> dict[int, int]:
     return held
 
 
-def _outside_when_warm(samples: list[dict[str, Any]], warm_reserved: int | None) -> Bytes:
+def _outside_when_warm(samples: list[dict[str, Any]], warm_reserved: Bytes) -> Bytes:
     """What our processes held outside torch's allocator when the warm-up ended."""
     held = _over_gpus(s for s in samples if s["phase"].startswith(WARM_UP))
     return held[max(held)] - warm_reserved if held and warm_reserved is not None else None
