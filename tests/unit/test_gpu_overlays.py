@@ -37,3 +37,8 @@ def test_requests_wait_for_blocks_in_most_steps(overlay: str, model: str, worklo
     pool = Settings("paged", pool_slots=blocks * BLOCK, block_size=BLOCK, **limits)
     found = replay(Trace.of(prompt[order], output[order]), pool, keep_steps=True)
     assert (found.steps["waiting"] > 0).mean() > BINDING_SHARE + 0.05
+
+
+def test_the_larger_shapes_repeat_nothing_that_the_default_run_has() -> None:
+    config = overlaid("gpu-shapes")
+    assert config["replays"] == config["capacity"] == {}
