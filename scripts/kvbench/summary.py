@@ -60,7 +60,8 @@ def _causes(tables: Tables) -> list[str]:
                 f"second ({_speeds(row)}); requests waited for blocks in {waited:.0%} of vllm's steps."
             )
         else:
-            lines.append(f"Paging by itself has no number here: {row['reason']}.")
+            speeds = f" ({_speeds(row)} output tokens per second)" if pd.notna(row["requests"]) else ""
+            lines.append(f"Paging by itself has no number here{speeds}: {row['reason']}.")
     return lines
 
 

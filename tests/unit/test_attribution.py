@@ -62,6 +62,17 @@ def test_paging_prints_no_gain_where_nothing_waits_but_keeps_both_speeds(table):
     assert row["reason"].startswith("requests waited in 0% of vllm's steps")
 
 
+def test_where_reservations_alone_keep_requests_waiting_the_reason_says_so(tmp_path):
+    """10 requests: blocks for nearly all of them from the start, reservations for 4."""
+    runs = load_runs(write_runs(tmp_path, ("vllm-reserved", "vllm"), requests=make_requests(10, 1)))
+    row = _row(attribution.table(runs, 0), "paging", "side")
+    shares = [row[f"{arm}_steps_waiting_share"] for arm in attribution.ARMS]
+    assert shares[0] < 0.5 < shares[1]
+    expected = f"{shares[0]:.0%} of vllm's steps and {shares[1]:.0%} of vllm-reserved's, so that a ratio would be"
+    assert expected in row["reason"]
+    assert pd.isna(row["ratio"])
+
+
 def test_a_product_of_two_scopes_says_so_and_is_not_the_total(table):
     total = _row(table, "total", "total")
     factors = [_row(table, "runtime and kernels"), _row(table, "batching"), _row(table, "paging", "side")]

@@ -39,6 +39,7 @@ def test_requests_wait_for_blocks_in_most_steps(overlay: str, model: str, worklo
     assert (found.steps["waiting"] > 0).mean() > BINDING_SHARE + 0.05
 
 
-def test_the_larger_shapes_repeat_nothing_that_the_default_run_has() -> None:
-    config = overlaid("gpu-shapes")
+@pytest.mark.parametrize("overlay", ["gpu-shapes", "two-gpus"])
+def test_larger_shapes_repeat_nothing_that_the_default_run_has(overlay: str) -> None:
+    config = overlaid(overlay)
     assert config["replays"] == config["capacity"] == {}

@@ -59,6 +59,16 @@ def test_paging_without_a_number_gives_the_reason(tables):
     assert line == "Paging by itself has no number here: vllm-reserved was not run."
 
 
+def test_paging_without_a_number_keeps_both_speeds(tables, tmp_path):
+    runs = load_runs(write_runs(tmp_path, ("vllm-reserved", "vllm"), requests=make_requests(10, 1)))
+    found = attribution.table(runs, 0)
+    row = found.query("factor == 'paging' and scope == 'all'").iloc[0]
+    speeds = " against ".join(f"{row[f'{arm}_output_tokens_per_s_median']:,.4g}" for arm in attribution.ARMS)
+    lines = sentences({**tables, "attribution": found}, "smollm2-135m", "mixed")
+    [line] = [s for s in lines if s.startswith("Paging by itself")]
+    assert line.startswith(f"Paging by itself has no number here ({speeds} output tokens per second): ")
+
+
 def test_a_factor_of_the_chain_without_a_number_is_said_beside_the_others(tables, tmp_path):
     engines = ("hf-sequential", "vllm-sequential", "vllm-reserved", "vllm")
     found = attribution.table(load_runs(write_runs(tmp_path, engines, requests=make_requests(60))), 0)

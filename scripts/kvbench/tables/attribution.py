@@ -112,7 +112,7 @@ def _measure(factor: Factor, engines: dict[str, Run], seed: int, waits: dict) ->
     for name, run, repeats in zip(ARMS, pair, (above, below), strict=True):
         row[f"{name}_steps_waiting_share"] = _waiting(run, repeats, waits)[0]
     if factor.name == PAGING:
-        row |= _paging(pair, above, waits)
+        row |= _paging(pair, above, row["denominator_steps_waiting_share"], waits)
     return row
 
 
@@ -125,10 +125,10 @@ def _ratio(above: list[dict[str, Any]], below: list[dict[str, Any]], seed: int) 
     }
 
 
-def _paging(pair: list[Run], above: list[dict[str, Any]], waits: dict) -> dict[str, Any]:
+def _paging(pair: list[Run], above: list[dict[str, Any]], reserved_waiting: float, waits: dict) -> dict[str, Any]:
     """The share of steps in which blocks kept requests waiting; without a ratio unless it is over BINDING_SHARE."""
     waiting, for_blocks = _waiting(pair[0], above, waits)
-    problem = _not_binding(waiting, for_blocks)
+    problem = _not_binding(waiting, for_blocks, reserved_waiting)
     blocks = [run.record["capacity"].get("blocks") for run in pair]
     if blocks[0] != blocks[1]:
         problem = f"the pools differ: {blocks[0]} and {blocks[1]} blocks"
@@ -139,7 +139,7 @@ def _paging(pair: list[Run], above: list[dict[str, Any]], waits: dict) -> dict[s
     return row
 
 
-def _not_binding(waiting: float, for_blocks: float | None) -> str | None:
+def _not_binding(waiting: float, for_blocks: float | None, reserved_waiting: float) -> str | None:
     """Why memory does not limit the engine; None where it does."""
     if for_blocks is None:
         return "vllm's run.json does not say max_num_seqs and max_num_batched_tokens"
@@ -150,7 +150,11 @@ def _not_binding(waiting: float, for_blocks: float | None) -> str | None:
             f"requests waited in {waiting:.0%} of vllm's steps, for blocks in {for_blocks:.0%}: "
             "not memory was the limit, but max_num_seqs or max_num_batched_tokens"
         )
-    return f"requests waited in {waiting:.0%} of vllm's steps; memory counts as binding above {BINDING_SHARE:.0%}"
+    reserved = ""
+    if reserved_waiting > BINDING_SHARE:
+        reserved = f" and {reserved_waiting:.0%} of vllm-reserved's, so that a ratio would be of how many requests came"
+    binding = f"memory counts as binding above {BINDING_SHARE:.0%}"
+    return f"requests waited in {waiting:.0%} of vllm's steps{reserved}; {binding}"
 
 
 def _waiting(run: Run, repeats: list[dict[str, Any]], known: dict) -> tuple[float, float | None]:
