@@ -85,6 +85,7 @@ def _cuda_parts(engine: dict[str, Any], runtime: Bytes, outside: Bytes) -> dict[
     (`graphs_measured`, of vLLM). What else was held outside torch when the warm-up ended are the libraries' kernels,
     which CUDA loads as they are needed, workspaces and buffers, and of `hf-static-compiled` the driver's share of its
     graphs. Slack is what torch reserved at most, as the process's own figure is its peak, and none of this used.
+    Both peaks are of what came after the warm-up, which compiles and may reserve more than serving does.
     """
     held = engine["weights"] + engine["kv_pool"] + engine["graph_pools"]
     activations = max(engine["peak_allocated"] - held, 0)

@@ -157,6 +157,7 @@ def _run_passes(engine: Engine, passes: list[Pass], phases: Phases, sampler: Sam
             if one.phase == WARM_UP:
                 sampler.sample()
                 warm_reserved = engine.memory()["reserved"]
+                engine.begin_peak()
             log.info("%s: %d output tokens in %.3f s", one.phase, record["output_tokens"], record["wall_s"])
     return Served(done, None, warm_reserved)
 

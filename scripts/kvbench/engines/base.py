@@ -163,6 +163,9 @@ class Engine(Protocol):
     def capacity(self) -> dict[str, int | None]:
         """pool_bytes, pool_slots, blocks, batch_rows; None where it has no meaning."""
 
+    def begin_peak(self) -> None:
+        """Forget the peaks of torch's allocator so far: those of `memory` are of what comes."""
+
     def memory(self) -> dict[str, int | None]:
         """Bytes by part as the engine's own process knows them."""
 

@@ -219,6 +219,11 @@ class TransformersEngine:
             "batch_rows": self.largest_batch,
         }
 
+    def begin_peak(self) -> None:
+        from kvbench.engines.torch_memory import reset_allocator_peak
+
+        reset_allocator_peak()
+
     def memory(self) -> dict[str, Any]:
         return model_memory(self.model, self.largest_cache_bytes)
 

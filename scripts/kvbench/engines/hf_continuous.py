@@ -200,6 +200,11 @@ class ContinuousEngine:
             "batch_rows": self.manager.continuous_batching_config.max_requests_per_batch,
         }
 
+    def begin_peak(self) -> None:
+        from kvbench.engines.torch_memory import reset_allocator_peak
+
+        reset_allocator_peak()
+
     def memory(self) -> dict[str, Any]:
         """The cache's tensor holds two blocks beyond the pool, where padding is written and read."""
         from kvbench.engines.torch_memory import storage_bytes

@@ -30,8 +30,6 @@ def load_model(settings: EngineSettings, options: Mapping[str, Any]) -> tuple[An
     import torch
     import transformers  # noqa: F401
 
-    from kvbench.engines.torch_memory import reset_allocator_peak
-
     import_s, imported_bytes = time.monotonic() - begin, resident_bytes(settings.device)
     begin = time.monotonic()
     torch.manual_seed(settings.seed)
@@ -43,7 +41,6 @@ def load_model(settings: EngineSettings, options: Mapping[str, Any]) -> tuple[An
     model = _from_files(settings, options).eval()
     model.generation_config = _generation_config(settings, model.generation_config.pad_token_id)
     synchronise(settings)
-    reset_allocator_peak()
     gc.collect()
     gc.freeze()  # as vLLM does: what is loaded need not be searched for garbage again
     return model, LoadTimes(import_s, time.monotonic() - begin, imported_bytes)

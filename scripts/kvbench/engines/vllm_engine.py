@@ -63,7 +63,6 @@ class VllmEngine:
             raise
         load_s = time.monotonic() - begin
         self._refuse_hybrid_caches()
-        self.llm.collective_rpc("kvbench_reset_peak")
         return LoadTimes(import_s, load_s, imported_bytes, self._compile_s())
 
     def _recording(self) -> dict[str, Any]:
@@ -143,6 +142,9 @@ class VllmEngine:
             "blocks": blocks,
             "batch_rows": self.llm.llm_engine.vllm_config.scheduler_config.max_num_seqs,
         }
+
+    def begin_peak(self) -> None:
+        self.llm.collective_rpc("kvbench_begin_peak")
 
     def memory(self) -> dict[str, Any]:
         """Summed over workers; None as soon as one cannot tell."""

@@ -30,6 +30,6 @@ class MemoryExtension:
         """Seconds that compiling the model and capturing its CUDA graphs took."""
         return self.vllm_config.compilation_config.compilation_time + getattr(self, "graph_s", 0.0)
 
-    def kvbench_reset_peak(self) -> None:
-        """Begin a new peak of the allocator."""
+    def kvbench_begin_peak(self) -> None:
+        """As `Engine.begin_peak`, in the worker."""
         reset_allocator_peak()
