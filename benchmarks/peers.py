@@ -9,6 +9,7 @@ batches, the end of sequence ignored on both sides. Each side runs in a process 
 
 Flaws of the hf backend: it passes no attention mask, so that rows attend to their padding; it stops at the end of
 sequence (not here), and it credits each request with the tokens asked for all the same. Tokens are counted here.
+It leaves torch cuDNN's attention, which our runner leaves out (scripts/kvbench/engines/hf_model.py).
 """
 
 from __future__ import annotations
