@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from kvbench.report_cells import NONE, number
+from kvbench.report_cells import NONE, number, span
 
 ROOT = Path(__file__).resolve().parents[2]
 GALLERY = ROOT / "docs/gallery"
@@ -34,9 +34,7 @@ def cell(table: pd.DataFrame, **where: str) -> str:
     if rows.empty:
         return NONE
     row = rows.squeeze()
-    ratio = "no ratio" if pd.isna(row["ratio"]) else number(row["ratio"])
-    if pd.notna(row["ratio_ci95_low"]):
-        ratio += f" [{number(row['ratio_ci95_low'])}, {number(row['ratio_ci95_high'])}]"
+    ratio = "no ratio" if pd.isna(row["ratio"]) else span(row["ratio"], row["ratio_ci95_low"], row["ratio_ci95_high"])
     return f"{ratio}: {number(row[f'numerator_{SPEED}'])} / {number(row[f'denominator_{SPEED}'])}"
 
 
