@@ -33,12 +33,16 @@ class Limit:
         }
 
 
-def search(failed: int, serve: Callable[[int], bool], known: int = 0) -> Limit:
-    """Halve the distance between `known` rows, which fit, and `failed`, which do not; `serve` tries a batch."""
-    low, high = known, failed
+def search(failed: int, serve: Callable[[int], bool], most: int | None = None) -> Limit:
+    """Halve the distance between what fits and `failed` rows, which do not; `serve` tries a batch.
+
+    No more than `most` rows (None: `failed` - 1) are tried: no batch that is asked for has more.
+    """
+    low, high = 0, failed
+    most = failed - 1 if most is None else most
     trials = [Trial(failed, False)]
-    while high - low > max(1, high // PRECISION):
-        rows = (low + high) // 2
+    while low < most and high - low > max(1, high // PRECISION):
+        rows = min((low + high) // 2, most)
         trials.append(Trial(rows, serve(rows)))
         low, high = (rows, high) if trials[-1].fits else (low, rows)
     return Limit(low, high, tuple(trials))

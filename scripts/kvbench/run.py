@@ -119,14 +119,15 @@ class Served:
 def _serve(engine: Engine, passes: list[Pass], phases: Phases, sampler: Sampler, job: Job) -> Served:
     """Run every pass. Where a padded batch runs out of memory, find what fits and begin again with that."""
     limit, begin_ns = None, time.monotonic_ns()
-    widest = max((one.requests for one in passes), key=len)
+    longest = max((one.requests for one in passes), key=lambda requests: sum(r.output_tokens for r in requests))
     while limit is None or limit.fits:
         try:
             return replace(_run_passes(engine, passes, phases, sampler, job), limit=limit)
         except OutOfMemory as error:
             log.warning("%s; looking for the largest that fits", error)
             phases.enter("fitting")
-            limit = search(error.rows, lambda rows: _fits(engine, widest, rows))
+            most = len(engine.costliest_batch(longest, error.rows))
+            limit = search(error.rows, lambda rows: _fits(engine, longest, rows), most)
             log.warning("%d rows fit, %d do not", limit.fits, limit.out_of_memory)
             engine.limit_rows(limit.fits)
             phases.enter("loaded")

@@ -22,6 +22,14 @@ def test_bounds_hold_and_are_near(failed, most):
     assert len(tried) <= failed.bit_length()
 
 
+@pytest.mark.parametrize(("failed", "most", "fit"), [(40, 10, 40), (12, 10, 10), (40, 10, 6), (5, 1, 0), (5, 5, 4)])
+def test_no_more_rows_are_tried_than_are_asked_for(failed, most, fit):
+    limit = search(failed, lambda rows: rows <= fit, most)
+    assert all(trial.rows <= most for trial in limit.trials[1:])
+    assert limit.fits == min(most, fit)
+    assert limit.out_of_memory == (failed if fit >= most else fit + 1)
+
+
 def test_the_record_names_both_bounds_and_every_trial():
     record = search(4, lambda rows: rows <= 2).record()
     assert (record["largest_batch_rows"], record["out_of_memory_rows"]) == (2, 3)

@@ -11,6 +11,7 @@ from tiny import BLOCK, MAX_LENGTH, SLOT_BYTES, make_tiny, requests_of
 from kvbench.adapter import Job
 from kvbench.engines.hf_engines import make_engine
 from kvbench.files import read_json, write_json, write_parquet
+from kvbench.largest_batch import search
 from kvbench.model.architecture import read_architecture
 from kvbench.model.record import ModelRecord
 from kvbench.orders import Order
@@ -41,8 +42,8 @@ def inputs(tmp_path_factory):
     return folder
 
 
-def run_with_room_for(rows, inputs, folder, monkeypatch, engine):
-    """Run an engine whose model has memory for batches of `rows` rows; the finished run."""
+def run_with_room_for(room, inputs, folder, monkeypatch, engine):
+    """Run an engine whose model runs out of memory where `room(rows, slots a row)` says no; the finished run."""
     import torch
 
     settings = {
@@ -80,7 +81,7 @@ def run_with_room_for(rows, inputs, folder, monkeypatch, engine):
             forward = engine.model.forward
 
             def limited(*args, **kwargs):
-                if kwargs["input_ids"].shape[0] > rows:
+                if not room(len(kwargs["input_ids"]), kwargs["past_key_values"].get_seq_length()):
                     raise torch.OutOfMemoryError("CUDA out of memory")
                 return forward(*args, **kwargs)
 
@@ -101,7 +102,7 @@ def run_with_room_for(rows, inputs, folder, monkeypatch, engine):
 
 @pytest.mark.parametrize(("engine", "asked"), [("hf-batch", 5), ("hf-static", 4)])
 def test_a_run_goes_on_with_what_fits(inputs, tmp_path, monkeypatch, engine, asked):
-    found = run_with_room_for(2, inputs, tmp_path, monkeypatch, engine)
+    found = run_with_room_for(lambda rows, _: rows <= 2, inputs, tmp_path, monkeypatch, engine)
     memory = found.record["out_of_memory"]
     assert (memory["largest_batch_rows"], memory["out_of_memory_rows"]) == (2, 3)
     assert memory["trials"][0] == {"rows": asked, "fits": False}
@@ -115,8 +116,20 @@ def test_a_run_goes_on_with_what_fits(inputs, tmp_path, monkeypatch, engine, ask
     assert set(table["out_of_memory_rows"]) == {3}
 
 
+@pytest.mark.parametrize("slots", [200, 300, 340])
+def test_what_fits_is_tried_at_the_length_that_is_timed(inputs, tmp_path, monkeypatch, slots):
+    """The warm-up is cut short: its batches fit where those of the repeats do not."""
+    searches = []
+    monkeypatch.setattr("kvbench.run.search", lambda *args: searches.append(search(*args)) or searches[-1])
+    found = run_with_room_for(lambda rows, length: rows * length <= slots, inputs, tmp_path, monkeypatch, "hf-batch")
+    memory = found.record["out_of_memory"]
+    assert [limit.record() for limit in searches] == [memory]
+    assert len(found.timed("all")) == 2
+    assert max(batch["rows"] for batch in found.record["batches"]) == memory["largest_batch_rows"]
+
+
 def test_a_run_in_which_nothing_fits_is_a_result_too(inputs, tmp_path, monkeypatch):
-    found = run_with_room_for(0, inputs, tmp_path, monkeypatch, "hf-batch")
+    found = run_with_room_for(lambda rows, _: False, inputs, tmp_path, monkeypatch, "hf-batch")
     assert found.record["out_of_memory"]["largest_batch_rows"] == 0
     assert found.record["repeats"] == []
     assert len(found.requests) == 0
@@ -124,6 +137,6 @@ def test_a_run_in_which_nothing_fits_is_a_result_too(inputs, tmp_path, monkeypat
 
 
 def test_a_run_that_fits_says_nothing_of_memory(inputs, tmp_path, monkeypatch):
-    found = run_with_room_for(9, inputs, tmp_path, monkeypatch, "hf-batch")
+    found = run_with_room_for(lambda rows, _: True, inputs, tmp_path, monkeypatch, "hf-batch")
     assert found.record["out_of_memory"] is None
     assert throughput.table([found], 0)["out_of_memory_rows"].isna().all()
