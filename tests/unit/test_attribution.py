@@ -201,7 +201,7 @@ def test_the_waterfall_begins_where_the_factor_before_ended(table, tmp_path):
     assert shares[-1] == pytest.approx(
         100 * _row(table, "paging", "side")["numerator_steps_waiting_for_blocks_share"], rel=1e-4
     )
-    assert len(ratios.get_yticklabels()) == 10
+    assert len(ratios.get_yticklabels()) == 11
 
 
 def test_engines_that_were_not_run_are_said_in_the_figure(long, tmp_path):
@@ -210,3 +210,22 @@ def test_engines_that_were_not_run_are_said_in_the_figure(long, tmp_path):
     axes = figure.draw(rows_of(tmp_path / "attribution.csv", "smollm2-135m", "mixed"), {"width_in": 3.5}).axes[0]
     assert "vllm-sequential was not run" in {text.get_text() for text in axes.texts}
     assert len(axes.get_yticklabels()) == 4
+
+
+def test_of_two_engines_without_the_chain_the_ratio_is_drawn(long, tmp_path):
+    some = [run for run in long if run.engine in ("hf-batch", "vllm")]
+    write_csv(tmp_path / "attribution.csv", attribution.table(some, 0))
+    rows = rows_of(tmp_path / "attribution.csv", "smollm2-135m", "mixed")
+    found = _row(rows, "over padded batches", "side")
+    assert found["ratio"] == pytest.approx(_median(some[1], "all") / _median(some[0], "all"))
+    axes = figure.draw(rows).axes[0]
+    assert [bar.get_x() + bar.get_width() for bar in axes.patches] == pytest.approx([found["ratio"]])
+
+
+def test_one_engine_alone_makes_a_figure_of_reasons(long, tmp_path):
+    write_csv(tmp_path / "attribution.csv", attribution.table([run for run in long if run.engine == "hf-batch"], 0))
+    drawn = figure.draw(rows_of(tmp_path / "attribution.csv", "smollm2-135m", "mixed"))
+    assert drawn.get_supxlabel() == "of no pair were both engines run"
+    assert not drawn.axes[0].patches
+    drawn.draw_without_rendering()
+    assert max(axes.get_tightbbox().x1 for axes in drawn.axes) <= drawn.bbox.x1

@@ -90,6 +90,10 @@ def _draw_ratios(axes: Axes, rows: Sequence[Mapping[str, Any]], with_interval: b
     axes.axvline(1, color="black", lw=0.8)
     chain = sum(row["part"] in ("chain", "total") for row in rows)
     axes.axhline(chain - 0.5, color="0.6", lw=0.6)
+    if len(ends) == 1:
+        axes.set_xlim(0.95, 3)
+        axes.set_xticks([1])
+        return
     # Room for the numbers at the right end.
     span = max(ends) / min(ends)
     axes.set_xlim(min(ends) / span**0.08 / 1.05, max(ends) * max(span, 2) ** text_room)
@@ -127,9 +131,11 @@ def _draw_pair(axes: Axes, y: int, row: Mapping[str, Any], values: Sequence[floa
 
 def _finish(speeds: Axes, waits: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
     known = [row[f"{name}_{METRIC}_median"] for row in rows for name in ARMS]
-    known = [value for value in known if pd.notna(value)] or [1]
-    speeds.set_xlim(min(known) / 1.3, max(known) * 1.3)
-    logarithmic(speeds, narrow=True)
+    if known := [value for value in known if pd.notna(value)]:
+        speeds.set_xlim(min(known) / 1.3, max(known) * 1.3)
+        logarithmic(speeds, narrow=True)
+    else:
+        speeds.set_xticks([])
     waits.set_xlim(-6, 106)
     waits.set_xticks([0, 50, 100])
     waits.axvline(BINDING_SHARE * 100, color="black", lw=0.6, dashes=(3, 2))
@@ -147,7 +153,7 @@ def _handles(engines: Sequence[str]) -> list[Line2D]:
 def _caption(table: pd.DataFrame) -> str:
     n = table.loc[table["measurable"] == YES, [f"{name}_n_repeats" for name in ARMS]].to_numpy().ravel()
     if not len(n):
-        return "no two engines to compare"
+        return "of no pair were both engines run"
     low, high = int(n.min()), int(n.max())
     repeats = f"n = {low}" if low == high else f"n = {low} to {high}"
     interval = ", whisker and brackets: 95% bootstrap interval" if table["ratio_ci95_low"].notna().any() else ""

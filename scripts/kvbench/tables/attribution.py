@@ -45,6 +45,7 @@ FACTORS = (
     Factor(PAGING, "chain", "vllm", "vllm-reserved", "sequential"),
     Factor(PAGING, "side", "vllm", "vllm-reserved", "all"),
     Factor("padded batches", "side", "hf-batch", "hf-sequential", "sequential"),
+    Factor("over padded batches", "side", "vllm", "hf-batch", "all"),
     Factor("static cache", "side", "hf-static", "hf-batch", "all"),
     Factor("compiled static cache", "side", "hf-static-compiled", "hf-static", "all"),
     Factor("continuous batching", "side", "hf-continuous", "hf-batch", "all"),
