@@ -136,9 +136,15 @@ def test_parity_bars_and_the_sampled_row(results):
 
 def test_a_workload_without_the_reference_says_so(results):
     _, tables = results
-    left, right = parity.draw(tables["parity"].iloc[:0]).axes
-    assert [t.get_text() for t in left.texts] == ["no engine was compared with the reference"]
-    assert not _bars(right)
+    (only,) = parity.draw(tables["parity"].iloc[:0]).axes
+    assert [t.get_text() for t in only.texts] == ["no engine was compared with the reference"]
+
+
+def test_where_no_run_is_comparable_there_is_no_panel_of_prefixes(results):
+    _, tables = results
+    (only,) = parity.draw(tables["parity"].assign(comparable="no: sampled")).axes
+    assert {t.get_text() for t in only.texts} == {"not comparable (sampled)"}
+    assert not _bars(only)
 
 
 def test_memory_draws_totals_in_gib_and_the_split_in_mib(results):

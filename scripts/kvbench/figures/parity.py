@@ -10,24 +10,27 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from kvbench.engines.names import REFERENCE
-from kvbench.figures.style import WIDTH_IN, look, name_rows, rows_figure, settle, styled, value_text
+from kvbench.figures.style import WIDTH_IN, look, name_rows, rows_figure, settle, styled, value_text, wrapped
 
 OPTIONS = {"width_in": WIDTH_IN}
 
 
 @styled
 def draw(table: pd.DataFrame, options: Mapping[str, Any] | None = None) -> Figure:
-    """Left the share of equal outputs, right the median common prefix (parity.csv), a row a run."""
+    """Left the share of equal outputs, right, where any run is comparable, the median common prefix (parity.csv)."""
     rows = table.to_dict("records")
-    figure, (left, right) = rows_figure(len(rows), 2, width_in=settle(options, OPTIONS)["width_in"])
-    longest = max([row["median_output_tokens"] for row in rows if row["comparable"] == "yes"], default=1)
+    outputs = [row["median_output_tokens"] for row in rows if row["comparable"] == "yes"]
+    width_in = settle(options, OPTIONS)["width_in"]
+    figure, panels = rows_figure(len(rows), 2 if outputs else 1, width_in=width_in)
+    left, right, longest = panels[0], panels[-1], max(outputs, default=1)
     if not rows:
         left.text(2, 0, "no engine was compared with the reference", va="center", color="0.35")
     for y, row in enumerate(rows):
         style = look(row["engine"])
         given = {"height": 0.6, "color": style.colour, "hatch": style.hatch, "edgecolor": "white", "linewidth": 0}
         if row["comparable"] != "yes":
-            left.text(2, y, f"not comparable ({row['comparable'].removeprefix('no: ')})", va="center", color="0.35")
+            reason = f"not comparable ({row['comparable'].removeprefix('no: ')})"
+            left.text(2, y, wrapped(reason, width_in / 2), va="center", color="0.35", fontsize=7.5)
             continue
         share, prefix, n = row["share_equal"] * 100, row["median_common_prefix_tokens"], row["requests_compared"]
         left.barh(y, share, **given)
@@ -39,8 +42,9 @@ def draw(table: pd.DataFrame, options: Mapping[str, Any] | None = None) -> Figur
     left.set_xlim(0, 150)
     left.set_xticks([0, 25, 50, 75, 100])
     left.set_xlabel("Requests with equal output (%)")
-    right.set_xlim(0, longest * 1.25)
-    right.set_xlabel("Median common prefix (tokens);\nline: median output length")
+    if outputs:
+        right.set_xlim(0, longest * 1.25)
+        right.set_xlabel("Median common prefix (tokens);\nline: median output length")
     name_rows(left, [f"{row['label']} ({row['dtype']})" for row in rows] or [""])
     left.set_title(f"compared with {REFERENCE}", loc="left")
     return figure
