@@ -15,11 +15,12 @@ SLOTS_OF = ("hf-batch", "hf-static", "hf-continuous", "vllm")
 
 
 def sentences(tables: Tables, model: str, workload: str) -> list[str]:
-    """What was found for a model and workload: at point `base` speed, causes, slots, requests at once and equal text;
-    of a sweep of prefix_sharing, what sharing gave; of sweeps of block size and budget, the first and the last point.
+    """What was found for a model and workload: at point `base` speed, causes, batches that did not fit, slots, requests
+    at once and equal text; of a sweep of prefix_sharing, what sharing gave; of sweeps of block size and budget, the
+    first and the last point.
     """
     found = {name: _of(table, model, workload, swept=name == "sweeps") for name, table in tables.items()}
-    parts = (_speed, _causes, _steps, _slots, _at_once, _equal, _sharing, _sweeps, _replayed)
+    parts = (_speed, _causes, _memory, _steps, _slots, _at_once, _equal, _sharing, _sweeps, _replayed)
     return [sentence for part in parts for sentence in part(found)]
 
 
@@ -63,6 +64,16 @@ def _causes(tables: Tables) -> list[str]:
             speeds = f" ({_speeds(row)} output tokens per second)" if pd.notna(row["requests"]) else ""
             lines.append(f"Paging by itself has no number here{speeds}: {row['reason']}.")
     return lines
+
+
+def _memory(tables: Tables) -> list[str]:
+    """The largest batch of each engine that ran out of memory."""
+    rows = _where(tables["throughput"], scope="all").dropna(subset="out_of_memory_rows")
+    return [
+        f"{row['engine']} ran out of the device's memory with a batch of {row['out_of_memory_rows']:.0f} requests, "
+        f"which the KV budget allows; {row['largest_batch_rows']:.0f} fit."
+        for _, row in rows.iterrows()
+    ]
 
 
 def _steps(tables: Tables) -> list[str]:

@@ -101,6 +101,8 @@ def on_gpu(tmp_path, engine, busy=37.0, gpus=1):
     frame = read_parquet(path.parent / "device.parquet").to_pandas()
     timed = frame["phase"].astype(str).str.startswith("repeat-")
     frame["gpu_busy_percent"] = np.where(timed, busy, 99.0)
+    others = [frame[frame["gpu"] == 0].assign(gpu=index) for index in range(1, gpus)]
+    frame = pd.concat([frame, *others])
     write_parquet(path.parent / "device.parquet", pa.Table.from_pandas(frame, schema=DEVICE, preserve_index=False))
     return load_run(path)
 
@@ -115,6 +117,14 @@ def test_a_gpu_that_idles_waits_for_the_host(tmp_path):
 @pytest.mark.parametrize(("engine", "rate"), [("vllm", 2 * RATE), ("hf-batch", RATE)])
 def test_only_vllm_reads_several_gpus_at_once(tmp_path, engine, rate):
     assert set(roofline.table([on_gpu(tmp_path, engine, gpus=2)], CUDA, 0)["copy_bytes_per_s"]) == {rate}
+
+
+@pytest.mark.parametrize(("engine", "share", "limit"), [("vllm", 0.37, "host"), ("hf-batch", 0.74, "memory bandwidth")])
+def test_gpus_that_take_turns_are_busy_for_the_sum_of_their_times(tmp_path, engine, share, limit):
+    found = roofline.table([on_gpu(tmp_path, engine, gpus=2)], CUDA | {"copy": CUDA["copy"][:1] * 2}, 0).iloc[0]
+    assert found["gpu_busy_share"] == pytest.approx(share)
+    assert found["power_mean_w"] == 620.0
+    assert found["limited_by"] == limit
 
 
 def test_the_figure_has_a_row_a_run_with_its_step_and_bound(tmp_path):

@@ -8,7 +8,7 @@ from synthetic import make_requests, write_runs
 
 from kvbench.results import load_runs
 from kvbench.summary import sentences
-from kvbench.tables import attribution, kv_waste, ratios, repeats, roofline, sharing, sweeps
+from kvbench.tables import attribution, kv_waste, ratios, repeats, roofline, sharing, sweeps, throughput
 
 BANDWIDTH = {"device": "cpu", "copy": [{"gpu": None, "bytes_per_s": 1e12}]}
 PARITY = {"model": "smollm2-135m", "workload": "mixed", "engine": "vllm", "point": "base", "comparable": "yes"}
@@ -20,6 +20,7 @@ NO_SWEEPS = pd.DataFrame(columns=list(sweeps.COLUMNS))
 def tables(tmp_path_factory):
     runs = load_runs(write_runs(tmp_path_factory.mktemp("runs")))
     return {
+        "throughput": throughput.table(runs, 0),
         "ratios": ratios.table(runs, 0),
         "attribution": attribution.table(runs, 0),
         "kv_waste": kv_waste.table(runs),
@@ -37,6 +38,16 @@ def test_speed_has_the_ratio_and_both_absolute_values(tables):
     assert f"{row['ratio']:.3g} [{row['ratio_ci95_low']:.3g}, {row['ratio_ci95_high']:.3g}] times" in line
     assert f"{row['numerator_output_tokens_per_s_median']:,.4g} against" in line
     assert f"{row['denominator_output_tokens_per_s_median']:,.4g}," in line
+
+
+def test_a_batch_that_ran_out_of_memory_stands_beside_what_fit(tables):
+    assert not [s for s in sentences(tables, "smollm2-135m", "mixed") if "ran out" in s]
+    table = tables["throughput"].copy()
+    chosen = (table["engine"] == "hf-batch") & (table["scope"] == "all")
+    table.loc[chosen, ["largest_batch_rows", "out_of_memory_rows"]] = [7, 9]
+    [line] = [s for s in sentences({**tables, "throughput": table}, "smollm2-135m", "mixed") if "ran out" in s]
+    assert line.startswith("hf-batch ran out of the device's memory with a batch of 9 requests")
+    assert line.endswith("; 7 fit.")
 
 
 def test_slots_name_the_largest_part_that_is_not_live(tables):
@@ -83,6 +94,7 @@ def test_paging_with_a_number_says_how_often_requests_waited(tmp_path):
     runs = load_runs(write_runs(tmp_path, ("vllm-reserved", "vllm"), requests=make_requests(60)))
     found = {
         "attribution": attribution.table(runs, 0),
+        "throughput": throughput.table(runs, 0),
         "ratios": ratios.table(runs, 0),
         "kv_waste": kv_waste.table(runs),
     }

@@ -85,24 +85,34 @@ def decode_steps(kv: pd.DataFrame) -> pd.DataFrame:
 
 
 def copy_rate(run: Run, bandwidth: Mapping[str, Any]) -> float | None:
-    """Bytes per second that the run's memory copies; vLLM reads all its GPUs at once, Transformers one by one."""
+    """Bytes per second that the run's memory copies."""
     if bandwidth["device"] != run.record["device"]:
         return None
-    together = (run.record.get("gpus") or 1) if run.engine.startswith("vllm") else 1
+    together = (run.record.get("gpus") or 1) if _all_at_once(run) else 1
     return sum(one["bytes_per_s"] for one in bandwidth["copy"][:together])
 
 
+def _all_at_once(run: Run) -> bool:
+    """Of several GPUs vLLM's work and read at once, Transformers' take turns."""
+    return run.engine.startswith("vllm")
+
+
 def _busy(run: Run, scope: str) -> dict[str, float | None]:
-    """Shares of the time in which the device worked: NVML's own on a GPU, of all threads on a CPU."""
+    """Shares of the time in which the device worked: NVML's own on a GPU, of all threads on a CPU. Power of all GPUs.
+
+    The shares of GPUs that take turns add up to that of the time in which any of them worked.
+    """
     repeats = run.timed(scope)
     if run.record["device"] == "cpu":
         busy = sum(r["cpu_s"] for r in repeats) / sum(r["wall_s"] for r in repeats) / run.record["threads"]
         return {"gpu_busy_share": None, "cpu_busy_share": busy, "power_mean_w": None}
-    samples = run.frame("device", ["phase", "gpu_busy_percent", "power_w"])
+    samples = run.frame("device", ["phase", "gpu", "gpu_busy_percent", "power_w"])
     phases = {r["phase"] for r in repeats}
     inside = samples[samples["phase"].astype(str).str.partition("/")[0].isin(phases)]
-    busy, power = inside["gpu_busy_percent"].mean(), inside["power_w"].mean()
-    known = {"gpu_busy_share": busy / 100, "cpu_busy_share": None, "power_mean_w": power}
+    gpus = inside.groupby("gpu")[["gpu_busy_percent", "power_w"]].mean()
+    busy = gpus["gpu_busy_percent"].mean() if _all_at_once(run) else gpus["gpu_busy_percent"].sum(min_count=1)
+    power = gpus["power_w"].sum(min_count=1)
+    known = {"gpu_busy_share": min(busy / 100, 1), "cpu_busy_share": None, "power_mean_w": power}
     return {name: None if value is None or np.isnan(value) else float(value) for name, value in known.items()}
 
 
