@@ -21,6 +21,7 @@ ROWS = (
     ("GPT-2, `alpaca`", "h100-shapes", "gpt2", "alpaca"),
     ("Llama-2 7B, `alpaca`", "h100-shapes", "llama-2-7b", "alpaca"),
     ("Llama 13B, `alpaca-128`", "h100-shapes", "llama-13b", "alpaca-128"),
+    ("Llama-2 7B on two GPUs, `mixed`", "h100-two", "llama-2-7b", "mixed"),
 )
 
 
@@ -63,3 +64,12 @@ def test_durations_are_the_sums_of_the_jobs(gallery: str) -> None:
 @pytest.mark.parametrize("gallery", ["h100", "h100-shapes"])
 def test_the_readme_has_the_duration_of_a_gallery(gallery: str) -> None:
     assert re.search(rf"\b{seconds(gallery)}\b", (ROOT / "README.md").read_text())
+
+
+def test_the_gallery_names_the_rows_that_fit() -> None:
+    table = pd.read_csv(GALLERY / "h100-out-of-memory/tables/throughput.csv").set_index("engine")
+    rows = table[["out_of_memory_rows", "largest_batch_rows"]].astype(int)
+    (static_out, static_fit), (batch_out, batch_fit) = rows.loc["hf-static"], rows.loc["hf-batch"]
+    text = (GALLERY / "README.md").read_text()
+    assert f"of {static_out} reservations of 4,096 tokens, which the budget allows, {static_fit} fit;" in text
+    assert f"of a padded batch of {batch_out} requests, {batch_fit} |" in text
