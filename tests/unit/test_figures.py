@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
-from synthetic import ENGINES, make_requests, simulate, write_margins, write_runs
+from synthetic import ENGINES, make_requests, simulate, write_margins, write_run, write_runs
 
 from kvbench import parity as parity_table
 from kvbench.errors import UserError
@@ -64,6 +64,15 @@ def test_throughput_bars_intervals_and_dots_equal_the_data(results):
     assert [t.get_text() for t in left.get_yticklabels()] == list(ENGINES)
     assert "n = 6" in figure._supxlabel.get_text()
     assert left.get_title(loc="left") == "all 16 requests"
+
+
+def test_points_of_a_sweep_stand_by_size(tmp_path):
+    points = ["block_size-32", "block_size-128", "block_size-64"]
+    runs = load_runs([write_run(tmp_path, "vllm", point=point) for point in points])
+    write_csv(tmp_path / "t.csv", throughput_table.table(runs, 0))
+    figure = throughput.draw(speeds(runs, rows_of(tmp_path / "t.csv", "smollm2-135m", "mixed")))
+    drawn = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert drawn == [f"vllm (block_size-{size})" for size in (32, 64, 128)]
 
 
 def test_few_repeats_draw_no_interval(tmp_path):

@@ -73,3 +73,12 @@ def test_the_gallery_names_the_rows_that_fit() -> None:
     text = (GALLERY / "README.md").read_text()
     assert f"of {static_out} reservations of 4,096 tokens, which the budget allows, {static_fit} fit;" in text
     assert f"of a padded batch of {batch_out} requests, {batch_fit} |" in text
+
+
+@pytest.mark.parametrize("gallery", FOLDERS)
+def test_missed_targets_are_told(gallery: str) -> None:
+    table = pd.read_csv(GALLERY / gallery / "tables/targets.csv")
+    text = (GALLERY / "README.md").read_text()
+    told = text[text.index("What was missed") :].partition("\n\n")[0]
+    for _, row in table[table["verdict"] == "missed"].iterrows():
+        assert f"{float(row['measured']):.3g}" in told, row["id"]

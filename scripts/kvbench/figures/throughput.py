@@ -54,8 +54,9 @@ def _draw_scope(axes: Axes, speeds: Sequence[Speed], names: Sequence[str]) -> No
 
 
 def _names(scopes: Mapping[str, Sequence[Speed]]) -> list[str]:
+    """Engine by engine; each engine's points in the order of the runs."""
     speeds = {speed.label: speed.engine for found in scopes.values() for speed in found}
-    return sorted(speeds, key=lambda label: (engine_key(speeds[label]), label))
+    return sorted(speeds, key=lambda label: engine_key(speeds[label]))
 
 
 def _caption(scopes: Mapping[str, Sequence[Speed]]) -> str:
