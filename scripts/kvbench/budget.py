@@ -9,9 +9,17 @@ ACTIVATION_RESERVE = 0.05
 
 
 def kv_budget_bytes(
-    wish_mib: float | str, memory_fraction: float, total_bytes: int, free_bytes: int, weight_bytes: int, row_bytes: int
+    wish_mib: float | str,
+    memory_fraction: float,
+    total_bytes: int,
+    free_bytes: int,
+    weight_bytes: int,
+    row_bytes: int,
+    key: str = "kv_budget_mib",
 ) -> int:
-    """Resolve `kv_budget_mib`. `auto` is `memory_fraction` of the device less weights and a reserve for activations.
+    """Bytes that `key` of config.yaml asks for.
+
+    `auto` is `memory_fraction` of the device less weights and a reserve for activations.
 
     UserError where the budget does not fit in free memory or does not hold one request of `max_length` (`row_bytes`).
     """
@@ -21,12 +29,12 @@ def kv_budget_bytes(
         budget = int(float(wish_mib) * 2**20)
     if budget < row_bytes:
         raise UserError(
-            f"config.yaml: kv_budget_mib: {budget / 2**20:.1f} MiB does not hold one request of max_length "
-            f"({row_bytes / 2**20:.1f} MiB); raise kv_budget_mib or lower max_length"
+            f"config.yaml: {key}: {budget / 2**20:.1f} MiB does not hold one request of max_length "
+            f"({row_bytes / 2**20:.1f} MiB); raise it or lower max_length"
         )
     if budget + weight_bytes > free_bytes:
         raise UserError(
-            f"config.yaml: kv_budget_mib: {budget / 2**20:.0f} MiB and {weight_bytes / 2**20:.0f} MiB of weights need "
-            f"more memory than the {free_bytes / 2**20:.0f} MiB that are free; lower kv_budget_mib or free some memory"
+            f"config.yaml: {key}: {budget / 2**20:.0f} MiB and {weight_bytes / 2**20:.0f} MiB of weights need "
+            f"more memory than the {free_bytes / 2**20:.0f} MiB that are free; lower it or free some memory"
         )
     return budget

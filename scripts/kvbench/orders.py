@@ -57,7 +57,9 @@ def resolve(order: Order) -> EngineSettings:
     dtype = resolve_dtype(s["dtype"], device)
     block_size = AUTO_BLOCK_SIZE[device] if s["block_size"] == "auto" else s["block_size"]
     slot = slot_bytes(order.record.architecture, itemsize(dtype))
-    row = -(-s["max_length"] // block_size) * block_size * slot
+    max_length = _max_length(order)
+    row = -(-max_length // block_size) * block_size * slot
+    key = "parity.kv_budget_mib" if order.purpose == "parity" else "kv_budget_mib"
     total, free = _memory(device, s["gpus"])
     weights = order.record.architecture.parameters * itemsize(dtype)
     return EngineSettings(
@@ -67,8 +69,8 @@ def resolve(order: Order) -> EngineSettings:
         dtype=dtype,
         device=device,
         threads=resolve_threads(s["cpu_threads"]),
-        max_length=s["max_length"],
-        budget_bytes=kv_budget_bytes(s["kv_budget_mib"], s["memory_fraction"], total, free, weights, row),
+        max_length=max_length,
+        budget_bytes=kv_budget_bytes(_budget_mib(order, row), s["memory_fraction"], total, free, weights, row, key),
         slot_bytes=slot,
         block_size=block_size,
         temperature=s["sampling"]["temperature"],
@@ -79,6 +81,19 @@ def resolve(order: Order) -> EngineSettings:
         margins=order.purpose == "parity" and s["engine"] == REFERENCE,
         gpus=s["gpus"] if device == "cuda" else 1,
     )
+
+
+def _max_length(order: Order) -> int:
+    """The gate fits itself to a model of few positions; what is measured keeps the length asked for."""
+    longest = order.record.architecture.max_position_embeddings
+    wanted = order.settings["max_length"]
+    return min(wanted, longest) if order.purpose == "parity" and longest else wanted
+
+
+def _budget_mib(order: Order, row_bytes: int) -> float | str:
+    """The budget asked for; the gate's, which compares tokens alone, holds at least a request of any model."""
+    wanted = order.settings["kv_budget_mib"]
+    return max(wanted, row_bytes / 2**20) if order.purpose == "parity" and wanted != "auto" else wanted
 
 
 def _memory(device: str, gpus: int) -> tuple[int, int]:

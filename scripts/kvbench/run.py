@@ -19,6 +19,7 @@ from kvbench.files import read_parquet
 from kvbench.kv.checks import check_equal
 from kvbench.kv.rows import kv_rows
 from kvbench.largest_batch import Limit, search
+from kvbench.loading import Loaded, load_engine
 from kvbench.memory_parts import memory_parts
 from kvbench.model.slots import itemsize
 from kvbench.nvml import Session
@@ -67,14 +68,14 @@ def run(order: Order, make_engine: Callable[[EngineSettings], Engine], paths: Pa
             with Sampler(phases, order.settings["sample_period_s"], session) as sampler:
                 sampler.sample()
                 engine.prepare(block_passes=[p.repeat for p in passes if p.phase == "blocks"])
-                load = engine.load()
+                loaded = load_engine(engine, job.tell)
                 phases.enter("loaded")
                 if order.purpose == "measure":
                     turn.measure()
                 sampler.sample()
                 served = _serve(engine, passes, phases, sampler, job)
                 phases.enter("done")
-                measured = _measured(order, settings, engine, load, served, phases, sampler)
+                measured = _measured(order, engine, loaded, served, phases, sampler)
                 measured = replace(measured, limit=served.limit, other_programs=others)
         finally:
             engine.close()
@@ -198,16 +199,11 @@ def _one_pass(
 
 
 def _measured(
-    order: Order,
-    settings: EngineSettings,
-    engine: Engine,
-    load: LoadTimes,
-    served: Served,
-    phases: Phases,
-    sampler: Sampler,
+    order: Order, engine: Engine, loaded: Loaded, served: Served, phases: Phases, sampler: Sampler
 ) -> Measured:
+    settings = engine.settings
     static = settings.max_length if is_static(settings.engine) else None
-    kv, checks = [], {}
+    kv, checks = [], dict(loaded.checks)
     for one, record, generated in served.done:
         columns, found = kv_rows(
             generated,
@@ -231,13 +227,14 @@ def _measured(
             "reserved_row_slots": settings.reserved_row_slots if settings.engine == "vllm-reserved" else None,
             **engine.capacity(),
         },
-        load=load,
+        load=loaded.times,
+        changed=loaded.changed,
         done=served.done,
         kv=kv,
         checks=checks,
         memory=memory_parts(
             engine.memory(),
-            _runtime_bytes(order, settings, load),
+            _runtime_bytes(order, settings, loaded.times),
             sampler.rows,
             settings.device,
             parameter_bytes,

@@ -47,6 +47,7 @@ class Measured:
     order: Order
     settings: EngineSettings
     in_force: dict[str, Any]
+    changed: dict[str, dict[str, Any]]
     capacity: dict[str, Any]
     load: LoadTimes
     done: Done
@@ -164,7 +165,7 @@ def _record(measured: Measured) -> dict[str, Any]:
     given = dict(order.settings)
     return {
         **{name: given[name] for name in ("model", "engine", "workload", "point", "process", "purpose")},
-        "settings": {"given": given, "in_force": measured.in_force},
+        "settings": {"given": given, "in_force": measured.in_force, "changed": measured.changed},
         "dtype": settings.dtype,
         "device": settings.device,
         "threads": settings.threads,

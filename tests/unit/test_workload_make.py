@@ -33,8 +33,8 @@ def shape_model(tmp_path: Path) -> ModelRecord:
     return bare_model(tmp_path / "shape")
 
 
-def make(settings: dict, model: ModelRecord, seed: int = 0, max_length: int = 2048):
-    return make_workload(settings, "w", seed, max_length, model)
+def make(settings: dict, model: ModelRecord, seed: int = 0, max_length: int = 2048, live: bool = False):
+    return make_workload(settings, "w", seed, max_length, model, live=live)
 
 
 def ids_of(table) -> list[list[int]]:
@@ -110,6 +110,22 @@ def test_parity_prompts(text_model):
     assert len(make({"kind": "parity", "prompts": 3, "output_tokens": 5}, text_model)) == 3
 
 
+@pytest.mark.parametrize(("maximum", "room"), [(2048, 142), (128, 78)])
+def test_the_gate_fits_itself_to_another_tokenizer_and_to_few_positions(maximum, room, tmp_path):
+    model = byte_model(tmp_path / "bytes", maximum=maximum)
+    table = make({"kind": "parity", "output_tokens": 50}, model, max_length=192, live=True)
+    lengths = [len(ids) for ids in ids_of(table)]
+    assert lengths == [min(len(text.encode()) + 1, room) for text in PARITY]
+    assert table["text"][0].as_py() == PARITY[0]
+    assert table["text"][15].as_py().endswith(PARITY[15][: room - 1])
+
+
+def test_a_gate_that_cannot_fit_names_its_key(tmp_path):
+    model = byte_model(tmp_path / "bytes", maximum=32)
+    with pytest.raises(UserError, match=r"parity.output_tokens: 50 output tokens leave no room in the model's maximum"):
+        make({"kind": "parity", "output_tokens": 50}, model, max_length=192, live=True)
+
+
 @pytest.mark.parametrize("kind", ["guide", "parity"])
 def test_text_needs_a_tokenizer(kind, shape_model):
     with pytest.raises(UserError, match="model tiny has no tokenizer"):
@@ -138,8 +154,6 @@ def test_requests_that_do_not_fit(shape_model, tmp_path):
         make({"kind": "parallel-sampling"}, shape_model, max_length=100)
     with pytest.raises(UserError, match="the model's maximum of 60 tokens"):
         make({"kind": "parallel-sampling"}, bare_model(tmp_path / "short", maximum=60))
-    with pytest.raises(UserError, match="more than max_length 100"):
-        make({"kind": "parity"}, byte_model(tmp_path / "bytes"), max_length=100)
     assert sum(lengths_of(make({"kind": "sharegpt"}, shape_model, max_length=300))).max() <= 300
 
 

@@ -53,7 +53,7 @@ def shape_of_record(record: ModelRecord) -> Shape:
     """The shape of a model of the configuration, as prepare_model described it."""
     own = record.architecture
     sizes = {name: getattr(own, name) for name in SIZES}
-    return Shape(record.name, **sizes, max_context=own.max_position_embeddings, source="models in config.yaml")
+    return Shape(record.name, **sizes, max_context=own.max_position_embeddings or 0, source="models in config.yaml")
 
 
 def shape_of_plan(plan: Mapping[str, Any], known: Mapping[str, Shape], at: str) -> Shape:

@@ -129,9 +129,15 @@ def resident_bytes(device: str) -> int | None:
 
 
 class Engine(Protocol):
-    """Load once, generate often, close always."""
+    """Load once, generate often, close always.
+
+    `settings` may differ from those given once the engine is loaded: its library knows best what a token takes.
+    `spare_blocks` are those that the library adds to a pool for its own use.
+    """
 
     packages: tuple[str, ...]
+    settings: EngineSettings
+    spare_blocks: int
 
     def load(self) -> LoadTimes:
         """Import and load; nothing is generated yet."""

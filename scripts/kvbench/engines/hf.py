@@ -20,6 +20,7 @@ from kvbench.engines.hf_model import (
     load_model,
     model_in_force,
     model_memory,
+    options_in_force,
     release_memory,
     synchronise,
 )
@@ -33,6 +34,7 @@ class TransformersEngine:
     """All `hf-` engines but `hf-continuous`: they differ in batches, cache and compilation."""
 
     packages = PACKAGES
+    spare_blocks = 0
 
     def __init__(self, settings: EngineSettings) -> None:
         self.settings = settings
@@ -207,6 +209,7 @@ class TransformersEngine:
     def in_force(self) -> dict[str, Any]:
         cache = "StaticCache" if is_static(self.settings.engine) else "DynamicCache"
         found = {"cache": cache, **model_in_force(self.model)}
+        found |= {"options": options_in_force(self.model, self.settings.options)}
         if self.compiled:
             found |= {"compiled_in_warm_up": self.compiled_in_warm_up, "compiled": compiled_so_far()}
         return found

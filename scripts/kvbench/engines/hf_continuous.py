@@ -10,7 +10,15 @@ from importlib import metadata
 from typing import Any, TextIO
 
 from kvbench.engines.base import Completion, EngineSettings, Generated, LoadTimes, refuse_options
-from kvbench.engines.hf_model import PACKAGES, load_model, model_in_force, model_memory, release_memory, synchronise
+from kvbench.engines.hf_model import (
+    PACKAGES,
+    load_model,
+    model_in_force,
+    model_memory,
+    options_in_force,
+    release_memory,
+    synchronise,
+)
 from kvbench.errors import UserError
 from kvbench.workload.read import Request
 
@@ -26,6 +34,7 @@ class ContinuousEngine:
     """`hf-continuous`: one manager, whose thread serves all passes and idles between them."""
 
     packages = PACKAGES
+    spare_blocks = 2  # where padding is written and read
 
     def __init__(self, settings: EngineSettings) -> None:
         self.settings = settings
@@ -117,6 +126,13 @@ class ContinuousEngine:
                 f"config.yaml: kv_budget_mib: Transformers made {made} KV blocks where {asked} were asked for; models "
                 "with several kinds of KV cache are not supported by hf-continuous"
             )
+        held = self.memory()["kv_pool"] // ((made + self.spare_blocks) * self.settings.block_size)
+        if held != self.settings.slot_bytes:
+            raise UserError(
+                f"config.yaml: runs: hf-continuous holds {held} bytes a token where the model's cache takes "
+                f"{self.settings.slot_bytes}: it reads another number of KV heads from the model's configuration; "
+                "leave it out of this model's runs"
+            )
 
     @property
     def _cache(self) -> Any:
@@ -181,13 +197,16 @@ class ContinuousEngine:
     def in_force(self) -> dict[str, Any]:
         config, processor = self.manager.continuous_batching_config, self.manager.batch_processor
         names = (*self._options(), "max_requests_per_batch", "use_cuda_graph", "max_memory_percent")
+        processors = self.manager.logit_processor.logits_processor
         return {
-            **model_in_force(self.model),
+            **model_in_force(self.model, processors),
             "cache": type(processor.cache).__name__,
             "scheduler": type(processor.scheduler).__mro__[1].__name__,
             "safety_margin": processor.scheduler.safety_margin,
-            "logits_processors": [type(p).__name__ for p in self.manager.logit_processor.logits_processor],
-            "options": {name: getattr(config, name) for name in names if hasattr(config, name)},
+            "block_size": self.recorder.pool.block_size,
+            "logits_processors": [type(p).__name__ for p in processors],
+            "options": options_in_force(self.model, self.settings.options)
+            | {name: getattr(config, name) for name in names if hasattr(config, name)},
             "options_left_out": sorted((self._defaults() | self._fixed_options()).keys() - _known_options()),
         }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kvbench.engines.base import EngineSettings, LoadTimes, refuse_options, resident_bytes
@@ -62,7 +62,7 @@ def _from_files(settings: EngineSettings, own: Mapping[str, Any]) -> Any:
         return AutoModelForCausalLM.from_pretrained(
             settings.model_path, local_files_only=True, use_safetensors=True, **placed, **options
         )
-    except (TypeError, ValueError) as error:
+    except (ImportError, TypeError, ValueError) as error:
         refuse_options(settings, "Transformers", error)
         raise
 
@@ -101,26 +101,42 @@ def _generation_config(settings: EngineSettings, pad_token_id: int | None) -> An
     )
 
 
-def model_in_force(model: Any) -> dict[str, Any]:
-    """Settings as the model and torch report them."""
+def model_in_force(model: Any, processors: Iterable[Any] | None = None) -> dict[str, Any]:
+    """Settings as the model and torch report them; `processors` of logits are those of `generate` unless given."""
     import torch
 
     config = model.generation_config
+    if processors is None:
+        processors = model._get_logits_processor(config)
     return {
         "attn_implementation": model.config._attn_implementation,
         "sdpa_backends": _sdpa_backends(),
         "dtype": str(model.dtype).removeprefix("torch."),
-        "do_sample": config.do_sample,
-        "temperature": config.temperature,
-        "top_p": config.top_p,
-        "top_k": config.top_k,
+        **sampling_in_force(config, processors),
         "eos_token_id": config.eos_token_id,
+        "seed": torch.initial_seed(),
         "threads": torch.get_num_threads(),
         "device": str(model.device),
         "device_map": {part: str(where) for part, where in (getattr(model, "hf_device_map", None) or {}).items()},
         "allow_tf32": torch.backends.cuda.matmul.allow_tf32,
         "allocator": next(filter(None, map(os.environ.get, ALLOCATOR)), None),
     }
+
+
+def sampling_in_force(config: Any, processors: Iterable[Any]) -> dict[str, Any]:
+    """What the logits processors of a generation configuration do; what none of them does is off."""
+    if not config.do_sample:
+        return {"do_sample": False, "temperature": 0.0}
+    found = {"do_sample": True, "temperature": 1.0, "top_p": 1.0, "top_k": 0}
+    for processor in processors:
+        found |= {name: getattr(processor, name) for name in found if hasattr(processor, name)}
+    return found
+
+
+def options_in_force(model: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+    """What became of options to `from_pretrained`, for those that the model's configuration shows."""
+    known = {"attn_implementation": model.config._attn_implementation, **model.config.to_dict()}
+    return {name: known[name] for name in options if name in known}
 
 
 def _sdpa_backends() -> list[str]:

@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from kvbench.engines.base import EngineSettings
+from kvbench.engines.base import EngineSettings, refuse_options
 from kvbench.errors import UserError
+from kvbench.model.slots import itemsize
 
 SCRIPTS = Path(__file__).resolve().parents[2]
 
@@ -61,6 +62,37 @@ def engine_arguments(settings: EngineSettings) -> dict[str, Any]:
         # With kv_cache_memory_bytes it plans nothing, but would refuse by default a card that others use (shared_gpu).
         ours["gpu_memory_utilization"] = 0.01
     return ours | _known_options(settings) | own_arguments(settings)
+
+
+def served_slot_bytes(settings: EngineSettings, arguments: dict[str, Any]) -> int:
+    """Bytes that vLLM takes for K and V of one token in every layer, on all GPUs together, as it reads the model.
+
+    Not always what Transformers takes: of Falcon's `new_decoder_architecture` Transformers stores each KV head once for
+    every query head, vLLM once. Where there are more GPUs than KV heads, each GPU holds one head.
+
+    Raises:
+        UserError: the installed vLLM cannot serve the model.
+    """
+    from vllm.engine.arg_utils import EngineArgs
+
+    try:
+        model = EngineArgs(**arguments).create_model_config()
+    except (ValueError, NotImplementedError) as error:
+        refuse_options(settings, "vLLM", error)
+        raise UserError(
+            f"config.yaml: runs: vLLM cannot serve the model in {settings.model_path} ({_reason(error)}); leave "
+            f"{settings.engine} out of its runs, or take another model"
+        ) from error
+    heads = settings.gpus * max(1, model.get_total_num_kv_heads() // settings.gpus)
+    layers = model.get_total_num_hidden_layers()
+    return 2 * layers * heads * model.get_head_size() * itemsize(settings.dtype)
+
+
+def _reason(error: Exception) -> str:
+    """What a validation error of vLLM's says, without pydantic's frame around it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    told = next((line for line in lines if line.startswith(("Value error, ", "Assertion failed, "))), lines[0])
+    return told.partition("error, ")[2].partition(" [type=")[0] or told
 
 
 def _known_options(settings: EngineSettings) -> dict[str, Any]:

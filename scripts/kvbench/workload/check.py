@@ -20,9 +20,9 @@ class Limit:
     reason: str
 
     @classmethod
-    def of(cls, max_length: int, model_maximum: int) -> Limit:
-        """The smaller of `max_length` and what the model's positions allow."""
-        if max_length <= model_maximum:
+    def of(cls, max_length: int, model_maximum: int | None) -> Limit:
+        """The smaller of `max_length` and what the model's positions allow (None: any length)."""
+        if model_maximum is None or max_length <= model_maximum:
             return cls(max_length, f"max_length {max_length}")
         return cls(model_maximum, f"the model's maximum of {model_maximum} tokens")
 

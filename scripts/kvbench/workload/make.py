@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,7 +57,7 @@ def make_workload(
     """
     options = workload_options(settings, name)
     longest = model.architecture.max_position_embeddings
-    if live and max_length > longest:
+    if live and longest and max_length > longest and options["kind"] != "parity":
         problem = f"{max_length} is more than {model.name}'s maximum of {longest} tokens"
         raise UserError(f"config.yaml: max_length: {problem}; lower it, here or in the entry of runs")
     limit = Limit.of(max_length, longest)
@@ -69,22 +69,25 @@ def make_workload(
 
 
 def _guide(task: Task) -> pa.Table:
-    """The guide's prompts, cut like its `truncation=True` does, to leave room for the output."""
-    output = task.options["output_tokens"]
-    room = task.limit.tokens - output
-    if room < 1:
-        raise UserError(f"workload {task.name}: {output} output tokens leave no room in {task.limit.reason}")
-    tokenizer = task.vocabulary.require_tokenizer(task.name)
-    whole = tokenizer.encode(GUIDE)
-    cut = tokenizer.encode(GUIDE, limit=room)
-    texts = [t if len(c) == len(w) else tokenizer.decode([c])[0] for t, c, w in zip(GUIDE, cut, whole, strict=True)]
-    return workload_table(_numbered("guide", len(cut)), texts, cut, [output] * len(cut))
+    """The guide's prompts, cut like its `truncation=True` does."""
+    return _fixed(task, GUIDE, "guide", f"config.yaml: workloads.{task.name}.output_tokens")
 
 
 def _parity(task: Task) -> pa.Table:
-    texts = PARITY[: task.options["prompts"]]
-    prompts = task.vocabulary.require_tokenizer(task.name).encode(texts)
-    return workload_table(_numbered("parity", len(texts)), texts, prompts, [task.options["output_tokens"]] * len(texts))
+    """The gate's prompts; with another tokenizer, or in a model of few positions, the longest are cut."""
+    return _fixed(task, PARITY[: task.options["prompts"]], "parity", "config.yaml: parity.output_tokens")
+
+
+def _fixed(task: Task, texts: Sequence[str], kind: str, key: str) -> pa.Table:
+    """Requests of these texts, each cut to leave room for the output; UserError names `key` where there is none."""
+    output = task.options["output_tokens"]
+    room = task.limit.tokens - output
+    if room < 1:
+        raise UserError(f"{key}: {output} output tokens leave no room in {task.limit.reason}; lower it")
+    tokenizer = task.vocabulary.require_tokenizer(task.name)
+    whole, cut = tokenizer.encode(texts), tokenizer.encode(texts, limit=room)
+    kept = [t if len(c) == len(w) else tokenizer.decode([c])[0] for t, c, w in zip(texts, cut, whole, strict=True)]
+    return workload_table(_numbered(kind, len(cut)), kept, cut, [output] * len(cut))
 
 
 def _synthetic(task: Task) -> pa.Table:
