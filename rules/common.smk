@@ -6,6 +6,7 @@ import re
 from kvbench.config import (
     SWEPT,
     RunName,
+    attention_options,
     benchmark_settings,
     figures_of,
     ordered,

@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 from kvbench.adapter import job
+from kvbench.engines.attention import require_attention
 from kvbench.errors import UserError
 from kvbench.files import write_json
 from kvbench.machine import Facts, choose_device, gather_facts
@@ -16,6 +17,7 @@ def check_environment(snakemake: Any) -> None:
     with job(snakemake):
         facts = gather_facts()
         print(describe(facts))
+        require_attention(snakemake.params.attention)
         write_json(snakemake.output[0], facts.record(choose_device(snakemake.params.device, facts)))
 
 

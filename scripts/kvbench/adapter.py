@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from kvbench.errors import UserError
+from kvbench.memory_errors import describe_memory_error
 
 log = logging.getLogger("kvbench")
 
@@ -58,9 +59,9 @@ def job(snakemake: Any) -> Iterator[Job]:
     except UserError as error:
         log.error("%s", error)
         _fail(terminal, f"{label}: {error}")
-    except MemoryError:
-        log.exception("out of memory")
-        _fail(terminal, f"{label}: out of memory; lower kv_budget_mib or the workload's size in config.yaml")
+    except MemoryError as error:
+        traceback.print_exc()
+        _fail(terminal, f"{label}: {describe_memory_error(error, f'details in {path}')}")
     except KeyboardInterrupt:
         _fail(terminal, f"{label}: interrupted", code=130)
     except OSError as error:

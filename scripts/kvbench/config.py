@@ -194,6 +194,13 @@ def run_settings(config: dict, model: str, engine: str, workload: str, point: st
     return ordered(settings | {"purpose": "measure"})
 
 
+def attention_options(config: dict) -> dict[str, str]:
+    """`attn_implementation` of each Transformers engine that runs use and that asks for one."""
+    used = sorted({run.engine for run in run_list(config) if run.engine.startswith("hf-")})
+    wishes = {engine: (config["engines"].get(engine) or {}).get("attn_implementation") for engine in used}
+    return {engine: wish for engine, wish in wishes.items() if wish}
+
+
 def benchmark_settings(config: dict, name: str) -> dict:
     """What a benchmark is given: its own keys, and the length and budget of the run that it is of."""
     own = config["benchmarks"][name]

@@ -7,7 +7,9 @@ from collections import namedtuple
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from safetensors.numpy import save
 
 from kvbench.errors import UserError
 from kvbench.model import disk, hub, package
@@ -17,6 +19,7 @@ from kvbench.model.prepare import check_settings, prepare_model
 from kvbench.model.shape import _within_vocabulary, own_fields
 
 WHERE = "config.yaml: models.m"
+WEIGHTS = save({"a": np.arange(4, dtype=np.float32)})
 PINNED = "0123456789abcdef0123456789abcdef01234567"
 LLAMA_FIELDS = {
     "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim", "hidden_size",
@@ -145,7 +148,7 @@ def model_folder(tmp_path: Path) -> Path:
     folder = tmp_path / "mine"
     folder.mkdir()
     (folder / "config.json").write_text('{"model_type": "llama"}')
-    (folder / "model.safetensors").write_bytes(b"weights")
+    (folder / "model.safetensors").write_bytes(WEIGHTS)
     (folder / "tokenizer.json").write_text("{}")
     return folder
 
@@ -187,6 +190,30 @@ def test_missing_shard_is_named(model_folder: Path):
         check_folder(model_folder, WHERE)
 
 
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json"])
+def test_a_pointer_in_place_of_a_file_is_called_one(model_folder: Path, name: str):
+    (model_folder / name).write_text(
+        f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 538090408\n"
+    )
+    with pytest.raises(UserError, match=rf"models\.m: .*{name} is a Git LFS pointer.*git lfs pull"):
+        check_folder(model_folder, WHERE)
+
+
+@pytest.mark.parametrize(
+    "content", [WEIGHTS[:-1], WEIGHTS[:20], WEIGHTS + b"x", b"", b"<!DOCTYPE html><html>Entry not found</html>"]
+)
+def test_weights_that_are_not_whole_are_named(model_folder: Path, content: bytes):
+    (model_folder / "model.safetensors").write_bytes(content)
+    with pytest.raises(UserError, match=rf"model\.safetensors \({len(content)} bytes\) is cut off or no safetensors"):
+        check_folder(model_folder, WHERE)
+
+
+def test_a_shard_of_another_model_is_named(model_folder: Path):
+    (model_folder / "model.safetensors.index.json").write_text('{"weight_map": {"other": "model.safetensors"}}')
+    with pytest.raises(UserError, match=r"model\.safetensors lacks tensor other"):
+        check_folder(model_folder, WHERE)
+
+
 def test_remote_code_is_refused(model_folder: Path):
     (model_folder / "config.json").write_text('{"auto_map": {"AutoModel": "evil.Model"}}')
     with pytest.raises(UserError, match="auto_map"):
@@ -197,7 +224,7 @@ def test_digests_of_a_folder(model_folder: Path):
     seen: list[int] = []
     bar = SimpleNamespace(update=seen.append, close=lambda: None)
     digests = file_digests(model_folder, lambda total, unit: bar)
-    assert digests["model.safetensors"] == hashlib.sha256(b"weights").hexdigest()
+    assert digests["model.safetensors"] == hashlib.sha256(WEIGHTS).hexdigest()
     assert sorted(digests) == ["config.json", "model.safetensors", "tokenizer.json"]
     assert sum(seen) == sum(file.stat().st_size for file in model_folder.iterdir())
 

@@ -10,12 +10,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tiny import MAX_LENGTH, SLOT_BYTES, make_tiny, requests_of, tiny_settings
 
+from kvbench.engines.in_force import compare_in_force
+from kvbench.errors import UserError
 from kvbench.kv import checks
 from kvbench.kv.checks import AccountingError
 from kvbench.kv.paged import rebuild
 from kvbench.kv.rows import kv_rows
 from kvbench.kv.schedule import FREED, PREEMPTED
 from kvbench.kv.split import final_kv_length
+from kvbench.loading import check_pool
 from kvbench.workload.read import Request
 
 BLOCKS = 8  # two requests of the maximum length: enough to run any, few enough to preempt
@@ -83,6 +86,11 @@ def contiguous(tiny, request):
     engine = make_engine(tiny, request.param)
     yield Serving(engine)
     engine.close()
+
+
+@pytest.fixture(params=["paged", "contiguous"])
+def any_engine(request):
+    return request.getfixturevalue(request.param).engine
 
 
 def static_width(serving):
@@ -193,6 +201,36 @@ def test_a_split_that_does_not_fit_is_refused(schedule, part):
         parts[part] = parts[part] + by
         with pytest.raises(AccountingError):
             checks.check_split(type(split)(*parts), pool)
+
+
+def test_bytes_of_the_pool_are_those_of_the_tensors_that_hold_it(paged):
+    assert check_pool(paged.engine) == {"pool_bytes": 1}
+
+
+@pytest.mark.parametrize("change", [{"slot_bytes": 2 * SLOT_BYTES}, {"block_size": 16}])
+def test_a_pool_of_other_bytes_is_noticed(paged, change, monkeypatch):
+    monkeypatch.setattr(paged.engine, "settings", dataclasses.replace(paged.engine.settings, **change))
+    with pytest.raises(AccountingError, match="bytes of the pool's tensors"):
+        check_pool(paged.engine)
+
+
+def test_settings_in_force_are_those_asked_for(any_engine):
+    assert compare_in_force(any_engine.settings, any_engine.in_force()) == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ({"temperature": 0.5}, "sampling.temperature"),
+        ({"dtype": "bfloat16"}, "models.<name>.dtype"),
+        ({"seed": 1}, "seed"),
+        ({"threads": 1}, "cpu_threads"),
+    ],
+)
+def test_a_setting_that_is_not_in_force_is_refused_by_its_key(any_engine, change, key):
+    asked = dataclasses.replace(any_engine.settings, **change)
+    with pytest.raises(UserError, match=rf"config.yaml: {key}: {asked.engine} runs with .* was asked for"):
+        compare_in_force(asked, any_engine.in_force())
 
 
 @pytest.mark.parametrize(("name", "by"), [("tensor_bytes", 4), ("width", 1), ("rows", 1)])

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+from importlib.util import find_spec
 
 import pytest
 from tiny import MAX_LENGTH, SLOT_BYTES, make_tiny, requests_of, tiny_settings
 
 from kvbench.engines import hf, hf_engines
+from kvbench.engines.attention import require_attention
 from kvbench.engines.hf_compile import compiled_so_far
 from kvbench.engines.out_of_memory import OutOfMemory
 from kvbench.errors import UserError
@@ -205,3 +207,15 @@ def test_attention_makes_no_plan_for_each_new_length(tiny):
     engine.load()
     assert engine.in_force()["sdpa_backends"] == ["flash", "mem_efficient", "math"]
     engine.close()
+
+
+@pytest.mark.parametrize(
+    ("wish", "reason"), [("flash_attention_2", "doesn't seem to be installed"), ("flesh", "is not supported")]
+)
+def test_attention_that_is_not_there_is_refused_with_its_key(wish, reason):
+    require_attention({"hf-static": "sdpa", "hf-continuous": "eager"})
+    if wish == "flash_attention_2" and find_spec("flash_attn"):
+        pytest.skip("it is there")
+    with pytest.raises(UserError, match=rf"engines.hf-batch.attn_implementation: {wish}: .*{reason}.*sdpa") as error:
+        require_attention({"hf-static": "sdpa", "hf-batch": wish})
+    assert "\n" not in str(error.value)

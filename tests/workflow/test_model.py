@@ -2,6 +2,7 @@
 
 import json
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,10 @@ transformers = pytest.importorskip("transformers")
 
 from kvbench.errors import UserError  # noqa: E402
 from kvbench.files import sha256, write_json  # noqa: E402
+from kvbench.model.architecture import read_architecture  # noqa: E402
 from kvbench.model.package import find_packaged_file  # noqa: E402
 from kvbench.model.prepare import prepare_model  # noqa: E402
+from kvbench.model.quantised import require_runnable  # noqa: E402
 from kvbench.model.record import ModelRecord  # noqa: E402
 from kvbench.model.slots import itemsize, slot_bytes  # noqa: E402
 from kvbench.workload.fixed import PARITY  # noqa: E402
@@ -142,9 +145,77 @@ def test_a_shape_runs_and_its_cache_matches(tmp_path: Path):
     assert stored == 5 * slot_bytes(record.architecture, 4)
 
 
+FALCON = {"model_type": "falcon", "layers": 2, "heads": 8, "hidden_size": 512, "vocab_size": 99}
+EXPERTS = {"ffn_hidden_size": 64, "moe_num_experts": 2, "moe_top_k": 1}
+# KV heads of architectures that name them in ways of their own, and the longest sequence that they write down.
+READ_FROM_THE_CACHE = {
+    "falcon-multi-query": (FALCON, 1, 2048),
+    "falcon-multi-head": ({**FALCON, "multi_query": False}, 8, 2048),
+    "falcon-new": ({**FALCON, "new_decoder_architecture": True, "num_kv_heads": 2}, 8, 2048),
+    "gpt-bigcode": ({"model_type": "gpt_bigcode", "n_layer": 2, "n_head": 4, "n_embd": 64, "vocab_size": 99}, 1, 1024),
+    "gpt-neox": ({"model_type": "gpt_neox", "layers": 2, "heads": 4, "hidden_size": 64, "vocab_size": 99}, 4, 2048),
+    "bloom": ({"model_type": "bloom", "n_layer": 2, "n_head": 4, "hidden_size": 64, "vocab_size": 99}, 4, None),
+    "mpt": ({"model_type": "mpt", "n_layers": 2, "n_heads": 4, "d_model": 64, "vocab_size": 99}, 4, 2048),
+    "dbrx": (
+        {"model_type": "dbrx", "d_model": 64, "n_heads": 4, "n_layers": 2, "vocab_size": 99, "ffn_config": EXPERTS}
+        | {"attn_config": {"kv_n_heads": 2, "clip_qkv": 8, "rope_theta": 1e4}},
+        2,
+        2048,
+    ),
+    "biogpt": (
+        {"model_type": "biogpt", "layers": 2, "heads": 4, "hidden_size": 64, "intermediate_size": 64, "vocab_size": 99},
+        4,
+        1024,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", READ_FROM_THE_CACHE)
+def test_kv_heads_are_those_that_the_library_stores(name: str, tmp_path: Path):
+    shape, kv_heads, longest = READ_FROM_THE_CACHE[name]
+    record = prepare_model({"source": "shape", "shape": shape}, name, tmp_path)
+    config = transformers.AutoConfig.from_pretrained(record.path)
+    model = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
+    cache = transformers.DynamicCache(config=config)
+    with torch.inference_mode():
+        model(torch.ones(3, 5, dtype=torch.long), past_key_values=cache)
+    stored = sum(part.untyped_storage().nbytes() for layer in cache.layers for part in (layer.keys, layer.values))
+    assert stored == 3 * 5 * slot_bytes(record.architecture, 4)
+    assert (record.architecture.layers, record.architecture.kv_heads) == (2, kv_heads)
+    assert record.architecture.max_position_embeddings == longest
+
+
+@pytest.mark.parametrize(("is_decoder", "model_type"), [(False, "llama"), (False, "gpt_neox")])
+def test_a_decoder_that_does_not_call_itself_one(is_decoder: bool, model_type: str, tmp_path: Path):
+    sizes = {"num_hidden_layers": 2, "num_attention_heads": 4, "hidden_size": 64, "intermediate_size": 96}
+    transformers.CONFIG_MAPPING[model_type](**sizes, vocab_size=99).save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"is_decoder": is_decoder}))
+    assert read_architecture(tmp_path, "here").kv_heads == 4
+
+
+@pytest.mark.parametrize(
+    ("method", "reason"), [("gptq", "optimum"), ("awq", "gptqmodel"), ("fp8", "dequantise"), ("odd", "odd")]
+)
+def test_quantised_weights_that_cannot_run_here_are_named(method: str, reason: str):
+    own = {"quant_method": method, "bits": 4, "group_size": 128}
+    own = {"quant_method": "fp8", "weight_block_size": [128, 128]} if method == "fp8" else own
+    if (method == "fp8" and torch.cuda.is_available()) or find_spec(reason):
+        pytest.skip("it can run here")
+    with pytest.raises(UserError, match=rf"models.m: .*quantization_config \({method}\).*{reason}") as error:
+        require_runnable({"quantization_config": own}, "config.yaml: models.m")
+    assert "\n" not in str(error.value)
+    require_runnable({}, "config.yaml: models.m")
+
+
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
+        ({"model_type": "openai-gpt", "n_layer": 2}, "not a decoder that fills a KV cache (openai-gpt)"),
+        ({"model_type": "xlm", "n_layers": 2, "emb_dim": 64, "n_heads": 4}, "not a decoder"),
+        ({"model_type": "mamba", "layers": 2}, "not a decoder"),
+        ({"model_type": "deepseek_v3", "layers": 2}, "not a decoder with plain attention"),
+        ({"model_type": "rembert", "layers": 2}, "not a decoder with plain attention"),
         ({"model_type": "lama"}, "'lama' is unknown"),
         ({"model_type": "bert", "layers": 2}, "not a decoder"),
         ({"model_type": "t5"}, "t5 generates no text"),

@@ -8,29 +8,33 @@ from typing import Any
 
 from kvbench.errors import UserError
 from kvbench.files import read_json, sha256
+from kvbench.model.weights import check_weights, refuse_pointers
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "tekken.json")
 ProgressBar = Callable[[int, str], Any]  # (total, unit) to something with update(n) and close(), such as tqdm's bar
 
 
 def check_folder(folder: Path, where: str) -> None:
-    """UserError unless `folder` holds config.json without remote code, every safetensors shard and a tokenizer.
+    """UserError unless `folder` holds config.json without remote code, whole safetensors shards and a tokenizer.
 
     Args:
         where: how the message begins, the key in the configuration.
     """
     if not folder.is_dir():
         raise UserError(f"{where}: {folder} is no folder; give one with config.json, *.safetensors and a tokenizer")
+    refuse_pointers(folder, where)
     if not (folder / "config.json").is_file():
         raise UserError(f"{where}: {folder} has no config.json; give a Transformers model folder")
     refuse_remote_code(read_json(folder / "config.json"), where)
-    missing = sorted(shard for shard in _shards(folder) if not (folder / shard).is_file())
+    weight_map = _weight_map(folder)
+    missing = sorted(shard for shard in set(weight_map.values()) if not (folder / shard).is_file())
     if missing:
         raise UserError(f"{where}: {folder} lacks {missing[0]}, which its index names; complete the model")
     if not weight_files(folder):
         raise UserError(f"{where}: {folder} has no *.safetensors; convert the model to safetensors first")
     if not any((folder / name).is_file() for name in TOKENIZER_FILES):
         raise UserError(f"{where}: {folder} has no tokenizer ({', '.join(TOKENIZER_FILES[:3])}); add the model's own")
+    check_weights(folder, weight_map, where)
 
 
 def refuse_remote_code(config: Any, where: str) -> None:
@@ -58,6 +62,7 @@ def file_digests(folder: Path, bar: ProgressBar | None = None) -> dict[str, str]
             shown.close()
 
 
-def _shards(folder: Path) -> set[str]:
+def _weight_map(folder: Path) -> dict[str, str]:
+    """Tensor to file where the weights have an index."""
     index = folder / "model.safetensors.index.json"
-    return set(read_json(index)["weight_map"].values()) if index.is_file() else set()
+    return read_json(index)["weight_map"] if index.is_file() else {}

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from kvbench.errors import UserError
-from kvbench.files import write_text
+from kvbench.files import read_json, write_text
 from kvbench.model.architecture import read_architecture
 from kvbench.model.folder import ProgressBar, file_digests
 from kvbench.model.hub import fetch
 from kvbench.model.local import find_folder
 from kvbench.model.package import check_digest, dequantise, find_packaged_file
+from kvbench.model.quantised import require_runnable
 from kvbench.model.record import ModelRecord
 from kvbench.model.shape import make_config
 from kvbench.model.slots import ITEMSIZE
@@ -44,6 +45,7 @@ def prepare_model(settings: Mapping[str, Any], name: str, folder: Path, bar: Pro
     source = check_settings(settings, where)
     folder = folder.resolve()
     path = _place(source, settings, name, folder, bar)
+    require_runnable(read_json(path / "config.json"), where)
     architecture = read_architecture(path, where)
     has_text = source != "shape"
     if has_text:

@@ -108,12 +108,13 @@ def make_config(shape: Mapping[str, Any], where: str) -> dict[str, Any]:
         config = CONFIG_MAPPING[model_type](**fields, architectures=[MODEL_FOR_CAUSAL_LM_MAPPING_NAMES[model_type]])
     except Exception as error:  # each architecture checks its fields in its own way
         raise UserError(f"{where}: Transformers refuses it: {str(error).splitlines()[0]}; mend the shape") from error
-    return _within_vocabulary(config.to_dict())
+    # Configurations inside a configuration refuse some of the keys that they themselves write out in full.
+    return _within_vocabulary(config.to_diff_dict() if config.sub_configs else config.to_dict(), config.vocab_size)
 
 
-def _within_vocabulary(config: dict[str, Any]) -> dict[str, Any]:
+def _within_vocabulary(config: dict[str, Any], vocab_size: int) -> dict[str, Any]:
     """The architecture's usual special ids, dropped where a small vocabulary does not reach them."""
     for key in ("bos_token_id", "eos_token_id", "pad_token_id"):
-        if isinstance(config.get(key), int) and config[key] >= config["vocab_size"]:
+        if isinstance(config.get(key), int) and config[key] >= vocab_size:
             config[key] = None
     return config
