@@ -28,7 +28,8 @@ def settings(temperature=0.0, options=None, device="cpu") -> EngineSettings:
     ("asked", "in_force"),
     [
         (8, 8.0), (0.3, 0.3 + 1e-9), ("full", Mode.FULL), ("float32", "torch.float32"), (None, 3), ("auto", 7),
-        ([1, 2], (1, 2)), ({"mode": "full"}, SimpleNamespace(mode=Mode.FULL, other=1)), ("NONE", Level.NONE), (True, True),
+        ([1, 2], (1, 2)), ({"mode": "full"}, SimpleNamespace(mode=Mode.FULL, other=1)), ("NONE", Level.NONE),
+        (True, True),
     ],
 )  # fmt: skip
 def test_the_same_value_in_other_words(asked, in_force):

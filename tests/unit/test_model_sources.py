@@ -366,4 +366,4 @@ def test_gpt2_has_no_grouped_heads():
 
 def test_special_ids_beyond_the_vocabulary_are_dropped():
     config = {"vocab_size": 256, "bos_token_id": 50256, "eos_token_id": 2, "pad_token_id": None}
-    assert _within_vocabulary(config) == {**config, "bos_token_id": None}
+    assert _within_vocabulary(config, 256) == {**config, "bos_token_id": None}
