@@ -1,0 +1,76 @@
+"""Falcon, whose KV heads Transformers and vLLM store differently: each engine counts its own, from one budget."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+transformers = pytest.importorskip("transformers")
+
+HERE = Path(__file__).parent
+HEADS, KV_HEADS, HEAD_DIM, LAYERS, BLOCKS = 8, 2, 64, 2, 8
+PROGRAM = """
+import dataclasses, sys
+from pathlib import Path
+from kvbench.engines.hf_engines import make_engine
+from kvbench.engines.vllm_engine import VllmEngine
+from kvbench.kv.rows import kv_rows
+from kvbench.loading import load_engine
+from kvbench.model.architecture import read_architecture
+from kvbench.model.slots import slot_bytes
+from tiny import BLOCK, requests_of, tiny_settings
+
+folder, name, blocks = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+slot = slot_bytes(read_architecture(folder, "falcon"), 4)
+sizes = {"slot_bytes": slot, "budget_bytes": blocks * BLOCK * slot, "random_weights": True}
+settings = dataclasses.replace(tiny_settings(folder, name, blocks), **sizes)
+engine = VllmEngine(settings) if name == "vllm" else make_engine(settings)
+engine.prepare(block_passes=[0])
+try:
+    loaded = load_engine(engine, print)
+    requests = requests_of([(20, 10), (5, 30)])
+    generated = engine.collect(engine.generate(requests, lambda n: None, None, lambda part: None), 0)
+    kv_rows(generated, requests, slot_bytes=engine.settings.slot_bytes, static_width=None, shared=False)
+    print("checked", engine.settings.slot_bytes, engine.capacity()["blocks"], loaded.checks, sep=";", flush=True)
+finally:
+    engine.close()
+"""
+
+
+@pytest.fixture(scope="module")
+def falcon(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("falcon")
+    config = transformers.FalconConfig(
+        num_hidden_layers=LAYERS,
+        num_attention_heads=HEADS,
+        num_kv_heads=KV_HEADS,
+        new_decoder_architecture=True,
+        hidden_size=HEADS * HEAD_DIM,
+        vocab_size=512,
+        bos_token_id=1,
+        eos_token_id=1,
+        architectures=["FalconForCausalLM"],
+    )
+    config.save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("engine", "kv_heads", "blocks", "checks"),
+    [("hf-batch", HEADS, "None", {}), ("vllm", KV_HEADS, str(BLOCKS * HEADS // KV_HEADS), {"pool_bytes": 1})],
+)
+def test_each_library_counts_the_heads_that_it_stores(falcon: Path, engine: str, kv_heads: int, blocks: str, checks):
+    path = os.pathsep.join([str(HERE), str(HERE.parents[1] / "scripts")])
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(falcon), engine, str(BLOCKS)],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    said = next((line for line in done.stdout.splitlines() if line.startswith("checked")), done.stderr[-2000:])
+    assert said == f"checked;{2 * LAYERS * kv_heads * HEAD_DIM * 4};{blocks};{checks}"
