@@ -88,11 +88,6 @@ def contiguous(tiny, request):
     engine.close()
 
 
-@pytest.fixture(params=["paged", "contiguous"])
-def any_engine(request):
-    return request.getfixturevalue(request.param).engine
-
-
 def static_width(serving):
     return MAX_LENGTH if serving.engine.settings.engine == "hf-static" else None
 
@@ -214,23 +209,36 @@ def test_a_pool_of_other_bytes_is_noticed(paged, change, monkeypatch):
         check_pool(paged.engine)
 
 
-def test_settings_in_force_are_those_asked_for(any_engine):
-    assert compare_in_force(any_engine.settings, any_engine.in_force()) == {}
-
-
-@pytest.mark.parametrize(
+NOT_IN_FORCE = pytest.mark.parametrize(
     ("change", "key"),
     [
+        ({}, None),
         ({"temperature": 0.5}, "sampling.temperature"),
         ({"dtype": "bfloat16"}, "models.<name>.dtype"),
         ({"seed": 1}, "seed"),
         ({"threads": 1}, "cpu_threads"),
     ],
 )
-def test_a_setting_that_is_not_in_force_is_refused_by_its_key(any_engine, change, key):
-    asked = dataclasses.replace(any_engine.settings, **change)
+
+
+def compare_changed(engine, change, key):
+    """The engine's settings are in force as they are, and any other one is refused by its key."""
+    asked = dataclasses.replace(engine.settings, **change)
+    if key is None:
+        assert compare_in_force(asked, engine.in_force()) == {}
+        return
     with pytest.raises(UserError, match=rf"config.yaml: {key}: {asked.engine} runs with .* was asked for"):
-        compare_in_force(asked, any_engine.in_force())
+        compare_in_force(asked, engine.in_force())
+
+
+@NOT_IN_FORCE
+def test_settings_of_a_paged_engine_are_in_force(paged, change, key):
+    compare_changed(paged.engine, change, key)
+
+
+@NOT_IN_FORCE
+def test_settings_of_a_contiguous_engine_are_in_force(contiguous, change, key):
+    compare_changed(contiguous.engine, change, key)
 
 
 @pytest.mark.parametrize(("name", "by"), [("tensor_bytes", 4), ("width", 1), ("rows", 1)])
