@@ -14,8 +14,8 @@ def main(snakemake: Any) -> None:
     with job(snakemake) as running:
         model = ModelRecord.load(snakemake.input.model)
         table = make_workload(params.workload, params.name, params.seed, params.max_length, model, live=params.live)
-        if (counts := counts_of(table)) and (words := counts.words(len(table))):
-            running.tell(f"{len(table):,} requests {words}")
+        if (counts := counts_of(table)) and counts.left_out(len(table)):
+            running.tell(counts.words(len(table)))
         write_parquet(snakemake.output.workload, table)
 
 

@@ -224,13 +224,13 @@ def test_what_is_left_out_of_a_file_is_counted_and_shown(tmp_path: Path) -> None
     found, rows = ran(tmp_path, **given)
     trace = trace_of(scenario(**given), 0, "replays.x")
     assert trace.prompt_tokens.tolist() == [10, 20]
-    words = "of 6 in the file (1 too long, 2 with bad turns, 1 not asked for)"
-    assert list(notes(scenario(**given), trace)) == [f"2 requests {words}"]
+    why = "(left out: 1 too long, 2 with bad turns, 1 not asked for)"
+    assert list(notes(scenario(**given), trace)) == [f"2 of 6 requests of the file {why}"]
     counts = {"requests_in_file": 6, "skipped_too_long": 1, "skipped_bad_turns": 2}
     assert found["requests"]["file"] == counts
     assert rows[list(counts)].drop_duplicates().to_dict("records") == [counts]
-    assert f"n = 2 requests of trace.csv {words}, all there at once" in setting(rows)
-    assert f"n = 2 requests of trace.csv {words}, all there at once" in setting(table([found]))
+    assert f"n = 2 of 6 requests of trace.csv {why}, all there at once" in setting(rows)
+    assert f"n = 2 of 6 requests of trace.csv {why}, all there at once" in setting(table([found]))
     with pytest.raises(UserError, match=r"trace\.csv: line 5: prompt_tokens is 0; .*, or set bad_turns: skip to leave"):
         trace_of(scenario(**given | {"bad_turns": None}), 0, "replays.x")
     with pytest.raises(UserError, match=r"trace\.csv: line 4: 100 prompt .*, or set too_long: skip to leave"):

@@ -253,8 +253,18 @@ def test_long_requests_can_be_left_out(tmp_path, vocabulary):
     assert len(table) == 2
     table = read(tmp_path, "r.csv", "1000000000,1\n4,4\n", vocabulary, too_long="skip")
     assert counts_of(table) == FileCounts(2, 1, 0)
-    with pytest.raises(UserError, match=r"no request is left of 2 in the file \(1 too long, 1 with bad turns\)"):
+    with pytest.raises(
+        UserError, match=r"r\.csv: all 2 requests are left out: 1 too long, 1 with bad turns; give others"
+    ):
         read(tmp_path, "r.csv", "1000,1\n4,0\n", vocabulary, too_long="skip", bad_turns="skip")
+
+
+def test_texts_are_encoded_some_at_a_time(tmp_path, vocabulary, monkeypatch):
+    content = json.dumps([conversation("a" * n, "b" * (n + 1)) for n in range(1, 8)])
+    whole = read(tmp_path, "r.json", content, vocabulary)
+    monkeypatch.setattr("kvbench.workload.user.BATCH", 3)
+    assert read(tmp_path, "r.json", content, vocabulary).equals(whole)
+    assert [lengths.tolist() for lengths in lengths_of(whole)] == [[*range(2, 9)], [*range(2, 9)]]
 
 
 def turns(*values, speakers=("human", "gpt")) -> dict:
@@ -371,8 +381,11 @@ def test_counts_stay_with_the_workload_and_its_file(tmp_path):
     found = counts_of(read_parquet(tmp_path / "m/mine.parquet"))
     long = sum(10 + i + i % 50 > 512 for i in range(600) if i % 50)
     assert found == FileCounts(600, long, 12)
-    assert found.words(30) == f"of 600 in the file ({long} too long, 12 with bad turns, {558 - long} not asked for)"
-    assert FileCounts(30, 0, 0).words(30) == ""
+    assert found.words(30, "r.csv") == (
+        f"30 of 600 requests of r.csv (left out: {long} too long, 12 with bad turns, {558 - long} not asked for)"
+    )
+    assert FileCounts(30, 0, 0).words(30) == "30 requests of the file"
+    assert FileCounts(30, 0, 0).left_out(30) == ""
     write_parquet(
         tmp_path / "m/drawn.parquet", make_workload({"kind": "mixed"}, "d", 0, 512, bare_model(tmp_path / "m"))
     )

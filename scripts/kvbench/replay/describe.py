@@ -21,7 +21,7 @@ def setting(table: pd.DataFrame) -> str:
     """Requests, pool and limits of a scenario's rows of replays.csv."""
     row = table.iloc[0]
     parts = [
-        f"n = {row['requests']:,} requests of {row['workload']}{_of_file(row)}, {arrival(table)}",
+        f"n = {requests(row)}, {arrival(table)}",
         f"time of a step: {row['step_time_source']}" if pd.notna(row["step_time_source"]) else "",
         f"{row['pool_slots']:,} slots",
         f"blocks of {row['block_size']:,}" if "paged" in set(table["policy"]) else "",
@@ -33,11 +33,12 @@ def setting(table: pd.DataFrame) -> str:
     return "; ".join(filter(None, parts))
 
 
-def _of_file(row: pd.Series) -> str:
-    """What became of the file's other requests; nothing where there is no file, or no others."""
-    found = [row.get(name) for name in COUNTS]
-    words = "" if pd.isna(found).any() else FileCounts(*map(int, found)).words(int(row["requests"]))
-    return f" {words}" if words else ""
+def requests(row: pd.Series) -> str:
+    """How many there are, of what, and of a file how many were left out."""
+    counts = [row.get(name) for name in COUNTS]
+    if pd.isna(counts).any():
+        return f"{row['requests']:,} requests of {row['workload']}"
+    return FileCounts(*map(int, counts)).words(int(row["requests"]), row["workload"])
 
 
 def arrival(table: pd.DataFrame) -> str:

@@ -51,8 +51,8 @@ def settings_of(scenario: Mapping[str, Any], policy: str) -> Settings:
 
 def notes(scenario: Mapping[str, Any], trace: Trace) -> Iterator[str]:
     """What whoever watches should know of the requests: how many of the file's they are, and sharing in vain."""
-    if trace.file and (words := trace.file.words(len(trace))):
-        yield f"{len(trace):,} requests {words}"
+    if trace.file and trace.file.left_out(len(trace)):
+        yield trace.file.words(len(trace))
     common = int(trace.common_tokens.max())
     if scenario["prefix_sharing"] and common < scenario["block_size"]:
         yield (

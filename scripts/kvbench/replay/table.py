@@ -38,7 +38,7 @@ def row(one: Mapping[str, Any], policy: str) -> dict[str, Any]:
         "workload": own.get("workload") or Path(own["file"]).name,
         "trace": own.get("trace") or own.get("workload"),
         "requests": one["requests"]["count"],
-        **(one["requests"]["file"] or dict.fromkeys(COUNTS)),
+        **{name: (one["requests"]["file"] or {}).get(name) for name in COUNTS},
         "requests_per_s": own.get("requests_per_s"),
         "last_arrival_s": one["requests"]["last_arrival_s"],
         **{name: own[name] for name in GIVEN},

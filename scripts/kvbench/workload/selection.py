@@ -28,12 +28,17 @@ class FileCounts:
     skipped_too_long: int
     skipped_bad_turns: int
 
-    def words(self, taken: int) -> str:
-        """What became of the file's requests, `taken` of which are served; empty where these are all."""
+    def words(self, taken: int, file: str = "the file") -> str:
+        """How many of the file's requests are served, `taken`, and what became of the others."""
+        if left_out := self.left_out(taken):
+            return f"{taken:,} of {self.requests_in_file:,} requests of {file} (left out: {left_out})"
+        return f"{taken:,} requests of {file}"
+
+    def left_out(self, taken: int) -> str:
+        """Requests that are not served, by reason; empty where all are."""
         rest = self.requests_in_file - self.skipped_too_long - self.skipped_bad_turns - taken
         named = {"too long": self.skipped_too_long, "with bad turns": self.skipped_bad_turns, "not asked for": rest}
-        left = ", ".join(f"{count:,} {name}" for name, count in named.items() if count)
-        return f"of {self.requests_in_file:,} in the file ({left})" if left else ""
+        return ", ".join(f"{count:,} {name}" for name, count in named.items() if count)
 
 
 COUNTS = tuple(FileCounts.__dataclass_fields__)
@@ -79,7 +84,8 @@ class Selection:
         if taken:
             return
         if self.in_file:
-            raise UserError(f"{file}: no request is left {self.counts().words(0)}; give others, or raise max_length")
+            left_out = self.counts().left_out(0)
+            raise UserError(f"{file}: all {self.in_file:,} requests are left out: {left_out}; give others")
         raise UserError(f"{file}: no request in it; give one at least")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from kvbench.workload.rows import Row
 from kvbench.workload.selection import Selection, stamped
 from kvbench.workload.table import workload_table
 from kvbench.workload.vocabulary import Vocabulary
+
+BATCH = 1024  # texts
 
 
 def read_user_file(
@@ -58,21 +61,24 @@ def _refuse_arrivals(rows: list[Row]) -> None:
 
 def _complete(rows: list[Row], vocabulary: Vocabulary, seed: int, file: Path) -> None:
     """Fill in what a row left open: ids of its text, length of its reply, a prompt of its length."""
-    texts = [row for row in rows if row.ids is None and row.text is not None]
-    if texts:
-        encoded = vocabulary.require_tokenizer(str(file)).encode([row.text for row in texts])
-        for row, ids in zip(texts, encoded, strict=True):
-            row.ids = np.array(ids, np.int32)
+    texts = [row for row in rows if row.text is not None]
+    for row, ids in zip(texts, _encoded([row.text for row in texts], vocabulary, file), strict=True):
+        row.ids = np.array(ids, np.int32)
     replies = [row for row in rows if row.reply is not None]
-    if replies:
-        encoded = vocabulary.require_tokenizer(str(file)).encode([row.reply for row in replies], special=False)
-        for row, ids in zip(replies, encoded, strict=True):
-            row.output_tokens = len(ids)
+    encoded = _encoded([row.reply for row in replies], vocabulary, file, special=False)
+    for row, ids in zip(replies, encoded, strict=True):
+        row.output_tokens = len(ids)
     lengths = [row for row in rows if row.prompt_tokens is not None]
     if lengths:
         _make_prompts(lengths, vocabulary, seed)
     for row in rows:
         _check_tokens(row, vocabulary)
+
+
+def _encoded(texts: list[str], vocabulary: Vocabulary, file: Path, special: bool = True) -> Iterator[list[int]]:
+    """Ids of each text; some at a time, because a tokenizer's own record of a token takes a hundred bytes."""
+    for begin in range(0, len(texts), BATCH):
+        yield from vocabulary.require_tokenizer(str(file)).encode(texts[begin : begin + BATCH], special=special)
 
 
 def _make_prompts(rows: list[Row], vocabulary: Vocabulary, seed: int) -> None:
