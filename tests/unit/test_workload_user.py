@@ -1,7 +1,9 @@
 """Users' files: the three formats, and every fault named by file, line and reason."""
 
+import gzip
 import itertools
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -239,6 +241,21 @@ def test_missing_file_is_named(tmp_path, vocabulary):
         read_user_file(tmp_path / "gone.csv", vocabulary, LIMIT, 0, Selection())
     with pytest.raises(UserError, match="cannot be read"):
         read_user_file(tmp_path, vocabulary, LIMIT, 0, Selection())
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (gzip.compress(b"10,5\n"), "compressed by gzip; unpack it first"),
+        (b"PK\x03\x04...", "a zip archive or a spreadsheet; "),
+        (b"PAR1...", "Parquet; write it as CSV or JSONL"),
+        ("10,5\n".encode("utf-16"), "UTF-16; save it as UTF-8"),
+    ],
+)
+@pytest.mark.parametrize("name", ["r.csv", "r.csv.gz", "r.jsonl", "r.json"])
+def test_a_file_that_is_no_text_is_named_for_what_it_is(tmp_path, vocabulary, name, content, problem):
+    with pytest.raises(UserError, match=re.escape(f"{name}: {problem}")):
+        read(tmp_path, name, content, vocabulary)
 
 
 def test_the_models_own_maximum_holds(tmp_path, vocabulary):

@@ -12,6 +12,15 @@ from kvbench.errors import UserError
 
 HEAD_BYTES = 1 << 16
 PIECE_BYTES = 1 << 22
+# What a file that is no text begins with, and its mend.
+NO_TEXT = {
+    b"\x1f\x8b": "compressed by gzip; unpack it first",
+    b"\x28\xb5\x2f\xfd": "compressed by zstd; unpack it first",
+    b"PK\x03\x04": "a zip archive or a spreadsheet; unpack it first, or save it as CSV",
+    b"PAR1": "Parquet; write it as CSV or JSONL",
+    b"\xff\xfe": "UTF-16; save it as UTF-8",
+    b"\xfe\xff": "UTF-16; save it as UTF-8",
+}
 
 
 @contextmanager
@@ -27,9 +36,13 @@ def opened(file: Path) -> Iterator[BinaryIO]:
 
 
 def head(file: Path) -> str:
-    """The first characters that are no white space, or nothing where the file has none near its start."""
+    """The text from its first character that is no white space; UserError where the file is of no text in UTF-8."""
     with opened(file) as stream:
-        return stream.read(HEAD_BYTES).decode("utf-8-sig", errors="replace").lstrip()
+        raw = stream.read(HEAD_BYTES)
+    for begin, problem in NO_TEXT.items():
+        if raw.startswith(begin):
+            raise UserError(f"{file}: {problem}")
+    return raw.decode("utf-8-sig", errors="replace").lstrip()
 
 
 def lines(file: Path) -> Iterator[tuple[int, str]]:
