@@ -12,6 +12,7 @@ from kvbench.workload.file_text import lines
 from kvbench.workload.rows import Row, arrival, length, prompt, request_id, row_of, token_ids
 
 KEYS = {"request_id", "prompt", "prompt_token_ids", "output_tokens", "arrival_s"}
+PROMPTS = {"prompt", "prompt_token_ids"}
 
 
 def jsonl_rows(file: Path) -> Iterator[Row]:
@@ -31,14 +32,16 @@ def _entry(line: str, place: str) -> dict[str, Any]:
         raise UserError(f"{place}: not an object; write one object a line")
     if unknown := sorted(set(entry) - KEYS):
         raise UserError(f"{place}: unknown key {unknown[0]!r}; use {', '.join(sorted(KEYS))}")
-    if ("prompt" in entry) == ("prompt_token_ids" in entry):
+    if entry.keys() >= PROMPTS:  # a frame of both kinds, as pandas writes it
+        entry = {key: value for key, value in entry.items() if key not in PROMPTS or value is not None}
+    if len(entry.keys() & PROMPTS) != 1:
         raise UserError(f"{place}: give either prompt or prompt_token_ids")
     return entry
 
 
 def _row(place: str, entry: dict[str, Any], number: int) -> Row:
     row = Row(place, request_id(entry.get("request_id", number), place))
-    row.arrival_s = arrival(entry.get("arrival_s", 0.0), place)
+    row.arrival_s = arrival(0 if entry.get("arrival_s") is None else entry["arrival_s"], place)
     row.output_tokens = length(entry.get("output_tokens"), "output_tokens", place)
     if "prompt" in entry:
         row.text = prompt(entry["prompt"], place)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from kvbench.errors import UserError
 from kvbench.workload.json_items import items
 from kvbench.workload.rows import BadTurn, Row, prompt, request_id, row_of
 
+log = logging.getLogger(__name__)
+
 # Who speaks, as public files name them; a name that is not here says nothing.
 ASKING = {"human", "user"}
 ANSWERING = {"gpt", "chatgpt", "assistant", "model", "bot", "bing", "bard", "claude"}
@@ -17,13 +20,19 @@ INSTRUCTING = {"system"}
 
 
 def sharegpt_rows(file: Path) -> Iterator[Row]:
-    """A row a conversation."""
+    """A row a conversation. An id that was there before gets the entry's number too: public files repeat some."""
+    seen: set[str] = set()
     for number, (line, entry) in enumerate(items(file), start=1):
         place = f"{file}: line {line}, entry {number}"
         turns = entry.get("conversations") if isinstance(entry, dict) else None
         if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
             raise UserError(f"{place}: no list of conversations; give ShareGPT JSON, or JSONL with an object a line")
-        yield row_of(place, _row, request_id(entry.get("id", number), place), turns)
+        name = request_id(number if entry.get("id") is None else entry["id"], place)
+        if name in seen:
+            name = f"{name}-{number}"
+            log.warning("%s: an id that was there before, named %s", place, name)
+        seen.add(name)
+        yield row_of(place, _row, name, turns)
 
 
 def _row(place: str, name: str, turns: list[dict[str, Any]]) -> Row:
