@@ -70,6 +70,7 @@ class _Text:
                 return found
 
     def broken(self, reason: str, at: int | None = None) -> UserError:
+        """The error for a fault at a place of the text held, here if left out."""
         line = self.line + self.text.count("\n", self.at, self.at if at is None else at)
         return UserError(f"{self.file}: line {line}: broken JSON ({reason}); mend the file")
 
