@@ -223,7 +223,19 @@ def _check_replays(replays: dict) -> None:
         if own["shared_prefix_tokens"] > own["max_length"] - 2:
             problem = f"{own['shared_prefix_tokens']} leave no room in max_length {own['max_length']}; lower it"
             raise Invalid(f"{at}.shared_prefix_tokens", problem)
+        if own["prefix_sharing"]:
+            _check_replay_sharing(f"{at}.prefix_sharing", own)
         _check_pool(at, own)
+
+
+def _check_replay_sharing(at: str, own: dict) -> None:
+    """Sharing has a policy that shares and, where only lengths are drawn, a block in common; else it finds nothing."""
+    if "paged" not in own["policies"]:
+        raise Invalid(at, "of the policies only paged shares blocks; add it to policies, or set this to false")
+    if "workload" in own and own["shared_prefix_tokens"] < own["block_size"]:
+        problem = f"{own['workload']} has lengths alone, which do not say what prompts have in common"
+        mend = "give shared_prefix_tokens of a block at least, or a file with token ids, or set it to false"
+        raise Invalid(at, f"{problem}; {mend}")
 
 
 def _check_pool(at: str, own: dict) -> None:

@@ -201,11 +201,15 @@ def claims_view(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def workloads_view(table: pd.DataFrame) -> pd.DataFrame:
-    """Means and percentiles of lengths in tokens."""
+    """Means and percentiles of lengths in tokens; of a user's file what it has and what of it was left out."""
     percentiles = {name.removesuffix("_tokens"): table[name] for name in table if name.startswith("p")}
-    return text(
-        pd.DataFrame({"tokens of": table["quantity"], "n": table["n"], "mean": table["mean_tokens"], **percentiles})
-    )
+    left_out = {
+        "requests in the file": table.get("requests_in_file"),
+        "left out, too long": table.get("skipped_too_long"),
+        "left out, bad turns": table.get("skipped_bad_turns"),
+    }
+    shown = {"tokens of": table["quantity"], "n": table["n"], **left_out, "mean": table["mean_tokens"], **percentiles}
+    return text(pd.DataFrame(shown))
 
 
 def latency_view(table: pd.DataFrame) -> pd.DataFrame:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from replay_reference import reference
 from scipy import stats
 
 from kvbench import config_checks
@@ -16,15 +18,17 @@ from kvbench.figures import batched_requests, replay_waste
 from kvbench.figures.style import save
 from kvbench.files import read_json, write_csv, write_json
 from kvbench.published import Published, read_published
-from kvbench.replay import POLICIES, Settings, StepTime, Trace, replay
+from kvbench.replay import COLUMNS, POLICIES, Settings, StepTime, Trace, replay
+from kvbench.replay.describe import setting
 from kvbench.replay.held import alone_live_share
 from kvbench.replay.inputs import ALLOCATORS, RESERVING
 from kvbench.replay.page import sections
 from kvbench.replay.requests import arrivals, draw, trace_of
-from kvbench.replay.scenario import outcomes, record, series_table, steps_table
+from kvbench.replay.scenario import notes, outcomes, record, series_table, settings_of, steps_table
 from kvbench.replay.table import REGION, rows_of, shares, table
 from kvbench.replay.window import window_of
 from kvbench.workload.draws import SCALE, exponential, stream
+from kvbench.workload.table import workload_table
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = ROOT / "schemas/config.schema.yaml"
@@ -101,6 +105,95 @@ def test_a_file_gives_lengths_and_arrivals_in_its_order(tmp_path: Path) -> None:
     assert trace_of({**own, "file": str(ids)}, 0, "replays.x").prompt_tokens.tolist() == [3]
 
 
+def of_ids(folder: Path, prompts: list[list[int]], **given) -> dict:
+    """A scenario of a file with these token ids, 4 tokens generated for each."""
+    file = folder / "ids.jsonl"
+    file.write_text("".join(json.dumps({"prompt_token_ids": ids, "output_tokens": 4}) + "\n" for ids in prompts))
+    wanted = {"workload": None, "requests": None, "prefix_sharing": True, "policies": ["paged"], "block_size": 4}
+    return scenario(file=str(file), **wanted | given)
+
+
+def hits(own: dict, trace: Trace) -> int:
+    return next(outcomes(own, trace)).found.totals.prefix_hit_tokens
+
+
+def test_token_ids_of_a_file_that_begin_alike_are_shared(tmp_path: Path) -> None:
+    """The fault of the field: two requests with the same first 512 ids gave no hit."""
+    prompts = [[*range(512), *range(1000 * n, 1000 * n + 40)] for n in (1, 2)]
+    own = of_ids(tmp_path, prompts, pool_slots=4096, max_length=600, block_size=16, max_step_tokens=600)
+    trace = trace_of(own, 0, "replays.x")
+    assert hits(own, trace) == 512
+    assert hits(own | {"prefix_sharing": False}, trace_of(own | {"prefix_sharing": False}, 0, "x")) == 0
+    assert not list(notes(own, trace))
+
+
+TREE = [[*range(8), *([8, 9, 10] * (n % 3)), 70_000 + n % 2, *range(100 + n)][: 20 + n] for n in range(12)]
+
+
+@pytest.mark.parametrize("prefix", [0, 3, 8])
+@pytest.mark.parametrize("requests", [None, 7])
+def test_a_file_of_token_ids_is_the_trace_of_the_same_table(tmp_path: Path, prefix: int, requests: int | None) -> None:
+    """Also behind a shared prefix, and step by step as the plain reference has it, which compares the ids."""
+    own = of_ids(tmp_path, TREE, shared_prefix_tokens=prefix, requests=requests, max_running=5, max_step_tokens=30)
+    prompts = [[*range(200_000, 200_000 + prefix), *ids] for ids in TREE[:requests]]
+    count = len(prompts)
+    tabled = workload_table(list(map(str, range(count))), [None] * count, prompts, [4] * count)
+    wanted, trace = Trace.from_table(tabled, prefix_sharing=True), trace_of(own, 0, "replays.x")
+    for name in ("prompt_tokens", "output_tokens", "arrival_ns", "text_order", "common_tokens"):
+        np.testing.assert_array_equal(getattr(trace, name), getattr(wanted, name), err_msg=name)
+    settings = settings_of(own, "paged")
+    rows, times = reference(prompts, [4] * count, [0] * count, settings)
+    found = replay(trace, settings, keep_steps=True)
+    for number, name in enumerate(COLUMNS):
+        np.testing.assert_array_equal(found.steps[name], [row[number] for row in rows], err_msg=name)
+    np.testing.assert_array_equal(found.requests.finish_ns, times["finish_ns"])
+    assert found.totals.prefix_hit_tokens > 0
+
+
+def test_the_digest_knows_equal_lengths_of_other_text(tmp_path: Path) -> None:
+    alike, apart = [[[5] * 8, [5] * 4 + [n] * 4] for n in (5, 6)]
+    digests = []
+    for prompts in (alike, apart, alike):
+        own = of_ids(tmp_path, prompts)
+        trace = trace_of(own, 0, "replays.x")
+        digests.append(record("x", own, 0, trace, list(outcomes(own, trace)))["requests"]["digest"])
+    assert digests[0] == digests[2] != digests[1]
+
+
+def test_hits_stand_in_the_table_and_the_report(tmp_path: Path) -> None:
+    prompts = [[*range(8), n, n] for n in range(6)]
+    own = of_ids(tmp_path, prompts, policies=["reserve-max", "paged"], max_running=3)
+    trace = trace_of(own, 0, "replays.x")
+    found = record("x", own, 0, trace, list(outcomes(own, trace)))
+    shared = found["policies"]["paged"]["totals"]["prefix_hit_tokens"]
+    assert shared > 0
+    write_csv(tmp_path / "replays.csv", table([found]))
+    rows = rows_of(tmp_path / "replays.csv", "x").set_index("policy")
+    assert rows.loc["paged", "prefix_hit_tokens"] == shared
+    assert pd.isna(rows.loc["reserve-max", "prefix_hit_tokens"])
+    [shown] = sections(rows_of(tmp_path / "replays.csv", "x"), [])
+    assert list(shown.table["found again by sharing (tokens)"]) == ["–", str(shared)]
+    _, off = ran(tmp_path)
+    assert off["prefix_hit_tokens"].isna().all()
+
+
+def test_sharing_in_vain_is_told(tmp_path: Path) -> None:
+    own = of_ids(tmp_path, [[1, 2, 3, n, 5, 6] for n in range(4)])
+    [told] = notes(own, trace_of(own, 0, "replays.x"))
+    assert told.startswith("prefix_sharing finds nothing: prompts have at most their first 3 tokens in common")
+
+
+@pytest.mark.parametrize("prefix", [0, 15])
+def test_sharing_of_lengths_alone_is_refused(tmp_path: Path, prefix: int) -> None:
+    file = tmp_path / "trace.csv"
+    file.write_text("10,3\n20,4\n")
+    own = scenario(workload=None, requests=None, file=str(file), prefix_sharing=True, shared_prefix_tokens=prefix)
+    with pytest.raises(UserError, match=r"config\.yaml: replays\.x\.prefix_sharing: .*trace\.csv has lengths alone"):
+        trace_of(own, 0, "replays.x")
+    own |= {"shared_prefix_tokens": 16, "policies": ["paged"], "max_running": 1}
+    assert hits(own, trace_of(own, 0, "replays.x")) == 16
+
+
 @pytest.mark.parametrize(
     ("text", "given", "line"),
     [
@@ -124,11 +217,31 @@ def test_a_fault_of_a_file_is_named_by_its_line(tmp_path: Path, text: str, given
     assert "\n" not in str(caught.value)
 
 
-def test_long_requests_of_a_file_are_left_out_where_asked(tmp_path: Path) -> None:
+def test_what_is_left_out_of_a_file_is_counted_and_shown(tmp_path: Path) -> None:
     file = tmp_path / "trace.csv"
-    file.write_text("10,3\n100,30\n20,4\n")
-    own = scenario(workload=None, requests=None, file=str(file), too_long="skip")
-    assert trace_of(own, 0, "replays.x").prompt_tokens.tolist() == [10, 20]
+    file.write_text("\n,prompt_tokens,output_tokens\n0,10.0,3\n1,100,30\n2,0,3\n3,20,4\n4,7,\n5,8,8\n")
+    given = {"workload": None, "file": str(file), "too_long": "skip", "bad_turns": "skip", "requests": 2}
+    found, rows = ran(tmp_path, **given)
+    trace = trace_of(scenario(**given), 0, "replays.x")
+    assert trace.prompt_tokens.tolist() == [10, 20]
+    why = "(left out: 1 too long, 2 with bad turns, 1 not asked for)"
+    assert list(notes(scenario(**given), trace)) == [f"2 of 6 requests of the file {why}"]
+    counts = {"requests_in_file": 6, "skipped_too_long": 1, "skipped_bad_turns": 2}
+    assert found["requests"]["file"] == counts
+    assert rows[list(counts)].drop_duplicates().to_dict("records") == [counts]
+    assert f"n = 2 of 6 requests of trace.csv {why}, all there at once" in setting(rows)
+    assert f"n = 2 of 6 requests of trace.csv {why}, all there at once" in setting(table([found]))
+    with pytest.raises(UserError, match=r"trace\.csv: line 5: prompt_tokens is 0; .*, or set bad_turns: skip to leave"):
+        trace_of(scenario(**given | {"bad_turns": None}), 0, "replays.x")
+    with pytest.raises(UserError, match=r"trace\.csv: line 4: 100 prompt .*, or set too_long: skip to leave"):
+        trace_of(scenario(**given | {"too_long": None}), 0, "replays.x")
+
+
+def test_a_drawn_workload_has_no_counts_of_a_file(tmp_path: Path) -> None:
+    found, rows = ran(tmp_path)
+    assert found["requests"]["file"] is None
+    assert rows["requests_in_file"].isna().all()
+    assert "n = 400 requests of mixed, all there at once" in setting(rows)
 
 
 def test_a_workload_longer_than_the_maximum_is_refused() -> None:
@@ -160,6 +273,18 @@ def test_a_workload_longer_than_the_maximum_is_refused() -> None:
         ({"requests_per_s": 2}, r"replays\.x\.requests_per_s: arrivals need the time of a step; add step_time"),
         ({"step_time": {"constant_s": 1}}, r"replays\.x\.step_time\.source: missing"),
         ({"shared_prefix_tokens": 127}, r"replays\.x\.shared_prefix_tokens: 127 leave no room in max_length 128"),
+        (
+            {"prefix_sharing": True},
+            r"replays\.x\.prefix_sharing: mixed has lengths alone, .*; give shared_prefix_tokens",
+        ),
+        (
+            {"prefix_sharing": True, "shared_prefix_tokens": 15},
+            r"replays\.x\.prefix_sharing: mixed has lengths alone",
+        ),
+        (
+            {"prefix_sharing": True, "shared_prefix_tokens": 16, "policies": ["oracle"]},
+            r"replays\.x\.prefix_sharing: of the policies only paged shares blocks; add it",
+        ),
         ({"series_bins": 1}, r"replays\.x\.series_bins: 1 is not allowed"),
     ],
 )

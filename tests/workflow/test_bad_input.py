@@ -114,12 +114,12 @@ def use(tree: Path, file: str, length: int = 128) -> None:
         ("a.csv", "10,5\n100,50\n", "line 2: 100 prompt \\+ 50 output tokens are more than max_length 128; .*"),
         ("a.jsonl", GOOD + '{"prompt": "x",\n', "line 2: broken JSON .*"),
         ("a.jsonl", GOOD.encode() + b"\xe9\n", "line 2: not UTF-8 .*"),
-        ("a.csv", "10,5\n".encode("utf-16"), "line 1: not UTF-8 .*"),
+        ("a.csv", "10,5\n".encode("utf-16"), "UTF-16; save it as UTF-8"),
         ("a.jsonl", GOOD.replace("{", '{"request_id": "a", ') * 2, "line 2: duplicate id 'a', first on line 1; .*"),
         ("a.csv", "10,5\n10,5,1.5\n", "line 2: arrives at 1.5 s, but engines take all requests at 0 s; .*"),
         ("a.jsonl", '{"prompt_token_ids": [512], "output_tokens": 3}\n', "line 1: token id 512 is outside .* 512"),
         ("a.json", '[\n {"conversations": [{"value": "x"}, {"value": ""}]}]', "line 2, entry 1: empty reply; .*"),
-        ("a.csv", "prompt_tokens,output_tokens,colour\n1,2,3\n", "line 1: header .*colour; use .*"),
+        ("a.csv", "prompt_tokens,output_tokens,colour\n1,2,3\n", "line 1: header .*: unknown column 'colour'; use .*"),
         ("a.csv", "", "no request in it; .*"),
     ],
 )
@@ -130,6 +130,16 @@ def test_a_users_file_is_refused_before_an_engine_starts(
     (with_model / name).write_bytes(content if isinstance(content, bytes) else content.encode())
     use(with_model, name)
     refuse_job(with_model, f"make_workload tiny mine: {name}: {reason}")
+
+
+def test_what_is_left_out_of_a_users_file_is_told(with_model: Path) -> None:
+    (with_model / "a.csv").write_text("\n,prompt_tokens,output_tokens\n0,10.0,5\n1,100,50\n2,,5\n")
+    use(with_model, "a.csv, too_long: skip, bad_turns: skip")
+    made = "results/workloads/tiny/mine.parquet"
+    done = snakemake(with_model, "--configfile", "config.yaml", "own.yaml", "--", made)
+    (with_model / made).unlink()
+    line = "make_workload tiny mine: 1 of 3 requests of the file (left out: 1 too long, 1 with bad turns)"
+    assert line in (done.stdout + done.stderr).splitlines()
 
 
 def test_a_length_beyond_the_models_is_refused_before_an_engine_starts(with_model: Path) -> None:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from kvbench.published import Published
 from kvbench.replay.window import ALL, ARRIVALS, FULL_QUEUE
+from kvbench.workload.selection import COUNTS, FileCounts
 
 WINDOWS = {
     FULL_QUEUE: "a queue that stays full, without its first quarter",
@@ -20,7 +21,7 @@ def setting(table: pd.DataFrame) -> str:
     """Requests, pool and limits of a scenario's rows of replays.csv."""
     row = table.iloc[0]
     parts = [
-        f"n = {row['requests']:,} requests of {row['workload']}, {arrival(table)}",
+        f"n = {requests(row)}, {arrival(table)}",
         f"time of a step: {row['step_time_source']}" if pd.notna(row["step_time_source"]) else "",
         f"{row['pool_slots']:,} slots",
         f"blocks of {row['block_size']:,}" if "paged" in set(table["policy"]) else "",
@@ -30,6 +31,14 @@ def setting(table: pd.DataFrame) -> str:
         f"at most {row['max_running']:,} at once",
     ]
     return "; ".join(filter(None, parts))
+
+
+def requests(row: pd.Series) -> str:
+    """How many there are, of what, and of a file how many were left out."""
+    counts = [row.get(name) for name in COUNTS]
+    if pd.isna(counts).any():
+        return f"{row['requests']:,} requests of {row['workload']}"
+    return FileCounts(*map(int, counts)).words(int(row["requests"]), row["workload"])
 
 
 def arrival(table: pd.DataFrame) -> str:

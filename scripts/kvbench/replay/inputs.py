@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
@@ -11,10 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from kvbench.errors import UserError
 from kvbench.policies import ALLOCATORS, POLICIES, RESERVING
-from kvbench.replay.texts import groups_sorted, prompts_sorted, unshared
+from kvbench.replay.texts import groups_sorted, keys_of, prompts_sorted
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from kvbench.workload.selection import FileCounts
 
 LARGEST = 1 << 31
 LATEST_S = 4e9  # in nanoseconds, with as much again for the replay, this still is an int64
@@ -30,6 +33,7 @@ class Trace:
     arrival_ns: NDArray[np.int64]  # (R,)
     text_order: NDArray[np.int64]  # (R,) requests sorted by their prompts' text (`texts.prompts_sorted`)
     common_tokens: NDArray[np.int64]  # (R,) in that order: first tokens that each has in common with the one before
+    file: FileCounts | None = None  # of the file that a scenario's requests are from
 
     @classmethod
     def of(
@@ -72,8 +76,12 @@ class Trace:
         from kvbench.workload.table import lengths_of
 
         trace = cls.of(*lengths_of(table), table["arrival_s"].to_numpy())
-        prompts = prompts_sorted(table["prompt_token_ids"]) if prefix_sharing else unshared(len(trace))
-        return replace(trace, text_order=prompts[0], common_tokens=prompts[1])
+        return trace.with_texts(keys_of(table["prompt_token_ids"])) if prefix_sharing else trace
+
+    def with_texts(self, keys: Sequence[bytes], prefix_tokens: int = 0) -> Trace:
+        """The trace with texts known by the `texts.text_key` of each prompt, the same `prefix_tokens` before all."""
+        order, common = prompts_sorted(keys, prefix_tokens)
+        return replace(self, text_order=order, common_tokens=common)
 
     @property
     def final_tokens(self) -> NDArray[np.int64]:

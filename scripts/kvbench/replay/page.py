@@ -51,6 +51,7 @@ def view(rows: pd.DataFrame) -> pd.DataFrame:
             "idle (% of pool)": 100 * rows["idle_share_of_pool"],
             "all steps": rows["steps"],
             "preemptions": rows["preemptions"],
+            "found again by sharing (tokens)": rows.get("prefix_hit_tokens"),
             "simulated (s)": rows["simulated_s"],
         }
     )

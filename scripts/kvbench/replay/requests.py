@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,13 @@ from numpy.typing import NDArray
 from kvbench.errors import UserError
 from kvbench.policies import takes_time
 from kvbench.replay.inputs import LATEST_S, Trace
+from kvbench.replay.texts import text_key
 from kvbench.workload.check import Limit
 from kvbench.workload.draws import SCALE, exponential, stream
-from kvbench.workload.formats import Row, fits, read_rows
+from kvbench.workload.formats import read_rows
 from kvbench.workload.lengths import draw_lengths
+from kvbench.workload.rows import Row
+from kvbench.workload.selection import Selection
 
 TICKS = 1 << 32  # of a mean gap: 2^31 requests at a rate stay within an int64
 
@@ -23,14 +28,10 @@ TICKS = 1 << 32  # of a mean gap: 2^31 requests at a rate stay within an int64
 def trace_of(scenario: Mapping[str, Any], seed: int, at: str) -> Trace:
     """The requests of an entry of `replays`, defaults filled in; `at` is its key.
 
-    Raises UserError: a request longer than `max_length`, a fault of the file, arrivals without the time of a step.
+    Raises UserError: a request longer than `max_length`, a fault of the file, arrivals without the time of a step,
+    sharing of prompts of which only the lengths are known.
     """
-    prompt, output, arrival_s = _from_file(scenario, at) if "file" in scenario else _drawn(scenario, seed, at)
-    if "requests_per_s" in scenario:
-        arrival_s = arrivals(len(prompt), scenario["requests_per_s"], seed)
-    prefix = scenario["shared_prefix_tokens"]
-    group = np.full(len(prompt), 0 if prefix else -1)
-    return Trace.of(prompt + prefix, output, arrival_s, group, np.full(len(prompt), prefix))
+    return _from_file(scenario, seed, at) if "file" in scenario else _drawn(scenario, seed, at)
 
 
 def draw(workload: str, requests: int, seed: int, max_length: int, at: str) -> tuple[NDArray, NDArray]:
@@ -54,25 +55,62 @@ def arrivals(requests: int, per_s: float, seed: int) -> NDArray[np.float64]:
     return np.cumsum(gaps) / TICKS / per_s
 
 
-def _drawn(scenario: Mapping[str, Any], seed: int, at: str) -> tuple[NDArray, NDArray, None]:
+def _drawn(scenario: Mapping[str, Any], seed: int, at: str) -> Trace:
     room = scenario["max_length"] - scenario["shared_prefix_tokens"]
-    return *draw(scenario["workload"], scenario["requests"], seed, room, at), None
+    return _trace(scenario, seed, *draw(scenario["workload"], scenario["requests"], seed, room, at))
 
 
-def _from_file(scenario: Mapping[str, Any], at: str) -> tuple[NDArray, NDArray, NDArray[np.float64]]:
-    """The file's first `requests` in its order, which is that of arrival."""
-    file, prefix = Path(scenario["file"]), scenario["shared_prefix_tokens"]
-    reason = f"max_length {scenario['max_length']}" + (f" less the shared prefix of {prefix}" if prefix else "")
-    limit = Limit(scenario["max_length"] - prefix, reason)
-    rows = [row for row in read_rows(file) if fits(row, _prompt_tokens(row), limit, scenario["too_long"])]
-    rows = rows[: scenario.get("requests", len(rows))]
-    if not rows:
-        raise UserError(f"{file}: no request in it; give one at least")
+def _trace(
+    scenario: Mapping[str, Any], seed: int, prompt: NDArray, output: NDArray, arrival_s: NDArray | None = None
+) -> Trace:
+    """The trace of prompts behind the shared prefix, of which else nothing is known to be alike."""
+    if "requests_per_s" in scenario:
+        arrival_s = arrivals(len(prompt), scenario["requests_per_s"], seed)
+    prefix = scenario["shared_prefix_tokens"]
+    group = np.full(len(prompt), 0 if prefix else -1)
+    return Trace.of(prompt + prefix, output, arrival_s, group, np.full(len(prompt), prefix))
+
+
+def _from_file(scenario: Mapping[str, Any], seed: int, at: str) -> Trace:
+    """The file's first `requests` in its order, which is that of arrival; alike are those whose token ids are."""
+    selection = Selection(scenario["too_long"], scenario["bad_turns"])
+    rows, keys = _read(scenario, selection)
+    selection.require_any(rows, Path(scenario["file"]))
+    if scenario["prefix_sharing"] and not keys:
+        _require_prefix(scenario, at)
     _require_order(rows)
     _require_one_clock(rows[-1], scenario, at)
-    columns = [(_prompt_tokens(row), row.output_tokens, row.arrival_s) for row in rows]
-    prompt, output, arrival_s = map(np.array, zip(*columns, strict=True))
-    return prompt, output, arrival_s
+    columns = zip(*((row.prompt_tokens, row.output_tokens, row.arrival_s) for row in rows), strict=True)
+    trace = replace(_trace(scenario, seed, *map(np.array, columns)), file=selection.counts())
+    return trace.with_texts(keys, scenario["shared_prefix_tokens"]) if keys else trace
+
+
+def _read(scenario: Mapping[str, Any], selection: Selection) -> tuple[list[Row], list[bytes]]:
+    """Rows without their token ids, and, for `prefix_sharing`, the ids as keys: 4 bytes a token is all that is kept."""
+    rows, keys = [], []
+    most, limit = scenario.get("requests", math.inf), _limit(scenario)
+    for row in read_rows(Path(scenario["file"]), selection):
+        row.prompt_tokens = _prompt_tokens(row)
+        if selection.fits(row, row.prompt_tokens, limit) and len(rows) < most:
+            if scenario["prefix_sharing"] and row.ids is not None:
+                keys.append(text_key(row.ids))
+            row.ids = None
+            rows.append(row)
+    return rows, keys
+
+
+def _limit(scenario: Mapping[str, Any]) -> Limit:
+    prefix = scenario["shared_prefix_tokens"]
+    reason = f"max_length {scenario['max_length']}" + (f" less the shared prefix of {prefix}" if prefix else "")
+    return Limit(scenario["max_length"] - prefix, reason)
+
+
+def _require_prefix(scenario: Mapping[str, Any], at: str) -> None:
+    """UserError where sharing can find nothing: of the prompts only the lengths are known, and no block is before."""
+    if scenario["shared_prefix_tokens"] < scenario["block_size"]:
+        problem = f"{scenario['file']} has lengths alone, which do not say what prompts have in common"
+        mend = "give JSONL with prompt_token_ids, or shared_prefix_tokens of a block at least, or set it to false"
+        raise UserError(f"config.yaml: {at}.prefix_sharing: {problem}; {mend}")
 
 
 def _require_one_clock(last: Row, scenario: Mapping[str, Any], at: str) -> None:
@@ -91,8 +129,6 @@ def _prompt_tokens(row: Row) -> int:
     """Tokens of a row's prompt; UserError for text, which only a model's tokenizer can count."""
     if row.text is not None:
         raise UserError(f"{row.place}: text, and a replay has no tokenizer; give prompt_token_ids or a CSV of lengths")
-    if row.ids is not None and not row.ids:
-        raise UserError(f"{row.place}: empty prompt_token_ids; give one id at least")
     return row.prompt_tokens if row.ids is None else len(row.ids)
 
 

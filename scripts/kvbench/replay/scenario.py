@@ -49,6 +49,18 @@ def settings_of(scenario: Mapping[str, Any], policy: str) -> Settings:
     )
 
 
+def notes(scenario: Mapping[str, Any], trace: Trace) -> Iterator[str]:
+    """What whoever watches should know of the requests: how many of the file's they are, and sharing in vain."""
+    if trace.file and trace.file.left_out(len(trace)):
+        yield trace.file.words(len(trace))
+    common = int(trace.common_tokens.max())
+    if scenario["prefix_sharing"] and common < scenario["block_size"]:
+        yield (
+            f"prefix_sharing finds nothing: prompts have at most their first {common} tokens in common, and only full "
+            f"blocks of {scenario['block_size']} are shared"
+        )
+
+
 def record(name: str, scenario: Mapping[str, Any], seed: int, trace: Trace, ran: Sequence[Outcome]) -> dict[str, Any]:
     """replay.json: the scenario, its requests, and for each policy exact sums over all steps and over the window."""
     return {
@@ -60,6 +72,7 @@ def record(name: str, scenario: Mapping[str, Any], seed: int, trace: Trace, ran:
             "output_tokens": int(trace.output_tokens.sum()),
             "last_arrival_s": float(trace.arrival_ns[-1]) / 1e9,
             "digest": _digest(trace),
+            "file": asdict(trace.file) if trace.file else None,
         },
         "policies": {one.settings.policy: _policy(trace, one) for one in ran},
     }

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from kvbench.replay.result import PARTS
+from kvbench.workload.selection import COUNTS
 
 GIVEN = ("pool_slots", "max_length", "block_size", "allocator", "max_running", "max_step_tokens", "prefix_sharing")
 # What a slot of the region can be: allocated and one of the parts, or free while a request is refused.
@@ -17,7 +18,8 @@ REGION = (*PARTS, "external", "blocked")
 
 def table(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """The columns of docs/tables.md from the content of replay.json files, in their order."""
-    return pd.DataFrame([row(one, policy) for one in records for policy in one["settings"]["policies"]])
+    rows = pd.DataFrame([row(one, policy) for one in records for policy in one["settings"]["policies"]])
+    return rows.astype(dict.fromkeys((*COUNTS, "prefix_hit_tokens"), "Int64"))  # whole also where some are empty
 
 
 def rows_of(path: str | Path, scenario: str) -> pd.DataFrame:
@@ -36,6 +38,7 @@ def row(one: Mapping[str, Any], policy: str) -> dict[str, Any]:
         "workload": own.get("workload") or Path(own["file"]).name,
         "trace": own.get("trace") or own.get("workload"),
         "requests": one["requests"]["count"],
+        **{name: (one["requests"]["file"] or {}).get(name) for name in COUNTS},
         "requests_per_s": own.get("requests_per_s"),
         "last_arrival_s": one["requests"]["last_arrival_s"],
         **{name: own[name] for name in GIVEN},
@@ -48,6 +51,7 @@ def row(one: Mapping[str, Any], policy: str) -> dict[str, Any]:
         "alone_live_share_of_allocated": found["alone_live_share_of_allocated"],
         "steps": totals["steps"],
         "preemptions": totals["preemptions"],
+        "prefix_hit_tokens": totals["prefix_hit_tokens"] if own["prefix_sharing"] and policy == "paged" else None,
         "simulated_s": totals["end_ns"] / 1e9 if timed else None,
         "step_time_source": own["step_time"]["source"] if timed else None,
     }

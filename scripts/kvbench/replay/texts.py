@@ -6,6 +6,7 @@ as the least of all neighbours between them. So one number a request says it all
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import pyarrow as pa
 
+TOKEN_BYTES = 4
 Sorted = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
@@ -32,20 +34,28 @@ def groups_sorted(group: NDArray[np.int64], prefix_tokens: NDArray[np.int64]) ->
     return order, common
 
 
-def prompts_sorted(prompts: pa.ChunkedArray) -> Sorted:
-    """Order of R prompts (lists of token ids) by their text, and the first tokens in common with the one before.
+def text_key(token_ids: NDArray[np.int32]) -> bytes:
+    """A prompt's token ids as bytes that sort as the ids do: unsigned and most significant byte first."""
+    return token_ids.astype(">u4").tobytes()
 
-    Two arrays of shape (R,); the second is in the sorted order and 0 at its start.
-    """
+
+def keys_of(prompts: pa.ChunkedArray) -> list[bytes]:
+    """`text_key` of each of R prompts, lists of token ids."""
     import pyarrow.compute as pc
 
     ends = np.cumsum(pc.list_value_length(prompts).to_numpy())
-    # Unsigned and most significant byte first: then bytes sort as the numbers do.
-    tokens = pc.list_flatten(prompts).to_numpy().astype(">u4")
-    texts = [tokens[begin:end] for begin, end in pairwise([0, *ends])]
-    keys = [text.tobytes() for text in texts]
-    order = sorted(range(len(texts)), key=keys.__getitem__)
-    common = [0, *(_common_tokens(texts[one], texts[other]) for one, other in pairwise(order))]
+    tokens = pc.list_flatten(prompts).to_numpy()
+    return [text_key(tokens[begin:end]) for begin, end in pairwise([0, *ends])]
+
+
+def prompts_sorted(keys: Sequence[bytes], prefix_tokens: int = 0) -> Sorted:
+    """Order of R prompts by their text, and the first tokens in common with the one before.
+
+    Two arrays of shape (R,); the second is in the sorted order and 0 at its start. `keys` are their `text_key`;
+    `prefix_tokens` more are put before every prompt, the same for all.
+    """
+    order = sorted(range(len(keys)), key=keys.__getitem__)
+    common = [0, *(prefix_tokens + _common_tokens(keys[one], keys[other]) for one, other in pairwise(order))]
     return np.array(order, np.int64), np.array(common, np.int64)
 
 
@@ -64,7 +74,7 @@ def block_texts(order: NDArray[np.int64], common: NDArray[np.int64], block_size:
     return texts
 
 
-def _common_tokens(one: NDArray, other: NDArray) -> int:
-    length = min(len(one), len(other))
-    differ = np.flatnonzero(one[:length] != other[:length])
+def _common_tokens(one: bytes, other: bytes) -> int:
+    length = min(len(one), len(other)) // TOKEN_BYTES
+    differ = np.flatnonzero(np.frombuffer(one, ">u4", length) != np.frombuffer(other, ">u4", length))
     return int(differ[0]) if len(differ) else length

@@ -19,6 +19,7 @@ from kvbench.workload.lengths import draw_lengths
 from kvbench.workload.options import workload_options
 from kvbench.workload.order import representative_first
 from kvbench.workload.prompts import make_prompts
+from kvbench.workload.selection import Selection
 from kvbench.workload.table import lengths_of, workload_table
 from kvbench.workload.user import read_user_file
 from kvbench.workload.vocabulary import Vocabulary, load_vocabulary
@@ -127,8 +128,8 @@ def _parallel_sampling(task: Task) -> pa.Table:
 
 def _user(task: Task) -> pa.Table:
     """A user's file, all of it or a seeded sample; without arrival times the first requests stand for the whole."""
-    file, too_long = task.options["file"], task.options["too_long"]
-    table = read_user_file(file, task.vocabulary, task.limit, task.seed, too_long, task.live)
+    selection = Selection(task.options["too_long"], task.options["bad_turns"])
+    table = read_user_file(task.options["file"], task.vocabulary, task.limit, task.seed, selection, task.live)
     wanted = task.options["requests"] or len(table)
     if wanted < len(table):
         table = table.take(np.sort(permutation(stream(task.seed, task.name, "sample"), len(table))[:wanted]))

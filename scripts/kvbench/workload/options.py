@@ -18,7 +18,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "shared-prefix": {"requests": 16, "prefix_tokens": 128, "suffix_tokens": 32, "output_tokens": 32},
     "parallel-sampling": {"requests": 8, "samples": 4, "prompt_tokens": 128, "output_tokens": 32},
     "parity": {"prompts": len(PARITY), "output_tokens": 50},
-    "user": {"file": None, "requests": None, "too_long": "refuse"},
+    "user": {"file": None, "requests": None, "too_long": "refuse", "bad_turns": "refuse"},
 }
 
 
@@ -47,7 +47,7 @@ def _check(where: str, key: str, value: Any) -> None:
     if key == "file":
         if not isinstance(value, str) or not value:
             raise UserError(f"{where}: give the path of a JSONL, ShareGPT JSON or CSV file")
-    elif key == "too_long":
+    elif key in ("too_long", "bad_turns"):
         if value not in ("refuse", "skip"):
             raise UserError(f"{where}: {value!r} is unknown; use refuse or skip")
     elif type(value) is not int or not 1 <= value <= LARGEST:

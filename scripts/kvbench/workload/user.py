@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,41 +10,46 @@ import pyarrow as pa
 
 from kvbench.errors import UserError
 from kvbench.workload.check import Limit
-from kvbench.workload.formats import Row, fits, read_rows
+from kvbench.workload.formats import read_rows
 from kvbench.workload.prompts import make_prompts
+from kvbench.workload.rows import Row
+from kvbench.workload.selection import Selection, stamped
 from kvbench.workload.table import workload_table
 from kvbench.workload.vocabulary import Vocabulary
 
+BATCH = 1024  # texts
+
 
 def read_user_file(
-    file: str | Path, vocabulary: Vocabulary, limit: Limit, seed: int, too_long: str = "refuse", live: bool = False
+    file: str | Path, vocabulary: Vocabulary, limit: Limit, seed: int, selection: Selection, live: bool = False
 ) -> pa.Table:
-    """The requests of `file` in its order, as a table of `records.WORKLOAD`.
+    """The requests of `file` in its order, as a table of `records.WORKLOAD` that knows what was left out.
 
     Args:
-        limit: the longest prompt + output; a longer request is refused, or left out if `too_long` is `skip`.
+        limit: the longest prompt + output.
         seed: of the prompts that a CSV of lengths is given.
+        selection: whether longer requests and bad turns are refused or left out.
         live: engines will serve it, which take all requests at once: a later arrival is refused.
 
     Raises:
         UserError: the first fault, as `file: line n: reason`.
     """
     file = Path(file)
-    rows = read_rows(file)
+    rows = list(read_rows(file, selection))
     if live:
         _refuse_arrivals(rows)
-    rows = [row for row in rows if row.prompt_tokens is None or fits(row, row.prompt_tokens, limit, too_long)]
+    rows = [row for row in rows if row.prompt_tokens is None or selection.fits(row, row.prompt_tokens, limit)]
     _complete(rows, vocabulary, seed, file)
-    rows = [row for row in rows if fits(row, len(row.ids), limit, too_long)]
-    if not rows:
-        raise UserError(f"{file}: no request in it; give one at least")
-    return workload_table(
+    rows = [row for row in rows if selection.is_whole(row) and selection.fits(row, len(row.ids), limit)]
+    selection.require_any(rows, file)
+    table = workload_table(
         [row.request_id for row in rows],
         [row.text for row in rows],
         [row.ids for row in rows],
         [row.output_tokens for row in rows],
         [row.arrival_s for row in rows],
     )
+    return stamped(table, selection.counts())
 
 
 def _refuse_arrivals(rows: list[Row]) -> None:
@@ -55,34 +61,40 @@ def _refuse_arrivals(rows: list[Row]) -> None:
 
 def _complete(rows: list[Row], vocabulary: Vocabulary, seed: int, file: Path) -> None:
     """Fill in what a row left open: ids of its text, length of its reply, a prompt of its length."""
-    texts = [row for row in rows if row.ids is None and row.text is not None]
-    if texts:
-        encoded = vocabulary.require_tokenizer(str(file)).encode([row.text for row in texts])
-        for row, ids in zip(texts, encoded, strict=True):
-            row.ids = ids
+    texts = [row for row in rows if row.text is not None]
+    for row, ids in zip(texts, _encoded([row.text for row in texts], vocabulary, file), strict=True):
+        row.ids = np.array(ids, np.int32)
     replies = [row for row in rows if row.reply is not None]
-    if replies:
-        encoded = vocabulary.require_tokenizer(str(file)).encode([row.reply for row in replies], special=False)
-        for row, ids in zip(replies, encoded, strict=True):
-            row.output_tokens = len(ids)
+    encoded = _encoded([row.reply for row in replies], vocabulary, file, special=False)
+    for row, ids in zip(replies, encoded, strict=True):
+        row.output_tokens = len(ids)
     lengths = [row for row in rows if row.prompt_tokens is not None]
     if lengths:
         _make_prompts(lengths, vocabulary, seed)
     for row in rows:
-        _require_vocabulary(row, vocabulary)
+        _check_tokens(row, vocabulary)
+
+
+def _encoded(texts: list[str], vocabulary: Vocabulary, file: Path, special: bool = True) -> Iterator[list[int]]:
+    """Ids of each text; some at a time, because a tokenizer's own record of a token takes a hundred bytes."""
+    for begin in range(0, len(texts), BATCH):
+        yield from vocabulary.require_tokenizer(str(file)).encode(texts[begin : begin + BATCH], special=special)
 
 
 def _make_prompts(rows: list[Row], vocabulary: Vocabulary, seed: int) -> None:
     wanted = np.array([row.prompt_tokens for row in rows])
     prompts, texts = make_prompts(wanted, vocabulary, seed, "user")
     for row, ids, text in zip(rows, prompts, texts, strict=True):
-        row.ids, row.text = ids.tolist(), text
+        row.ids, row.text = ids, text
 
 
-def _require_vocabulary(row: Row, vocabulary: Vocabulary) -> None:
-    if not row.ids or not row.output_tokens:
-        raise UserError(f"{row.place}: the model's tokenizer makes no token of it; give other text")
-    low, high = min(row.ids), max(row.ids)
+def _check_tokens(row: Row, vocabulary: Vocabulary) -> None:
+    """Mark a row without tokens of its prompt or reply; UserError where an id is outside the vocabulary."""
+    if not len(row.ids) or not row.output_tokens:
+        what = "reply" if len(row.ids) else "prompt"
+        row.fault = f"{row.place}: the model's tokenizer makes no token of the {what}; give other text"
+        return
+    low, high = int(row.ids.min()), int(row.ids.max())
     if low < 0 or high >= vocabulary.size:
         outside = low if low < 0 else high
         raise UserError(f"{row.place}: token id {outside} is outside the model's vocabulary of {vocabulary.size}")

@@ -1,0 +1,100 @@
+"""Which requests of a user's file are taken: others are refused, or left out, counted and never lost from sight."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Collection
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kvbench.errors import UserError
+from kvbench.workload.check import Limit
+from kvbench.workload.rows import Row
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+log = logging.getLogger(__name__)
+METADATA = b"kvbench.file"
+
+
+@dataclass(frozen=True)
+class FileCounts:
+    """Requests that a file has, and those of them that were left out; the rest may be more than was asked for."""
+
+    requests_in_file: int
+    skipped_too_long: int
+    skipped_bad_turns: int
+
+    def words(self, taken: int, file: str = "the file") -> str:
+        """How many of the file's requests are served, `taken`, and what became of the others."""
+        if left_out := self.left_out(taken):
+            return f"{taken:,} of {self.requests_in_file:,} requests of {file} (left out: {left_out})"
+        return f"{taken:,} requests of {file}"
+
+    def left_out(self, taken: int) -> str:
+        """Requests that are not served, by reason; empty where all are."""
+        rest = self.requests_in_file - self.skipped_too_long - self.skipped_bad_turns - taken
+        named = {"too long": self.skipped_too_long, "with bad turns": self.skipped_bad_turns, "not asked for": rest}
+        return ", ".join(f"{count:,} {name}" for name, count in named.items() if count)
+
+
+COUNTS = tuple(FileCounts.__dataclass_fields__)
+
+
+class Selection:
+    """Counts the requests of a file as they are read; `too_long` and `bad_turns` are `refuse` or `skip`."""
+
+    def __init__(self, too_long: str = "refuse", bad_turns: str = "refuse") -> None:
+        self.too_long, self.bad_turns = too_long, bad_turns
+        self.in_file = self.skipped_too_long = self.skipped_bad_turns = 0
+
+    def admits(self, row: Row) -> bool:
+        """Whether a request that was just read has turns to serve; UserError where such are refused."""
+        self.in_file += 1
+        return self.is_whole(row)
+
+    def is_whole(self, row: Row) -> bool:
+        """Whether a request that was admitted still has no fault; UserError where such are refused."""
+        if row.fault and self.bad_turns == "refuse":
+            raise UserError(f"{row.fault}, or set bad_turns: skip to leave such requests out")
+        if row.fault:
+            log.warning("%s, left out", row.fault.partition(";")[0])
+            self.skipped_bad_turns += 1
+        return row.fault is None
+
+    def fits(self, row: Row, prompt_tokens: int, limit: Limit) -> bool:
+        """Whether a request is short enough; UserError where a longer one is refused."""
+        reason = limit.excess(prompt_tokens, row.output_tokens)
+        if reason and self.too_long == "refuse":
+            raise UserError(f"{row.place}: {reason}; shorten it, or set too_long: skip to leave such requests out")
+        if reason:
+            log.warning("%s: %s, left out", row.place, reason)
+            self.skipped_too_long += 1
+        return reason is None
+
+    def counts(self) -> FileCounts:
+        """The numbers so far."""
+        return FileCounts(self.in_file, self.skipped_too_long, self.skipped_bad_turns)
+
+    def require_any(self, taken: Collection, file: Path) -> None:
+        """UserError where no request is left."""
+        if taken:
+            return
+        if self.in_file:
+            left_out = self.counts().left_out(0)
+            raise UserError(f"{file}: all {self.in_file:,} requests are left out: {left_out}; give others")
+        raise UserError(f"{file}: no request in it; give one at least")
+
+
+def stamped(table: pa.Table, counts: FileCounts) -> pa.Table:
+    """The table with the counts of the file that it is from, kept in its Parquet file's metadata."""
+    return table.replace_schema_metadata({METADATA: json.dumps(asdict(counts))})
+
+
+def counts_of(table: pa.Table) -> FileCounts | None:
+    """The counts of the file that a table is from; None where it is from none."""
+    found = (table.schema.metadata or {}).get(METADATA)
+    return FileCounts(**json.loads(found)) if found else None
