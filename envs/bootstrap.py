@@ -24,8 +24,8 @@ CUDA_NEEDED = (13, 0)  # envs/cuda.in: torch is built for CUDA 13
 # A page of links to PyTorch's CPU wheels alone; as an index it would shadow PyPI's other packages.
 TORCH_PAGE = "https://download.pytorch.org/whl/cpu/torch/"
 
-# GB to download and GB on the disk, measured with an empty cache.
-SIZES = {"cpu": (1.2, 4.5), "cuda": (4.3, 10.0)}
+# GB to download and GB on the disk, with an empty cache: the wheels of the lock, what they unpack to and its bytecode.
+SIZES = {"cpu": (1.2, 4.5), "cuda": (4.4, 10.5)}
 
 
 class Refused(Exception):

