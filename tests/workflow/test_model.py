@@ -13,6 +13,7 @@ transformers = pytest.importorskip("transformers")
 from kvbench.errors import UserError  # noqa: E402
 from kvbench.files import sha256, write_json  # noqa: E402
 from kvbench.model.architecture import read_architecture  # noqa: E402
+from kvbench.model.folder import file_digests  # noqa: E402
 from kvbench.model.package import find_packaged_file  # noqa: E402
 from kvbench.model.prepare import prepare_model  # noqa: E402
 from kvbench.model.quantised import require_runnable  # noqa: E402
@@ -75,6 +76,17 @@ def test_record_of_the_packaged_model(smollm2: ModelRecord):
     assert smollm2.files["model.safetensors"] == sha256(smollm2.path / "model.safetensors")
     assert sorted(file.name for file in smollm2.folder.iterdir()) == ["model", "model.json", "tokenizer.json"]
     assert smollm2.revision == "0.1.2"
+
+
+def test_its_files_are_those_that_transformers_writes_by_itself(smollm2: ModelRecord, tmp_path: Path):
+    gguf = find_packaged_file(SETTINGS["package"], None, SETTINGS["file"], "test")
+    unpacked = transformers.GgufConfig(dequantize=True)
+    transformers.AutoModelForCausalLM.from_pretrained(
+        gguf.parent, gguf_file=gguf.name, dtype=torch.bfloat16, quantization_config=unpacked
+    ).save_pretrained(tmp_path)
+    transformers.AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name).save_pretrained(tmp_path)
+    assert file_digests(tmp_path) == smollm2.files
+    assert "model.safetensors" in smollm2.files
 
 
 def test_it_knows_the_capital_of_france(loaded, tokenizer):

@@ -6,7 +6,6 @@ import copy
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
-from importlib import metadata
 from typing import Any, TextIO
 
 from kvbench.engines.base import Completion, EngineSettings, Generated, LoadTimes, refuse_options
@@ -50,7 +49,6 @@ class ContinuousEngine:
 
     def load(self) -> LoadTimes:
         begin = time.monotonic()
-        _refuse_old_version()
         known = _known_options()
         checked_s = time.monotonic() - begin  # imports Transformers
         own = {name: value for name, value in self.settings.options.items() if name not in known}
@@ -88,7 +86,7 @@ class ContinuousEngine:
         self.manager.start()
 
     def _options(self) -> dict[str, Any]:
-        """Ours, as far as the installed version knows them, and the user's."""
+        """Ours and the user's."""
         from kvbench.engines.hf_scheduler import register
 
         known = _known_options()
@@ -97,7 +95,7 @@ class ContinuousEngine:
         for name in theirs:
             if name in fixed:
                 raise UserError(f"config.yaml: engines.hf-continuous.{name}: set by the experiment; remove it")
-        return {name: value for name, value in (self._defaults() | fixed).items() if name in known} | theirs
+        return self._defaults() | fixed | theirs
 
     def _fixed_options(self) -> dict[str, Any]:
         """What the budget and the accounting need."""
@@ -206,8 +204,7 @@ class ContinuousEngine:
             "block_size": self.recorder.pool.block_size,
             "logits_processors": [type(p).__name__ for p in processors],
             "options": options_in_force(self.model, self.settings.options)
-            | {name: getattr(config, name) for name in names if hasattr(config, name)},
-            "options_left_out": sorted((self._defaults() | self._fixed_options()).keys() - _known_options()),
+            | {name: getattr(config, name) for name in names},
         }
 
     def capacity(self) -> dict[str, int | None]:
@@ -243,22 +240,10 @@ class ContinuousEngine:
 
 
 def _known_options() -> set[str]:
-    """Options of continuous batching that the installed Transformers has."""
+    """Options of continuous batching; any other goes to `from_pretrained`."""
     from transformers import ContinuousBatchingConfig
 
     return {field.name for field in fields(ContinuousBatchingConfig)}
-
-
-def _refuse_old_version() -> None:
-    """Before 5.19 the cache rounds prompts up to a block more than they need, and cannot pause."""
-    try:
-        from transformers.generation.continuous_batching import cache_allocators  # noqa: F401
-    except ImportError:
-        installed = metadata.version("transformers")
-        raise UserError(
-            f"config.yaml: runs: hf-continuous needs Transformers 5.19 or later, and {installed} is installed; "
-            "update it or leave the engine out"
-        ) from None
 
 
 def _ns(seconds: float) -> int:

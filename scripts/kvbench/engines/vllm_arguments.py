@@ -128,9 +128,10 @@ def step_of_vllm(settings: EngineSettings, arguments: dict[str, Any]) -> dict[st
 
     By default vLLM derives both from `max_num_seqs`: graphs for at most twice as many tokens, and a step no longer than
     all requests together. So the two would differ in more than admission: steps that also prefill would run without
-    graphs in the variant alone, and its model be compiled for other lengths. One size is added: vLLM pads a batch up to
-    the next size, but captures no graph of a whole decoding step for more rows than `max_num_seqs`, so that its fullest
-    batches would have none (https://github.com/vllm-project/vllm/pull/57355, not in 0.26).
+    graphs in the variant alone, and its model be compiled for other lengths. One size is added, as vLLM
+    does to sizes of its own making but not to given ones: it pads a batch up to the next size, and captures no graph of
+    a whole decoding step for more rows than `max_num_seqs`, so that the fullest batches would have none
+    (https://github.com/vllm-project/vllm/pull/57355).
     """
     if "max_num_seqs" not in own_arguments(settings) or not settings.device.startswith("cuda"):
         return {}

@@ -13,6 +13,7 @@ from kvbench.errors import UserError
 from kvbench.files import sha256
 from kvbench.model.disk import require_free
 from kvbench.model.folder import ProgressBar
+from kvbench.model.gguf_file import read_once
 
 log = logging.getLogger(__name__)
 OTHER_FILES_BYTES = 16 << 20  # configuration and tokenizer, generously
@@ -60,14 +61,13 @@ def dequantise(gguf: Path, folder: Path, name: str) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
-    model = AutoModelForCausalLM.from_pretrained(
-        gguf.parent,
-        gguf_file=gguf.name,
-        dtype=torch.bfloat16,
-        quantization_config=GgufConfig(dequantize=True),  # otherwise the weights stay packed and cannot be saved
-        trust_remote_code=False,
-    )
-    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name, trust_remote_code=False)
+    given = {"gguf_file": gguf.name, "trust_remote_code": False}
+    unpacked = GgufConfig(dequantize=True)  # otherwise the weights stay packed and cannot be saved
+    with read_once():
+        model = AutoModelForCausalLM.from_pretrained(
+            gguf.parent, dtype=torch.bfloat16, quantization_config=unpacked, **given
+        )
+        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, **given)
     weight_bytes = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
     require_free(folder, weight_bytes + OTHER_FILES_BYTES, name)
     _write_whole(folder, model, tokenizer)

@@ -79,7 +79,6 @@ def _paged(trace: Trace, settings: Settings) -> tuple[Any, Advance]:
             settings.prompt_must_fit,
             settings.step_time.constant_ns,
             settings.step_time.per_token_ns,
-            settings.prefix_sharing,
         ],
         np.int64,
     )
@@ -100,7 +99,7 @@ def _paged(trace: Trace, settings: Settings) -> tuple[Any, Advance]:
     )
     state.at[paged.FREE] = pool
     longest = -(-int(trace.final_tokens.max()) // settings.block_size)
-    blocks = _blocks(pool, most, longest, count) if settings.prefix_sharing else _blocks(1, 1, 1, 1)
+    blocks = _blocks(pool, most, longest, count) if settings.prefix_sharing else None
     return state, lambda rows: paged.advance(requests, options, state, blocks, pool, rows)
 
 

@@ -6,6 +6,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from kvbench.replay.kernels import inner
+
 DONE, COMPLETED, NOW, NEXT, ARRIVED, FIRST, PASS, WIDTH, LONGEST, REFUSED = range(10)
 MAX_ROWS, POOL, ROW, MAX_LENGTH, STEP_NS, TOKEN_NS = range(6)
 
@@ -27,7 +29,7 @@ class State(NamedTuple):
     finish_ns: NDArray[np.int64]  # (R,)
 
 
-@njit(cache=True)
+@inner
 def _form_batch(requests, options, state):
     """Take arrived requests while the batch keeps the pool, the maximum length and the row limit.
 
@@ -49,7 +51,7 @@ def _form_batch(requests, options, state):
         at[NEXT] += 1
 
 
-@njit(cache=True)
+@inner
 def _note(requests, options, state, row):
     """One row, in the order of `result.COLUMNS`, after pass at[PASS] (from 1)."""
     at = state.at

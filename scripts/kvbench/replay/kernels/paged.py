@@ -1,8 +1,9 @@
 """Paged allocation under vLLM V1's scheduler: chunked prefill, recompute preemption, prefix caching.
 
 Follows `Scheduler.schedule`, `KVCacheManager.allocate_slots` and `BlockPool` of vLLM 0.32 with one KV cache group of
-full attention, first come first served, synchronous scheduling. Without sharing, counts of blocks are enough; with it
-each block has an identity, because which cached block is evicted first decides who hits later.
+full attention, first come first served, synchronous scheduling. Without sharing, counts of blocks are enough: `blocks`
+is None then, and numba compiles nothing that asks for them. With it each block has an identity, because which cached
+block is evicted first decides who hits later.
 """
 
 from typing import NamedTuple
@@ -11,9 +12,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from kvbench.replay.kernels import inner
+
 # Places in State.at and in the options; the first two are the same in every kernel.
 DONE, COMPLETED, NOW, NEXT, ARRIVED, RUNNING, STACKED, FREE, PREEMPTIONS, HITS = range(10)
-BLOCK, MAX_RUNNING, STEP_TOKENS, LONG_PREFILL, WATERMARK, PROMPT_MUST_FIT, STEP_NS, TOKEN_NS, SHARING = range(9)
+BLOCK, MAX_RUNNING, STEP_TOKENS, LONG_PREFILL, WATERMARK, PROMPT_MUST_FIT, STEP_NS, TOKEN_NS = range(8)
 NEVER = np.int64(1 << 62)
 
 
@@ -41,7 +44,7 @@ class State(NamedTuple):
 
 
 class Blocks(NamedTuple):
-    """Identities of B blocks, used with sharing only. Index B of the free list is its two ends."""
+    """Identities of B blocks, None without sharing. Index B of the free list is its two ends."""
 
     after: NDArray[np.int32]  # (B + 1,) free list, from the first to be taken
     before: NDArray[np.int32]  # (B + 1,)
@@ -55,18 +58,18 @@ class Blocks(NamedTuple):
     rows: NDArray[np.int32]  # (M + 1,) rows not in use; their number is in the last place
 
 
-@njit(cache=True)
+@inner
 def _ceil(tokens, size):
     return (tokens + size - 1) // size
 
 
-@njit(cache=True)
+@inner
 def _bucket(blocks, owner, place):
     mixed = owner * 2654435761 + place * 2246822519
     return (mixed ^ (mixed >> 17)) & (blocks.bucket.size - 1)
 
 
-@njit(cache=True)
+@inner
 def _owner(requests, request, place):
     """Whose text the full block `place` of a request ends: one that others begin with too, else its own."""
     if place < requests.texts.shape[1] and requests.texts[request, place] >= 0:
@@ -74,7 +77,7 @@ def _owner(requests, request, place):
     return np.int64(requests.prompt.size + request)
 
 
-@njit(cache=True)
+@inner
 def _find(blocks, owner, place):
     """The oldest cached block with this text, or -1."""
     block = blocks.bucket[_bucket(blocks, owner, place)]
@@ -83,7 +86,7 @@ def _find(blocks, owner, place):
     return block
 
 
-@njit(cache=True)
+@inner
 def _remember(blocks, block, owner, place):
     at = _bucket(blocks, owner, place)
     blocks.owner[block], blocks.place[block], blocks.chain[block] = owner, place, -1
@@ -96,7 +99,7 @@ def _remember(blocks, block, owner, place):
     blocks.chain[last] = block
 
 
-@njit(cache=True)
+@inner
 def _forget(blocks, block):
     if blocks.owner[block] < 0:
         return
@@ -111,20 +114,20 @@ def _forget(blocks, block):
     blocks.owner[block] = -1
 
 
-@njit(cache=True)
+@inner
 def _unlink(blocks, block):
     left, right = blocks.before[block], blocks.after[block]
     blocks.after[left], blocks.before[right] = right, left
 
 
-@njit(cache=True)
+@inner
 def _link_after(blocks, left, block):
     right = blocks.after[left]
     blocks.after[left] = blocks.before[right] = block
     blocks.before[block], blocks.after[block] = left, right
 
 
-@njit(cache=True)
+@inner
 def _hits(requests, options, state, blocks, request):
     """(Cached blocks that a request can begin with, how many of them nobody refers to). The last token is always
     computed again, so its block never counts."""
@@ -138,7 +141,7 @@ def _hits(requests, options, state, blocks, request):
     return hits, unused
 
 
-@njit(cache=True)
+@inner
 def _adopt(requests, blocks, request, hits):
     """Give an admitted request its row of the table and the cached blocks that it begins with."""
     last = blocks.rows.size - 1
@@ -153,7 +156,7 @@ def _adopt(requests, blocks, request, hits):
         blocks.table[row, place] = block
 
 
-@njit(cache=True)
+@inner
 def _take(requests, options, blocks, request, stored, tokens):
     """Blocks from the front of the free list for tokens stored .. tokens; those now full become findable."""
     size, row, ends = options[BLOCK], blocks.row[request], blocks.references.size
@@ -167,7 +170,7 @@ def _take(requests, options, blocks, request, stored, tokens):
         _remember(blocks, blocks.table[row, place], _owner(requests, request, place), place)
 
 
-@njit(cache=True)
+@inner
 def _give_back(options, blocks, request, stored):
     """Release a request's blocks, last first: cached ones to the end of the free list, others to its front.
 
@@ -185,15 +188,15 @@ def _give_back(options, blocks, request, stored):
     return freed
 
 
-@njit(cache=True)
+@inner
 def _release(options, state, blocks, request):
-    if options[SHARING]:
+    if blocks is not None:
         state.at[FREE] += _give_back(options, blocks, request, state.computed[request])
     else:
         state.at[FREE] += _ceil(state.computed[request], options[BLOCK])
 
 
-@njit(cache=True)
+@inner
 def _serve_running(requests, options, state, blocks, threshold, budget):
     """Tokens for running requests in order; the latest gives way where blocks lack. Returns (budget left, served,
     whether any was preempted)."""
@@ -216,7 +219,7 @@ def _serve_running(requests, options, state, blocks, threshold, budget):
         if at[RUNNING] == served:
             break
         at[FREE] -= need
-        if options[SHARING]:
+        if blocks is not None:
             _take(requests, options, blocks, request, stored, stored + new)
         state.computed[request] += new
         budget -= new
@@ -224,13 +227,13 @@ def _serve_running(requests, options, state, blocks, threshold, budget):
     return budget, served, preempted
 
 
-@njit(cache=True)
+@inner
 def _admit(requests, options, state, blocks, threshold, budget):
     """Waiting requests, preempted ones first, until one is refused. Returns (budget left, refused for memory)."""
     at, size = state.at, options[BLOCK]
     while budget > 0 and at[RUNNING] < options[MAX_RUNNING] and (at[STACKED] or at[NEXT] < at[ARRIVED]):
         request = state.stack[at[STACKED] - 1] if at[STACKED] else at[NEXT]
-        hits, unused = _hits(requests, options, state, blocks, request) if options[SHARING] else (0, 0)
+        hits, unused = _hits(requests, options, state, blocks, request) if blocks is not None else (0, 0)
         stored = hits * size
         new = min(state.known[request] - stored, threshold, budget)
         must_fit = state.known[request] if options[PROMPT_MUST_FIT] else stored + new
@@ -243,7 +246,7 @@ def _admit(requests, options, state, blocks, threshold, budget):
             at[NEXT] += 1
             state.start_ns[request] = at[NOW]
         at[FREE] -= _ceil(stored + new, size) - hits + unused
-        if options[SHARING]:
+        if blocks is not None:
             _adopt(requests, blocks, request, hits)
             _take(requests, options, blocks, request, stored, stored + new)
         at[HITS] += stored
@@ -254,7 +257,7 @@ def _admit(requests, options, state, blocks, threshold, budget):
     return budget, False
 
 
-@njit(cache=True)
+@inner
 def _note(requests, options, state, pool_blocks, tokens, refused, row):
     """One row, in the order of `result.COLUMNS`."""
     at, size = state.at, options[BLOCK]
@@ -272,7 +275,7 @@ def _note(requests, options, state, pool_blocks, tokens, refused, row):
     row[11], row[12], row[13] = refused, 0, at[FREE] * size
 
 
-@njit(cache=True)
+@inner
 def _end_step(requests, options, state, blocks, served):
     """The step's tokens are there: requests that have caught up gain one, and those with their last one leave."""
     at, kept = state.at, 0

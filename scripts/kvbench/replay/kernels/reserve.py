@@ -11,6 +11,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from kvbench.replay.kernels import inner
+
 DONE, COMPLETED, NOW, NEXT, ARRIVED, RUNNING, FREE, HOLES = range(8)
 MAX_RUNNING, STEP_TOKENS, LONG_PREFILL, STEP_NS, TOKEN_NS, BUDDY = range(6)
 NEVER = np.int64(1 << 62)
@@ -50,7 +52,7 @@ class Space(NamedTuple):
     before: NDArray[np.int32]  # (P,)
 
 
-@njit(cache=True)
+@inner
 def _best_fit(at, space, size):
     """Address in the smallest hole that holds `size`, the lowest of equals; -1 if none does."""
     best = -1
@@ -70,7 +72,7 @@ def _best_fit(at, space, size):
     return address
 
 
-@njit(cache=True)
+@inner
 def _return_hole(at, space, address, size):
     """Free a range and join it with its neighbours."""
     place = at[HOLES]
@@ -95,7 +97,7 @@ def _return_hole(at, space, address, size):
         at[HOLES] += 1
 
 
-@njit(cache=True)
+@inner
 def _push(space, address, level):
     head = space.head[level]
     space.level[address], space.after[address], space.before[address] = level, head, -1
@@ -104,7 +106,7 @@ def _push(space, address, level):
     space.head[level] = address
 
 
-@njit(cache=True)
+@inner
 def _remove(space, address):
     level, left, right = space.level[address], space.before[address], space.after[address]
     if left >= 0:
@@ -116,7 +118,7 @@ def _remove(space, address):
     space.level[address] = -1
 
 
-@njit(cache=True)
+@inner
 def _level_of(size):
     level = 0
     while 1 << level < size:
@@ -124,7 +126,7 @@ def _level_of(size):
     return level
 
 
-@njit(cache=True)
+@inner
 def _buddy(space, size):
     """Address of a chunk of the next power of two, split from the smallest free one; -1 if there is none."""
     wanted = level = _level_of(size)
@@ -140,7 +142,7 @@ def _buddy(space, size):
     return address
 
 
-@njit(cache=True)
+@inner
 def _return_buddy(space, address, level):
     """Free a chunk and merge it with its buddy as long as that is free."""
     while level + 1 < space.head.size:
@@ -167,7 +169,7 @@ def open_pool(options, state, space):
             address += 1 << level
 
 
-@njit(cache=True)
+@inner
 def _largest(options, at, space):
     """Slots of the largest reservation that would succeed now."""
     if options[BUDDY]:
@@ -181,7 +183,7 @@ def _largest(options, at, space):
     return largest
 
 
-@njit(cache=True)
+@inner
 def _admit(requests, options, state, space, threshold, budget):
     """Waiting requests in order until one is refused. Returns (budget left, refused for memory)."""
     at = state.at
@@ -204,7 +206,7 @@ def _admit(requests, options, state, space, threshold, budget):
     return budget, False
 
 
-@njit(cache=True)
+@inner
 def _note(requests, options, state, space, tokens, refused, row):
     """One row, in the order of `result.COLUMNS`. External: free slots that would do if they lay together."""
     at = state.at
@@ -224,7 +226,7 @@ def _note(requests, options, state, space, tokens, refused, row):
     row[13] = _largest(options, at, space)
 
 
-@njit(cache=True)
+@inner
 def _end_step(requests, options, state, space, served):
     """The step's tokens are there: requests that have caught up gain one, and those with their last one leave."""
     at, kept = state.at, 0
@@ -248,7 +250,7 @@ def _end_step(requests, options, state, space, served):
     at[RUNNING] = kept
 
 
-@njit(cache=True)
+@inner
 def _quiet_steps(requests, state):
     """Steps ahead in which every running request gains one token and none ends; 0 if one is still in its prompt."""
     at, least = state.at, NEVER
@@ -260,7 +262,7 @@ def _quiet_steps(requests, state):
     return least - 1
 
 
-@njit(cache=True)
+@inner
 def _decode(requests, options, state, refused, steps, rows, step):
     """Up to `steps` decoding steps that differ from the one before (rows[step - 1]) by one token a request.
 
@@ -275,8 +277,9 @@ def _decode(requests, options, state, refused, steps, rows, step):
             at[ARRIVED] += 1
         if at[NEXT] < at[ARRIVED] and not full:
             break
-        row = rows[step + done]
-        row[:] = rows[step + done - 1]
+        row, before = rows[step + done], rows[step + done - 1]
+        for column in range(row.size):  # as one assignment it takes 2 s to compile
+            row[column] = before[column]
         row[0], row[2] = at[NOW], at[ARRIVED] - at[NEXT]
         row[6] += running
         row[7] -= running
