@@ -30,9 +30,13 @@ SIZES = {"cpu": (1.2, 4.5), "cuda": (4.4, 10.5)}
 # A third of all modules, hardly any of which the pipeline imports: tests, code of other models, a client in vLLM.
 SELDOM_IMPORTED = r"/tests?/|/testing/_internal/|/transformers/models/(?!auto/)|/anthropic/"
 COMPILE = """
-import compileall, os, re, sysconfig
-workers = len(os.sched_getaffinity(0))
-compileall.compile_dir(sysconfig.get_path("purelib"), quiet=2, rx=re.compile(%r), workers=workers)
+import compileall, functools, os, re, sysconfig
+from concurrent.futures import ProcessPoolExecutor
+seldom, folders = re.compile(%r), os.walk(sysconfig.get_path("purelib"))
+modules = [os.path.join(folder, name) for folder, _, names in folders for name in names if name.endswith(".py")]
+with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    wanted = [path for path in modules if not seldom.search(path)]
+    list(pool.map(functools.partial(compileall.compile_file, quiet=2), wanted, chunksize=50))
 """
 
 
