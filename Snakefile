@@ -6,11 +6,6 @@ min_version("9.27")
 
 
 include: "rules/preflight.smk"
-
-
-configfile: "config.yaml"
-
-
 include: "rules/common.smk"
 include: "rules/environment.smk"
 include: "rules/model.smk"

@@ -9,7 +9,6 @@ from kvbench.config import (
     benchmark_settings,
     figures_of,
     ordered,
-    origin,
     parity_list,
     run_list,
     run_settings,
@@ -21,11 +20,8 @@ from kvbench.config import (
 from kvbench.digest import code_digest, package_versions
 
 try:
-    given = workflow.config_settings
     validate(
-        config,
-        Path(workflow.basedir, "schemas/config.schema.yaml"),
-        lambda key: origin(key, given.config, given.configfiles),
+        config, Path(workflow.basedir, "schemas/config.schema.yaml"), layers.origin
     )
 except UserError as error:
     sys.exit(str(error))

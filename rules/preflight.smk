@@ -1,6 +1,7 @@
-"""Makes kvbench importable and reads config.yaml once before Snakemake does, whose own error names neither file nor line.
+"""Makes kvbench importable and reads the configuration, for errors that name file and line.
 
-Overlays too: Snakemake has read them already, but of a key written twice it takes the last in silence.
+config.yaml of the working directory, or where there is none ours; over it the files of --configfile, then --config.
+There is no `configfile:`, whose merge knows neither kinds of entries nor null (kvbench.overlays).
 """
 
 import os
@@ -10,11 +11,23 @@ from pathlib import Path
 sys.path.insert(0, str(Path(workflow.basedir, "scripts")))
 
 from kvbench.errors import UserError
-from kvbench.yaml_files import read_yaml
+from kvbench.overlays import read_layers
+
+given = workflow.config_settings
+base = next(
+    filter(os.path.exists, ["config.yaml"]), Path(workflow.basedir, "config.yaml")
+)
 
 # SystemExit leaves Snakemake with this line alone; its own exceptions add a location and a trace.
 try:
-    for path in ("config.yaml", *workflow.config_settings.configfiles):
-        read_yaml(os.path.relpath(path))
+    layers = read_layers(
+        None if given.replace_workflow_config else base,
+        given.configfiles,
+        given.config_args or (),
+    )
 except UserError as error:
     sys.exit(str(error))
+
+config.clear()
+config.update(layers.config)
+workflow.configfiles.insert(0, base)  # for Snakemake's own report and archive

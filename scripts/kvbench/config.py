@@ -9,7 +9,7 @@ import itertools
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -72,28 +72,18 @@ class RunName:
 def validate(config: dict, schema_path: str | Path, origin: Callable[[str], str] = lambda key: "config.yaml") -> dict:
     """The checked configuration with every default filled in; `config` itself is completed too.
 
-    `origin` names the file that a top-level key comes from. Raises UserError naming file, key and mend.
+    `origin` names the file that a key such as `workloads.mixed.file` comes from. Raises UserError naming file, key and
+    mend.
     """
     try:
         schema = Schema(read_yaml(schema_path))
         complete = schema.complete(config)
         check(complete, plan(complete), ENGINES, uses_cuda(complete))
     except Invalid as error:
-        key = error.at.partition(".")[0].partition("[")[0]
-        raise UserError(f"{origin(key)}: {error}") from None
+        raise UserError(f"{origin(error.at)}: {error}") from None
     config.clear()
     config.update(complete)
     return config
-
-
-def origin(key: str, arguments: Mapping, files: Sequence[Path]) -> str:
-    """Where a top-level key was set last: `--config`, a file of `--configfile` or config.yaml."""
-    if key in arguments:
-        return "--config"
-    for path in reversed(files):
-        if key in (read_yaml(path) or {}):
-            return os.path.relpath(path)
-    return "config.yaml"
 
 
 def uses_cuda(config: dict) -> bool:

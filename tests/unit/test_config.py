@@ -19,7 +19,6 @@ from kvbench.config import (
     PARITY,
     RunName,
     figures_of,
-    origin,
     parity_list,
     read_yaml,
     run_list,
@@ -432,14 +431,6 @@ def test_settings_of_workloads(config: dict) -> None:
     assert mixed == {"kind": "mixed", "max_length": 256, "requests": 13, "seed": 0}
     assert guide["max_length"] == 512
     assert parity == {"kind": "parity", "max_length": 192, "output_tokens": 50, "prompts": 16, "seed": 0}
-
-
-def test_origin_is_where_a_key_was_set_last(tmp_path: Path) -> None:
-    overlay = tmp_path / "own.yaml"
-    overlay.write_text("repeats: 3\n")
-    assert origin("seed", {"seed": 1}, [overlay]) == "--config"
-    assert origin("repeats", {}, [overlay]).endswith("own.yaml")
-    assert origin("models", {}, [overlay]) == "config.yaml"
 
 
 @pytest.mark.parametrize(
