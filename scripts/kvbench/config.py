@@ -37,6 +37,8 @@ FIGURES = (
 )
 # Keys of sweeps that have a figure and a replay, by the figure.
 SWEPT = {"block_size": "block_size", "preemption": "kv_budget_mib"}
+# Paths of the user's in entries of these sections.
+PATHS = (("models", "path"), ("workloads", "file"), ("replays", "file"))
 PARITY = "parity"
 BASE = "base"
 PLACE = re.compile(r"(.+?)(?:\.process-(\d+))?")
@@ -77,12 +79,21 @@ def validate(config: dict, schema_path: str | Path, origin: Callable[[str], str]
     """
     try:
         schema = Schema(read_yaml(schema_path))
-        complete = schema.complete(config)
+        complete = _with_home(schema.complete(config))
         check(complete, plan(complete), ENGINES, uses_cuda(complete))
     except Invalid as error:
         raise UserError(f"{origin(error.at)}: {error}") from None
     config.clear()
     config.update(complete)
+    return config
+
+
+def _with_home(config: dict) -> dict:
+    """`config` with `~` in its paths written out; of engines' options the engines make what they will."""
+    for section, key in PATHS:
+        for entry in config[section].values():
+            if key in entry:
+                entry[key] = os.path.expanduser(entry[key])
     return config
 
 
