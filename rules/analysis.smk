@@ -79,7 +79,7 @@ rule summarise_workloads:
 rule check_claims:
     """A verdict on each statement of the guide and the paper that the samples can test."""
     input:
-        claims="config/claims.yaml",
+        claims=of_project("config/claims.yaml"),
         repeats="results/tables/repeats.csv",
     output:
         table="results/tables/claims.csv",

@@ -29,6 +29,8 @@ def check(config: dict, plan: Plan, engines: Collection[str], cuda: bool) -> Non
 
     `engines` are all that there are, `cuda` says whether they run on a CUDA device.
     """
+    if not (config["runs"] or config["replays"] or config["capacity"]):
+        raise Invalid("runs", "is empty, and so are replays and capacity; add an entry to one of the three")
     _check_names(config, engines)
     _check_devices(plan, cuda)
     _check_sources(config, plan)

@@ -157,7 +157,7 @@ def refusal(config: dict) -> str:
         ("workloads/parity", {"kind": "guide"}, r".*workloads.parity: this name is taken .*"),
         ("engines/vlm", {}, r"config.yaml: engines.vlm: unknown key; did you mean vllm\? .*"),
         ("engines/vllm", 3, r".*engines.vllm: 3 is not allowed; write a mapping of keys.*"),
-        ("runs", [], r"config.yaml: runs: is empty; .*"),
+        ("runs", None, r"config.yaml: runs: is empty; write a list"),
         (
             "runs/1/engines",
             ["vlm"],
@@ -212,6 +212,14 @@ def test_bad_input_is_one_line_with_key_and_mend(config: dict, path: str, value:
 def test_the_whole_file_must_be_a_mapping() -> None:
     with pytest.raises(UserError, match="the whole file"):
         validate([], SCHEMA)
+
+
+def test_there_may_be_no_run_but_there_is_something_to_do(config: dict) -> None:
+    config["runs"] = []
+    for left in ("replays", "capacity"):
+        assert run_list(validate(copy.deepcopy(config) | {left: {}}, SCHEMA)) == []
+    line = refusal(config | {"replays": {}, "capacity": {}})
+    assert line == "config.yaml: runs: is empty, and so are replays and capacity; add an entry to one of the three"
 
 
 def put_file(config: dict, section: str, path: str) -> dict:
