@@ -31,5 +31,6 @@ rule all:
         TABLES,
         all_figures(*FORMATS),
         "results/report.html",
+        "results/found.txt",
         capacity_files(),
         replay_files(),

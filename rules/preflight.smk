@@ -1,17 +1,34 @@
-"""Makes kvbench importable and reads the configuration, for errors that name file and line.
+"""Makes kvbench importable, terminal lines short, and reads the configuration, for errors that name file and line.
 
 config.yaml of the working directory, or where there is none ours; over it the files of --configfile, then --config.
 There is no `configfile:`, whose merge knows neither kinds of entries nor null (kvbench.overlays).
 """
 
+import logging
 import os
 import sys
+import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir, "scripts")))
 
 from kvbench.errors import UserError
+from kvbench.interpreter import startable
 from kvbench.overlays import read_layers
+from kvbench.terminal import shorten, tell_found
+
+# A line a job on the terminal, where the profile asks for no reasons; --quiet host shows everything.
+STARTED, QUIET = time.time(), {
+    kind.name for kind in workflow.output_settings.quiet or ()
+}
+if workflow.is_main_process and "REASON" in QUIET:
+    shorten(
+        logging.getLogger("snakemake.logging"),
+        lambda: tell_found(
+            "" if workflow.dag_settings.targets else "results/found.txt"
+        ),
+        dry=workflow.output_settings.dryrun,
+    )
 
 given = workflow.config_settings
 base = next(
@@ -20,6 +37,7 @@ base = next(
 
 # SystemExit leaves Snakemake with this line alone; its own exceptions add a location and a trace.
 try:
+    sys.executable = startable(sys.executable)
     layers = read_layers(
         None if given.replace_workflow_config else base,
         given.configfiles,
@@ -31,3 +49,10 @@ except UserError as error:
 config.clear()
 config.update(layers.config)
 workflow.configfiles.insert(0, base)  # for Snakemake's own report and archive
+
+
+onsuccess:
+    if "ALL" not in QUIET and (
+        told := tell_found("results/found.txt", since=STARTED)
+    ):
+        print(told, file=sys.stderr)

@@ -95,7 +95,7 @@ def read_inputs(
     """What `render` needs, read from the files; tables by their names."""
     frames = {Path(path).stem: read_table(path) for path in tables}
     text = Path(config).read_text(encoding="utf-8")
-    return read_json(environment), text, frames, list(map(Path, figures)), load_runs(runs)
+    return read_json(environment), text, frames, list(map(Path, figures)), load_runs(runs) if runs else []
 
 
 def sections(tables: Mapping[str, pd.DataFrame], figures: Sequence[Path], runs: Sequence[Run]) -> list[Section]:
