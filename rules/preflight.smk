@@ -17,17 +17,16 @@ from kvbench.interpreter import startable
 from kvbench.overlays import read_layers
 from kvbench.terminal import shorten, tell_found
 
-# A line a job on the terminal, where the profile asks for no reasons; --quiet host shows everything.
-STARTED, QUIET = time.time(), {
-    kind.name for kind in workflow.output_settings.quiet or ()
-}
-if workflow.is_main_process and "REASON" in QUIET:
+# A line a job on the terminal, where the profile asks for no reasons; --quiet host and --verbose show everything.
+STARTED = time.time()
+FOUND = "results/found.txt"
+shown = workflow.output_settings
+QUIET = {kind.name for kind in shown.quiet or ()}
+if workflow.is_main_process and "REASON" in QUIET and not shown.verbose:
     shorten(
         logging.getLogger("snakemake.logging"),
-        lambda: tell_found(
-            "" if workflow.dag_settings.targets else "results/found.txt"
-        ),
-        dry=workflow.output_settings.dryrun,
+        lambda: tell_found("" if workflow.dag_settings.targets else FOUND),
+        dry=shown.dryrun,
     )
 
 given = workflow.config_settings
@@ -52,7 +51,5 @@ workflow.configfiles.insert(0, base)  # for Snakemake's own report and archive
 
 
 onsuccess:
-    if "ALL" not in QUIET and (
-        told := tell_found("results/found.txt", since=STARTED)
-    ):
+    if "ALL" not in QUIET and (told := tell_found(FOUND, since=STARTED)):
         print(told, file=sys.stderr)
