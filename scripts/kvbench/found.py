@@ -12,6 +12,7 @@ from kvbench.summary import sentences
 # Sentences in all, shared out evenly between models and workloads, each at least one; longer ones are for the report.
 SENTENCES = 8
 LONGEST = 200
+UNKNOWN = "has no number"  # why not, the report says
 REPORT, PLAN = "results/report.html", "results/capacity.html"
 
 
@@ -21,8 +22,8 @@ def in_short(tables: Mapping[str, pd.DataFrame], runs: Sequence[Run], *, has_cap
     of_runs = {name: table for name, table in tables.items() if {"model", "workload"} <= set(table)}
     lines = [] if pairs else ["Nothing was measured: runs is empty."]
     for model, workload in pairs:
-        short = [s for s in sentences(of_runs, model, workload) if len(s) <= LONGEST]
-        lines += [f"{model}, {workload}", *(f"  {s}" for s in short[: max(1, SENTENCES // len(pairs))])]
+        told = [s for s in sentences(of_runs, model, workload) if len(s) <= LONGEST and UNKNOWN not in s]
+        lines += [f"{model}, {workload}", *(f"  {s}" for s in told[: max(1, SENTENCES // len(pairs))])]
     if "replays" in tables:
         lines += _replayed(tables["replays"])
     return "\n".join([*lines, f"All of it: {REPORT}" + (f"; the plan: {PLAN}" if has_capacity else "")]) + "\n"
