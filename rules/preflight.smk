@@ -33,12 +33,14 @@ given = workflow.config_settings
 base = next(
     filter(os.path.exists, ["config.yaml"]), Path(workflow.basedir, "config.yaml")
 )
+if given.replace_workflow_config:
+    base = None
 
 # SystemExit leaves Snakemake with this line alone; its own exceptions add a location and a trace.
 try:
     sys.executable = startable(sys.executable)
     layers = read_layers(
-        None if given.replace_workflow_config else base,
+        base,
         given.configfiles,
         given.config_args or (),
     )
@@ -47,7 +49,8 @@ except UserError as error:
 
 config.clear()
 config.update(layers.config)
-workflow.configfiles.insert(0, base)  # for Snakemake's own report and archive
+if base is not None:  # for Snakemake's own report and archive
+    workflow.configfiles.insert(0, base)
 
 
 onsuccess:

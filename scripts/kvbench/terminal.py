@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+TARGET = "all"  # the rule that does nothing but ask for files
 HANDLER = "DefaultStreamHandler"
 # Events that say what the lines of jobs say, or nothing.
 DROPPED = ("RUN_INFO", "JOB_STARTED", "JOB_FINISHED", "PROGRESS", "RESOURCES_INFO")
@@ -35,14 +36,17 @@ class Short(logging.Formatter):
     def __init__(self, whole: logging.Formatter, found: Callable[[], str], *, dry: bool) -> None:
         super().__init__()
         self._whole, self._found, self._dry = whole, found, dry
-        self._begun = self._total = 0
+        self._begun = self._total = self._unseen = 0
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the terminal shows a record; counts jobs on the way."""
         event = _event(record)
-        if event in ("RUN_INFO", "PROGRESS"):
-            self._total = getattr(record, "total", 0) or getattr(record, "stats", {}).get("total", self._total)
-        if event == "JOB_INFO" and record.rule_name == "all":
+        if event == "RUN_INFO":
+            counts = getattr(record, "stats", {})
+            self._total, self._unseen = counts.get("total", 0), counts.get(TARGET, 0)
+        elif event == "PROGRESS":
+            self._total = getattr(record, "total", self._total)
+        elif event == "JOB_INFO" and getattr(record, "rule_name", None) == TARGET:
             return False
         dull = event in DROPPED or (event is None and str(record.msg).startswith(NOISE))
         return self._dry or not dull or record.levelno > logging.INFO
@@ -59,9 +63,12 @@ class Short(logging.Formatter):
 
     def _job(self, record: Any) -> str:
         """`12:30:05 [3/64] run_vllm smollm2-135m vllm mixed base`, the name as jobs give it to their own lines."""
+        name = " ".join([record.rule_name, *(str(value) for _, value in record.wildcards.items())])
+        if self._dry:
+            return name
         self._begun += 1
-        count = "" if self._dry else f"{time.strftime('%H:%M:%S')} [{self._begun}/{max(self._total - 1, self._begun)}] "
-        return count + " ".join([record.rule_name, *(str(value) for _, value in record.wildcards.items())])
+        jobs = max(self._total - self._unseen, self._begun)
+        return f"{time.strftime('%H:%M:%S')} [{self._begun}/{jobs}] {name}"
 
 
 def _event(record: logging.LogRecord) -> str | None:

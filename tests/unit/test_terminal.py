@@ -45,7 +45,7 @@ def job(rule: str, **wildcards: str) -> tuple[str, dict]:
 
 
 RECORDS = [
-    ("Job stats: ...", {"event": Event.RUN_INFO, "stats": {"a": 2, "total": 3}}),
+    ("Job stats: ...", {"event": Event.RUN_INFO, "stats": {"run_vllm": 1, "make_report": 1, "all": 1, "total": 3}}),
     ("Select jobs to execute...", {}),
     ("Execute 1 jobs...", {"event": Event.JOB_STARTED}),
     job("run_vllm", model="m", engine="vllm"),
@@ -66,6 +66,12 @@ def test_a_job_is_a_line_that_says_how_many_there_are() -> None:
     ]
     assert re.match(r"\d\d:\d\d:\d\d \[", screen[0])
     assert len(file) == len(RECORDS)
+
+
+def test_without_a_rule_all_every_job_counts() -> None:
+    stats = {"event": Event.RUN_INFO, "stats": {"make_report": 2, "total": 2}}
+    screen, _ = show(("", stats), job("make_report"))
+    assert "[1/2] make_report" in screen[0]
 
 
 def test_a_dry_run_names_its_jobs_and_leaves_out_nothing_else() -> None:
