@@ -6,11 +6,6 @@ min_version("9.27")
 
 
 include: "rules/preflight.smk"
-
-
-configfile: "config.yaml"
-
-
 include: "rules/common.smk"
 include: "rules/environment.smk"
 include: "rules/model.smk"
@@ -36,5 +31,6 @@ rule all:
         TABLES,
         all_figures(*FORMATS),
         "results/report.html",
+        "results/found.txt",
         capacity_files(),
         replay_files(),

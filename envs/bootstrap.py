@@ -107,7 +107,7 @@ def venv_path(root=ROOT):
         target = os.path.join(cache, "kvbench", "venv-" + hashlib.sha256(root.encode()).hexdigest()[:16])
         if shlex.quote(target) != target:
             raise Refused(
-                f"{root}: Snakemake cannot work under a name with a space; move the project to another folder"
+                f"{root}: Snakemake cannot work under a name with a space or quote; move the project to another folder"
             )
         os.makedirs(target, exist_ok=True)
         os.symlink(target, venv)

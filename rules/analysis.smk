@@ -1,7 +1,7 @@
 """Tables and the report.
 
 in   results/runs/**, results/workloads/**, config/claims.yaml, results/environment.json, results/config.yaml
-out  results/tables/*.csv, results/report.html
+out  results/tables/*.csv, results/report.html, results/found.txt
 """
 
 
@@ -79,7 +79,7 @@ rule summarise_workloads:
 rule check_claims:
     """A verdict on each statement of the guide and the paper that the samples can test."""
     input:
-        claims="config/claims.yaml",
+        claims=of_project("config/claims.yaml"),
         repeats="results/tables/repeats.csv",
     output:
         table="results/tables/claims.csv",
@@ -99,7 +99,7 @@ rule check_claims:
 
 
 rule make_report:
-    """One page with the machine, the settings, the tables and the figures."""
+    """One page with the machine, the settings, the tables and the figures, and its gist for the terminal."""
     input:
         environment="results/environment.json",
         config="results/config.yaml",
@@ -109,6 +109,7 @@ rule make_report:
         runs=records_of(MEASURED),
     output:
         report="results/report.html",
+        found="results/found.txt",
     log:
         "logs/make_report.log",
     benchmark:

@@ -54,7 +54,7 @@ rule summarise_benchmarks:
 rule check_targets:
     """Say which targets of config/targets.yaml the tables reach."""
     input:
-        targets="config/targets.yaml",
+        targets=of_project("config/targets.yaml"),
         tables=TARGET_TABLES,
     output:
         table="results/tables/targets.csv",

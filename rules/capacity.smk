@@ -8,7 +8,7 @@ out  results/tables/capacity.csv, results/capacity.html, results/figures/capacit
 rule plan_capacity:
     """Say what fits under each policy, and the cards for a rate, with the arithmetic."""
     input:
-        shapes="config/shapes.yaml",
+        shapes=of_project("config/shapes.yaml"),
         models=PLANNED_MODELS,
         figure=f"results/figures/capacity/largest_batch.{SHOWN}",
     output:
@@ -32,7 +32,7 @@ rule plan_capacity:
 rule plot_largest_batch:
     """The largest batch that fits against model size and context length."""
     input:
-        shapes="config/shapes.yaml",
+        shapes=of_project("config/shapes.yaml"),
     output:
         **capacity_figure("largest_batch"),
     log:

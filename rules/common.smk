@@ -10,7 +10,6 @@ from kvbench.config import (
     benchmark_settings,
     figures_of,
     ordered,
-    origin,
     parity_list,
     run_list,
     run_settings,
@@ -22,11 +21,8 @@ from kvbench.config import (
 from kvbench.digest import code_digest, package_versions
 
 try:
-    given = workflow.config_settings
     validate(
-        config,
-        Path(workflow.basedir, "schemas/config.schema.yaml"),
-        lambda key: origin(key, given.config, given.configfiles),
+        config, Path(workflow.basedir, "schemas/config.schema.yaml"), layers.origin
     )
 except UserError as error:
     sys.exit(str(error))
@@ -42,26 +38,30 @@ KINDS = ordered(
     {run.workload: config["workloads"][run.workload]["kind"] for run in MEASURED}
 )
 RUN_FILES = ("requests", "kv", "device", "blocks", "margins")
+# Without a run there is nothing to tabulate but replays.
+TABLES_OF_RUNS = (
+    "throughput",
+    "latency",
+    "memory",
+    "devices",
+    "kv_waste",
+    "ratios",
+    "attribution",
+    "roofline",
+    "repeats",
+    "sharing",
+    "sweeps",
+    "processes",
+    "claims",
+    "workloads",
+    "parity",
+    "benchmarks",
+    "targets",
+)
 TABLES = [
     f"results/tables/{name}.csv"
     for name in (
-        "throughput",
-        "latency",
-        "memory",
-        "devices",
-        "kv_waste",
-        "ratios",
-        "attribution",
-        "roofline",
-        "repeats",
-        "sharing",
-        "sweeps",
-        "processes",
-        "claims",
-        "workloads",
-        "parity",
-        "benchmarks",
-        "targets",
+        *(TABLES_OF_RUNS if RUNS else ()),
         *(["replays"] if config["replays"] else []),
     )
 ]
@@ -90,7 +90,7 @@ PRIORITIES = dict(
 # would be forgotten by the next call.
 SOURCES = [
     "results/environment.json",
-    "results/bandwidth.json",
+    *(["results/bandwidth.json"] if RUNS else []),
     "results/config.yaml",
     *sorted({f"resources/models/{run.model}/model.json" for run in RUNS}),
     *sorted({f"results/workloads/{run.model}/{run.workload}.parquet" for run in RUNS}),
@@ -117,6 +117,11 @@ wildcard_constraints:
     benchmark=r"[\w.-]+",
     scenario="|".join(map(re.escape, sorted(REPLAYS))) or "(?!)",
     sweep="|".join(sorted(SWEPT.values())),
+
+
+def of_project(path):
+    """A file of the project's, seen from the working directory, which `--directory` may put elsewhere."""
+    return os.path.relpath(Path(workflow.basedir, path))
 
 
 def records_of(runs):

@@ -168,7 +168,7 @@ rule plot_sharing:
         runs=sharing_records,
         data=sharing_data,
         table="results/tables/sharing.csv",
-        published="config/published.yaml",
+        published=of_project("config/published.yaml"),
     output:
         **figure_files("sharing", category="Memory"),
     log:
@@ -190,7 +190,7 @@ rule plot_block_size:
     input:
         table="results/tables/sweeps.csv",
         replays="results/sweeps/{model}/{workload}/block_size.csv",
-        published="config/published.yaml",
+        published=of_project("config/published.yaml"),
     output:
         **figure_files("block_size", category="Memory"),
     log:

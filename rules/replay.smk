@@ -55,7 +55,7 @@ rule plot_replay_waste:
     """What the slots of the KV region held under each policy while memory was short."""
     input:
         table="results/tables/replays.csv",
-        published="config/published.yaml",
+        published=of_project("config/published.yaml"),
     output:
         **replay_figure("replay_waste"),
     log:
@@ -76,7 +76,7 @@ rule plot_batched_requests:
     """How many requests ran at once under each policy."""
     input:
         table="results/tables/replays.csv",
-        published="config/published.yaml",
+        published=of_project("config/published.yaml"),
     output:
         **replay_figure("batched_requests"),
     log:

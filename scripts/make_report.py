@@ -1,9 +1,10 @@
-"""Write results/report.html: one page with the machine, the settings, the tables and the figures."""
+"""Write results/report.html, one page with machine, settings, tables and figures, and results/found.txt, its gist."""
 
 from pathlib import Path
 
 from kvbench.adapter import job
 from kvbench.files import write_text
+from kvbench.found import in_short
 from kvbench.report import read_inputs, render
 
 
@@ -12,8 +13,9 @@ def main(snakemake):
         given = snakemake.input
         figures = [*given.figures, *given.replays]
         found = read_inputs(given.environment, given.config, given.tables, figures, given.runs)
-        page = render(*found, has_capacity=snakemake.params.has_capacity)
-        write_text(Path(snakemake.output[0]), page)
+        has_capacity = snakemake.params.has_capacity
+        write_text(Path(snakemake.output.report), render(*found, has_capacity=has_capacity))
+        write_text(Path(snakemake.output.found), in_short(found[2], found[4], has_capacity=has_capacity))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import itertools
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,8 @@ FIGURES = (
 )
 # Keys of sweeps that have a figure and a replay, by the figure.
 SWEPT = {"block_size": "block_size", "preemption": "kv_budget_mib"}
+# Paths of the user's in entries of these sections.
+PATHS = (("models", "path"), ("workloads", "file"), ("replays", "file"))
 PARITY = "parity"
 BASE = "base"
 PLACE = re.compile(r"(.+?)(?:\.process-(\d+))?")
@@ -72,28 +74,27 @@ class RunName:
 def validate(config: dict, schema_path: str | Path, origin: Callable[[str], str] = lambda key: "config.yaml") -> dict:
     """The checked configuration with every default filled in; `config` itself is completed too.
 
-    `origin` names the file that a top-level key comes from. Raises UserError naming file, key and mend.
+    `origin` names the file that a key such as `workloads.mixed.file` comes from. Raises UserError naming file, key and
+    mend.
     """
     try:
         schema = Schema(read_yaml(schema_path))
-        complete = schema.complete(config)
+        complete = _with_home(schema.complete(config))
         check(complete, plan(complete), ENGINES, uses_cuda(complete))
     except Invalid as error:
-        key = error.at.partition(".")[0].partition("[")[0]
-        raise UserError(f"{origin(key)}: {error}") from None
+        raise UserError(f"{origin(error.at)}: {error}") from None
     config.clear()
     config.update(complete)
     return config
 
 
-def origin(key: str, arguments: Mapping, files: Sequence[Path]) -> str:
-    """Where a top-level key was set last: `--config`, a file of `--configfile` or config.yaml."""
-    if key in arguments:
-        return "--config"
-    for path in reversed(files):
-        if key in (read_yaml(path) or {}):
-            return os.path.relpath(path)
-    return "config.yaml"
+def _with_home(config: dict) -> dict:
+    """`config` with `~` in its paths written out; of engines' options the engines make what they will."""
+    for section, key in PATHS:
+        for entry in config[section].values():
+            if key in entry:
+                entry[key] = os.path.expanduser(entry[key])
+    return config
 
 
 def uses_cuda(config: dict) -> bool:

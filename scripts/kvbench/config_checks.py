@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 Plan = list[tuple[int, "RunName", dict]]
 
+WILDCARD = re.compile(r"\{\s*\w+\s*(,.*)?\}")
 TEXT_KINDS = ("guide",)
 # Runs of one model and workload are compared with each other, so these must not differ between them.
 COMPARED = ("sampling", "max_length", "sequential_requests", "gpus")
@@ -27,6 +29,8 @@ def check(config: dict, plan: Plan, engines: Collection[str], cuda: bool) -> Non
 
     `engines` are all that there are, `cuda` says whether they run on a CUDA device.
     """
+    if not (config["runs"] or config["replays"] or config["capacity"]):
+        raise Invalid("runs", "is empty, and so are replays and capacity; add an entry to one of the three")
     _check_names(config, engines)
     _check_devices(plan, cuda)
     _check_sources(config, plan)
@@ -103,11 +107,19 @@ def _check_sources(config: dict, plan: Plan) -> None:
         model, workload = config["models"][run.model], config["workloads"][run.workload]
         if model["source"] == "path" and not Path(model["path"]).is_dir():
             raise Invalid(f"models.{run.model}.path", f"no folder {quote(model['path'])}; give one that exists")
-        if workload["kind"] == "user" and not Path(workload["file"]).is_file():
-            raise Invalid(f"workloads.{run.workload}.file", f"no file {quote(workload['file'])}; give one that exists")
+        if workload["kind"] == "user":
+            _check_file(f"workloads.{run.workload}.file", workload["file"])
         if model["source"] == "shape" and workload["kind"] in TEXT_KINDS:
             mend = "use a workload without text, such as mixed, or a model with a tokenizer"
             raise Invalid(f"runs[{number}].workloads", f"{run.workload} is text and {run.model} is a shape; {mend}")
+
+
+def _check_file(at: str, path: str) -> None:
+    """A user's file is there, and no part of its name a wildcard of Snakemake's, which knows no way to escape one."""
+    if not Path(path).is_file():
+        raise Invalid(at, f"no file {quote(path)}; give one that exists")
+    if found := WILDCARD.search(path):
+        raise Invalid(at, f"Snakemake takes {found[0]} in {quote(path)} for a wildcard; rename it without the braces")
 
 
 def _check_options(engines: dict) -> None:
@@ -211,8 +223,8 @@ def _check_replays(replays: dict) -> None:
         at = f"replays.{name}"
         if ("workload" in own) == ("file" in own):
             raise Invalid(at, "needs a workload by name or a file of yours; write one of workload and file")
-        if "file" in own and not Path(own["file"]).is_file():
-            raise Invalid(f"{at}.file", f"no file {quote(own['file'])}; give one that exists")
+        if "file" in own:
+            _check_file(f"{at}.file", own["file"])
         if "workload" in own and "requests" not in own:
             raise Invalid(f"{at}.requests", "missing; write how many to draw, for example 2000")
         if "workload" in own and "trace" in own:

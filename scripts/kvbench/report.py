@@ -66,15 +66,23 @@ def render(
         machine=machine_facts(environment),
         packages=_packages(environment),
         settings=run_settings(runs),
-        gate=parity_view(tables["parity"][tables["parity"]["gate"].notna()], with_names=True),
-        targets=targets_view(tables["targets"]),
-        benchmarks=benchmarks_view(tables["benchmarks"]),
+        **(_of_all_runs(tables) if runs else {}),
         sections=sections(of_runs, figures, runs),
         replays=replays.sections(tables[REPLAYS], figures) if REPLAYS in tables else [],
         runs=runs,
         config=config,
         has_capacity=has_capacity,
     )
+
+
+def _of_all_runs(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """The tables that stand in no section, there where the configuration has a run."""
+    parity = tables["parity"]
+    return {
+        "gate": parity_view(parity[parity["gate"].notna()], with_names=True),
+        "targets": targets_view(tables["targets"]),
+        "benchmarks": benchmarks_view(tables["benchmarks"]),
+    }
 
 
 def read_inputs(
@@ -87,7 +95,7 @@ def read_inputs(
     """What `render` needs, read from the files; tables by their names."""
     frames = {Path(path).stem: read_table(path) for path in tables}
     text = Path(config).read_text(encoding="utf-8")
-    return read_json(environment), text, frames, list(map(Path, figures)), load_runs(runs)
+    return read_json(environment), text, frames, list(map(Path, figures)), load_runs(runs) if runs else []
 
 
 def sections(tables: Mapping[str, pd.DataFrame], figures: Sequence[Path], runs: Sequence[Run]) -> list[Section]:

@@ -79,13 +79,14 @@ def _rows(target: Mapping[str, Any], tables: Mapping[str, pd.DataFrame], kinds: 
 
 
 def lines(table: pd.DataFrame) -> list[str]:
-    """Each target in a line, for the terminal."""
-    return [_line(row) for row in table.to_dict("records")]
+    """A line for each target that was measured and one for all others, for the terminal."""
+    known = table["verdict"] != NOT_MEASURED
+    others = ", ".join(table.loc[~known, "id"])
+    measured = [_line(row) for row in table[known].to_dict("records")]
+    return [*measured, f"targets {NOT_MEASURED}: {others}"] if others else measured
 
 
 def _line(row: Mapping[str, Any]) -> str:
     goal = f"{row['id']} {SYMBOLS[row['is']]} {row['threshold']}"
-    if row["verdict"] == NOT_MEASURED:
-        return f"target {goal}: {NOT_MEASURED}"
     value = row["measured"] if isinstance(row["measured"], str) else f"{row['measured']:.4g}"
     return f"target {goal}: {value} ({row['of']}), {row['verdict']}"

@@ -33,6 +33,16 @@ def read_yaml(path: str | Path) -> Any:
         raise UserError(f"{path}: {line}not valid YAML ({problem}); mend it there or just above") from None
 
 
+def parse_value(text: str) -> Any:
+    """A value on the command line as a YAML file would have it; text where it is no YAML."""
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+
+
 def _refuse_duplicates(node: Any, path: str | Path) -> None:
     """YAML takes the last of two equal keys in silence."""
     if node is None or isinstance(node.value, str):

@@ -17,9 +17,9 @@ from overlays import overlaid
 
 from kvbench.config import (
     PARITY,
+    PATHS,
     RunName,
     figures_of,
-    origin,
     parity_list,
     read_yaml,
     run_list,
@@ -157,7 +157,7 @@ def refusal(config: dict) -> str:
         ("workloads/parity", {"kind": "guide"}, r".*workloads.parity: this name is taken .*"),
         ("engines/vlm", {}, r"config.yaml: engines.vlm: unknown key; did you mean vllm\? .*"),
         ("engines/vllm", 3, r".*engines.vllm: 3 is not allowed; write a mapping of keys.*"),
-        ("runs", [], r"config.yaml: runs: is empty; .*"),
+        ("runs", None, r"config.yaml: runs: is empty; write a list"),
         (
             "runs/1/engines",
             ["vlm"],
@@ -212,6 +212,55 @@ def test_bad_input_is_one_line_with_key_and_mend(config: dict, path: str, value:
 def test_the_whole_file_must_be_a_mapping() -> None:
     with pytest.raises(UserError, match="the whole file"):
         validate([], SCHEMA)
+
+
+def test_there_may_be_no_run_but_there_is_something_to_do(config: dict) -> None:
+    config["runs"] = []
+    for left in ("replays", "capacity"):
+        assert run_list(validate(copy.deepcopy(config) | {left: {}}, SCHEMA)) == []
+    line = refusal(config | {"replays": {}, "capacity": {}})
+    assert line == "config.yaml: runs: is empty, and so are replays and capacity; add an entry to one of the three"
+
+
+def put_file(config: dict, section: str, path: str) -> dict:
+    """`config` with a user's file in place of what an entry had."""
+    if section == "workloads":
+        return put(config, "workloads/mixed", {"kind": "user", "file": path})
+    return put(config, "replays/x", {"file": path, "pool_slots": 4096})
+
+
+@pytest.mark.parametrize("section", ["workloads", "replays"])
+def test_a_wildcard_in_a_files_name_is_refused(config: dict, tmp_path: Path, section: str) -> None:
+    for name in ("a {b} c.csv", "{x,\\d+}.csv", "{1}.csv"):
+        (tmp_path / name).write_text("10,5\n")
+        line = refusal(put_file(copy.deepcopy(config), section, str(tmp_path / name)))
+        assert re.fullmatch(rf"config.yaml: {section}\.\w+\.file: Snakemake takes {{.*}} in .*; rename it .*", line)
+    for name in ("a.csv", "{}.csv", "{a b}.csv", "{.csv"):
+        (tmp_path / name).write_text("10,5\n")
+        assert validate(put_file(copy.deepcopy(config), section, str(tmp_path / name)), SCHEMA)
+
+
+@pytest.mark.parametrize(("section", "key"), PATHS)
+def test_home_may_be_written_short(
+    config: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, section: str, key: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "own").write_text("10,5\n")
+    if section == "models":
+        put(config, "models/x", {"source": "path", "path": "~/own"})
+    else:
+        put_file(config, section, "~/own")
+    found = validate(config, SCHEMA)[section]
+    assert str(tmp_path / "own") in [entry.get(key) for entry in found.values()]
+
+
+def test_every_path_of_the_schema_may_begin_at_home() -> None:
+    """Keys that are called path or file, but for a file inside a package."""
+    definitions = read_yaml(SCHEMA)["$defs"]
+    forms = {"models": definitions["model"]["oneOf"], "workloads": definitions["workload"]["oneOf"]}
+    forms |= {"replays": [definitions["replay"]], "capacity": [definitions["plan"]]}
+    found = {(section, key) for section, some in forms.items() for one in some for key in one["properties"]}
+    assert {pair for pair in found if pair[1] in ("path", "file")} - {("models", "file")} == set(PATHS)
 
 
 def test_entries_of_one_workload_must_be_comparable(config: dict) -> None:
@@ -432,14 +481,6 @@ def test_settings_of_workloads(config: dict) -> None:
     assert mixed == {"kind": "mixed", "max_length": 256, "requests": 13, "seed": 0}
     assert guide["max_length"] == 512
     assert parity == {"kind": "parity", "max_length": 192, "output_tokens": 50, "prompts": 16, "seed": 0}
-
-
-def test_origin_is_where_a_key_was_set_last(tmp_path: Path) -> None:
-    overlay = tmp_path / "own.yaml"
-    overlay.write_text("repeats: 3\n")
-    assert origin("seed", {"seed": 1}, [overlay]) == "--config"
-    assert origin("repeats", {}, [overlay]).endswith("own.yaml")
-    assert origin("models", {}, [overlay]) == "config.yaml"
 
 
 @pytest.mark.parametrize(

@@ -177,13 +177,7 @@ def test_the_plan_is_linked_where_there_is_one(tmp_path):
 def test_replays_are_shown_where_there_are_any(tmp_path):
     _, given = _inputs(tmp_path)
     assert "<h2>Replays</h2>" not in render(*given)
-    config = read_yaml(ROOT / "config.yaml") | {"device": "cpu"}
-    config["replays"] = {"mine": {"workload": "mixed", "requests": 400, "pool_slots": 1030, "max_length": 128}}
-    own = validate(config, ROOT / "schemas/config.schema.yaml")["replays"]["mine"]
-    trace = trace_of(own, 0, "replays.mine")
-    rows = replays_table([record("mine", own, 0, trace, list(outcomes(own, trace)))])
-    picture = tmp_path / "figures/replays/mine/replay_waste.svg"
-    write_text(picture, PICTURE)
+    rows, picture = _replays(tmp_path)
     environment, text, tables, figures, runs = given
     page = render(environment, text, {**tables, "replays": rows}, [*figures, picture], runs)
     assert page.count("data:image/svg") == len(FIGURES) + 1
@@ -191,6 +185,29 @@ def test_replays_are_shown_where_there_are_any(tmp_path):
     wanted = {number(value) for value in 100 * rows["live_share_of_region"]} | set(rows["policy"])
     assert wanted <= _cells(shown)
     assert "n = 400 requests of mixed, all there at once; 1,030 slots" in shown
+
+
+def test_without_a_run_there_are_only_replays_and_the_page_says_that_nothing_was_measured(tmp_path):
+    rows, picture = _replays(tmp_path)
+    page = render(ENVIRONMENT, "runs: []\n", {"replays": rows}, [picture], [])
+    assert "Nothing was measured: <code>runs</code> is empty" in page
+    assert page.count("data:image/svg") == 1
+    assert set(rows["policy"]) <= _cells(page)
+    assert "A CPU &amp; more" in page
+    assert not {"Parity gate", "Targets"} & set(re.findall("<h2>(.*?)</h2>", page))
+    assert "capacity.html" in render(ENVIRONMENT, "", {}, [], [], has_capacity=True)
+
+
+def _replays(folder):
+    """replays.csv of a scenario, and a figure of it."""
+    config = read_yaml(ROOT / "config.yaml") | {"device": "cpu"}
+    config["replays"] = {"mine": {"workload": "mixed", "requests": 400, "pool_slots": 1030, "max_length": 128}}
+    own = validate(config, ROOT / "schemas/config.schema.yaml")["replays"]["mine"]
+    trace = trace_of(own, 0, "replays.mine")
+    rows = replays_table([record("mine", own, 0, trace, list(outcomes(own, trace)))])
+    picture = folder / "figures/replays/mine/replay_waste.svg"
+    write_text(picture, PICTURE)
+    return rows, picture
 
 
 def test_machine_settings_and_versions_are_shown_and_escaped(shown):

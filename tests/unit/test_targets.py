@@ -65,12 +65,12 @@ def test_the_threshold_itself_reaches_it() -> None:
 
 
 def test_lines_say_value_place_and_verdict() -> None:
-    found = table(
-        [{"id": "t", "says": "s", "table": "kv_waste", "column": "share", "is": "at_least", "threshold": 0.95}],
-        {"kv_waste": WASTE},
-        KINDS,
-    )
-    assert lines(found) == ["target t ≥ 0.95: 0.1 (m, long, hf-batch, base), missed"]
+    one = {"id": "t", "says": "s", "table": "kv_waste", "column": "share", "is": "at_least", "threshold": 0.95}
+    rest = [{**one, "id": name, "where": {"engine": "hf-static"}} for name in ("u", "v")]
+    told = "target t ≥ 0.95: 0.1 (m, long, hf-batch, base), missed"
+    assert lines(table([one], {"kv_waste": WASTE}, KINDS)) == [told]
+    found = table([rest[0], one, rest[1]], {"kv_waste": WASTE}, KINDS)
+    assert lines(found) == [told, "targets not measured: u, v"]
 
 
 @pytest.mark.parametrize(

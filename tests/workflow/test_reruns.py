@@ -251,7 +251,7 @@ def test_a_point_of_a_sweep_is_made_alone_when_it_is_new_lost_or_of_another_valu
         reconfigure(tree, "runs", [*RUNS["runs"], {**entry, "sweep": {"block_size": list(sizes)}}])
 
     def to_run() -> list[str]:
-        return [output.split("/")[5] for rule, output in planned(tree) if rule == "run_vllm"]
+        return sorted(output.split("/")[5] for rule, output in planned(tree) if rule == "run_vllm")
 
     sweep(32, 64)
     assert to_run() == ["block_size-32", "block_size-64"]

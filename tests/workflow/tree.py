@@ -86,7 +86,7 @@ def ran(tree: Path, **environment: str) -> Counter[str]:
 
 def planned(tree: Path, **environment: str) -> list[tuple[str, str]]:
     """Rule and first output of each job that a call would run."""
-    done = snakemake(tree, "-n", **environment)
+    done = snakemake(tree, "-n", "--quiet", "host", **environment)
     assert done.returncode == 0, done.stderr
     blocks = re.split(r"^(?:local)?(?:rule|checkpoint) (\w+):$", done.stdout + done.stderr, flags=re.M)[1:]
     jobs = zip(blocks[::2], blocks[1::2], strict=True)

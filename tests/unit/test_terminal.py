@@ -1,0 +1,122 @@
+"""The terminal shows a line a job and what went wrong; the log file is left alone."""
+
+from __future__ import annotations
+
+import enum
+import io
+import logging
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from kvbench.terminal import HANDLER, shorten, tell_found
+
+Event = enum.Enum("Event", "RUN_INFO JOB_INFO JOB_STARTED JOB_FINISHED PROGRESS JOB_ERROR SHELLCMD")
+
+
+class Whole(logging.Formatter):
+    """All of a record, as Snakemake's own formatter."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return f"{record.msg} input={getattr(record, 'input', '')} log={getattr(record, 'log', '')}"
+
+
+def show(*records: tuple[str, dict], dry: bool = False, found: str = "") -> tuple[list[str], list[str]]:
+    """What the terminal and the log file show of INFO records: messages and what belongs to them."""
+    logger, screen, file = (
+        logging.Logger("snakemake"),
+        logging.StreamHandler(io.StringIO()),
+        logging.StreamHandler(io.StringIO()),
+    )
+    screen.name = HANDLER
+    for handler in (screen, file):
+        handler.setFormatter(Whole())
+        logger.addHandler(handler)
+    shorten(logger, lambda: found, dry=dry)
+    for message, extra in records:
+        logger.info(message, extra=extra)
+    return tuple(handler.stream.getvalue().splitlines() for handler in (screen, file))
+
+
+def job(rule: str, **wildcards: str) -> tuple[str, dict]:
+    return "", {"event": Event.JOB_INFO, "rule_name": rule, "wildcards": wildcards, "input": ["a"] * 150}
+
+
+RECORDS = [
+    ("Job stats: ...", {"event": Event.RUN_INFO, "stats": {"run_vllm": 1, "make_report": 1, "all": 1, "total": 3}}),
+    ("Select jobs to execute...", {}),
+    ("Execute 1 jobs...", {"event": Event.JOB_STARTED}),
+    job("run_vllm", model="m", engine="vllm"),
+    ("", {"event": Event.JOB_FINISHED}),
+    (None, {"event": Event.PROGRESS, "done": 1, "total": 5}),
+    job("make_report"),
+    job("all"),
+    ("Complete log(s): x", {}),
+]
+
+
+def test_a_job_is_a_line_that_says_how_many_there_are() -> None:
+    screen, file = show(*RECORDS)
+    assert [re.sub(r"^\d\d:\d\d:\d\d ", "", line) for line in screen] == [
+        "[1/2] run_vllm m vllm",
+        "[2/4] make_report",
+        "Complete log(s): x input= log=",
+    ]
+    assert re.match(r"\d\d:\d\d:\d\d \[", screen[0])
+    assert len(file) == len(RECORDS)
+
+
+def test_without_a_rule_all_every_job_counts() -> None:
+    stats = {"event": Event.RUN_INFO, "stats": {"make_report": 2, "total": 2}}
+    screen, _ = show(("", stats), job("make_report"))
+    assert "[1/2] make_report" in screen[0]
+
+
+def test_a_dry_run_names_its_jobs_and_leaves_out_nothing_else() -> None:
+    screen, _ = show(*RECORDS[:4], dry=True)
+    assert [line.partition(" input")[0] for line in screen] == [
+        "Job stats: ...",
+        "Select jobs to execute...",
+        "Execute 1 jobs...",
+        "run_vllm m vllm",
+    ]
+
+
+def test_an_error_stays_less_its_lists_of_files() -> None:
+    error = {"event": Event.JOB_ERROR, "input": ["a"] * 150, "output": ["b"], "log": ["x.log"]}
+    screen, file = show(("Error in rule a:", error))
+    assert screen == ["Error in rule a: input=[] log=['x.log']"]
+    assert "'a', 'a'" in file[0]
+
+
+def test_what_is_not_known_stays() -> None:
+    screen, _ = show(("something new", {}), ("a command", {"event": Event.SHELLCMD}))
+    assert [line.partition(" input")[0] for line in screen] == ["something new", "a command"]
+
+
+@pytest.mark.parametrize(
+    ("found", "last"), [("vllm made 2 times", "vllm made 2 times"), ("", "Nothing to be done. input= log=")]
+)
+def test_where_there_is_nothing_to_do_what_was_found_is_told(found: str, last: str) -> None:
+    screen, file = show(("Nothing to be done.", {}), found=found)
+    assert screen[-1] == last
+    assert file == ["Nothing to be done. input= log="]
+
+
+def test_what_was_found_is_told_where_it_is_new(tmp_path: Path) -> None:
+    path = tmp_path / "found.txt"
+    assert tell_found(path) == ""
+    path.write_text("found\n")
+    os.utime(path, (1000, 1000))
+    assert tell_found(path) == tell_found(path, since=999.5) == "found"
+    assert tell_found(path, since=1001) == tell_found("") == ""
+
+
+def test_another_handler_is_left_alone() -> None:
+    logger, handler = logging.Logger("snakemake"), logging.StreamHandler(io.StringIO())
+    handler.setFormatter(Whole())
+    logger.addHandler(handler)
+    shorten(logger, str, dry=False)
+    assert isinstance(handler.formatter, Whole)

@@ -1,0 +1,99 @@
+"""Results elsewhere, a clone whose path needs quotes, a configuration without runs; real scripts where said."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from test_bad_input import contents
+from tree import copy_project, make_quick, snakemake
+
+from kvbench.files import read_json
+from kvbench.results import read_table
+
+TINY = """
+device: cpu
+repeats: 1
+capacity: {}
+replays: {}
+models:
+  smollm2-135m: null
+  tiny:
+    source: shape
+    dtype: float32
+    shape: {model_type: llama, layers: 2, heads: 4, kv_heads: 2, head_dim: 32, hidden_size: 128, intermediate_size: 128,
+            vocab_size: 512, max_position_embeddings: 128}
+workloads:
+  mine: {kind: user, file: my requests.jsonl}
+runs:
+  - {models: [tiny], workloads: [mine], engines: [hf-batch, vllm], max_length: 128, kv_budget_mib: 1}
+"""
+REQUESTS = '{"prompt_token_ids": [5, 6, 7], "output_tokens": 3}\n' * 3
+REPLAYS = """
+device: cpu
+runs: []
+capacity: {llama-2-7b-sharegpt: {requests: 6000}}
+replays:
+  opt-13b-alpaca: null
+  opt-13b-sharegpt: {requests: 300}
+"""
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_quick(copy_project(tmp_path_factory.mktemp("places") / "tree"))
+
+
+def test_results_lie_in_another_folder(quick: Path, tmp_path: Path) -> None:
+    """The user's file counts from there, the overlay from here; nothing is written here, and nothing is stale there."""
+    (tmp_path / "my requests.jsonl").write_text(REQUESTS)
+    (quick / "own.yaml").write_text(TINY)
+    before = contents(quick)
+    call = ("--directory", str(tmp_path), "--configfile", "own.yaml")
+    done = snakemake(quick, *call)
+    assert done.returncode == 0, done.stderr
+    assert contents(quick) == before
+    assert {"results", "resources", "logs", "ran.txt"} <= {path.name for path in tmp_path.iterdir()}
+    assert (tmp_path / "results/tables/claims.csv").is_file()
+    assert "Nothing to be done" in snakemake(quick, *call).stderr
+
+
+def test_a_folders_own_configuration_holds(quick: Path, tmp_path: Path) -> None:
+    settings = yaml.safe_load((quick / "config.yaml").read_text()) | {"runs": [], "capacity": {}, "speed": 1}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings))
+    done = snakemake(quick, "--directory", str(tmp_path))
+    assert done.stderr.splitlines()[-1].startswith("config.yaml: speed: unknown key; ")
+
+
+@pytest.mark.parametrize("name", ["it's a clone"])
+def test_engines_run_in_a_folder_whose_name_needs_quotes(tmp_path: Path, name: str) -> None:
+    """Real scripts, by a Python behind a link, as `make setup` leaves it in such a folder."""
+    tree = copy_project(tmp_path / name)
+    (tree / ".venv").symlink_to(Path(sys.executable).parents[1].resolve())
+    (tree / "my requests.jsonl").write_text(REQUESTS)
+    (tree / "own.yaml").write_text(TINY)
+    runs = [f"results/runs/tiny/{engine}/mine/base/run.json" for engine in ("hf-batch", "vllm")]
+    command = [tree / ".venv/bin/python", "-m", "snakemake", "--configfile", "own.yaml", "--", *runs]
+    done = subprocess.run(command, cwd=tree, env=os.environ, capture_output=True, text=True, timeout=500, check=False)
+    assert done.returncode == 0, done.stderr
+    assert [read_json(tree / run)["engine"] for run in runs] == ["hf-batch", "vllm"]
+
+
+def test_a_configuration_without_runs_makes_its_replays_and_plans(tmp_path: Path) -> None:
+    """Real scripts: no model, no engine, no table of runs, and the report and the terminal say so."""
+    tree = copy_project(tmp_path / "tree")
+    (tree / "own.yaml").write_text(REPLAYS)
+    done = snakemake(tree, "--configfile", "own.yaml")
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in (tree / "results/tables").iterdir()} == {"replays.csv", "capacity.csv"}
+    assert not (tree / "resources").exists()
+    assert not (tree / "results/bandwidth.json").exists()
+    assert set(read_table(tree / "results/tables/replays.csv")["scenario"]) == {"opt-13b-sharegpt"}
+    assert "Nothing was measured" in (tree / "results/report.html").read_text()
+    assert "Nothing was measured: runs is empty." in done.stderr
+    assert "Replay opt-13b-sharegpt, requests at once: " in done.stderr
+    assert (tree / "results/capacity.html").is_file()
