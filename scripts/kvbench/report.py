@@ -61,6 +61,8 @@ def render(
     `has_capacity` makes a link to capacity.html.
     """
     of_runs = {name: table for name, table in tables.items() if {"model", "workload"} <= set(table)}
+    shown = sections(of_runs, figures, runs)
+    replayed = replays.sections(tables[REPLAYS], figures) if REPLAYS in tables else []
     return page(
         TEMPLATE,
         machine=machine_facts(environment),
@@ -69,8 +71,9 @@ def render(
         gate=parity_view(tables["parity"][tables["parity"]["gate"].notna()], with_names=True),
         targets=targets_view(tables["targets"]),
         benchmarks=benchmarks_view(tables["benchmarks"]),
-        sections=sections(of_runs, figures, runs),
-        replays=replays.sections(tables[REPLAYS], figures) if REPLAYS in tables else [],
+        sections=shown,
+        replays=replayed,
+        not_drawn=not_drawn(shown, replayed),
         runs=runs,
         config=config,
         has_capacity=has_capacity,
@@ -103,6 +106,13 @@ def sections(tables: Mapping[str, pd.DataFrame], figures: Sequence[Path], runs: 
         )
         for model, workload in pairs
     ]
+
+
+def not_drawn(shown: Sequence[Section], replayed: Sequence[replays.Section]) -> list[tuple[str, Figure]]:
+    """Where each figure stands whose picture is a sentence, and the figure."""
+    places = [(f"{one.model}, {one.workload}", figure) for one in shown for figure in one.figures.values()]
+    places += [(one.name, figure) for one in replayed for figure in one.figures]
+    return [(where, figure) for where, figure in places if figure.not_drawn]
 
 
 def machine_facts(environment: Mapping[str, Any]) -> dict[str, str]:

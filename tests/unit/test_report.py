@@ -1,5 +1,6 @@
 """The report shows the files' numbers, stands alone, and concludes nothing by itself."""
 
+import html
 import re
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pandas as pd
 import pytest
 from synthetic import make_requests, write_margins, write_run, write_runs
 
-from kvbench import claims, parity, targets
+from kvbench import claims, not_drawn, parity, targets
 from kvbench.config import read_yaml, validate
 from kvbench.errors import UserError
 from kvbench.files import write_csv, write_json, write_parquet, write_text
@@ -191,6 +192,17 @@ def test_replays_are_shown_where_there_are_any(tmp_path):
     wanted = {number(value) for value in 100 * rows["live_share_of_region"]} | set(rows["policy"])
     assert wanted <= _cells(shown)
     assert "n = 400 requests of mixed, all there at once; 1,030 slots" in shown
+
+
+def test_a_figure_that_was_not_drawn_is_named_first(tmp_path):
+    _, given = _inputs(tmp_path)
+    said = not_drawn.sentence(IndexError("a < b"), "logs/x.log")
+    path = next(path for path in given[3] if path.stem == "roofline")
+    write_text(path, PICTURE.replace("/>", f"><desc>{html.escape(not_drawn.mark(said))}</desc></svg>"))
+    page = render(*given)
+    assert page.index("could not be drawn; the tables") < page.index("<h2>In short</h2>")
+    assert page.count(html.escape(said)) == 2  # in the list, and below the picture
+    assert "smollm2-135m, mixed, roofline. " in page
 
 
 def test_machine_settings_and_versions_are_shown_and_escaped(shown):

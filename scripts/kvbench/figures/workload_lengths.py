@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from kvbench.figures.seaborn_alone import seaborn
 from kvbench.figures.style import WIDTH_IN, is_narrow, logarithmic, settle, styled
 
 OPTIONS = {"width_in": WIDTH_IN}
