@@ -95,7 +95,7 @@ def attribution_view(table: pd.DataFrame) -> pd.DataFrame:
     """Factors between the absolute values that they come from, with the reason where there is no ratio."""
     names = table["part"].where(table["part"] == "total", table["part"] + ": " + table["factor"])
     products = table["product"].astype(object).map(number)  # text even where there is no row
-    notes = table["reason"].fillna("product of the chain: " + products + ", " + table["product_is"])
+    notes = table["reason"].astype(object).fillna("product of the chain: " + products + ", " + table["product_is"])
     return text(
         pd.DataFrame(
             {

@@ -75,6 +75,16 @@ def summarise(values: Sequence[float], seed: int, processes: Sequence[int] | Non
     return Summary(len(sample), float(np.median(sample)), low, high, float(sample.min()), float(sample.max()))
 
 
+def known_columns(
+    name: str, values: Sequence[float | None], seed: int, processes: Sequence[int] | None = None
+) -> dict[str, float | None]:
+    """`summarise(values).columns(name)`; empty cells where there is no value or one of them is not known."""
+    sample = np.array([np.nan if value is None else value for value in values], dtype=float)
+    if not sample.size or np.isnan(sample).any():
+        return dict.fromkeys(f"{name}_{part}" for part in PARTS)
+    return summarise(sample, seed, processes).columns(name)
+
+
 def ratio(
     numerators: Sequence[float],
     denominators: Sequence[float],

@@ -219,7 +219,7 @@ def _speed(run: Run, scope: str, repeats: Sequence[dict[str, Any]], row: pd.Seri
     values = tuple(rates(r)["output_tokens_per_s"] for r in repeats)
     count, median = len(set(processes_of(repeats))), row["output_tokens_per_s_median"]
     flags = tuple(map(bool, disturbances(run, scope)))
-    return Speed(run.label, run.engine, row["requests"], values, flags, count, median, low, high)
+    return Speed(run.label, run.engine, repeats[0]["requests"], values, flags, count, median, low, high)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from kvbench.figures.data import MemoryTrace
-from kvbench.figures.style import SPLIT_COLOURS, UNUSED, WIDTH_IN, is_narrow, settle, styled
+from kvbench.figures.style import NO_REPEAT, SPLIT_COLOURS, UNUSED, WIDTH_IN, is_narrow, said, settle, styled
 from kvbench.records import SPLIT
 
 OPTIONS = {"width_in": WIDTH_IN}
@@ -36,6 +36,8 @@ OTHER_PHASE = "#D9D9D9"
 def draw(traces: Sequence[MemoryTrace], options: Mapping[str, Any] | None = None) -> Figure:
     """A row an engine: left its whole process in GiB with the phases, right the cache in one timed repeat in MiB."""
     width_in = settle(options, OPTIONS)["width_in"]
+    if not traces:
+        return said(NO_REPEAT, width_in)
     narrow = is_narrow(width_in)
     height_in = 1.9 + 2.5 * len(traces) if narrow else 0.8 + 1.35 * len(traces)
     figure = Figure(figsize=(width_in, height_in), layout="constrained")

@@ -9,7 +9,7 @@ import pandas as pd
 
 from kvbench.records import REPLAYED
 from kvbench.results import Run, engine_key, read_table
-from kvbench.stats import PARTS, summarise
+from kvbench.stats import PARTS, known_columns
 from kvbench.tables.repeats import steps_of
 
 SWEPT = ("block_size", "kv_budget_mib")
@@ -61,7 +61,7 @@ def _row(run: Run, repeats: pd.DataFrame, replays: pd.DataFrame, seed: int) -> d
     row |= {"n_processes": repeats["process"].nunique(), "async_scheduling": in_force.get("async_scheduling")}
     row["disturbed_repeats"] = None if repeats["disturbed"].isna().any() else repeats["disturbed"].sum()
     for name in (*SHARES, SPEED):
-        row |= summarise(repeats[name].to_numpy(), seed, repeats["process"].tolist()).columns(name)
+        row |= known_columns(name, repeats[name], seed, repeats["process"].tolist())
     counts = _counts(run, repeats)
     row |= {f"least_{name}": counts[name].min() for name in COUNTS}
     row |= {f"most_{name}": counts[name].max() for name in COUNTS}
