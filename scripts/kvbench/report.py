@@ -12,7 +12,8 @@ import pandas as pd
 from kvbench.files import read_json
 from kvbench.pages import Figure, figure, page
 from kvbench.replay import page as replays
-from kvbench.report_tables import VIEWS, benchmarks_view, parity_view, run_settings, targets_view
+from kvbench.report_folds import Shown, shown, shown_targets
+from kvbench.report_tables import VIEWS, benchmarks_view, parity_view, run_settings
 from kvbench.results import Run, engine_key, load_runs, read_table, run_label
 from kvbench.summary import sentences
 
@@ -42,7 +43,7 @@ class Section:
     model: str
     workload: str
     figures: dict[str, Figure]
-    tables: dict[str, pd.DataFrame]
+    tables: dict[str, Shown]
     summary: list[str]
 
 
@@ -61,7 +62,7 @@ def render(
     `has_capacity` makes a link to capacity.html.
     """
     of_runs = {name: table for name, table in tables.items() if {"model", "workload"} <= set(table)}
-    shown = sections(of_runs, figures, runs)
+    parts = sections(of_runs, figures, runs)
     replayed = replays.sections(tables[REPLAYS], figures) if REPLAYS in tables else []
     return page(
         TEMPLATE,
@@ -69,11 +70,11 @@ def render(
         packages=_packages(environment),
         settings=run_settings(runs),
         gate=parity_view(tables["parity"][tables["parity"]["gate"].notna()], with_names=True),
-        targets=targets_view(tables["targets"]),
+        targets=shown_targets(tables["targets"]),
         benchmarks=benchmarks_view(tables["benchmarks"]),
-        sections=shown,
+        sections=parts,
         replays=replayed,
-        not_drawn=not_drawn(shown, replayed),
+        not_drawn=not_drawn(parts, replayed),
         runs=runs,
         config=config,
         has_capacity=has_capacity,
@@ -101,16 +102,16 @@ def sections(tables: Mapping[str, pd.DataFrame], figures: Sequence[Path], runs: 
             model,
             workload,
             {name: f for name in FIGURES for f in _figures(figures, model, workload, name)[:1]},
-            {name: view(_of(tables[name], model, workload)) for name, view in VIEWS.items()},
+            {name: shown(name, _of(tables[name], model, workload)) for name in VIEWS},
             sentences(tables, model, workload),
         )
         for model, workload in pairs
     ]
 
 
-def not_drawn(shown: Sequence[Section], replayed: Sequence[replays.Section]) -> list[tuple[str, Figure]]:
+def not_drawn(parts: Sequence[Section], replayed: Sequence[replays.Section]) -> list[tuple[str, Figure]]:
     """Where each figure stands whose picture is a sentence, and the figure."""
-    places = [(f"{one.model}, {one.workload}", figure) for one in shown for figure in one.figures.values()]
+    places = [(f"{one.model}, {one.workload}", figure) for one in parts for figure in one.figures.values()]
     places += [(one.name, figure) for one in replayed for figure in one.figures]
     return [(where, figure) for where, figure in places if figure.not_drawn]
 

@@ -157,9 +157,11 @@ def texts(figure: Any) -> str:
 
 
 def emptied(table: pd.DataFrame, how: str) -> pd.DataFrame:
-    """A table without rows, with one, or without any value but its names."""
+    """A table without rows, with one, with rows of another workload only, or without any value but its names."""
     if how == "empty":
         return table.iloc[:0]
+    if how == "of another workload":
+        return table.assign(workload="another") if "workload" in table else table
     if how == "one row":
         return table.iloc[:1]
     kept = [name for name in table if table[name].dtype == object or not pd.api.types.is_numeric_dtype(table[name])]

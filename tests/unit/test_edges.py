@@ -105,6 +105,7 @@ def whole(tmp_path_factory) -> Path:
     return root
 
 
+HOW = ["empty", "one row", "of another workload", "no values"]
 SKIPPED = {"one sequential engine": {"sharing"}}  # no rule asks for it
 
 
@@ -118,7 +119,7 @@ def test_the_report_shows_what_little_there_is(results: Path) -> None:
     assert ">nan" not in report(results, [])
 
 
-@pytest.mark.parametrize("how", ["empty", "one row", "no values"])
+@pytest.mark.parametrize("how", HOW)
 @pytest.mark.parametrize("figure", [name for name, reads in READS.items() if reads])
 def test_every_figure_takes_an_empty_table(whole: Path, tmp_path: Path, figure: str, how: str) -> None:
     shutil.copytree(whole, tmp_path / "results")
@@ -189,7 +190,7 @@ def test_what_one_token_leaves_undefined_is_empty_and_not_zero(tmp_path: Path) -
     assert "No decoding step" in texts(draw(tmp_path, "roofline"))
 
 
-@pytest.mark.parametrize("how", ["empty", "one row", "no values"])
+@pytest.mark.parametrize("how", HOW)
 def test_the_report_takes_empty_tables(whole: Path, tmp_path: Path, how: str) -> None:
     shutil.copytree(whole, tmp_path / "results")
     for path in (tmp_path / "results/tables").glob("*.csv"):
