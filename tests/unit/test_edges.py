@@ -86,6 +86,7 @@ CASES = {
         "change": without("device", "host_rss_bytes", "device_used_bytes", "device_total_bytes"),
     },
     "no times": {"requests": few(5), "repeats": 2, "change": without("requests", "first_token_s", "cached_tokens")},
+    "no steps": {"requests": few(5), "repeats": 2, "change": without("kv")},
     "nothing served": {"requests": few(5), "repeats": 2, "change": unserved},
     "a GPU": {"requests": few(1), "repeats": 2, "device": "cuda"},
 }

@@ -89,7 +89,7 @@ def memory_trace(run: Run) -> MemoryTrace:
         repeats=len(repeats),
         processes=processes,
         requests=repeat["requests"],
-        zoom_s=np.append((zoom["t_ns"] - repeat["start_ns"]) / 1e9, end_s),
+        zoom_s=np.append((zoom["t_ns"] - repeat["start_ns"]) / 1e9, [end_s] * bool(len(zoom["t_ns"]))),
         zoom={name: np.append(zoom[name], zoom[name][-1:]) * scale for name in ("pool", *SPLIT)},
         by_gpu=_by_gpu(run, origin),
     )

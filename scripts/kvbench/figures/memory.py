@@ -83,6 +83,10 @@ def _draw_cache(axes: Axes, trace: MemoryTrace, top: float) -> None:
     requests = f"{trace.requests} request{'s' if trace.requests > 1 else ''}"
     process = f", process 1 of {trace.processes}" if trace.processes > 1 else ""
     axes.set_title(f"repeat {trace.repeat} of {trace.repeats}{process}: {requests}", loc="left", pad=7)
+    axes.set_ylabel("KV cache (MiB)")
+    if not len(trace.zoom_s):
+        axes.text(0.5, 0.5, "no step was recorded", color="0.45", ha="center", transform=axes.transAxes)
+        return
     colours = [SPLIT_COLOURS[name] for name in SPLIT]
     allocated = np.sum([zoom[name] for name in SPLIT], axis=0)
     filled = {"colors": colours, "labels": SPLIT, "linewidth": 0, "rasterized": True}
@@ -92,7 +96,6 @@ def _draw_cache(axes: Axes, trace: MemoryTrace, top: float) -> None:
     axes.step(trace.zoom_s, zoom["pool"], where="post", color="black", linewidth=0.7, label="pool")
     axes.set_xlim(0, trace.zoom_s[-1])
     axes.set_ylim(0, top)
-    axes.set_ylabel("KV cache (MiB)")
 
 
 def _kind(phase: str, trace: MemoryTrace) -> str:

@@ -64,7 +64,7 @@ def draw(
     above, below = figure.subfigures(2, 1, height_ratios=heights)
     for axes, pair in zip(above.subplots(len(traces), squeeze=False, sharex=True).flat, traces, strict=True):
         _draw_trace(axes, *pair)
-        axes.set_xlim(0, 1.03 * max(trace.t_s[-1] for one in traces for trace in one) or 1)
+        axes.set_xlim(0, 1.03 * max((t for one in traces for trace in one for t in trace.t_s[-1:]), default=0) or 1)
     above.supxlabel("Time since the requests were submitted (s)", fontsize=8)
     shape = {"nrows": 3} if narrow else {"ncols": 3, "width_ratios": [1.1, 1.7, 0.9]}
     panels = below.subplots(**shape, sharey=True)
@@ -100,7 +100,7 @@ def _draw_trace(axes: Axes, shared: BlockTrace, unshared: BlockTrace) -> None:
         shared.t_s, shared.in_use, shared.unshared, facecolor="white", edgecolor=SAVED_COLOUR, hatch="////", **given
     )
     if len(shared.t_s) < 2:
-        axes.text(0.5, 0.4, "a single step: blocks have no course", color=GREY, ha="center", transform=axes.transAxes)
+        axes.text(0.5, 0.4, "one step or none was recorded", color=GREY, ha="center", transform=axes.transAxes)
     axes.step(shared.t_s, shared.unshared, where="post", color=SAVED_COLOUR, lw=1)
     axes.step(unshared.t_s, unshared.in_use, where="post", color="black", lw=1, ls=(0, (4, 1.5)))
     axes.axhline(shared.pool, color=GREY, lw=0.8, ls=":")
