@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from kvbench.figures.style import WIDTH_IN, is_narrow, name_rows, rows_figure, said, settle, share_text, styled, wrapped
+from kvbench.figures.style import UNKNOWN, WIDTH_IN, is_narrow, name_rows, rows_figure, said, settle, styled, wrapped
 from kvbench.tables.memory import PARTS, UNATTRIBUTED, part_key, part_name
 
 OPTIONS = {"width_in": WIDTH_IN}
@@ -56,7 +56,8 @@ def _draw_run(axes: Axes, y: int, rows: pd.DataFrame, parts: list[str]) -> None:
     total = rows["process_bytes"].iloc[0]
     if pd.notna(total):
         axes.vlines(total / GIB, y - 0.42, y + 0.42, color="black", lw=2)
-        text = f"{total / GIB:.2f} GiB\nrest {share_text(sizes.get(UNATTRIBUTED, np.nan) / total)}"
+        rest = sizes.get(UNATTRIBUTED, np.nan) / total
+        text = f"{total / GIB:.2f} GiB\nrest {UNKNOWN if np.isnan(rest) else f'{rest:.1%}'}"
         axes.annotate(text, (max(start, total / GIB), y), (5, 0), textcoords="offset points", va="center", fontsize=7)
 
 
