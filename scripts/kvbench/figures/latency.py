@@ -62,7 +62,7 @@ def _name(engine: Latency) -> str:
 def _draw_samples(axes: Axes, y: int, engine: Latency, values: np.ndarray) -> None:
     values = np.sort(values[values > 0])
     if not len(values):
-        axes.text(0.02, y, "not known", va="center", color="0.45", transform=axes.get_yaxis_transform())
+        axes.text(0.02, y, "no sample", va="center", color="0.45", transform=axes.get_yaxis_transform())
         return
     style = look(engine.engine)
     shown = values[np.unique(np.linspace(0, len(values) - 1, MAX_DOTS).astype(int))]
