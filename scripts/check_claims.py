@@ -1,5 +1,6 @@
 """Test the statements of config/claims.yaml against the tables: a verdict for each, model and workload."""
 
+from kvbench import quick_start  # noqa: F401 (first)
 from kvbench.adapter import job
 from kvbench.claims import read_claims, table
 from kvbench.files import write_csv

@@ -1,5 +1,6 @@
 """Stop unless every engine returned the reference's tokens on the parity prompts; table of equal outputs."""
 
+from kvbench import quick_start  # noqa: F401 (first)
 from kvbench.adapter import job
 from kvbench.files import write_csv
 from kvbench.parity import table

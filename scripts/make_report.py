@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from kvbench import quick_start  # noqa: F401 (first)
 from kvbench.adapter import job
 from kvbench.files import write_text
 from kvbench.found import in_short

@@ -1,17 +1,16 @@
 """Draw where the speed comes from, factor by factor."""
 
-from kvbench.adapter import job
+from kvbench import quick_start  # noqa: F401 (first)
 from kvbench.figures import attribution
 from kvbench.figures.data import rows_of
-from kvbench.figures.style import save
+from kvbench.figures.job import plot
 
 
-def main(snakemake):
-    with job(snakemake):
-        names = snakemake.wildcards
-        table = rows_of(snakemake.input.table, names.model, names.workload)
-        save(attribution.draw(table, snakemake.params.options), snakemake.output, snakemake.params.dpi)
+def draw(snakemake):
+    names = snakemake.wildcards
+    table = rows_of(snakemake.input.table, names.model, names.workload)
+    return attribution.draw(table, snakemake.params.options)
 
 
 if __name__ == "__main__":
-    main(snakemake)  # noqa: F821
+    plot(snakemake, draw)  # noqa: F821

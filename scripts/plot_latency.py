@@ -1,17 +1,16 @@
 """Draw the latency of requests by engine."""
 
-from kvbench.adapter import job
+from kvbench import quick_start  # noqa: F401 (first)
 from kvbench.figures import latency
 from kvbench.figures.data import latencies
-from kvbench.figures.style import save
+from kvbench.figures.job import plot
 from kvbench.results import load_runs
 
 
-def main(snakemake):
-    with job(snakemake):
-        found = latencies(load_runs(snakemake.input.runs), list(latency.TITLES))
-        save(latency.draw(found, snakemake.params.options), snakemake.output, snakemake.params.dpi)
+def draw(snakemake):
+    found = latencies(load_runs(snakemake.input.runs), list(latency.TITLES))
+    return latency.draw(found, snakemake.params.options)
 
 
 if __name__ == "__main__":
-    main(snakemake)  # noqa: F821
+    plot(snakemake, draw)  # noqa: F821

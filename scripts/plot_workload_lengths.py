@@ -1,16 +1,14 @@
 """Draw how long a workload's prompts and outputs are."""
 
-from kvbench.adapter import job
+from kvbench import quick_start  # noqa: F401 (first)
 from kvbench.figures import workload_lengths
 from kvbench.figures.data import lengths
-from kvbench.figures.style import save
+from kvbench.figures.job import plot
 
 
-def main(snakemake):
-    with job(snakemake):
-        figure = workload_lengths.draw(lengths(snakemake.input.workload), snakemake.params.options)
-        save(figure, snakemake.output, snakemake.params.dpi)
+def draw(snakemake):
+    return workload_lengths.draw(lengths(snakemake.input.workload), snakemake.params.options)
 
 
 if __name__ == "__main__":
-    main(snakemake)  # noqa: F821
+    plot(snakemake, draw)  # noqa: F821

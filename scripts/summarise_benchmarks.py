@@ -1,5 +1,6 @@
 """Write results/tables/benchmarks.csv: a row a benchmark of the instrument."""
 
+from kvbench import quick_start  # noqa: F401 (first)
 from kvbench.adapter import job
 from kvbench.files import write_csv
 from kvbench.tables.benchmarks import table

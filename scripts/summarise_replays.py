@@ -1,5 +1,6 @@
 """Write results/tables/replays.csv: what each policy made of each scenario."""
 
+from kvbench import quick_start  # noqa: F401 (first)
 from kvbench.adapter import job
 from kvbench.files import read_json, write_csv
 from kvbench.replay.table import table

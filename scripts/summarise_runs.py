@@ -1,5 +1,6 @@
 """Summarise all runs in results/tables: throughput, latency, memory, KV waste, ratios, attribution and others."""
 
+from kvbench import quick_start  # noqa: F401 (first)
 from kvbench.adapter import job
 from kvbench.files import read_json, write_csv
 from kvbench.results import load_runs

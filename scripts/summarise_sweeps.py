@@ -1,5 +1,6 @@
 """Write results/tables/sweeps.csv: points of sweeps, live and replayed."""
 
+from kvbench import quick_start  # noqa: F401 (first)
 from kvbench.adapter import job
 from kvbench.files import write_csv
 from kvbench.results import load_runs, read_table

@@ -1,5 +1,6 @@
 """Lengths of every workload's prompts, outputs and their sums, in results/tables/workloads.csv."""
 
+from kvbench import quick_start  # noqa: F401 (first)
 from kvbench.adapter import job
 from kvbench.files import write_csv
 from kvbench.tables.workloads import table

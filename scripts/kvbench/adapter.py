@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
@@ -47,6 +48,8 @@ class Job:
 @contextmanager
 def job(snakemake: Any) -> Iterator[Job]:
     """Run a rule's work: output and logging go to the rule's log, a failure ends in one line and exit code 1."""
+    gc.freeze()  # what was imported stays
+    gc.enable()  # see quick_start
     label = " ".join([snakemake.rule, *map(str, snakemake.wildcards)])
     path = Path(snakemake.log[0])
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kvbench import not_drawn
 from kvbench.errors import UserError
 from kvbench.report_cells import to_html
 
@@ -22,6 +23,7 @@ class Figure:
     name: str
     source: str
     caption: str
+    not_drawn: str = ""  # why, where the picture is a sentence
 
 
 def page(template: str, **values: Any) -> str:
@@ -35,8 +37,9 @@ def page(template: str, **values: Any) -> str:
 
 
 def figure(path: Path) -> Figure:
-    """The figure of a file, with its caption."""
-    return Figure(path.stem, embed(path), caption(path.stem))
+    """The figure of a file, with its caption; one that could not be drawn has the reason in its place."""
+    reason = not_drawn.find(path.read_bytes())
+    return Figure(path.stem, embed(path), reason or caption(path.stem), reason)
 
 
 def embed(path: Path) -> str:

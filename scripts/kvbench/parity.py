@@ -123,7 +123,7 @@ def outputs(run: Run) -> dict[str, list[int]]:
     """Output token ids by request of the first process's first timed repeat (of scope `all` where there is one)."""
     run = run.processes[0]
     numbers = run.timed_numbers("all") or run.timed_numbers() or [r["repeat"] for r in run.record["repeats"]]
-    rows = run.requests[run.requests["repeat"] == numbers[0]]
+    rows = run.requests[run.requests["repeat"].isin(numbers[:1])]
     return {name: list(map(int, ids)) for name, ids in zip(rows["request_id"], rows["output_token_ids"], strict=True)}
 
 

@@ -12,7 +12,8 @@ import pandas as pd
 from kvbench.files import read_json
 from kvbench.pages import Figure, figure, page
 from kvbench.replay import page as replays
-from kvbench.report_tables import VIEWS, benchmarks_view, parity_view, run_settings, targets_view
+from kvbench.report_folds import Shown, shown, shown_targets
+from kvbench.report_tables import VIEWS, benchmarks_view, parity_view, run_settings
 from kvbench.results import Run, engine_key, load_runs, read_table, run_label
 from kvbench.summary import sentences
 
@@ -42,7 +43,7 @@ class Section:
     model: str
     workload: str
     figures: dict[str, Figure]
-    tables: dict[str, pd.DataFrame]
+    tables: dict[str, Shown]
     summary: list[str]
 
 
@@ -61,14 +62,17 @@ def render(
     `has_capacity` makes a link to capacity.html.
     """
     of_runs = {name: table for name, table in tables.items() if {"model", "workload"} <= set(table)}
+    parts = sections(of_runs, figures, runs)
+    replayed = replays.sections(tables[REPLAYS], figures) if REPLAYS in tables else []
     return page(
         TEMPLATE,
         machine=machine_facts(environment),
         packages=_packages(environment),
         settings=run_settings(runs),
         **(_of_all_runs(tables) if runs else {}),
-        sections=sections(of_runs, figures, runs),
-        replays=replays.sections(tables[REPLAYS], figures) if REPLAYS in tables else [],
+        sections=parts,
+        replays=replayed,
+        not_drawn=not_drawn(parts, replayed),
         runs=runs,
         config=config,
         has_capacity=has_capacity,
@@ -80,7 +84,7 @@ def _of_all_runs(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     parity = tables["parity"]
     return {
         "gate": parity_view(parity[parity["gate"].notna()], with_names=True),
-        "targets": targets_view(tables["targets"]),
+        "targets": shown_targets(tables["targets"]),
         "benchmarks": benchmarks_view(tables["benchmarks"]),
     }
 
@@ -106,11 +110,18 @@ def sections(tables: Mapping[str, pd.DataFrame], figures: Sequence[Path], runs: 
             model,
             workload,
             {name: f for name in FIGURES for f in _figures(figures, model, workload, name)[:1]},
-            {name: view(_of(tables[name], model, workload)) for name, view in VIEWS.items()},
+            {name: shown(name, _of(tables[name], model, workload)) for name in VIEWS},
             sentences(tables, model, workload),
         )
         for model, workload in pairs
     ]
+
+
+def not_drawn(parts: Sequence[Section], replayed: Sequence[replays.Section]) -> list[tuple[str, Figure]]:
+    """Where each figure stands whose picture is a sentence, and the figure."""
+    places = [(f"{one.model}, {one.workload}", figure) for one in parts for figure in one.figures.values()]
+    places += [(one.name, figure) for one in replayed for figure in one.figures]
+    return [(where, figure) for where, figure in places if figure.not_drawn]
 
 
 def machine_facts(environment: Mapping[str, Any]) -> dict[str, str]:

@@ -33,9 +33,10 @@ def memory_view(table: pd.DataFrame) -> pd.DataFrame:
     """A row an engine, a column a part, in MiB."""
     sizes = table.pivot_table(index="label", columns="part", values="bytes", sort=False, dropna=False, aggfunc="first")
     parts = sorted(set(sizes) - {UNATTRIBUTED}, key=part_key)
+    sizes = sizes.reindex(columns=[*parts, UNATTRIBUTED])
     totals = table.groupby("label", sort=False)["process_bytes"].first()
-    rest = sizes[UNATTRIBUTED] / totals * 100
-    wide = (sizes[[*parts, UNATTRIBUTED]].astype(float) / MIB).rename(columns=lambda name: f"{part_name(name)} (MiB)")
+    rest = sizes[UNATTRIBUTED].astype(float) / totals * 100
+    wide = (sizes.astype(float) / MIB).rename(columns=lambda name: f"{part_name(name)} (MiB)")
     wide = wide.assign(**{"process (MiB)": totals / MIB, "unattributed (%)": rest})
     return text(wide.loc[totals.index].reset_index(names="engine"))
 

@@ -12,6 +12,7 @@ from kvbench.report_cells import MIB, interval, labels, mib, number, pairs, scop
 from kvbench.report_memory import devices_view, kv_waste_view, memory_view, sharing_view, sweeps_view
 from kvbench.results import Run
 
+STATEMENT = ("quotation", "source", "wording")
 SYMBOLS = {"above": ">", "below": "<", "at_least": "≥", "at_most": "≤"}
 
 
@@ -93,14 +94,15 @@ def ratios_view(table: pd.DataFrame) -> pd.DataFrame:
 
 def attribution_view(table: pd.DataFrame) -> pd.DataFrame:
     """Factors between the absolute values that they come from, with the reason where there is no ratio."""
-    names = table["part"].where(table["part"] == "total", table["part"] + ": " + table["factor"])
-    products = table["product"].astype(object).map(number)  # text even where there is no row
-    notes = table["reason"].fillna("product of the chain: " + products + ", " + table["product_is"])
+    part, factor = _texts(table["part"]), _texts(table["factor"])
+    names = part.where(part == "total", part + ": " + factor)
+    products = _texts(table["product"].map(number))
+    notes = _texts(table["reason"]).fillna("product of the chain: " + products + ", " + _texts(table["product_is"]))
     return text(
         pd.DataFrame(
             {
                 "factor": names,
-                "engine / over": table["numerator"] + " / " + table["denominator"],
+                "engine / over": _texts(table["numerator"]) + " / " + _texts(table["denominator"]),
                 "requests": scope(table),
                 "ratio": spans(table, "ratio", "ratio_ci95_low", "ratio_ci95_high"),
                 "engine (output tokens/s)": interval(table, "numerator_output_tokens_per_s"),
@@ -141,11 +143,11 @@ def benchmarks_view(table: pd.DataFrame) -> pd.DataFrame:
             {
                 "ours": table["ours"],
                 "beside": table["other"],
-                "model, workload": table["model"] + ", " + table["workload"],
+                "model, workload": _texts(table["model"]) + ", " + _texts(table["workload"]),
                 "passes of each": table["passes"],
-                "output tokens a pass": table["ours_output_tokens"].map(number)
+                "output tokens a pass": _texts(table["ours_output_tokens"].map(number))
                 + " / "
-                + table["other_output_tokens"].map(number),
+                + _texts(table["other_output_tokens"].map(number)),
                 "ours (output tokens/s)": table["ours_output_tokens_per_s"],
                 "beside (output tokens/s)": table["other_output_tokens_per_s"],
                 "ratio, median over passes": spans(table, "ratio", "ratio_ci95_low", "ratio_ci95_high"),
@@ -161,7 +163,7 @@ def targets_view(table: pd.DataFrame) -> pd.DataFrame:
         pd.DataFrame(
             {
                 "target": table["says"],
-                "wanted": table["is"].map(targets.SYMBOLS) + " " + table["threshold"].map(str),
+                "wanted": _texts(table["is"].map(targets.SYMBOLS)) + " " + _texts(table["threshold"].map(str)),
                 "measured": table["measured"].map(_measured),
                 "the worst of": table["rows"],
                 "found in": table["of"],
@@ -169,6 +171,11 @@ def targets_view(table: pd.DataFrame) -> pd.DataFrame:
             }
         )
     )
+
+
+def _texts(column: pd.Series) -> pd.Series:
+    """A column of text, even where there is no row or no value."""
+    return column.astype(object)
 
 
 def _measured(value: Any) -> Any:
@@ -183,11 +190,11 @@ def claims_view(table: pd.DataFrame) -> pd.DataFrame:
     """Statements with what was measured, the threshold and the verdict; published values stand beside."""
     pairs = zip(table["engine_median"], table["over_median"], strict=True)
     arms = [None if pd.isna(over) else f"{number(engine)} / {number(over)}" for engine, over in pairs]
-    tests = table["is"].map(SYMBOLS) + " " + table["threshold"].map(number)
+    tests = _texts(table["is"].map(SYMBOLS)) + " " + _texts(table["threshold"].map(number))
     return text(
         pd.DataFrame(
             {
-                "statement": table["quotation"] + " (" + table["source"] + ", " + table["wording"] + ")",
+                "statement": [f"{q} ({s}, {w})" for q, s, w in zip(*(table[name] for name in STATEMENT), strict=True)],
                 "verdict": table["verdict"],
                 "measured": spans(table, "value", "value_ci95_low", "value_ci95_high", "value_min", "value_max"),
                 "engine / over": arms,

@@ -213,7 +213,7 @@ def _measured(
             shared=settings.prefix_sharing,
         )
         kv.append(columns)
-        checks = {name: checks.get(name, 0) + n for name, n in found.items()}
+        checks |= {name: checks.get(name, 0) + n for name, n in found.items()}
         record["steps"] = int((columns["scheduled_tokens"] > 0).sum())
         record["preemptions"] = int(columns["preemptions"][-1])
     sampler.sample()

@@ -75,6 +75,16 @@ def summarise(values: Sequence[float], seed: int, processes: Sequence[int] | Non
     return Summary(len(sample), float(np.median(sample)), low, high, float(sample.min()), float(sample.max()))
 
 
+def known_columns(
+    name: str, values: Sequence[float | None], seed: int, processes: Sequence[int] | None = None
+) -> dict[str, float | None]:
+    """`summarise(values).columns(name)`; empty cells where there is no value or one of them is not known."""
+    sample = np.array([np.nan if value is None else value for value in values], dtype=float)
+    if not sample.size or np.isnan(sample).any():
+        return dict.fromkeys(f"{name}_{part}" for part in PARTS)
+    return summarise(sample, seed, processes).columns(name)
+
+
 def ratio(
     numerators: Sequence[float],
     denominators: Sequence[float],
@@ -132,18 +142,15 @@ def _interval(
     rng = np.random.default_rng(seed)
     if any(own is not None and len(set(own)) > 1 for own in processes):
         return _cluster_interval(samples, processes, rng)
-    from scipy.stats import bootstrap
+    return _percentiles([_resampled(sample, rng) for sample in samples])
 
-    found = bootstrap(
-        samples,
-        _median if len(samples) == 1 else _ratio_of_medians,
-        method="percentile",
-        n_resamples=RESAMPLES,
-        confidence_level=CONFIDENCE,
-        vectorized=True,
-        rng=rng,
-    ).confidence_interval
-    return float(found.low), float(found.high)
+
+def _resampled(sample: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Medians of RESAMPLES samples drawn with replacement: those of scipy.stats.bootstrap, to the bit.
+
+    Importing SciPy takes longer than all of a default run's intervals; tests hold the two together.
+    """
+    return np.median(sample[rng.integers(0, len(sample), size=(RESAMPLES, len(sample)))], axis=1)
 
 
 def _cluster_interval(
@@ -154,14 +161,11 @@ def _cluster_interval(
         resampled_medians(sample, [1] * len(sample) if own is None else own, RESAMPLES, rng)
         for sample, own in zip(samples, processes, strict=True)
     ]
+    return _percentiles(medians)
+
+
+def _percentiles(medians: Sequence[np.ndarray]) -> tuple[float, float]:
+    """The interval of one arm's medians, or of the ratio of two arms'."""
     values = medians[0] if len(medians) == 1 else medians[0] / medians[1]
     low, high = np.quantile(values, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return float(low), float(high)
-
-
-def _median(sample: np.ndarray, axis: int = -1) -> np.ndarray:
-    return np.median(sample, axis=axis)
-
-
-def _ratio_of_medians(above: np.ndarray, below: np.ndarray, axis: int = -1) -> np.ndarray:
-    return np.median(above, axis=axis) / np.median(below, axis=axis)

@@ -136,4 +136,4 @@ def test_no_rule_draws_what_it_does_not_plot() -> None:
     for script in module.SCRIPTS.glob("plot_*.py"):
         own = script.stem.removeprefix("plot_")
         found = {path.stem for path in module._closure(script) if path.parent.name == "figures"}
-        assert found - {"__init__", "data", "style", "points"} == {own}
+        assert found - {"__init__", "data", "job", "points", "seaborn_alone", "style"} == {own}

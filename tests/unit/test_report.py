@@ -1,14 +1,15 @@
 """The report shows the files' numbers, stands alone, and concludes nothing by itself."""
 
+import html
 import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from synthetic import make_requests, write_margins, write_run, write_runs
+from synthetic import Request, make_requests, write_margins, write_run, write_runs
 
-from kvbench import claims, parity, targets
+from kvbench import claims, not_drawn, parity, targets
 from kvbench.config import read_yaml, validate
 from kvbench.errors import UserError
 from kvbench.files import write_csv, write_json, write_parquet, write_text
@@ -127,6 +128,49 @@ def _cells(page):
     return set(re.findall(r"<td[^>]*>(.*?)</td>", page))
 
 
+def _folded(page):
+    """Names by the line that folds them."""
+    found = re.findall(r"<details><summary>([^<]*)</summary><ul>(.*?)</ul>", page, flags=re.S)
+    return {html.unescape(line): re.findall(r"<li>(.*?)</li>", html.unescape(names)) for line, names in found}
+
+
+def _rows(page):
+    return [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in re.findall(r"<tr>(.*?)</tr>", page) if "<td" in row]
+
+
+def test_claims_that_one_reason_keeps_from_a_verdict_are_one_line(tmp_path):
+    _, given = _inputs(tmp_path, repeats=1)
+    page = render(*given)
+    part = page.partition("<h3>Claims</h3>")[2].partition("<h2>")[0]
+    claimed = given[2]["claims"]
+    counts = claimed["reason"].value_counts()
+    assert counts["n = 1; a verdict needs 6 repeats"] > 10
+    assert "<table>" not in part
+    lines = {f"{n} claims not measurable here: {reason}" for reason, n in counts.items() if n > 1}
+    alone = f"{(counts == 1).sum()} claims not measurable here: each for a reason of its own"
+    assert set(_folded(part)) == lines | {alone}
+    assert {name.rpartition("; ")[2] for name in _folded(part)[alone]} == set(counts.index[counts == 1])
+    names = [name.partition(":")[0] for names in _folded(part).values() for name in names]
+    assert sorted(names) == sorted(claimed["id"])
+    assert f"without an interval: {number(claimed['value'].dropna().iloc[0])}" in part
+
+
+def test_a_claim_with_an_interval_on_both_sides_of_its_threshold_keeps_its_row(shown):
+    frames, page = shown
+    both = frames["claims"].query("verdict == 'not measurable here' and value_ci95_low.notna()")
+    assert len(both)
+    cells = _cells(page.partition("<h3>Claims</h3>")[2].partition("<h2>")[0])
+    assert set(both["reason"]) <= cells
+
+
+@pytest.mark.parametrize("repeats", [1, 6])
+def test_no_table_has_a_row_that_holds_nothing(tmp_path, repeats):
+    _, given = _inputs(tmp_path, repeats=repeats, requests=[Request(f"r{i}", 5 + i, 1) for i in range(3)])
+    page = render(*given)
+    assert not [row for row in _rows(page) if len(row) > 1 and set(row[1:]) == {"–"}]
+    assert any(line.startswith("No sample of the time per output token") for line in _folded(page))
+
+
 def test_every_number_comes_from_the_tables_with_absolute_values_beside_ratios(shown):
     frames, page = shown
     cells = _cells(page)
@@ -147,7 +191,8 @@ def test_claims_and_attribution_are_shown_with_their_reasons(shown):
     cells = _cells(page)
     assert {"supported", "not supported", "not measurable here"} <= cells
     assert set(frames["claims"]["verdict"]) <= cells
-    assert "vllm-sequential was not run" in cells
+    factors = next(names for line, names in _folded(page).items() if line.endswith(" factors not run"))
+    assert "runtime and kernels (vllm-sequential / hf-sequential): vllm-sequential was not run" in factors
     ratio = frames["claims"].query("over_median.notna() and value.notna()").iloc[0]
     assert f"{number(ratio.engine_median)} / {number(ratio.over_median)}" in cells
     total = frames["attribution"].query("part == 'total'").iloc[0]
@@ -208,6 +253,17 @@ def _replays(folder):
     picture = folder / "figures/replays/mine/replay_waste.svg"
     write_text(picture, PICTURE)
     return rows, picture
+
+
+def test_a_figure_that_was_not_drawn_is_named_first(tmp_path):
+    _, given = _inputs(tmp_path)
+    said = not_drawn.sentence(IndexError("a < b"), "logs/x.log")
+    path = next(path for path in given[3] if path.stem == "roofline")
+    write_text(path, PICTURE.replace("/>", f"><desc>{html.escape(not_drawn.mark(said))}</desc></svg>"))
+    page = render(*given)
+    assert page.index("could not be drawn; the tables") < page.index("<h2>In short</h2>")
+    assert page.count(html.escape(said)) == 2  # in the list, and below the picture
+    assert "smollm2-135m, mixed, roofline. " in page
 
 
 def test_machine_settings_and_versions_are_shown_and_escaped(shown):
@@ -280,7 +336,11 @@ def test_targets_and_benchmarks_show_what_was_missed(shown) -> None:
     wanted = page.partition("<h2>Targets</h2>")[2].partition("<h2>")[0]
     row = next(line for line in wanted.split("<tr>") if "hf backend" in line or "--backend hf" in line)
     assert {"≥ 1.0", "0.951", "missed"} <= _cells(row)
-    assert {"not measured", "= passed", "reached"} <= _cells(wanted)
+    assert {"= passed", "reached"} <= _cells(wanted)
+    [(line, names)] = _folded(wanted).items()
+    missing = shown[0]["targets"].query("verdict == 'not measured'")
+    assert line == f"{len(missing)} targets not measured"
+    assert [name.partition(": wanted")[0] for name in names] == list(missing["says"])
     beside = page.partition("<h2>Benchmarks of the instrument</h2>")[2].partition("<h2>")[0]
     assert {"hf-batch", "vllm bench", "48 / 48", "0.951 [0.940, 0.960]"} <= _cells(beside)
 

@@ -104,3 +104,21 @@ def test_a_repeat_that_lost_cpu_time_is_flagged_whatever_threads_the_engine_uses
 def test_nothing_is_said_of_a_gpu_or_a_lone_repeat():
     assert disturbed([_repeat(19), _repeat(9)], "cuda", threads=2) == [None, None]
     assert disturbed([_repeat(19)], "cpu", threads=2) == [None]
+
+
+def test_intervals_are_those_of_scipy_to_the_bit():
+    from scipy.stats import bootstrap
+
+    def median(sample, axis=-1):
+        return np.median(sample, axis=axis)
+
+    def over(above, below, axis=-1):
+        return np.median(above, axis=axis) / np.median(below, axis=axis)
+
+    rng = np.random.default_rng(3)
+    for sizes in ((6,), (7,), (20,), (6, 6), (9, 7)):
+        samples = [rng.lognormal(0, 0.3, size) for size in sizes]
+        given = {"method": "percentile", "n_resamples": 9999, "confidence_level": 0.95, "vectorized": True}
+        found = bootstrap(samples, median if len(sizes) == 1 else over, **given, rng=np.random.default_rng(1))
+        ours = summarise(*samples, 1) if len(sizes) == 1 else ratio(*samples, 1)
+        assert (ours.low, ours.high) == tuple(found.confidence_interval)

@@ -7,7 +7,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from kvbench.engines.base import EngineSettings
-from kvbench.engines.vllm_arguments import engine_arguments, own_arguments, step_of_vllm
+from kvbench.engines.vllm_arguments import engine_arguments, graph_sizes, own_arguments, step_of_vllm
 
 SETTINGS = EngineSettings(
     engine="vllm-reserved",
@@ -54,7 +54,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict]:
 
 
 @pytest.mark.parametrize(
-    ("engine", "limit", "sizes"), [("vllm-reserved", 6, [1, 2, 4, 6, 8, 512]), ("vllm-sequential", 1, SIZES)]
+    ("engine", "limit", "sizes"),
+    [("vllm-reserved", 6, [1, 2, 4, 6, 8, 384]), ("vllm-sequential", 1, [1, 2, 4, 8, 64])],
 )
 def test_fewer_requests_at_once_keep_the_step_of_vllm(
     asked: list[dict], engine: str, limit: int, sizes: list[int]
@@ -67,6 +68,19 @@ def test_fewer_requests_at_once_keep_the_step_of_vllm(
         "compilation_config": {"cudagraph_capture_sizes": sizes},
     }
     assert asked == [{"model": "m", "seed": 0}]
+
+
+@pytest.mark.parametrize(
+    ("limit", "max_length", "sizes"),
+    [
+        (1, 64, [1, 2, 4, 8, 64]),  # 512 tokens would be a request of 512
+        (3, 100, [1, 2, 3, 4, 8, 300]),
+        (6, 512, [1, 2, 4, 6, 8, 512]),
+        (8, 64, [1, 2, 4, 8, 512]),
+    ],
+)
+def test_no_graph_is_larger_than_the_requests_that_it_can_hold(limit: int, max_length: int, sizes: list[int]) -> None:
+    assert graph_sizes([1, 2, 4, 8, 512], limit, max_length) == sizes
 
 
 @pytest.mark.parametrize("changes", [{"engine": "vllm"}, {"engine": "vllm-eager"}, {"device": "cpu"}])

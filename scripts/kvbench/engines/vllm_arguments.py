@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -128,10 +129,7 @@ def step_of_vllm(settings: EngineSettings, arguments: dict[str, Any]) -> dict[st
 
     By default vLLM derives both from `max_num_seqs`: graphs for at most twice as many tokens, and a step no longer than
     all requests together. So the two would differ in more than admission: steps that also prefill would run without
-    graphs in the variant alone, and its model be compiled for other lengths. One size is added, as vLLM
-    does to sizes of its own making but not to given ones: it pads a batch up to the next size, and captures no graph of
-    a whole decoding step for more rows than `max_num_seqs`, so that the fullest batches would have none
-    (https://github.com/vllm-project/vllm/pull/57355).
+    graphs in the variant alone, and its model be compiled for other lengths.
     """
     if "max_num_seqs" not in own_arguments(settings) or not settings.device.startswith("cuda"):
         return {}
@@ -140,11 +138,27 @@ def step_of_vllm(settings: EngineSettings, arguments: dict[str, Any]) -> dict[st
 
     paged = {name: value for name, value in arguments.items() if name != "max_num_seqs"}
     config = EngineArgs(**paged).create_engine_config(UsageContext.LLM_CLASS)
-    sizes = {*config.compilation_config.cudagraph_capture_sizes, arguments["max_num_seqs"]}
+    sizes = graph_sizes(
+        config.compilation_config.cudagraph_capture_sizes, arguments["max_num_seqs"], settings.max_length
+    )
     return {
         "max_num_batched_tokens": config.scheduler_config.max_num_batched_tokens,
-        "compilation_config": {"cudagraph_capture_sizes": sorted(sizes)},
+        "compilation_config": {"cudagraph_capture_sizes": sizes},
     }
+
+
+def graph_sizes(sizes: Iterable[int], max_num_seqs: int, max_length: int) -> list[int]:
+    """Sizes of `vllm`'s graphs, in tokens, for a variant with at most `max_num_seqs` requests of `max_length`.
+
+    No step of the variant has more tokens than these requests together, and capturing a larger one would make requests
+    beyond `max_length` up, whose blocks vLLM 0.32 reads past the end of its tables (CUBLAS_STATUS_EXECUTION_FAILED on
+    an H100). The two largest steps are sizes of their own, as vLLM makes them for sizes of its own choice: it pads a
+    batch up to the next size, and captures no graph of a whole decoding step for more rows than `max_num_seqs`
+    (https://github.com/vllm-project/vllm/pull/57355).
+    """
+    sizes, most = set(sizes), max_num_seqs * max_length
+    largest_step = {most} if most < max(sizes, default=0) else set()
+    return sorted({size for size in sizes if size <= most} | largest_step | {max_num_seqs})
 
 
 def reserved_requests(settings: EngineSettings) -> int:

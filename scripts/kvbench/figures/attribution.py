@@ -16,7 +16,9 @@ from kvbench.figures.style import (
     logarithmic,
     look,
     name_rows,
+    range_text,
     rows_figure,
+    said,
     settle,
     styled,
     value_text,
@@ -34,6 +36,8 @@ def draw(table: pd.DataFrame, options: Mapping[str, Any] | None = None) -> Figur
     """A row a factor (attribution.csv): ratio, both absolute values, share of steps in which requests waited."""
     width_in = settle(options, OPTIONS)["width_in"]
     narrow, rows = is_narrow(width_in), _ordered(table)
+    if not rows:
+        return said("No factor of the speed: no two engines of one have a run at point base.", width_in)
     figure, panels = rows_figure(len(rows), 3, width_in=width_in, row_in=0.4, margin_in=1.2, ratios=[2.2, 1.1, 0.9])
     ratios, speeds, waits = panels
     _draw_ratios(ratios, rows, with_interval=not narrow)
@@ -151,13 +155,12 @@ def _handles(engines: Sequence[str]) -> list[Line2D]:
 
 
 def _caption(table: pd.DataFrame) -> str:
-    n = table.loc[table["measurable"] == YES, [f"{name}_n_repeats" for name in ARMS]].to_numpy().ravel()
-    if not len(n):
+    measured = table.loc[table["measurable"] == YES, [f"{name}_n_repeats" for name in ARMS]]
+    if measured.empty:
         return "of no pair were both engines run"
-    low, high = int(n.min()), int(n.max())
-    repeats = f"n = {low}" if low == high else f"n = {low} to {high}"
+    repeats = f"n = {range_text(measured.to_numpy().ravel())}"
     interval = ", whisker and brackets: 95% bootstrap interval" if table["ratio_ci95_low"].notna().any() else ""
-    total = table.loc[table["part"] == "total"].iloc[0]
-    product = f"its product is {total['product_is']}"
+    products = table.loc[table["part"] == "total", "product_is"].dropna()
+    product = f"its product is {products.iloc[0]}" if len(products) else "without a product"
     marks = f"small mark: numerator, large: denominator, dashed: {BINDING_SHARE:.0%}"
     return f"bar: ratio of the medians of {repeats} repeats{interval}; above the line: the chain, {product}; {marks}"

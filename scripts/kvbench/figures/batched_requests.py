@@ -17,12 +17,13 @@ from kvbench.figures.style import (
     is_narrow,
     look,
     name_rows,
+    said,
     settle,
     styled,
     wrapped,
 )
 from kvbench.published import Published
-from kvbench.replay.describe import arrival, note
+from kvbench.replay.describe import NO_POLICY, arrival, note
 
 OPTIONS = {"width_in": WIDTH_IN}
 PUBLISHED = "batched_requests"
@@ -43,14 +44,16 @@ PAPER_COLOUR, GREY = "0.72", "0.35"
 def draw(table: pd.DataFrame, published: Sequence[Published], options: Mapping[str, Any] | None = None) -> Figure:
     """Bars of `running_mean_requests` of a scenario's rows of replays.csv; below each, the value that applies to it."""
     width_in = settle(options, OPTIONS)["width_in"]
-    rows = table.to_dict("records")
+    rows = table[table["running_mean_requests"].notna()].to_dict("records")
+    if not rows:
+        return said(NO_POLICY, width_in)
     shown = [(y, one) for y, row in enumerate(rows) for one in published if one.applies(row)]
     height_in = 1.35 + 0.36 * max(len(rows), 2) + (0.5 if is_narrow(width_in) else 0)
     figure = Figure(figsize=(width_in, height_in), layout="constrained")
     axes = figure.subplots()
     _draw_ours(axes, rows, {y for y, _ in shown})
     _draw_published(axes, shown)
-    axes.set_xlim(0, 1.16 * max([*table["running_mean_requests"], *(one.low for _, one in shown)]))
+    axes.set_xlim(0, 1.16 * max([*(row["running_mean_requests"] for row in rows), *(one.low for _, one in shown)]))
     axes.set_xlabel("Requests running at once, mean over steps")
     axes.grid(axis="x")
     axes.tick_params(axis="y", length=0)

@@ -10,8 +10,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from kvbench.figures.points import GREY, by_engine, caption, handles, measured_points, panels_figure, replay_lines
-from kvbench.figures.style import WIDTH_IN, settle, styled
+from kvbench.figures.points import (
+    GREY,
+    NO_POINT,
+    by_engine,
+    caption,
+    drawable,
+    handles,
+    measured_points,
+    panels_figure,
+    replay_lines,
+)
+from kvbench.figures.style import WIDTH_IN, said, settle, styled
 from kvbench.published import Published
 
 OPTIONS = {"width_in": WIDTH_IN}
@@ -31,7 +41,9 @@ def draw(
     `table` has the rows of sweeps.csv of one sweep of block sizes, `replays` its replays. `published` are block sizes
     with the least latency, which is another measure of speed than ours: drawn as a bar over the sizes, not as a value.
     """
-    width_in = settle(options, OPTIONS)["width_in"]
+    width_in, table = settle(options, OPTIONS)["width_in"], drawable(table, "block_size")
+    if table.empty:
+        return said(NO_POINT, width_in)
     figure, (filled, speed) = panels_figure(2, width_in, _text(table, published))
     replay_lines(filled, "block_size", replays, "live_share_of_allocated", 100)
     for rows, size in by_engine(table):

@@ -89,7 +89,7 @@ def memory_trace(run: Run) -> MemoryTrace:
         repeats=len(repeats),
         processes=processes,
         requests=repeat["requests"],
-        zoom_s=np.append((zoom["t_ns"] - repeat["start_ns"]) / 1e9, end_s),
+        zoom_s=np.append((zoom["t_ns"] - repeat["start_ns"]) / 1e9, [end_s] * bool(len(zoom["t_ns"]))),
         zoom={name: np.append(zoom[name], zoom[name][-1:]) * scale for name in ("pool", *SPLIT)},
         by_gpu=_by_gpu(run, origin),
     )
@@ -219,7 +219,7 @@ def _speed(run: Run, scope: str, repeats: Sequence[dict[str, Any]], row: pd.Seri
     values = tuple(rates(r)["output_tokens_per_s"] for r in repeats)
     count, median = len(set(processes_of(repeats))), row["output_tokens_per_s_median"]
     flags = tuple(map(bool, disturbances(run, scope)))
-    return Speed(run.label, run.engine, row["requests"], values, flags, count, median, low, high)
+    return Speed(run.label, run.engine, repeats[0]["requests"], values, flags, count, median, low, high)
 
 
 @dataclass(frozen=True)

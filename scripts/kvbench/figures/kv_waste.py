@@ -19,6 +19,7 @@ from kvbench.figures.style import (
     name_rows,
     number_on,
     rows_figure,
+    said,
     settle,
     styled,
 )
@@ -32,6 +33,8 @@ MIN_LABELLED = 0.06
 def draw(table: pd.DataFrame, options: Mapping[str, Any] | None = None) -> Figure:
     """Bars of `*_share_of_allocated` (kv_waste.csv), a row a run; right, a mark at the pool's mean unused share."""
     width_in = settle(options, OPTIONS)["width_in"]
+    if table.empty:
+        return said("No timed repeat whose slots could be counted.", width_in)
     figure, (bars, marks) = rows_figure(len(table), 2, width_in=width_in, margin_in=1.1, ratios=[3.4, 1])
     for y, row in enumerate(table.to_dict("records")):
         _draw_row(bars, y, row)

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from kvbench.capacity.contexts import Conditions, Curve
-from kvbench.figures.style import WIDTH_IN, is_narrow, logarithmic, settle, styled, wrapped
+from kvbench.figures.style import WIDTH_IN, is_narrow, logarithmic, said, settle, styled, wrapped
 
 OPTIONS = {"width_in": WIDTH_IN}
 # Okabe and Ito's colours, dark to light in grey too, and a marker for each model.
@@ -26,6 +26,8 @@ def draw(
 ) -> Figure:
     """A pair of lines a model; `share` is what a paged request holds of the context, on average."""
     width_in = settle(options, OPTIONS)["width_in"]
+    if not any(max(curve.paged, default=0) for curve in curves):
+        return said("No model of config/shapes.yaml fits on its cards with one request.", width_in)
     narrow = is_narrow(width_in)
     figure = Figure(figsize=(width_in, 4.6 if narrow else 3.6), layout="constrained")
     axes = figure.subplots()

@@ -10,7 +10,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from kvbench.figures.data import Latency
-from kvbench.figures.style import WIDTH_IN, logarithmic, look, name_rows, rows_figure, settle, styled, wrapped
+from kvbench.figures.style import (
+    NO_REPEAT,
+    WIDTH_IN,
+    logarithmic,
+    look,
+    name_rows,
+    rows_figure,
+    said,
+    settle,
+    styled,
+    wrapped,
+)
 from kvbench.stats import MIN_P90_SAMPLES
 
 OPTIONS = {"width_in": WIDTH_IN}
@@ -28,6 +39,8 @@ def draw(engines: Sequence[Latency], options: Mapping[str, Any] | None = None) -
     """A panel a metric on a logarithmic axis: a dot a request and repeat, box at the quartiles, whiskers 5 to 95%."""
     names = [_name(engine) for engine in engines]
     width_in = settle(options, OPTIONS)["width_in"]
+    if not engines:
+        return said(NO_REPEAT, width_in)
     figure, panels = rows_figure(len(engines), len(TITLES), width_in=width_in, row_in=0.36)
     for axes, (metric, title) in zip(panels, TITLES.items(), strict=True):
         for y, engine in enumerate(engines):
@@ -49,7 +62,7 @@ def _name(engine: Latency) -> str:
 def _draw_samples(axes: Axes, y: int, engine: Latency, values: np.ndarray) -> None:
     values = np.sort(values[values > 0])
     if not len(values):
-        axes.text(0.02, y, "not known", va="center", color="0.45", transform=axes.get_yaxis_transform())
+        axes.text(0.02, y, "no sample", va="center", color="0.45", transform=axes.get_yaxis_transform())
         return
     style = look(engine.engine)
     shown = values[np.unique(np.linspace(0, len(values) - 1, MAX_DOTS).astype(int))]

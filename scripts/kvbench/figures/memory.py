@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from kvbench.figures.data import MemoryTrace
-from kvbench.figures.style import SPLIT_COLOURS, UNUSED, WIDTH_IN, is_narrow, settle, styled
+from kvbench.figures.style import NO_REPEAT, SPLIT_COLOURS, UNUSED, WIDTH_IN, is_narrow, said, settle, styled
 from kvbench.records import SPLIT
 
 OPTIONS = {"width_in": WIDTH_IN}
@@ -36,6 +36,8 @@ OTHER_PHASE = "#D9D9D9"
 def draw(traces: Sequence[MemoryTrace], options: Mapping[str, Any] | None = None) -> Figure:
     """A row an engine: left its whole process in GiB with the phases, right the cache in one timed repeat in MiB."""
     width_in = settle(options, OPTIONS)["width_in"]
+    if not traces:
+        return said(NO_REPEAT, width_in)
     narrow = is_narrow(width_in)
     height_in = 1.9 + 2.5 * len(traces) if narrow else 0.8 + 1.35 * len(traces)
     figure = Figure(figsize=(width_in, height_in), layout="constrained")
@@ -81,6 +83,10 @@ def _draw_cache(axes: Axes, trace: MemoryTrace, top: float) -> None:
     requests = f"{trace.requests} request{'s' if trace.requests > 1 else ''}"
     process = f", process 1 of {trace.processes}" if trace.processes > 1 else ""
     axes.set_title(f"repeat {trace.repeat} of {trace.repeats}{process}: {requests}", loc="left", pad=7)
+    axes.set_ylabel("KV cache (MiB)")
+    if not len(trace.zoom_s):
+        axes.text(0.5, 0.5, "no step was recorded", color="0.45", ha="center", transform=axes.transAxes)
+        return
     colours = [SPLIT_COLOURS[name] for name in SPLIT]
     allocated = np.sum([zoom[name] for name in SPLIT], axis=0)
     filled = {"colors": colours, "labels": SPLIT, "linewidth": 0, "rasterized": True}
@@ -90,7 +96,6 @@ def _draw_cache(axes: Axes, trace: MemoryTrace, top: float) -> None:
     axes.step(trace.zoom_s, zoom["pool"], where="post", color="black", linewidth=0.7, label="pool")
     axes.set_xlim(0, trace.zoom_s[-1])
     axes.set_ylim(0, top)
-    axes.set_ylabel("KV cache (MiB)")
 
 
 def _kind(phase: str, trace: MemoryTrace) -> str:

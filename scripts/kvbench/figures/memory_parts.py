@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from kvbench.figures.style import WIDTH_IN, is_narrow, name_rows, rows_figure, settle, styled, wrapped
+from kvbench.figures.style import UNKNOWN, WIDTH_IN, is_narrow, name_rows, rows_figure, said, settle, styled, wrapped
 from kvbench.tables.memory import PARTS, UNATTRIBUTED, part_key, part_name
 
 OPTIONS = {"width_in": WIDTH_IN}
@@ -25,6 +25,8 @@ HATCHES = dict(zip(PARTS, ("", "", "///", "...", "\\\\\\", "--", "xx"), strict=T
 def draw(table: pd.DataFrame, options: Mapping[str, Any] | None = None) -> Figure:
     """A stack of parts a run (memory.csv), the unattributed rest hatched on white, a line at the process's total."""
     width_in = settle(options, OPTIONS)["width_in"]
+    if table.empty:
+        return said("No run whose memory was read.", width_in)
     labels = list(dict.fromkeys(table["label"]))
     parts = [*sorted(set(table["part"]) - {UNATTRIBUTED}, key=part_key), UNATTRIBUTED]
     known = [part for part in parts if table.loc[table["part"] == part, "bytes"].fillna(0).ne(0).any()]
@@ -36,7 +38,7 @@ def draw(table: pd.DataFrame, options: Mapping[str, Any] | None = None) -> Figur
     axes.set_xlim(0, 1.22 * table["process_bytes"].max() / GIB if table["process_bytes"].notna().any() else None)
     axes.grid(axis="x")
     name_rows(axes, labels)
-    source = "/".join(sorted(set(table["process_bytes_from"])))
+    source = "/".join(sorted(set(table["process_bytes_from"].dropna()))) or "not known"
     total = Line2D([], [], color="black", lw=2, label=f"process total ({source})")
     handles = [Patch(**_look(part), lw=0.6, label=part_name(part)) for part in known]
     figure.legend(handles=[*handles, total], loc="outside upper center", ncols=2 if is_narrow(width_in) else 4)
@@ -54,8 +56,8 @@ def _draw_run(axes: Axes, y: int, rows: pd.DataFrame, parts: list[str]) -> None:
     total = rows["process_bytes"].iloc[0]
     if pd.notna(total):
         axes.vlines(total / GIB, y - 0.42, y + 0.42, color="black", lw=2)
-        rest = sizes[UNATTRIBUTED] / total
-        text = f"{total / GIB:.2f} GiB\nrest {rest:.1%}"
+        rest = sizes.get(UNATTRIBUTED, np.nan) / total
+        text = f"{total / GIB:.2f} GiB\nrest {UNKNOWN if np.isnan(rest) else f'{rest:.1%}'}"
         axes.annotate(text, (max(start, total / GIB), y), (5, 0), textcoords="offset points", va="center", fontsize=7)
 
 

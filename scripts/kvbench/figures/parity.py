@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from kvbench.engines.names import REFERENCE
-from kvbench.figures.style import WIDTH_IN, look, name_rows, rows_figure, settle, styled, value_text, wrapped
+from kvbench.figures.style import UNKNOWN, WIDTH_IN, look, name_rows, rows_figure, settle, styled, value_text, wrapped
 
 OPTIONS = {"width_in": WIDTH_IN}
 
@@ -19,7 +19,7 @@ OPTIONS = {"width_in": WIDTH_IN}
 def draw(table: pd.DataFrame, options: Mapping[str, Any] | None = None) -> Figure:
     """Left the share of equal outputs, right, where any run is comparable, the median common prefix (parity.csv)."""
     rows = table.to_dict("records")
-    outputs = [row["median_output_tokens"] for row in rows if row["comparable"] == "yes"]
+    outputs = [row["median_output_tokens"] for row in rows if _compared(row)]
     width_in = settle(options, OPTIONS)["width_in"]
     figure, panels = rows_figure(len(rows), 2 if outputs else 1, width_in=width_in)
     left, right, longest = panels[0], panels[-1], max(outputs, default=1)
@@ -28,8 +28,8 @@ def draw(table: pd.DataFrame, options: Mapping[str, Any] | None = None) -> Figur
     for y, row in enumerate(rows):
         style = look(row["engine"])
         given = {"height": 0.6, "color": style.colour, "hatch": style.hatch, "edgecolor": "white", "linewidth": 0}
-        if row["comparable"] != "yes":
-            reason = f"not comparable ({row['comparable'].removeprefix('no: ')})"
+        if not _compared(row):
+            reason = f"not comparable ({_reason(row)})"
             left.text(2, y, wrapped(reason, width_in / 2), va="center", color="0.35", fontsize=7.5)
             continue
         share, prefix, n = row["share_equal"] * 100, row["median_common_prefix_tokens"], row["requests_compared"]
@@ -48,6 +48,15 @@ def draw(table: pd.DataFrame, options: Mapping[str, Any] | None = None) -> Figur
     name_rows(left, [f"{row['label']} ({row['dtype']})" for row in rows] or [""])
     left.set_title(f"compared with {REFERENCE}", loc="left")
     return figure
+
+
+def _compared(row: Mapping[str, Any]) -> bool:
+    return row["comparable"] == "yes" and pd.notna(row["requests_compared"])
+
+
+def _reason(row: Mapping[str, Any]) -> str:
+    told = pd.notna(row["comparable"]) and row["comparable"] != "yes"
+    return row["comparable"].removeprefix("no: ") if told else UNKNOWN
 
 
 def _counted(share: float, requests: float, ties: float) -> str:

@@ -10,9 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from kvbench.figures.style import is_narrow, look, wrapped
+from kvbench.figures.style import is_narrow, look, range_text, wrapped
 
 GREY = "0.45"
+NO_POINT = "No point of this sweep has a measured repeat."
 # Counts of sweeps.csv as a caption names them.
 COUNTS = {
     "steps": "steps",
@@ -33,6 +34,11 @@ def panels_figure(columns: int, width_in: float, text: str, panel_in: float = 2.
     return figure, list(figure.subplots(**{"nrows" if narrow else "ncols": columns}, squeeze=False).flat)
 
 
+def drawable(table: pd.DataFrame, x: str) -> pd.DataFrame:
+    """The rows that have a place on the axis `x` and repeats to be a median of."""
+    return table.dropna(subset=[x, "n_repeats"])
+
+
 def by_engine(table: pd.DataFrame) -> list[tuple[pd.DataFrame, float]]:
     """Each engine's rows and the size of its points: what is drawn first is larger, so that equal points show both."""
     groups = [rows for _, rows in table.groupby("engine", sort=False)]
@@ -44,7 +50,7 @@ def measured_points(axes: Axes, x: str, rows: pd.DataFrame, size: float, name: s
     low = rows[f"{name}_ci95_low"].fillna(rows[f"{name}_min"])
     high = rows[f"{name}_ci95_high"].fillna(rows[f"{name}_max"])
     middle = rows[f"{name}_median"]
-    errors = factor * np.maximum([middle - low, high - middle], 0)
+    errors = factor * np.maximum([middle - low, high - middle], 0.0)
     errors[:, errors.sum(axis=0) == 0] = np.nan  # all repeats alike: no whisker
     own = look(rows["engine"].iloc[0])
     marks = {"fmt": own.marker, "ms": size, "mfc": own.colour, "mec": "white", "mew": 0.6, "zorder": 3}
@@ -74,12 +80,11 @@ def handles(table: pd.DataFrame, replays: pd.DataFrame) -> list[Line2D]:
 
 def caption(table: pd.DataFrame) -> str:
     """n, what the whiskers are, and where the replay differs from the live engine."""
-    counts = sorted({*table["n_repeats"]})
-    n = f"{counts[0]}{f' to {counts[-1]}' if counts[-1] > counts[0] else ''}"
     known = table["output_tokens_per_s_ci95_low"].notna()
     whisker = "95% bootstrap interval" if known.all() else "95% bootstrap interval, or range below 6 repeats"
     lost = table["disturbed_repeats"].sum()
     other = f"; other load disturbed {lost:.0f} repeats" if lost else ""
+    n = range_text(table["n_repeats"])
     live = f"point: live, median of n = {n} repeats, whisker: {whisker if known.any() else 'range'}{other}"
     return f"{live}\n{_beside(table[table['equals_replay'].notna()])}".strip()
 

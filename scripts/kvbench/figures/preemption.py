@@ -8,8 +8,17 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from kvbench.figures.points import by_engine, caption, handles, measured_points, panels_figure, replay_lines
-from kvbench.figures.style import WIDTH_IN, logarithmic, settle, styled
+from kvbench.figures.points import (
+    NO_POINT,
+    by_engine,
+    caption,
+    drawable,
+    handles,
+    measured_points,
+    panels_figure,
+    replay_lines,
+)
+from kvbench.figures.style import WIDTH_IN, logarithmic, said, settle, styled
 
 OPTIONS = {"width_in": WIDTH_IN}
 # Columns of sweeps.csv by panel: label, factor.
@@ -26,7 +35,9 @@ def draw(table: pd.DataFrame, replays: pd.DataFrame, options: Mapping[str, Any] 
 
     `table` has the rows of sweeps.csv of one sweep of KV budgets, `replays` its replays.
     """
-    width_in = settle(options, OPTIONS)["width_in"]
+    width_in, table = settle(options, OPTIONS)["width_in"], drawable(table, "pool_slots")
+    if table.empty:
+        return said(NO_POINT, width_in)
     figure, panels = panels_figure(len(PANELS), width_in, f"{caption(table)}\n{_block(table)}")
     for axes, (name, (label, factor)) in zip(panels, PANELS.items(), strict=True):
         if name in replays:
@@ -45,5 +56,5 @@ def draw(table: pd.DataFrame, replays: pd.DataFrame, options: Mapping[str, Any] 
 
 
 def _block(table: pd.DataFrame) -> str:
-    sizes = "/".join(f"{size:g}" for size in sorted({*table["block_size"]}))
+    sizes = "/".join(f"{size:g}" for size in sorted({*table["block_size"].dropna()}))
     return f"blocks of {sizes} tokens; a preempted request computes its tokens again, V1 of vLLM swaps none"

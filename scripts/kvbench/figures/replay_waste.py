@@ -20,12 +20,13 @@ from kvbench.figures.style import (
     name_rows,
     number_on,
     rows_figure,
+    said,
     settle,
     styled,
     wrapped,
 )
 from kvbench.published import Published
-from kvbench.replay.describe import note
+from kvbench.replay.describe import NO_POLICY, note
 from kvbench.replay.table import REGION
 
 OPTIONS = {"width_in": WIDTH_IN}
@@ -53,6 +54,8 @@ def draw(
     """
     width_in = settle(options, OPTIONS)["width_in"]
     narrow, rows = is_narrow(width_in), table.to_dict("records")
+    if not rows:
+        return said(NO_POLICY, width_in)
     figure, (bars, alone) = rows_figure(len(rows), 2, width_in=width_in, margin_in=1.35, ratios=[2.6, 1])
     shown = {column: _of(rows, values) for column, values in published.items()}
     for y, row in enumerate(rows):
@@ -82,7 +85,7 @@ def _draw_region(axes: Axes, y: int, row: Row, marks: Sequence[float], least_lab
     """A part's number stands in its middle, or between a mark on it and its end."""
     start = 0.0
     for name in REGION:
-        share = row[f"{name}_share_of_region"]
+        share = np.nan_to_num(row[f"{name}_share_of_region"])
         colour = COLOURS[name]
         axes.barh(y, share * 100, left=start, height=0.62, color=colour, hatch=HATCHES[name], edgecolor="white", lw=0)
         if share >= least_labelled:

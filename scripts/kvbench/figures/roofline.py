@@ -16,7 +16,9 @@ from kvbench.figures.style import (
     logarithmic,
     look,
     name_rows,
+    range_text,
     rows_figure,
+    said,
     settle,
     share_text,
     styled,
@@ -24,6 +26,7 @@ from kvbench.figures.style import (
 )
 
 OPTIONS = {"width_in": WIDTH_IN}
+NO_STEP = "No decoding step to measure: no request has two in a row, for which an output needs three tokens."
 BUSY = {"gpu_busy_share": "GPU busy (% of time)", "cpu_busy_share": "CPU threads busy (%)"}
 
 
@@ -31,7 +34,9 @@ BUSY = {"gpu_busy_share": "GPU busy (% of time)", "cpu_busy_share": "CPU threads
 def draw(table: pd.DataFrame, options: Mapping[str, Any] | None = None) -> Figure:
     """A row a run (roofline.csv): its step and the least time that memory allows, and at the right its busy share."""
     width_in = settle(options, OPTIONS)["width_in"]
-    table = one_scope(table)
+    table = one_scope(table[table["decode_step_s_median"].notna()])
+    if table.empty:
+        return said(NO_STEP, width_in)
     labels = [f"{row['label']}\n{row['running_mean_requests']:.3g} at once" for _, row in table.iterrows()]
     figure, (left, right) = rows_figure(len(table), 2, width_in=width_in, row_in=0.36, ratios=(2.2, 1))
     for y, (_, row) in enumerate(table.iterrows()):
@@ -85,10 +90,8 @@ def _draw_busy(axes: Axes, y: int, row: pd.Series, known: list[str]) -> None:
 
 
 def _legend(table: pd.DataFrame) -> list[Line2D]:
-    n = sorted(set(table["n_repeats"]))
-    repeats = f"{n[0]}" if len(n) == 1 else f"{n[0]} to {n[-1]}"
     measured = Line2D([], [], ls="", marker="o", mec="black", mew=0.5, color="0.7")
-    measured.set_label(f"measured: median, 95% interval or range, n = {repeats}")
+    measured.set_label(f"measured: median, 95% interval or range, n = {range_text(table['n_repeats'])}")
     bound = Line2D(
         [], [], ls="", marker="|", ms=11, mew=2, color="black", label="weights and live KV at copy bandwidth"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -12,7 +13,19 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from kvbench.figures.data import BlockTrace
-from kvbench.figures.style import WIDTH_IN, is_narrow, look, name_rows, settle, styled, value_text, wrapped
+from kvbench.figures.style import (
+    UNKNOWN,
+    WIDTH_IN,
+    is_narrow,
+    look,
+    name_rows,
+    range_text,
+    said,
+    settle,
+    styled,
+    value_text,
+    wrapped,
+)
 from kvbench.published import Published
 
 OPTIONS = {"width_in": WIDTH_IN}
@@ -41,6 +54,8 @@ def draw(
     they stand beside: saved_share or ratio.
     """
     width_in = settle(options, OPTIONS)["width_in"]
+    if table.empty:
+        return said("No engine has repeats with and without sharing.", width_in)
     narrow, rows = is_narrow(width_in), _rows(table, published)
     panel_in = 1.0 + ROW_IN * max(len(rows), 2)
     heights = [TRACE_IN * len(traces), panel_in * (3 if narrow else 1)]
@@ -49,7 +64,7 @@ def draw(
     above, below = figure.subfigures(2, 1, height_ratios=heights)
     for axes, pair in zip(above.subplots(len(traces), squeeze=False, sharex=True).flat, traces, strict=True):
         _draw_trace(axes, *pair)
-        axes.set_xlim(0, 1.03 * max(trace.t_s[-1] for one in traces for trace in one))
+        axes.set_xlim(0, 1.03 * max((t for one in traces for trace in one for t in trace.t_s[-1:]), default=0) or 1)
     above.supxlabel("Time since the requests were submitted (s)", fontsize=8)
     shape = {"nrows": 3} if narrow else {"ncols": 3, "width_ratios": [1.1, 1.7, 0.9]}
     panels = below.subplots(**shape, sharey=True)
@@ -84,6 +99,8 @@ def _draw_trace(axes: Axes, shared: BlockTrace, unshared: BlockTrace) -> None:
     axes.fill_between(
         shared.t_s, shared.in_use, shared.unshared, facecolor="white", edgecolor=SAVED_COLOUR, hatch="////", **given
     )
+    if len(shared.t_s) < 2:
+        axes.text(0.5, 0.4, "one step or none was recorded", color=GREY, ha="center", transform=axes.transAxes)
     axes.step(shared.t_s, shared.unshared, where="post", color=SAVED_COLOUR, lw=1)
     axes.step(unshared.t_s, unshared.in_use, where="post", color="black", lw=1, ls=(0, (4, 1.5)))
     axes.axhline(shared.pool, color=GREY, lw=0.8, ls=":")
@@ -99,7 +116,7 @@ def _draw_saved(axes: Axes, rows: Sequence[Row]) -> None:
             _bar(axes, y, 100 * row["saved_share_median"], SAVED_COLOUR, "////")
             largest = 100 * row["saved_largest_share_median"]
             axes.plot(largest, y, "|", color="black", ms=9, mew=1.4)
-            _note(axes, max(largest, 1), y, f"{100 * row['saved_share_median']:.1f}")
+            _note(axes, max(largest, 1), y, _percent(row["saved_share_median"]))
         elif row["arm"] == "saved_share":
             low, high = 100 * row["value"].low, 100 * row["value"].high
             axes.barh(y, high - low, left=low, height=0.3, color="0.65")
@@ -111,7 +128,7 @@ def _draw_saved(axes: Axes, rows: Sequence[Row]) -> None:
 
 def _draw_speed(axes: Axes, rows: Sequence[Row], with_interval: bool) -> None:
     """Output tokens per second of both points with intervals; the ratio beside the second."""
-    longest = max(row[f"{row['arm']}_output_tokens_per_s_max"] for row in rows if row["arm"] in ARMS)
+    longest = np.nanmax([1e-9, *(row[f"{row['arm']}_output_tokens_per_s_max"] for row in rows if row["arm"] in ARMS)])
     for y, row in enumerate(rows):
         if row["arm"] in ARMS:
             name, end = f"{row['arm']}_output_tokens_per_s", row[f"{row['arm']}_output_tokens_per_s_max"]
@@ -134,6 +151,10 @@ def _draw_running(axes: Axes, rows: Sequence[Row]) -> None:
     axes.set_xlabel("Requests running,\nmean over steps")
 
 
+def _percent(share: float) -> str:
+    return UNKNOWN if np.isnan(share) else f"{100 * share:.1f}"
+
+
 def _measured(axes: Axes, y: int, row: Row, name: str, colour: str) -> None:
     """A bar at the median with its interval, paler without sharing."""
     _bar(axes, y, row[f"{name}_median"], colour, "" if row["arm"] == "shared" else "...", row["arm"] != "shared")
@@ -148,7 +169,8 @@ def _bar(axes: Axes, y: int, width: float, colour: str, hatch: str, pale: bool =
 
 
 def _note(axes: Axes, x: float, y: int, text: str, colour: str = "black") -> None:
-    axes.annotate(text, (x, y), (5, 0), textcoords="offset points", va="center", fontsize=7, color=colour)
+    place = (0 if np.isnan(x) else x, y)
+    axes.annotate(text, place, (5, 0), textcoords="offset points", va="center", fontsize=7, color=colour)
 
 
 def _ratio(row: Row, with_interval: bool) -> str:
@@ -169,11 +191,12 @@ def _handles(traces: Sequence[tuple[BlockTrace, BlockTrace]]) -> list[Any]:
 
 
 def _caption(table: pd.DataFrame, published: Mapping[str, Sequence[Published]]) -> str:
-    n = sorted(set(table[["shared_n_repeats", "unshared_n_repeats"]].to_numpy().ravel().astype(int)))
-    hits = "/".join(f"{100 * share:.0f}" for share in table["prefix_hit_share_of_prompts_median"])
+    n = range_text(table[["shared_n_repeats", "unshared_n_repeats"]].to_numpy().ravel())
+    hits = "/".join(f"{100 * share:.0f}" for share in table["prefix_hit_share_of_prompts_median"].dropna())
+    found = f"{hits}% of the prompts was found" if hits else "what was found of the prompts is not known"
     interval = ", whisker and brackets: 95% bootstrap interval" if table["ratio_ci95_low"].notna().any() else ""
     lost = table["disturbed_repeats"].sum()
     other = f"; other load disturbed {lost:.0f} repeats" if lost else ""
-    text = f"bar: median of n = {' to '.join(map(str, n))} repeats{interval}; {hits}% of the prompts was found{other}"
+    text = f"bar: median of n = {n} repeats{interval}; {found}{other}"
     sources = {f"{one.source}: {one.conditions}" for ones in published.values() for one in ones}
     return text + "".join(f"\npaper, {source}" for source in sorted(sources))

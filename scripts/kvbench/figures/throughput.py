@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from kvbench.figures.data import Speed
-from kvbench.figures.style import WIDTH_IN, look, name_rows, rows_figure, settle, styled, value_text, wrapped
+from kvbench.figures.style import (
+    NO_REPEAT,
+    WIDTH_IN,
+    look,
+    name_rows,
+    range_text,
+    rows_figure,
+    said,
+    settle,
+    styled,
+    value_text,
+    wrapped,
+)
 from kvbench.results import engine_key
 
 OPTIONS = {"width_in": WIDTH_IN}
@@ -22,6 +34,8 @@ def draw(scopes: Mapping[str, Sequence[Speed]], options: Mapping[str, Any] | Non
     """A panel a scope, a bar an engine: median, 95% interval where there is one, a dot a repeat."""
     names = _names(scopes)
     width_in = settle(options, OPTIONS)["width_in"]
+    if not names:
+        return said(NO_REPEAT, width_in)
     figure, panels = rows_figure(len(names), len(scopes), width_in=width_in)
     for axes, (scope, speeds) in zip(panels, scopes.items(), strict=True):
         axes.set_title(TITLES[scope].format(n="/".join(sorted({str(s.requests) for s in speeds}))), loc="left")
@@ -44,7 +58,7 @@ def _draw_scope(axes: Axes, speeds: Sequence[Speed], names: Sequence[str]) -> No
         if speed.low is not None:
             errors = [[speed.median - speed.low], [speed.high - speed.median]]
             axes.errorbar(speed.median, y, xerr=errors, fmt="none", ecolor="black", elinewidth=0.9, capsize=2.5)
-        end = max(*speed.repeats, speed.median, speed.high or 0)
+        end = max(*speed.repeats, speed.high or 0)
         axes.text(end + 0.03 * longest, y, value_text(speed.median), va="center", ha="left", fontsize=7.5)
     axes.set_xlim(0, longest * 1.2)
     axes.grid(axis="x")
@@ -61,14 +75,9 @@ def _names(scopes: Mapping[str, Sequence[Speed]]) -> list[str]:
 
 def _caption(scopes: Mapping[str, Sequence[Speed]]) -> str:
     speeds = [speed for found in scopes.values() for speed in found]
-    n = f"n = {_range(len(speed.repeats) for speed in speeds)}"
-    processes = _range(speed.processes for speed in speeds)
+    n = f"n = {range_text(len(speed.repeats) for speed in speeds)}"
+    processes = range_text(speed.processes for speed in speeds)
     where = "one process" if processes == "1" else f"{processes} processes"
     interval = ", whisker: 95% bootstrap interval" if any(speed.low is not None for speed in speeds) else ""
     crosses = ", cross: other load disturbed it" if any(any(speed.disturbed) for speed in speeds) else ""
     return f"bar: median of {n} repeats in {where}, dot: a repeat{crosses}{interval}"
-
-
-def _range(counts: Iterable[int]) -> str:
-    low, *_, high = sorted({*counts}) * 2
-    return str(low) if low == high else f"{low} to {high}"

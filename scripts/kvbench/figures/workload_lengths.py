@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from kvbench.figures.style import WIDTH_IN, is_narrow, logarithmic, settle, styled
+from kvbench.figures.seaborn_alone import seaborn
+from kvbench.figures.style import WIDTH_IN, is_narrow, logarithmic, said, settle, styled
 
 OPTIONS = {"width_in": WIDTH_IN}
 LINES = {
@@ -24,6 +24,8 @@ LINES = {
 def draw(lengths: Mapping[str, np.ndarray], options: Mapping[str, Any] | None = None) -> Figure:
     """Left the cumulative share of requests by tokens, right each request's output over its prompt, in tokens."""
     width_in = settle(options, OPTIONS)["width_in"]
+    if not len(lengths["prompt"]):
+        return said("No request in this workload.", width_in)
     narrow = is_narrow(width_in)
     figure = Figure(figsize=(width_in, 5.2 if narrow else 2.7), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.06, h_pad=0.06)

@@ -10,6 +10,7 @@ from kvbench.published import Published
 from kvbench.replay.window import ALL, ARRIVALS, FULL_QUEUE
 from kvbench.workload.selection import COUNTS, FileCounts
 
+NO_POLICY = "No policy of this scenario was replayed."
 WINDOWS = {
     FULL_QUEUE: "a queue that stays full, without its first quarter",
     ARRIVALS: "the time in which requests arrive, without its first quarter",
@@ -18,34 +19,41 @@ WINDOWS = {
 
 
 def setting(table: pd.DataFrame) -> str:
-    """Requests, pool and limits of a scenario's rows of replays.csv."""
+    """Requests, pool and limits of a scenario's rows of replays.csv; what is not known is left out."""
     row = table.iloc[0]
+    has_blocks = "paged" in set(table["policy"])
     parts = [
-        f"n = {requests(row)}, {arrival(table)}",
-        f"time of a step: {row['step_time_source']}" if pd.notna(row["step_time_source"]) else "",
-        f"{row['pool_slots']:,} slots",
-        f"blocks of {row['block_size']:,}" if "paged" in set(table["policy"]) else "",
-        "equal beginnings shared" if row["prefix_sharing"] else "",
-        f"{row['allocator']} allocator",
-        f"max_length {row['max_length']:,}",
-        f"at most {row['max_running']:,} at once",
+        ", ".join(filter(None, [requests(row), arrival(table)])),
+        _told(row, "step_time_source", "time of a step: {}"),
+        _told(row, "pool_slots", "{:,} slots"),
+        _told(row, "block_size", "blocks of {:,}") if has_blocks else "",
+        "equal beginnings shared" if pd.notna(row["prefix_sharing"]) and row["prefix_sharing"] else "",
+        _told(row, "allocator", "{} allocator"),
+        _told(row, "max_length", "max_length {:,}"),
+        _told(row, "max_running", "at most {:,} at once"),
     ]
     return "; ".join(filter(None, parts))
 
 
 def requests(row: pd.Series) -> str:
-    """How many there are, of what, and of a file how many were left out."""
+    """How many there are, of what, and of a file how many were left out; empty where it is not known."""
     counts = [row.get(name) for name in COUNTS]
-    if pd.isna(counts).any():
-        return f"{row['requests']:,} requests of {row['workload']}"
-    return FileCounts(*map(int, counts)).words(int(row["requests"]), row["workload"])
+    if pd.isna(row["requests"]) or pd.isna(counts).any():
+        return _told(row, "requests", f"n = {{:,}} requests of {row['workload']}")
+    return f"n = {FileCounts(*map(int, counts)).words(int(row['requests']), row['workload'])}"
+
+
+def _told(row: pd.Series, name: str, text: str) -> str:
+    return text.format(row[name]) if pd.notna(row[name]) else ""
 
 
 def arrival(table: pd.DataFrame) -> str:
-    """How the requests arrive."""
+    """How the requests arrive; empty where it is not known."""
     row = table.iloc[0]
     if pd.notna(row["requests_per_s"]):
         return f"arriving at {row['requests_per_s']:g} a second"
+    if pd.isna(row["last_arrival_s"]):
+        return ""
     return f"arriving over {row['last_arrival_s']:g} s" if row["last_arrival_s"] else "all there at once"
 
 

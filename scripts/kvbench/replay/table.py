@@ -45,7 +45,7 @@ def row(one: Mapping[str, Any], policy: str) -> dict[str, Any]:
         "policy": policy,
         "window": window["kind"],
         "window_steps": window["steps"],
-        "running_mean_requests": window["sums"]["running"] / window["steps"],
+        "running_mean_requests": _over(window["sums"]["running"], window["steps"]),
         "running_peak_requests": totals["max_running"],
         **shares(window, own["pool_slots"]),
         "alone_live_share_of_allocated": found["alone_live_share_of_allocated"],
@@ -57,7 +57,7 @@ def row(one: Mapping[str, Any], policy: str) -> dict[str, Any]:
     }
 
 
-def shares(window: Mapping[str, Any], pool_slots: int) -> dict[str, float]:
+def shares(window: Mapping[str, Any], pool_slots: int) -> dict[str, float | None]:
     """Shares over a window's steps.
 
     The region is what is allocated and what is free while a request is refused for memory: `external` where enough
@@ -68,9 +68,13 @@ def shares(window: Mapping[str, Any], pool_slots: int) -> dict[str, float]:
     slots = {**sums, "blocked": sums["unused_when_refused"] - sums["external"]}
     region = allocated + sums["unused_when_refused"]
     return {
-        **{f"{name}_share_of_region": slots[name] / region for name in REGION},
-        "live_share_of_allocated": sums["live"] / allocated,
-        "live_share_of_allocated_and_external": sums["live"] / (allocated + sums["external"]),
-        "idle_share_of_pool": (sums["unused"] - sums["unused_when_refused"]) / (window["steps"] * pool_slots),
-        "refused_steps_share": sums["refused"] / window["steps"],
+        **{f"{name}_share_of_region": _over(slots[name], region) for name in REGION},
+        "live_share_of_allocated": _over(sums["live"], allocated),
+        "live_share_of_allocated_and_external": _over(sums["live"], allocated + sums["external"]),
+        "idle_share_of_pool": _over(sums["unused"] - sums["unused_when_refused"], window["steps"] * pool_slots),
+        "refused_steps_share": _over(sums["refused"], window["steps"]),
     }
+
+
+def _over(part: float, whole: float) -> float | None:
+    return part / whole if whole else None

@@ -50,9 +50,12 @@ def _rows(run: Run) -> list[dict[str, Any]]:
     repeats = run.timed()
     if not repeats:
         return []
-    steps = dict(list(steps_of(run).groupby("repeat")))
-    requests = dict(list(run.requests.groupby("repeat")))
-    return [_row(run, repeat, steps[repeat["repeat"]], requests[repeat["repeat"]]) for repeat in repeats]
+    steps, requests = steps_of(run), run.requests
+    of = {
+        number: (steps[steps["repeat"] == number], requests[requests["repeat"] == number])
+        for number in run.timed_numbers()
+    }
+    return [_row(run, repeat, *of[repeat["repeat"]]) for repeat in repeats]
 
 
 def _row(run: Run, repeat: dict[str, Any], steps: pd.DataFrame, requests: pd.DataFrame) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 
@@ -24,7 +25,7 @@ def sharing_facts(steps: pd.DataFrame, requests: pd.DataFrame) -> dict[str, floa
 
 
 def preemption_facts(steps: pd.DataFrame, requests: pd.DataFrame, preemptions: int) -> dict[str, float]:
-    """Preemptions, and tokens computed again because of them.
+    """Preemptions, and tokens computed again because of them; NaN where no step tells of tokens.
 
     A request needs p + o − 1 tokens computed, less those found when it was first admitted; what a preempted request
     finds again when it comes back is not computed and so not counted.
@@ -32,7 +33,7 @@ def preemption_facts(steps: pd.DataFrame, requests: pd.DataFrame, preemptions: i
     needed = (requests["prompt_tokens"] + requests["output_tokens"] - 1).sum() - requests["cached_tokens"].fillna(
         0
     ).sum()
-    computed = steps["scheduled_tokens"].sum()
+    computed = steps["scheduled_tokens"].sum() if len(steps) else np.nan
     return {
         "preemptions_per_request": preemptions / len(requests),
         "preempted_requests_share": (requests["preemptions"].fillna(0) > 0).mean(),

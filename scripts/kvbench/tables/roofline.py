@@ -48,7 +48,8 @@ def _row(run: Run, scope: str, bandwidth: Mapping[str, Any], seed: int) -> dict[
     weights = run.record["memory"]["parts"]["weights"]
     live = float(steps["live"].mean()) * run.record["slot_bytes"]
     copy = copy_rate(run, bandwidth)
-    bound_s = None if copy is None else (weights + live) / copy
+    moved = None if weights is None else weights + live
+    bound_s = None if copy is None or moved is None else moved / copy
     row = {
         **run.names,
         "scope": scope,
@@ -62,7 +63,7 @@ def _row(run: Run, scope: str, bandwidth: Mapping[str, Any], seed: int) -> dict[
         "running_mean_requests": steps["running"].mean(),
         "weight_bytes": weights,
         "live_kv_mean_bytes": live,
-        "must_move_bytes": weights + live,
+        "must_move_bytes": moved,
         "copy_bytes_per_s": copy,
         "bound_s": bound_s,
         **summarise(medians, seed, list(medians.index.get_level_values("process"))).columns("decode_step_s"),

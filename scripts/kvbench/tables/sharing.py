@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from kvbench.results import Run
-from kvbench.stats import PARTS, ratio, summarise
+from kvbench.stats import PARTS, known_columns, ratio
 
 METRIC = "output_tokens_per_s"
 POINTS = {"shared": "prefix_sharing-true", "unshared": "prefix_sharing-false"}
@@ -63,10 +63,10 @@ def _row(arms: dict[str, pd.DataFrame], seed: int) -> dict[str, Any]:
     row |= {f"{arm}_n_repeats": len(samples) for arm, samples in arms.items()}
     row |= {f"{arm}_n_processes": len(set(own)) for arm, own in processes.items()}
     for name in SAVED:
-        row |= summarise(shared[name].to_numpy(), seed, processes["shared"]).columns(name)
+        row |= known_columns(name, shared[name], seed, processes["shared"])
     for name in ARM_COLUMNS:
         for arm, samples in arms.items():
-            row |= summarise(samples[name].to_numpy(), seed, processes[arm]).columns(f"{arm}_{name}")
+            row |= known_columns(f"{arm}_{name}", samples[name], seed, processes[arm])
     row |= {"ratio": found.value, "ratio_ci95_low": found.low, "ratio_ci95_high": found.high}
     flags = pd.concat(arms.values())["disturbed"].tolist()
     row["disturbed_repeats"] = None if None in flags else sum(flags)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from kvbench.records import REPLAYED
 from kvbench.results import Run, engine_key, read_table
-from kvbench.stats import PARTS, summarise
+from kvbench.stats import PARTS, known_columns
 from kvbench.tables.repeats import steps_of
 
 SWEPT = ("block_size", "kv_budget_mib")
@@ -61,20 +61,21 @@ def _row(run: Run, repeats: pd.DataFrame, replays: pd.DataFrame, seed: int) -> d
     row |= {"n_processes": repeats["process"].nunique(), "async_scheduling": in_force.get("async_scheduling")}
     row["disturbed_repeats"] = None if repeats["disturbed"].isna().any() else repeats["disturbed"].sum()
     for name in (*SHARES, SPEED):
-        row |= summarise(repeats[name].to_numpy(), seed, repeats["process"].tolist()).columns(name)
+        row |= known_columns(name, repeats[name], seed, repeats["process"].tolist())
     counts = _counts(run, repeats)
     row |= {f"least_{name}": counts[name].min() for name in COUNTS}
     row |= {f"most_{name}": counts[name].max() for name in COUNTS}
-    return row if replays.empty else row | _beside(row, counts, replays.iloc[0])
+    has_both = len(replays) and counts.notna().all(axis=None)
+    return row | _beside(row, counts, replays.iloc[0]) if has_both else row
 
 
 def _counts(run: Run, repeats: pd.DataFrame) -> pd.DataFrame:
-    """COUNTS of each repeat, whole numbers: sums over its steps."""
+    """COUNTS of each repeat, whole numbers: sums over its steps, null where it has none."""
     steps = steps_of(run).groupby(["process", "repeat"])[["allocated", "live"]].sum()
-    sums = steps.loc[list(zip(repeats["process"], repeats["repeat"], strict=True))]
+    sums = steps.reindex(pd.MultiIndex.from_frame(repeats[["process", "repeat"]]))
     found = {"block_steps": sums["allocated"] // run.record["block_size"], "live_slot_steps": sums["live"]}
     found |= {name: repeats[name] for name in ("steps", "computed_tokens", "preemptions")}
-    return pd.DataFrame({name: values.to_numpy().astype(int) for name, values in found.items()})
+    return pd.DataFrame({name: values.reset_index(drop=True).astype("Int64") for name, values in found.items()})
 
 
 def _beside(row: dict[str, Any], counts: pd.DataFrame, replay: pd.Series) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from kvbench.results import SCOPES, Run, processes_of
-from kvbench.stats import PARTS, disturbed, summarise
+from kvbench.stats import disturbed, known_columns, summarise
 
 ENERGIES = {"energy_j_per_output_token": "output_tokens", "energy_j_per_request": "requests"}
 RATES = ("output_tokens_per_s", "total_tokens_per_s", "requests_per_s")
@@ -80,9 +80,7 @@ def _energy_columns(repeats: Sequence[dict[str, Any]], seed: int, processes: Seq
     """Medians and intervals of ENERGIES; empty unless every repeat has a value."""
     columns: dict[str, Any] = {}
     for name in ENERGIES:
-        values = [energies(repeat)[name] for repeat in repeats]
-        empty = dict.fromkeys(f"{name}_{part}" for part in PARTS)
-        columns |= empty if None in values else summarise(values, seed, processes).columns(name)
+        columns |= known_columns(name, [energies(repeat)[name] for repeat in repeats], seed, processes)
     return columns
 
 

@@ -1,0 +1,199 @@
+"""Tables, figures and the report take runs that have next to nothing: they draw what there is and say the rest."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pipeline_for_tests import READS, draw, emptied, report, run_script, texts, write_results
+from synthetic import Request, make_requests
+
+from kvbench.capacity.contexts import curves, read_conditions
+from kvbench.capacity.shapes import read_shapes
+from kvbench.config import read_yaml, validate
+from kvbench.errors import UserError
+from kvbench.figures import largest_batch, workload_lengths
+from kvbench.figures.style import save
+from kvbench.files import read_json, read_parquet, write_csv, write_json, write_parquet
+from kvbench.pages import ROOT
+from kvbench.replay import Trace
+from kvbench.replay import table as replays
+from kvbench.replay.scenario import outcomes, record
+from kvbench.results import read_table
+
+
+def few(output: int, count: int = 3) -> list[Request]:
+    return [Request(f"r{i}", 9 + 5 * i, output) for i in range(count)]
+
+
+def without(name: str, *columns: str):
+    """Leave out values of columns of a run's Parquet file, or with none its rows."""
+
+    def change(folder: Path) -> None:
+        table = read_parquet(folder / f"{name}.parquet")
+        for column in columns:
+            at = table.schema.get_field_index(column)
+            table = table.set_column(at, table.schema.field(at), pa.nulls(len(table), table.schema.field(at).type))
+        write_parquet(folder / f"{name}.parquet", table if columns else table.slice(0, 0))
+
+    return change
+
+
+def unknown(folder: Path) -> None:
+    """What run.json may not know."""
+    record = read_json(folder / "run.json")
+    memory = record["memory"]
+    memory |= {"parts": dict.fromkeys(memory["parts"]), "process_bytes": None}
+    memory |= {"unattributed_bytes": None}
+    record["settings"]["in_force"] = {"max_num_seqs": 256, "max_num_batched_tokens": 4096}
+    record["digests"] = {}
+    write_json(folder / "run.json", record)
+
+
+def unserved(folder: Path) -> None:
+    """hf-batch could not serve one row."""
+    if "hf-batch" in folder.parts:
+        record = read_json(folder / "run.json")
+        record |= {"repeats": [], "batches": [], "phases": record["phases"][:2]}
+        record["out_of_memory"] = {
+            "largest_batch_rows": None,
+            "out_of_memory_rows": 1,
+            "trials": [{"rows": 1, "fits": False}],
+        }
+        write_json(folder / "run.json", record)
+        for name in ("requests", "kv", "blocks"):
+            without(name)(folder)
+
+
+CASES = {
+    "one token": {"requests": few(1), "repeats": 2},
+    "two tokens": {"requests": few(2), "repeats": 2},
+    "one request": {"requests": few(5, 1), "repeats": 2},
+    "one request of one token": {"requests": few(1, 1), "repeats": 1},
+    "one prompt token": {"requests": [Request("r", 1, 1)], "repeats": 6},
+    "one repeat": {"requests": few(5), "repeats": 1},
+    "one engine": {"requests": few(5), "repeats": 1, "engines": ["vllm"]},
+    "one sequential engine": {"requests": few(5), "repeats": 1, "engines": ["hf-sequential"]},
+    "a reference that samples": {"requests": few(5), "repeats": 1, "temperature": 0.7},
+    "unknown in run.json": {"requests": few(5), "repeats": 2, "change": unknown},
+    "no samples of devices": {
+        "requests": few(5),
+        "repeats": 2,
+        "change": without("device", "host_rss_bytes", "device_used_bytes", "device_total_bytes"),
+    },
+    "no times": {"requests": few(5), "repeats": 2, "change": without("requests", "first_token_s", "cached_tokens")},
+    "no steps": {"requests": few(5), "repeats": 2, "change": without("kv")},
+    "nothing served": {"requests": few(5), "repeats": 2, "change": unserved},
+    "a GPU": {"requests": few(1), "repeats": 2, "device": "cuda"},
+}
+
+
+@pytest.fixture(scope="module", params=CASES)
+def results(request, tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp(request.param)
+    write_results(root, **CASES[request.param])
+    return root
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("whole")
+    write_results(root, make_requests(6), repeats=6)
+    return root
+
+
+HOW = ["empty", "one row", "of another workload", "no values"]
+SKIPPED = {"one sequential engine": {"sharing"}}  # no rule asks for it
+
+
+@pytest.mark.parametrize("figure", READS)
+def test_every_figure_draws_what_little_there_is(results: Path, figure: str, tmp_path: Path) -> None:
+    if figure not in SKIPPED.get(results.name.rstrip("0"), ()):
+        save(draw(results, figure), [tmp_path / "a.png"], 40)
+
+
+def test_the_report_shows_what_little_there_is(results: Path) -> None:
+    assert ">nan" not in report(results, [])
+
+
+@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("figure", [name for name, reads in READS.items() if reads])
+def test_every_figure_takes_an_empty_table(whole: Path, tmp_path: Path, figure: str, how: str) -> None:
+    shutil.copytree(whole, tmp_path / "results")
+    path = tmp_path / "results" / READS[figure]
+    write_csv(path, emptied(read_table(path), how))
+    if figure == "throughput" and how != "no values":
+        with pytest.raises(UserError, match=r"throughput\.csv: no row for"):  # of runs that are there
+            draw(tmp_path / "results", figure)
+        return
+    drawn = draw(tmp_path / "results", figure)
+    save(drawn, [tmp_path / "a.png"], 40)
+    assert "nan" not in texts(drawn).lower().split()
+
+
+def scenario(root: Path) -> Path:
+    """replays.csv of one scenario of one request of one token."""
+    config = read_yaml(ROOT / "config.yaml") | {"device": "cpu"}
+    config["replays"] = {"mine": {"workload": "mixed", "requests": 1, "pool_slots": 1030, "max_length": 128}}
+    own = validate(config, ROOT / "schemas/config.schema.yaml")["replays"]["mine"]
+    trace = Trace.of([3], [1])
+    write_csv(root / "replays.csv", replays.table([record("mine", own, 0, trace, list(outcomes(own, trace)))]))
+    return root / "replays.csv"
+
+
+@pytest.mark.parametrize("how", ["whole", "empty", "one row", "no values"])
+@pytest.mark.parametrize("figure", ["replay_waste", "batched_requests"])
+def test_figures_of_replays_draw_what_little_there_is(tmp_path: Path, figure: str, how: str) -> None:
+    path = scenario(tmp_path)
+    if how != "whole":
+        write_csv(path, emptied(read_table(path), how))
+    given = {"table": str(path), "published": str(ROOT / "config/published.yaml")}
+    drawn = run_script(f"plot_{figure}", given, {"scenario": "mine"})
+    save(drawn, [tmp_path / "a.png"], 40)
+    assert "nan" not in texts(drawn).lower().split()
+    assert ("No policy" in texts(drawn)) == (how == "empty" or (how == "no values" and figure == "batched_requests"))
+
+
+@pytest.mark.parametrize("count", [0, 1])
+@pytest.mark.parametrize("memory", [1, None])
+def test_the_largest_batch_of_one_shape_and_of_none(tmp_path: Path, count: int, memory: int | None) -> None:
+    path = ROOT / "config/shapes.yaml"
+    conditions = read_conditions(path)
+    found = curves(dict(list(read_shapes(path).items())[:count]), conditions, 0.5)
+    if memory:
+        found = [dataclasses.replace(one, paged=(0,) * len(one.paged), reserved=(0,) * len(one.paged)) for one in found]
+    drawn = largest_batch.draw(found, conditions, 0.5)
+    save(drawn, [tmp_path / "a.png"], 40)
+    assert ("No model" in texts(drawn)) == (not count or bool(memory))
+
+
+def test_lengths_of_no_request(tmp_path: Path) -> None:
+    drawn = workload_lengths.draw(dict.fromkeys(workload_lengths.LINES, np.array([], dtype=int)))
+    save(drawn, [tmp_path / "a.png"], 40)
+    assert "No request" in texts(drawn)
+
+
+def test_what_one_token_leaves_undefined_is_empty_and_not_zero(tmp_path: Path) -> None:
+    write_results(tmp_path, few(1), repeats=2)
+    tables = {path.stem: read_table(path) for path in (tmp_path / "tables").glob("*.csv")}
+    gaps = tables["latency"][tables["latency"]["metric"] == "time_per_output_token"]
+    assert len(gaps)
+    assert (gaps["samples"] == 0).all()
+    assert gaps[["median_s", "p90_s", "min_s", "max_s"]].isna().all(axis=None)
+    assert tables["repeats"]["time_per_output_token_median_s"].isna().all()
+    assert (tables["repeats"]["time_to_first_token_median_s"] > 0).all()
+    assert tables["roofline"].empty
+    assert (tables["throughput"]["output_tokens_per_s_median"] > 0).all()
+    assert "No decoding step" in texts(draw(tmp_path, "roofline"))
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_the_report_takes_empty_tables(whole: Path, tmp_path: Path, how: str) -> None:
+    shutil.copytree(whole, tmp_path / "results")
+    for path in (tmp_path / "results/tables").glob("*.csv"):
+        write_csv(path, emptied(read_table(path), how))
+    assert ">nan" not in report(tmp_path / "results", [])
