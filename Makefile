@@ -1,6 +1,7 @@
 # Everything runs in .venv, made from the lock of the machine's flavour; `make` alone lists what there is.
 PYTHON ?= python3
 FLAVOUR ?= auto
+CORES ?= all
 ARGS ?=
 unexport PYTHONPATH PYTHONHOME
 
@@ -8,14 +9,15 @@ unexport PYTHONPATH PYTHONHOME
 .PHONY: gallery help setup run test unit lint format lock monitor compare unlock clean distclean
 
 help:  ## this list
-	@echo "make TARGET [FLAVOUR=cpu|cuda] [ARGS='more arguments'] [PYTHON=python3.12]"
+	@echo "make TARGET [FLAVOUR=cpu|cuda] [CORES=1] [ARGS='more arguments'] [PYTHON=python3.12]"
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
 
 setup:  ## the environment in .venv; nothing to do once it is there
 	@$(PYTHON) envs/bootstrap.py --flavour $(FLAVOUR)
 
-run: setup  ## the experiment: snakemake --cores 1 $(ARGS)
-	@.venv/bin/snakemake --cores 1 $(ARGS)
+# A measurement takes all cores, so nothing runs beside it; figures, replays and what is prepared share them.
+run: setup  ## the experiment: snakemake --cores $(CORES) $(ARGS)
+	@.venv/bin/snakemake --cores $(CORES) $(ARGS)
 
 # Two processes: vLLM does not start beside some of the modules that unit tests import.
 test: setup  ## all tests: pytest $(ARGS)

@@ -61,7 +61,7 @@ def run_with_room_for(room, inputs, folder, monkeypatch, engine):
         "kv_budget_mib": BUDGET_MIB,
         "memory_fraction": 0.8,
         "block_size": BLOCK,
-        "cpu_threads": 1,
+        "cpu_threads": torch.get_num_threads(),  # this process has loaded torch, so no other number would be in force
         "sample_period_s": 0.01,
         "dtype": "float32",
         "options": {},
