@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 from kvbench.errors import UserError
 from kvbench.memory_errors import describe_memory_error
@@ -74,6 +74,14 @@ def job(snakemake: Any) -> Iterator[Job]:
     except Exception as error:
         traceback.print_exc()
         _fail(terminal, f"{label}: {type(error).__name__}: {error} (details in {path})")
+
+
+def leave() -> NoReturn:
+    """End the process of a finished job: taking vLLM's modules down one by one takes seconds and frees nothing more."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _redirect_output(path: Path) -> TextIO:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kvbench.adapter import Job, job
+from kvbench.adapter import Job, job, leave
 from kvbench.cards import choose_cards, hold_cards, refuse_others
 from kvbench.device import Phases, Sampler, cpu_s
 from kvbench.engines.base import Engine, EngineSettings, Generated, LoadTimes
@@ -51,6 +51,7 @@ def run_job(snakemake: Any, make_engine: Callable[[EngineSettings], Engine]) -> 
         )
         paths = Paths(**{name: Path(getattr(outputs, name)) for name in Paths.__dataclass_fields__})
         run(order, make_engine, paths, task)
+    leave()
 
 
 def run(order: Order, make_engine: Callable[[EngineSettings], Engine], paths: Paths, job: Job) -> None:

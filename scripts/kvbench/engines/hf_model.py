@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kvbench.engines.base import EngineSettings, LoadTimes, refuse_options, resident_bytes
+from kvbench.engines.imports import importing
 
 ALLOCATOR = ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF")  # torch reads both; the second is the former name
 PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "accelerate", "numpy")
@@ -27,8 +28,9 @@ def let_segments_grow(settings: EngineSettings) -> None:
 def load_model(settings: EngineSettings, options: Mapping[str, Any]) -> tuple[Any, LoadTimes]:
     """Import the packages and load the model, ready to generate; `options` go to `from_pretrained`."""
     begin = time.monotonic()
-    import torch
-    import transformers  # noqa: F401
+    with importing():
+        import torch
+        from transformers import AutoModelForCausalLM, DynamicCache  # noqa: F401 (both load modules of their own)
 
     import_s, imported_bytes = time.monotonic() - begin, resident_bytes(settings.device)
     begin = time.monotonic()

@@ -52,7 +52,7 @@ def engine_arguments(settings: EngineSettings) -> dict[str, Any]:
         "enable_prefix_caching": settings.prefix_sharing,
         "generation_config": "vllm",
         "disable_log_stats": False,  # request times come with the statistics
-        "skip_tokenizer_init": settings.random_weights,
+        "skip_tokenizer_init": True,  # token ids go in and come out
         "load_format": "dummy" if settings.random_weights else "safetensors",
         "enforce_eager": not settings.device.startswith("cuda"),
         "scheduler_cls": "kvbench.engines.vllm_scheduler.recording_scheduler",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import json
 import logging
@@ -24,6 +23,7 @@ from kvbench.engines.base import (
     refuse_options,
     resident_bytes,
 )
+from kvbench.engines.imports import importing
 from kvbench.engines.vllm_arguments import (
     RECORDING,
     engine_arguments,
@@ -59,7 +59,8 @@ class VllmEngine:
         refuse_device(self.settings)
         begin = time.monotonic()
         prepare_process(self.settings)
-        from vllm import LLM
+        with importing():
+            from vllm import LLM
 
         import_s, imported_bytes = time.monotonic() - begin, resident_bytes(self.settings.device)
         begin = time.monotonic()
@@ -197,7 +198,6 @@ class VllmEngine:
             llm.llm_engine.engine_core.shutdown()
             del llm
             gc.collect()
-            _end_distributed()
         self.folder.cleanup()
 
 
@@ -226,10 +226,3 @@ def _ns(seconds: float) -> int:
 
 def _sum(values: list[int | None]) -> int | None:
     return None if any(value is None for value in values) else sum(values)  # type: ignore[arg-type]
-
-
-def _end_distributed() -> None:
-    with contextlib.suppress(Exception):
-        from vllm.distributed.parallel_state import cleanup_dist_env_and_memory
-
-        cleanup_dist_env_and_memory()
