@@ -124,6 +124,14 @@ def shown(tmp_path_factory):
     return frames, render(*given)
 
 
+def test_an_option_that_the_engine_changed_is_told(tmp_path):
+    _, given = _inputs(tmp_path)
+    changed = {"enable_chunked_prefill": {"asked": False, "in_force": True}}
+    given[4][2].record["settings"]["changed"] = changed
+    page = " ".join(render(*given).split())
+    assert "smollm2-135m, mixed, vllm: False was asked for as enable_chunked_prefill, and True was in force." in page
+
+
 def _cells(page):
     return set(re.findall(r"<td[^>]*>(.*?)</td>", page))
 

@@ -231,6 +231,14 @@ def compare_changed(engine, change, key):
         compare_in_force(asked, engine.in_force())
 
 
+def test_a_temperature_that_vllm_raises_without_a_word_is_refused(paged, monkeypatch):
+    if not paged.engine.settings.engine.startswith("vllm"):
+        pytest.skip("Transformers takes it as it is")
+    monkeypatch.setattr(paged.engine, "settings", dataclasses.replace(paged.engine.settings, temperature=0.004))
+    with pytest.raises(UserError, match=r"sampling\.temperature: vllm.* runs with 0.01 where 0.004 was asked for"):
+        compare_in_force(paged.engine.settings, paged.engine.in_force())
+
+
 @NOT_IN_FORCE
 def test_settings_of_a_paged_engine_are_in_force(paged, change, key):
     compare_changed(paged.engine, change, key)
