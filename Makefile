@@ -19,13 +19,14 @@ setup:  ## the environment in .venv; nothing to do once it is there
 run: setup  ## the experiment: snakemake --cores $(CORES) $(ARGS)
 	@.venv/bin/snakemake --cores $(CORES) $(ARGS)
 
-# Two processes: vLLM does not start beside some of the modules that unit tests import.
+# Unit tests a file at a time on every core. Two calls: vLLM does not start beside some of the modules that they import.
+UNIT := pytest tests/unit --numprocesses auto --maxprocesses 8 --dist loadfile
 test: setup  ## all tests: pytest $(ARGS)
-	@.venv/bin/python -m pytest tests/unit $(ARGS)
+	@.venv/bin/python -m $(UNIT) $(ARGS)
 	@.venv/bin/python -m pytest tests/workflow $(ARGS)
 
 unit: setup  ## the tests that take seconds
-	@.venv/bin/python -m pytest tests/unit $(ARGS)
+	@.venv/bin/python -m $(UNIT) $(ARGS)
 
 lint: setup  ## style of code and rules
 	.venv/bin/ruff check .
