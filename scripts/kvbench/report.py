@@ -69,6 +69,7 @@ def render(
         machine=machine_facts(environment),
         packages=_packages(environment),
         settings=run_settings(runs),
+        unequal_slots=unequal_slots(runs),
         **(_of_all_runs(tables) if runs else {}),
         sections=parts,
         replays=replayed,
@@ -122,6 +123,21 @@ def not_drawn(parts: Sequence[Section], replayed: Sequence[replays.Section]) -> 
     places = [(f"{one.model}, {one.workload}", figure) for one in parts for figure in one.figures.values()]
     places += [(one.name, figure) for one in replayed for figure in one.figures]
     return [(where, figure) for where, figure in places if figure.not_drawn]
+
+
+def unequal_slots(runs: Sequence[Run]) -> list[str]:
+    """A sentence for each model and workload whose engines store a token in different numbers of bytes."""
+    told = []
+    for model, workload in dict.fromkeys((run.model, run.workload) for run in runs):
+        own = [run for run in runs if (run.model, run.workload) == (model, workload)]
+        engines: dict[int, list[str]] = {}
+        for run in own:
+            names = engines.setdefault(run.record["slot_bytes"], [])
+            names += [run.engine] * (run.engine not in names)
+        if len(engines) > 1 and len({run.record["dtype"] for run in own}) == 1:
+            sizes = "; ".join(f"{', '.join(names)}: {size:,}" for size, names in engines.items())
+            told.append(f"{model}, {workload}: the libraries store different KV heads, in bytes a token: {sizes}.")
+    return told
 
 
 def machine_facts(environment: Mapping[str, Any]) -> dict[str, str]:

@@ -17,7 +17,7 @@ from kvbench.pages import ROOT, embed
 from kvbench.replay.requests import trace_of
 from kvbench.replay.scenario import outcomes, record
 from kvbench.replay.table import table as replays_table
-from kvbench.report import FIGURES, TEMPLATE, read_inputs, render
+from kvbench.report import FIGURES, TEMPLATE, read_inputs, render, unequal_slots
 from kvbench.report_cells import number, to_html
 from kvbench.report_tables import attribution_view, throughput_view
 from kvbench.results import load_runs, read_table
@@ -122,6 +122,16 @@ def _inputs(root: Path, **given):
 def shown(tmp_path_factory):
     frames, given = _inputs(tmp_path_factory.mktemp("report"))
     return frames, render(*given)
+
+
+def test_engines_that_store_other_kv_heads_are_named(tmp_path):
+    _, given = _inputs(tmp_path)
+    assert unequal_slots(given[4]) == []
+    given[4][2].record["slot_bytes"] = 8192
+    [told] = unequal_slots(given[4])
+    other = given[4][0].record["slot_bytes"]
+    assert told.endswith(f"in bytes a token: hf-sequential, hf-batch: {other:,}; vllm: 8,192.")
+    assert told in render(*given)
 
 
 def test_an_option_that_the_engine_changed_is_told(tmp_path):
