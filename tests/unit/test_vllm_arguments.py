@@ -6,8 +6,10 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
+from kvbench.engines import vllm_engine
 from kvbench.engines.base import EngineSettings
 from kvbench.engines.vllm_arguments import engine_arguments, graph_sizes, own_arguments, step_of_vllm
+from kvbench.errors import UserError
 
 SETTINGS = EngineSettings(
     engine="vllm-reserved",
@@ -87,6 +89,23 @@ def test_no_graph_is_larger_than_the_requests_that_it_can_hold(limit: int, max_l
 def test_others_are_left_as_they_are(asked: list[dict], changes: dict) -> None:
     assert step_of_vllm(replace(SETTINGS, **changes), {"model": "m"}) == {}
     assert asked == []
+
+
+@pytest.mark.parametrize("error", [TypeError("max_num_seqs: int expected"), ValueError("max_num_seqs: too many")])
+def test_an_option_that_breaks_vllms_configuration_is_named(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    stand_in = ModuleType("vllm")
+    stand_in.LLM = None
+    monkeypatch.setitem(sys.modules, "vllm", stand_in)
+    monkeypatch.setenv(vllm_engine.RECORDING, "")
+    monkeypatch.setattr(vllm_engine, "prepare_process", lambda settings: None)
+
+    def break_off(engine: vllm_engine.VllmEngine) -> None:
+        raise error
+
+    monkeypatch.setattr(vllm_engine.VllmEngine, "_arguments", break_off)
+    asked = replace(SETTINGS, engine="vllm", device="cpu", options={"max_num_seqs": "many"})
+    with pytest.raises(UserError, match=r'engines\.vllm: vLLM does not load with the options max_num_seqs: "many"'):
+        vllm_engine.VllmEngine(asked).load()
 
 
 def test_the_allocator_is_set_for_growing_caches_on_cuda_unless_the_user_did(monkeypatch: pytest.MonkeyPatch) -> None:

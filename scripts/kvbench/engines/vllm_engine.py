@@ -65,8 +65,8 @@ class VllmEngine:
         import_s, imported_bytes = time.monotonic() - begin, resident_bytes(self.settings.device)
         begin = time.monotonic()
         os.environ[RECORDING] = json.dumps(self._recording())
-        arguments = self._arguments()
         try:
+            arguments = self._arguments()
             self.llm = LLM(**arguments, **step_of_vllm(self.settings, arguments))
         except (TypeError, ValueError) as error:
             refuse_options(self.settings, "vLLM", error)
