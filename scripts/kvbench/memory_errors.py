@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import resource
 
-import psutil
-
 SHORT = 0.1  # of the machine's memory free: less than that is short
 
 
@@ -14,6 +12,8 @@ def describe_memory_error(error: MemoryError, details: str) -> str:
 
     A damaged file whose first bytes are read as a length asks for exabytes, and Python answers with the same error.
     """
+    import psutil  # here, since every job imports this module
+
     memory = psutil.virtual_memory()
     limited = resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
     if limited or memory.available < SHORT * memory.total:

@@ -130,10 +130,9 @@ def unequal_slots(runs: Sequence[Run]) -> list[str]:
     told = []
     for model, workload in dict.fromkeys((run.model, run.workload) for run in runs):
         own = [run for run in runs if (run.model, run.workload) == (model, workload)]
-        engines: dict[int, list[str]] = {}
+        engines: dict[int, dict[str, None]] = {}
         for run in own:
-            names = engines.setdefault(run.record["slot_bytes"], [])
-            names += [run.engine] * (run.engine not in names)
+            engines.setdefault(run.record["slot_bytes"], {}).setdefault(run.engine)
         if len(engines) > 1 and len({run.record["dtype"] for run in own}) == 1:
             sizes = "; ".join(f"{', '.join(names)}: {size:,}" for size, names in engines.items())
             told.append(f"{model}, {workload}: the libraries store different KV heads, in bytes a token: {sizes}.")

@@ -19,22 +19,7 @@ from kvbench.pages import ROOT
 from kvbench.replay import sweep
 from kvbench.report import read_inputs, render
 from kvbench.results import Run, load_runs, read_table
-from kvbench.tables import (
-    attribution,
-    benchmarks,
-    devices,
-    kv_waste,
-    latency,
-    memory,
-    processes,
-    ratios,
-    repeats,
-    roofline,
-    sharing,
-    sweeps,
-    throughput,
-    workloads,
-)
+from kvbench.tables import benchmarks, of_runs, sweeps, workloads
 from kvbench.workload.table import workload_table
 
 MODEL, WORKLOAD = "smollm2-135m", "mixed"
@@ -85,21 +70,11 @@ def write_tables(root: Path, runs: Sequence[Run], workload: Any) -> None:
     """results/tables and results/sweeps as the rules of analysis and replay write them."""
     folder = root / "tables"
     frames = {
-        "throughput": throughput.table(runs, 0),
-        "latency": latency.table(runs, 0),
-        "memory": memory.table(runs),
-        "devices": devices.table(runs),
-        "kv_waste": kv_waste.table(runs),
-        "ratios": ratios.table(runs, 0),
-        "attribution": attribution.table(runs, 0),
-        "roofline": roofline.table(runs, BANDWIDTH, 0),
-        "repeats": repeats.table(runs),
-        "processes": processes.table(runs, 0),
+        **of_runs.tables(runs, BANDWIDTH, 0),
         "workloads": workloads.table([root / f"workloads/{MODEL}/{WORKLOAD}.parquet"]),
         "parity": parity.table(runs),
         "benchmarks": benchmarks.table({}, []),
     }
-    frames["sharing"] = sharing.table(runs, frames["repeats"], 0)
     for name, frame in frames.items():
         write_csv(folder / f"{name}.csv", frame)
     samples = read_table(folder / "repeats.csv")

@@ -3,6 +3,7 @@
 import resource
 from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from kvbench import memory_errors
@@ -16,7 +17,7 @@ def machine(monkeypatch: pytest.MonkeyPatch):
 
     def set_free(free_gib: float, limit: int = resource.RLIM_INFINITY) -> None:
         memory = SimpleNamespace(available=int(free_gib * GIB), total=16 * GIB)
-        monkeypatch.setattr(memory_errors.psutil, "virtual_memory", lambda: memory)
+        monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
         monkeypatch.setattr(memory_errors.resource, "getrlimit", lambda which: (limit, limit))
 
     return set_free

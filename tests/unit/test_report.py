@@ -21,22 +21,7 @@ from kvbench.report import FIGURES, TEMPLATE, read_inputs, render, unequal_slots
 from kvbench.report_cells import number, to_html
 from kvbench.report_tables import attribution_view, throughput_view
 from kvbench.results import load_runs, read_table
-from kvbench.tables import (
-    attribution,
-    benchmarks,
-    devices,
-    kv_waste,
-    latency,
-    memory,
-    processes,
-    ratios,
-    repeats,
-    roofline,
-    sharing,
-    sweeps,
-    throughput,
-    workloads,
-)
+from kvbench.tables import benchmarks, of_runs, repeats, sweeps, workloads
 from kvbench.workload.table import workload_table
 
 PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" width="10" height="10"/>'
@@ -83,20 +68,11 @@ def _inputs(root: Path, **given):
     ]
     write_margins(gate[0], requests, {})
     runs = load_runs(paths)
+    bandwidth = {"device": "cpu", "copy": [{"gpu": None, "bytes_per_s": 1e10}]}
     frames = {
-        "throughput": throughput.table(runs, 0),
-        "latency": latency.table(runs, 0),
-        "processes": processes.table(runs, 0),
-        "memory": memory.table(runs),
-        "devices": devices.table(runs),
-        "kv_waste": kv_waste.table(runs),
-        "ratios": ratios.table(runs, 0),
-        "attribution": attribution.table(runs, 0),
-        "roofline": roofline.table(runs, {"device": "cpu", "copy": [{"gpu": None, "bytes_per_s": 1e10}]}, 0),
+        **of_runs.tables(runs, bandwidth, 0),
         "claims": claims.table(claims.read_claims(ROOT / "config/claims.yaml"), _repeats(root, runs), 0),
-        "sharing": sharing.table(runs, _repeats(root, runs), 0),
         "sweeps": pd.DataFrame(columns=list(sweeps.COLUMNS)),
-        "repeats": repeats.table(runs),
         "workloads": workloads.table([_workload(root)]),
         "parity": parity.table(load_runs([*paths, *gate])),
     }
