@@ -12,14 +12,14 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
-from kvbench.cards import hold_cards
 from kvbench.engines.base import EngineSettings
 from kvbench.errors import UserError
 from kvbench.files import read_json, write_json
-from kvbench.nvml import Session
-from kvbench.orders import Order, resolve
-from kvbench.threads import set_threads
-from kvbench.turns import Turn
+from kvbench.machine.cards import hold_cards
+from kvbench.machine.nvml import Session
+from kvbench.machine.threads import set_threads
+from kvbench.machine.turns import Turn
+from kvbench.measure.orders import Order, resolve
 
 
 def add_inputs(parser: argparse.ArgumentParser, kv_budget_mib: float) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
 TIMED = "import time; start = time.perf_counter(); import {}; print(time.perf_counter() - start)"
-LIGHT = "kvbench.config, kvbench.digest, kvbench.errors"
+LIGHT = "kvbench.config.settings, kvbench.config.digests, kvbench.errors"
 
 
 def seconds(modules: str, calls: int = 7) -> float:

@@ -9,7 +9,7 @@ batches, the end of sequence ignored on both sides. Each side runs in a process 
 
 Flaws of the hf backend: it passes no attention mask, so that rows attend to their padding; it stops at the end of
 sequence (not here), and it credits each request with the tokens asked for all the same. Tokens are counted here.
-It leaves torch cuDNN's attention, which our runner leaves out (scripts/kvbench/engines/hf_model.py).
+It leaves torch cuDNN's attention, which our runner leaves out (scripts/kvbench/engines/transformers/model.py).
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def work(arguments: argparse.Namespace) -> None:
 
 
 def our_vllm(arguments: argparse.Namespace, order: Order, settings: Any) -> tuple[Serve, Callable[[], None]]:
-    from kvbench.engines.vllm_engine import VllmEngine
+    from kvbench.engines.vllm.runner import VllmEngine
 
     engine = VllmEngine(settings)
     engine.load()
@@ -130,7 +130,7 @@ def our_vllm(arguments: argparse.Namespace, order: Order, settings: Any) -> tupl
 
 
 def bench_vllm(arguments: argparse.Namespace, order: Order, settings: Any) -> tuple[Serve, Callable[[], None]]:
-    from kvbench.engines.vllm_arguments import engine_arguments, prepare_process
+    from kvbench.engines.vllm.arguments import engine_arguments, prepare_process
 
     prepare_process(settings)
     from vllm import LLM
@@ -149,7 +149,7 @@ def bench_vllm(arguments: argparse.Namespace, order: Order, settings: Any) -> tu
 
 
 def our_hf(arguments: argparse.Namespace, order: Order, settings: Any) -> tuple[Serve, Callable[[], None]]:
-    from kvbench.engines.hf import TransformersEngine
+    from kvbench.engines.transformers.padded import TransformersEngine
 
     requests = same_tokens(order)
     batches = [requests[i : i + arguments.batch] for i in range(0, len(requests), arguments.batch)]
@@ -173,7 +173,7 @@ def roomy(settings: Any, batches: list[list[Any]]) -> Any:
     """Settings under which no batch is split for the KV budget or the maximum length: the peer knows neither."""
     from dataclasses import replace
 
-    from kvbench.engines.hf_batches import batch_bytes, longest_output, longest_prompt
+    from kvbench.engines.transformers.batches import batch_bytes, longest_output, longest_prompt
 
     return replace(
         settings,

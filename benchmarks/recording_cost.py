@@ -59,9 +59,9 @@ def parse() -> argparse.Namespace:
 
 def make_engine(settings):
     if settings.engine.startswith("vllm"):
-        from kvbench.engines.vllm_engine import VllmEngine as Engine
+        from kvbench.engines.vllm.runner import VllmEngine as Engine
     else:
-        from kvbench.engines.hf_engines import make_engine as Engine
+        from kvbench.engines.transformers.by_name import make_engine as Engine
     return Engine(settings)
 
 

@@ -26,7 +26,7 @@ sys.path.insert(0, str(SCRIPTS))
 
 import numpy as np  # noqa: E402
 
-from kvbench.published import read_published  # noqa: E402
+from kvbench.analysis.published import read_published  # noqa: E402
 from kvbench.replay import POLICIES, Settings, StepTime, Trace, replay  # noqa: E402
 from kvbench.workload.draws import SCALE, stream, uniform  # noqa: E402
 from kvbench.workload.lengths import draw_lengths  # noqa: E402

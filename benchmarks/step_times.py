@@ -19,8 +19,8 @@ from typing import Any
 import pandas as pd
 from common import run
 
-from kvbench.results import load_runs
-from kvbench.tables.roofline import KV, decode_steps
+from kvbench.analysis.results import load_runs
+from kvbench.analysis.tables.roofline import KV, decode_steps
 
 
 def main() -> None:

@@ -28,8 +28,8 @@ CHUNK = 1 << 20
 SUMMARISE = """
 import resource, sys, time
 begin = time.monotonic()
-from kvbench.results import load_runs
-from kvbench.tables import kv_waste
+from kvbench.analysis.results import load_runs
+from kvbench.analysis.tables import kv_waste
 row = kv_waste.table(load_runs(sys.argv[1:])).iloc[0]
 print(f"{row.steps:,} rows, live {row.live_share_of_allocated:.1%} of allocated")
 print(f"{time.monotonic() - begin:.1f} s, {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB peak")

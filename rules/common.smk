@@ -3,7 +3,7 @@
 import random
 import re
 
-from kvbench.config import (
+from kvbench.config.settings import (
     SWEPT,
     RunName,
     attention_options,
@@ -18,7 +18,7 @@ from kvbench.config import (
     validate,
     workload_settings,
 )
-from kvbench.digest import code_digest, package_versions
+from kvbench.config.digests import code_digest, package_versions
 
 try:
     validate(
@@ -365,7 +365,7 @@ def all_figures(*formats):
 
 def page_parts(name, captions="*"):
     """Files that a page is made from besides code: its template, what templates share, captions."""
-    templates = Path(workflow.basedir, "scripts/kvbench/templates")
+    templates = Path(workflow.basedir, "scripts/kvbench/report/templates")
     files = [
         *(
             templates / file

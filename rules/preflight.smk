@@ -1,7 +1,7 @@
 """Makes kvbench importable, terminal lines short, and reads the configuration, for errors that name file and line.
 
 config.yaml of the working directory, or where there is none ours; over it the files of --configfile, then --config.
-There is no `configfile:`, whose merge knows neither kinds of entries nor null (kvbench.overlays).
+There is no `configfile:`, whose merge knows neither kinds of entries nor null (kvbench.config.overlays).
 """
 
 import logging
@@ -13,9 +13,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(workflow.basedir, "scripts")))
 
 from kvbench.errors import UserError
-from kvbench.interpreter import startable
-from kvbench.overlays import read_layers
-from kvbench.terminal import shorten, tell_found
+from kvbench.preflight.interpreter import startable
+from kvbench.config.overlays import read_layers
+from kvbench.preflight.terminal import shorten, tell_found
 
 # A line a job on the terminal, where the profile asks for no reasons; --quiet host and --verbose show everything.
 STARTED = time.time()

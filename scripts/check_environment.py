@@ -9,7 +9,7 @@ from kvbench.adapter import job
 from kvbench.engines.attention import require_attention
 from kvbench.errors import UserError
 from kvbench.files import write_json
-from kvbench.machine import Facts, choose_device, gather_facts
+from kvbench.machine.facts import Facts, choose_device, gather_facts
 
 
 def check_environment(snakemake: Any) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
-from kvbench.compare import as_html, as_markdown, compare, load_side
 from kvbench.errors import UserError
 from kvbench.files import write_text
+from kvbench.report.comparison import as_html, as_markdown, compare, load_side
 
 WRITERS = {".html": as_html, ".md": as_markdown}
 

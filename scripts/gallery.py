@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from kvbench.errors import UserError
-from kvbench.gallery import make_gallery
+from kvbench.report.gallery import make_gallery
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from kvbench import quick_start  # noqa: F401 (first)
 from kvbench.adapter import job
 from kvbench.files import write_text
-from kvbench.found import in_short
-from kvbench.report import read_inputs, render
+from kvbench.preflight import quick_start  # noqa: F401 (first)
+from kvbench.report.found import in_short
+from kvbench.report.page import read_inputs, render
 
 
 def main(snakemake):

@@ -2,8 +2,8 @@
 
 from kvbench.adapter import job
 from kvbench.files import read_json, write_json
-from kvbench.threads import resolve_threads, set_threads
-from kvbench.turns import Turn
+from kvbench.machine.threads import resolve_threads, set_threads
+from kvbench.machine.turns import Turn
 
 
 def main(snakemake):
@@ -11,7 +11,7 @@ def main(snakemake):
         device = read_json(snakemake.input.environment)["device"]
         threads = resolve_threads(snakemake.params.cpu_threads)
         set_threads(threads)
-        from kvbench.engines.copy_bandwidth import copy_bandwidth
+        from kvbench.machine.copy_bandwidth import copy_bandwidth
 
         turn.measure()
         found = copy_bandwidth(device, threads)

@@ -13,7 +13,7 @@ from contextlib import suppress
 import psutil
 
 from kvbench.errors import UserError
-from kvbench.nvml import GpuSample, Session
+from kvbench.machine.nvml import GpuSample, Session
 
 TOP = 8
 

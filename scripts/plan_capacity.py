@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from kvbench.adapter import job
-from kvbench.capacity.page import render
 from kvbench.capacity.plan import answer
 from kvbench.capacity.shapes import read_shapes, shape_of_record
 from kvbench.capacity.table import table
 from kvbench.files import write_csv, write_text
 from kvbench.model.record import ModelRecord
+from kvbench.report.capacity import render
 
 
 def main(snakemake):

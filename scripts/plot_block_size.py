@@ -1,11 +1,11 @@
 """Draw how full blocks are and how fast requests are served, by block size, with a replay beside."""
 
-from kvbench import quick_start  # noqa: F401 (first)
+from kvbench.analysis.published import read_published
+from kvbench.analysis.results import read_table
 from kvbench.figures import block_size
 from kvbench.figures.data import rows_of
 from kvbench.figures.job import plot
-from kvbench.published import read_published
-from kvbench.results import read_table
+from kvbench.preflight import quick_start  # noqa: F401 (first)
 
 
 def draw(snakemake):

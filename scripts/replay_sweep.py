@@ -1,9 +1,9 @@
 """Replay the points of a sweep, and a finer grid of what was swept, without a model."""
 
 from kvbench.adapter import job
+from kvbench.analysis.results import load_runs
 from kvbench.files import read_parquet, write_csv
 from kvbench.replay import sweep
-from kvbench.results import load_runs
 
 
 def main(snakemake):

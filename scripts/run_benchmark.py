@@ -1,7 +1,7 @@
 """Set a runner of ours beside its peer, or recording beside none: benchmarks/*.py, as configured."""
 
 from kvbench.adapter import job
-from kvbench.benchmarks import run_benchmark
+from kvbench.benchmarks.programs import run_benchmark
 
 
 def main(snakemake):

@@ -1,6 +1,6 @@
 """Rule run_traditional: serve one workload with a Transformers engine and write what was measured."""
 
-from kvbench.engines.hf_engines import make_engine
-from kvbench.run import run_job
+from kvbench.engines.transformers.by_name import make_engine
+from kvbench.measure.run import run_job
 
 run_job(snakemake, make_engine)  # noqa: F821

@@ -1,6 +1,6 @@
 """Rule run_vllm: serve one workload with a vLLM engine and write what was measured."""
 
-from kvbench.engines.vllm_engine import VllmEngine
-from kvbench.run import run_job
+from kvbench.engines.vllm.runner import VllmEngine
+from kvbench.measure.run import run_job
 
 run_job(snakemake, VllmEngine)  # noqa: F821

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kvbench.config import validate
-from kvbench.overlays import read_layers
+from kvbench.config.overlays import read_layers
+from kvbench.config.settings import validate
 
 ROOT = Path(__file__).resolve().parents[2]
 

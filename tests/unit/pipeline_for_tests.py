@@ -13,13 +13,15 @@ import pandas as pd
 from matplotlib.text import Text
 from synthetic import Request, write_margins, write_run
 
-from kvbench import claims, parity, targets
+from kvbench.analysis import claims, parity
+from kvbench.analysis.results import Run, load_runs, read_table
+from kvbench.analysis.tables import of_runs, sweeps, workloads
+from kvbench.benchmarks import table as benchmarks
+from kvbench.benchmarks import targets
 from kvbench.files import write_csv, write_json, write_parquet
-from kvbench.pages import ROOT
 from kvbench.replay import sweep
-from kvbench.report import read_inputs, render
-from kvbench.results import Run, load_runs, read_table
-from kvbench.tables import benchmarks, of_runs, sweeps, workloads
+from kvbench.report.html import ROOT
+from kvbench.report.page import read_inputs, render
 from kvbench.workload.table import workload_table
 
 MODEL, WORKLOAD = "smollm2-135m", "mixed"

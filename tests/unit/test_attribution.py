@@ -7,14 +7,14 @@ import pandas as pd
 import pytest
 from synthetic import ALL_ENGINES, make_requests, simulate, write_run, write_runs
 
+from kvbench.analysis.results import load_run, load_runs
+from kvbench.analysis.tables import attribution, ratios
+from kvbench.analysis.tables.repeats import for_blocks, steps_of
 from kvbench.errors import UserError
 from kvbench.figures import attribution as figure
 from kvbench.figures.data import rows_of
 from kvbench.figures.style import look
 from kvbench.files import read_json, write_csv, write_json
-from kvbench.results import load_run, load_runs
-from kvbench.tables import attribution, ratios
-from kvbench.tables.repeats import for_blocks, steps_of
 
 SPEED = "output_tokens_per_s_median"
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from kvbench import benchmarks
-from kvbench.config import benchmark_settings, validate
+from kvbench.benchmarks import programs as benchmarks
+from kvbench.benchmarks.table import COLUMNS, table
+from kvbench.config.settings import benchmark_settings, validate
 from kvbench.engines.base import EngineSettings
-from kvbench.engines.hf_batches import plan_batches
+from kvbench.engines.transformers.batches import plan_batches
 from kvbench.errors import UserError
-from kvbench.tables.benchmarks import COLUMNS, table
 from kvbench.workload.read import Request
 from kvbench.yaml_files import read_yaml
 

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from kvbench.budget import ACTIVATION_RESERVE, kv_budget_bytes
 from kvbench.engines.base import EngineSettings, refuse_device, refuse_options
-from kvbench.engines.hf_batches import batch_bytes, fixed_rows, plan_batches
-from kvbench.engines.vllm_arguments import own_arguments
+from kvbench.engines.transformers.batches import batch_bytes, fixed_rows, plan_batches
+from kvbench.engines.vllm.arguments import own_arguments
 from kvbench.errors import UserError
+from kvbench.measure.budget import ACTIVATION_RESERVE, kv_budget_bytes
 from kvbench.workload.read import Request
 
 MIB = 2**20

@@ -10,7 +10,6 @@ import pytest
 from kvbench.capacity.contexts import curve, curves, mean_share, read_conditions
 from kvbench.capacity.fit import fit, mean_slots
 from kvbench.capacity.memory import Card, Room, cards_for_weights
-from kvbench.capacity.page import memory_table, render
 from kvbench.capacity.plan import answer
 from kvbench.capacity.rate import demand
 from kvbench.capacity.shapes import read_shapes, shape_of_plan, shape_of_record
@@ -20,6 +19,7 @@ from kvbench.figures import largest_batch
 from kvbench.model.record import Architecture, ModelRecord
 from kvbench.replay import Settings, StepTime, Trace
 from kvbench.replay.held import held_slots
+from kvbench.report.capacity import memory_table, render
 
 SHAPES = Path(__file__).resolve().parents[2] / "config/shapes.yaml"
 KNOWN = read_shapes(SHAPES)

@@ -8,11 +8,11 @@ import pytest
 import yaml
 from synthetic import ALL_ENGINES, make_requests, write_runs
 
-from kvbench.claims import Claims, read_claims, table
+from kvbench.analysis.claims import Claims, read_claims, table
+from kvbench.analysis.results import load_runs, read_table
+from kvbench.analysis.tables import repeats
 from kvbench.errors import UserError
 from kvbench.files import write_csv
-from kvbench.results import load_runs, read_table
-from kvbench.tables import repeats
 
 SHIPPED = Path(__file__).resolve().parents[2] / "config/claims.yaml"
 FIXED = {"source": "s", "wording": "in short", "quotation": "q", "reading": "r", "threshold_from": "ours"}

@@ -9,9 +9,9 @@ import pytest
 from synthetic import make_requests, write_runs
 
 from compare import run
-from kvbench.compare import as_html, as_markdown, compare, flat, load_side
 from kvbench.errors import UserError
 from kvbench.files import read_json, write_json
+from kvbench.report.comparison import as_html, as_markdown, compare, flat, load_side
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kvbench import cuda_context
+from kvbench.machine import cuda_context
 
 
 @pytest.mark.parametrize(
@@ -11,7 +11,7 @@ from kvbench import cuda_context
         ("print(708837376)", 708837376),
         ("print('')", None),  # NVML does not tell our processes apart
         ("raise RuntimeError('out of memory')", None),
-        ("from kvbench.nvml import Session; print(7)", 7),  # the library is found without being installed
+        ("from kvbench.machine.nvml import Session; print(7)", 7),  # the library is found without being installed
         ("import time; time.sleep(30)", None),
     ],
 )

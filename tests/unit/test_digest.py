@@ -37,7 +37,7 @@ def scripts(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def digest(scripts: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    module = importlib.import_module("kvbench.digest")
+    module = importlib.import_module("kvbench.config.digests")
     monkeypatch.setattr(module, "SCRIPTS", scripts)
     forget(module)
     yield module
@@ -117,23 +117,26 @@ def test_versions_of_installed_packages_only(
 
 def test_the_two_engines_do_not_share_their_modules() -> None:
     """An edit of one engine's code must not rerun the other's runs."""
-    module = importlib.import_module("kvbench.digest")
+    module = importlib.import_module("kvbench.config.digests")
+    engines = module.SCRIPTS / "kvbench/engines"
     names = {
         script: {
-            path.name for path in module._closure(module.SCRIPTS / f"{script}.py") if path.parent.name == "engines"
+            path.relative_to(engines).as_posix()
+            for path in module._closure(module.SCRIPTS / f"{script}.py")
+            if path.is_relative_to(engines)
         }
         for script in ("run_traditional", "run_vllm")
     }
-    assert {"hf.py"} <= names["run_traditional"]
-    assert not any(name.startswith("vllm") for name in names["run_traditional"])
-    assert {"vllm_engine.py", "vllm_scheduler.py", "vllm_worker.py"} <= names["run_vllm"]
-    assert not any(name.startswith("hf") for name in names["run_vllm"])
+    assert {"transformers/padded.py", "transformers/continuous.py"} <= names["run_traditional"]
+    assert not any(name.startswith("vllm/") for name in names["run_traditional"])
+    assert {"vllm/runner.py", "vllm/scheduler.py", "vllm/worker.py"} <= names["run_vllm"]
+    assert not any(name.startswith("transformers/") for name in names["run_vllm"])
 
 
 def test_no_rule_draws_what_it_does_not_plot() -> None:
     """A figure's module is in its own rule's digest and in no other's; some modules are shared."""
-    module = importlib.import_module("kvbench.digest")
+    module = importlib.import_module("kvbench.config.digests")
     for script in module.SCRIPTS.glob("plot_*.py"):
         own = script.stem.removeprefix("plot_")
         found = {path.stem for path in module._closure(script) if path.parent.name == "figures"}
-        assert found - {"__init__", "data", "job", "points", "seaborn_alone", "style"} == {own}
+        assert found - {"__init__", "data", "job", "not_drawn", "points", "seaborn_alone", "style"} == {own}

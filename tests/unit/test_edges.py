@@ -12,18 +12,18 @@ import pytest
 from pipeline_for_tests import READS, draw, emptied, report, run_script, texts, write_results
 from synthetic import Request, make_requests
 
+from kvbench.analysis.results import read_table
 from kvbench.capacity.contexts import curves, read_conditions
 from kvbench.capacity.shapes import read_shapes
-from kvbench.config import read_yaml, validate
+from kvbench.config.settings import read_yaml, validate
 from kvbench.errors import UserError
 from kvbench.figures import largest_batch, workload_lengths
 from kvbench.figures.style import save
 from kvbench.files import read_json, read_parquet, write_csv, write_json, write_parquet
-from kvbench.pages import ROOT
 from kvbench.replay import Trace
 from kvbench.replay import table as replays
 from kvbench.replay.scenario import outcomes, record
-from kvbench.results import read_table
+from kvbench.report.html import ROOT
 
 
 def few(output: int, count: int = 3) -> list[Request]:

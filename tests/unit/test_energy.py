@@ -4,9 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from kvbench import run
 from kvbench.engines.base import Completion, Generated
-from kvbench.passes import Pass
+from kvbench.measure import run
+from kvbench.measure.passes import Pass
 from kvbench.workload.read import Request
 
 ONE = Pass(1, "repeat-1", "all", True, (Request("a", None, (1, 2), 1, 0.0),))

@@ -9,17 +9,17 @@ import pytest
 from matplotlib.colors import to_hex
 from synthetic import ENGINES, make_requests, simulate, write_margins, write_run, write_runs
 
-from kvbench import parity as parity_table
+from kvbench.analysis import parity as parity_table
+from kvbench.analysis.results import load_runs
+from kvbench.analysis.tables import kv_waste as kv_waste_table
+from kvbench.analysis.tables import memory as memory_table
+from kvbench.analysis.tables import throughput as throughput_table
 from kvbench.errors import UserError
 from kvbench.figures import kv_waste, latency, memory, memory_parts, parity, throughput
 from kvbench.figures.data import latencies, memory_trace, rows_of, speeds, thin
 from kvbench.figures.style import LOOKS, look, save, settle, value_text
 from kvbench.files import write_csv
 from kvbench.records import SPLIT
-from kvbench.results import load_runs
-from kvbench.tables import kv_waste as kv_waste_table
-from kvbench.tables import memory as memory_table
-from kvbench.tables import throughput as throughput_table
 
 MIB = 2**20
 

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from kvbench.found import LONGEST, SENTENCES, UNKNOWN, in_short
-from kvbench.results import read_table
-from kvbench.summary import sentences
+from kvbench.analysis.results import read_table
+from kvbench.report.found import LONGEST, SENTENCES, UNKNOWN, in_short
+from kvbench.report.summary import sentences
 
 GALLERY = Path(__file__).resolve().parents[2] / "docs/gallery"
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from kvbench.errors import UserError
-from kvbench.gallery import make_gallery
+from kvbench.report.gallery import make_gallery
 
 
 def finished(root):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from overlays import overlaid
 
-from kvbench.config import run_list, run_settings, workload_settings
+from kvbench.analysis.tables.attribution import BINDING_SHARE
+from kvbench.config.settings import run_list, run_settings, workload_settings
 from kvbench.replay import Settings, Trace, replay
-from kvbench.tables.attribution import BINDING_SHARE
 from kvbench.workload.lengths import draw_lengths
 from kvbench.workload.order import representative_first
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from kvbench.errors import UserError
-from kvbench.interpreter import startable
+from kvbench.preflight.interpreter import startable
 
 
 @pytest.mark.parametrize("name", ["two words", "it's", "a$b", "a(b)"])

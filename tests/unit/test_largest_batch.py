@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kvbench.largest_batch import PRECISION, search
+from kvbench.measure.largest_batch import PRECISION, search
 
 
 @pytest.mark.parametrize(("failed", "most"), [(3, 1), (2, 1), (1, 0), (9, 8), (8, 0), (200, 131), (200, 199), (64, 1)])

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from kvbench import limits, machine
 from kvbench.errors import UserError
 from kvbench.files import write_json
-from kvbench.machine import Facts, Torch, Vllm, choose_device
-from kvbench.nvml import GpuInfo
+from kvbench.machine import facts as machine
+from kvbench.machine import limits
+from kvbench.machine.facts import Facts, Torch, Vllm, choose_device
+from kvbench.machine.nvml import GpuInfo
 
 H100 = GpuInfo(0, "GPU-1234", "NVIDIA H100 80GB HBM3", 80 * 2**30, "9.0")
 CUDA = Facts(

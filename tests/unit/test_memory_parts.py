@@ -1,6 +1,6 @@
 """Memory by part: what torch reserved at most is accounted for, and the rest is what no part explains."""
 
-from kvbench.memory_parts import memory_parts
+from kvbench.measure.memory_parts import memory_parts
 
 MIB = 2**20
 ENGINE = {

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from kvbench import not_drawn
-from kvbench.pages import ROOT, figure
+from kvbench.figures import not_drawn
+from kvbench.report.html import ROOT, figure
 
 DRIVER = """
 import sys

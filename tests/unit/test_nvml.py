@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from kvbench.errors import UserError
-from kvbench.nvml import GpuProcess, Session
+from kvbench.machine.nvml import GpuProcess, Session
 
 GIB = 2**30
 

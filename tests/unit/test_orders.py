@@ -8,7 +8,7 @@ from models_for_tests import byte_model
 
 from kvbench.errors import UserError
 from kvbench.files import write_json
-from kvbench.orders import Order, resolve
+from kvbench.measure.orders import Order, resolve
 
 SLOT_BYTES = 2 * 2 * 2 * 16 * 4  # of the model for tests, in float32
 SETTINGS = {

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from kvbench.config import validate
+from kvbench.config.overlays import NAMED, Layers, read_layers
+from kvbench.config.schema import Schema
+from kvbench.config.settings import validate
 from kvbench.errors import UserError
-from kvbench.overlays import NAMED, Layers, read_layers
-from kvbench.schema import Schema
 from kvbench.yaml_files import read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,7 +56,7 @@ def laid(*layers: dict) -> dict:
 
 
 def test_every_section_of_names_has_a_case() -> None:
-    """A section whose keys the schema leaves to the user is known here and in kvbench.overlays."""
+    """A section whose keys the schema leaves to the user is known here and in kvbench.config.overlays."""
     schema = Schema(read_yaml(SCHEMA))
     sections = schema.root["properties"].items()
     assert [name for name, one in sections if "additionalProperties" in one and "propertyNames" in one] == list(NAMED)

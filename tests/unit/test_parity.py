@@ -4,10 +4,10 @@ import pandas as pd
 import pytest
 from synthetic import make_requests, write_margins, write_run
 
+from kvbench.analysis.parity import common_prefix, compare, gate, table
+from kvbench.analysis.results import load_runs
 from kvbench.errors import UserError
 from kvbench.files import read_json, write_json
-from kvbench.parity import common_prefix, compare, gate, table
-from kvbench.results import load_runs
 
 REFERENCE = {"a": [1, 2, 3, 4], "b": [5, 6, 7, 8]}
 REQUESTS = make_requests(16)

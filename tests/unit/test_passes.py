@@ -3,7 +3,7 @@
 import pytest
 
 from kvbench.engines.names import ENGINES
-from kvbench.passes import WARM_UP_TOKENS, plan_passes
+from kvbench.measure.passes import WARM_UP_TOKENS, plan_passes
 from kvbench.workload.read import Request
 
 REQUESTS = [Request(str(i), None, (1,) * (i + 1), 10 + i, 0.0) for i in range(6)]

@@ -2,9 +2,9 @@
 
 from types import SimpleNamespace
 
-from kvbench import run
 from kvbench.engines.base import Completion, Generated
-from kvbench.passes import plan_passes
+from kvbench.measure import run
+from kvbench.measure.passes import plan_passes
 from kvbench.workload.read import Request
 
 REQUESTS = [Request("a", None, (1, 2), 1, 0.0)]

@@ -5,21 +5,21 @@ import pandas as pd
 import pytest
 from synthetic import write_run
 
-from kvbench.claims import Claims
-from kvbench.claims import table as claims_table
-from kvbench.cluster_bootstrap import resampled_medians
+from kvbench.analysis.claims import Claims
+from kvbench.analysis.claims import table as claims_table
+from kvbench.analysis.cluster_bootstrap import resampled_medians
+from kvbench.analysis.parity import outputs
+from kvbench.analysis.results import load_runs
+from kvbench.analysis.statistics import MIN_REPEATS, ratio, summarise
+from kvbench.analysis.tables import attribution, kv_waste, latency, memory, processes, ratios, repeats, throughput
 from kvbench.errors import UserError
 from kvbench.figures import latency as latency_figure
 from kvbench.figures import memory as memory_figure
 from kvbench.figures import throughput as throughput_figure
 from kvbench.figures.data import latencies, memory_trace, rows_of, speeds
 from kvbench.files import read_json, write_csv, write_json
-from kvbench.parity import outputs
-from kvbench.report_cells import number
-from kvbench.report_tables import processes_view
-from kvbench.results import load_runs
-from kvbench.stats import MIN_REPEATS, ratio, summarise
-from kvbench.tables import attribution, kv_waste, latency, memory, processes, ratios, repeats, throughput
+from kvbench.report.cells import number
+from kvbench.report.tables import processes_view
 
 SLOWER = (1.0, 1.4, 1.2)
 ENGINES = ("hf-batch", "vllm")

@@ -11,22 +11,22 @@ import pytest
 from replay_reference import reference
 from scipy import stats
 
-from kvbench import config_checks
-from kvbench.config import read_yaml, validate
+from kvbench.analysis.published import Published, read_published
+from kvbench.config import checks as config_checks
+from kvbench.config.settings import read_yaml, validate
 from kvbench.errors import UserError
 from kvbench.figures import batched_requests, replay_waste
 from kvbench.figures.style import save
 from kvbench.files import read_json, write_csv, write_json
-from kvbench.published import Published, read_published
 from kvbench.replay import COLUMNS, POLICIES, Settings, StepTime, Trace, replay
 from kvbench.replay.describe import setting
 from kvbench.replay.held import alone_live_share
 from kvbench.replay.inputs import ALLOCATORS, RESERVING
-from kvbench.replay.page import sections
 from kvbench.replay.requests import arrivals, draw, trace_of
 from kvbench.replay.scenario import notes, outcomes, record, series_table, settings_of, steps_table
 from kvbench.replay.table import REGION, rows_of, shares, table
 from kvbench.replay.window import window_of
+from kvbench.report.replays import sections
 from kvbench.workload.draws import SCALE, exponential, stream
 from kvbench.workload.table import workload_table
 

@@ -9,19 +9,22 @@ import pandas as pd
 import pytest
 from synthetic import Request, make_requests, write_margins, write_run, write_runs
 
-from kvbench import claims, not_drawn, parity, targets
-from kvbench.config import read_yaml, validate
+from kvbench.analysis import claims, parity
+from kvbench.analysis.results import load_runs, read_table
+from kvbench.analysis.tables import of_runs, repeats, sweeps, workloads
+from kvbench.benchmarks import table as benchmarks
+from kvbench.benchmarks import targets
+from kvbench.config.settings import read_yaml, validate
 from kvbench.errors import UserError
+from kvbench.figures import not_drawn
 from kvbench.files import write_csv, write_json, write_parquet, write_text
-from kvbench.pages import ROOT, embed
 from kvbench.replay.requests import trace_of
 from kvbench.replay.scenario import outcomes, record
 from kvbench.replay.table import table as replays_table
-from kvbench.report import FIGURES, TEMPLATE, read_inputs, render, unequal_slots
-from kvbench.report_cells import number, to_html
-from kvbench.report_tables import attribution_view, throughput_view
-from kvbench.results import load_runs, read_table
-from kvbench.tables import benchmarks, of_runs, repeats, sweeps, workloads
+from kvbench.report.cells import number, to_html
+from kvbench.report.html import ROOT, embed
+from kvbench.report.page import FIGURES, TEMPLATE, read_inputs, render, unequal_slots
+from kvbench.report.tables import attribution_view, throughput_view
 from kvbench.workload.table import workload_table
 
 PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" width="10" height="10"/>'
@@ -288,7 +291,7 @@ def test_few_repeats_show_medians_without_an_interval(tmp_path):
 
 
 def test_no_conclusion_is_written_in_the_template_or_the_captions():
-    texts = [(ROOT / "scripts/kvbench/templates" / TEMPLATE).read_text()]
+    texts = [(ROOT / "scripts/kvbench/report/templates" / TEMPLATE).read_text()]
     texts += [path.read_text() for path in (ROOT / "captions").glob("*.rst")]
     for text in texts:
         assert not re.search(r"\b(faster|slower|better|worse|wins?|outperform\w*|superior|efficient)\b", text, re.I)

@@ -8,11 +8,11 @@ import pyarrow as pa
 import pytest
 from synthetic import SLOT_BYTES, write_run, write_runs
 
+from kvbench.analysis.results import load_run, load_runs
+from kvbench.analysis.tables import roofline
 from kvbench.figures import roofline as figure
 from kvbench.files import read_json, read_parquet, write_json, write_parquet
 from kvbench.records import DEVICE, KV
-from kvbench.results import load_run, load_runs
-from kvbench.tables import roofline
 
 RATE = 1e10
 CPU = {"device": "cpu", "copy": [{"gpu": None, "bytes_per_s": RATE}]}

@@ -10,6 +10,10 @@ import pyarrow as pa
 import pytest
 from synthetic import make_requests, write_run
 
+from kvbench.analysis.published import read_published
+from kvbench.analysis.results import load_runs
+from kvbench.analysis.tables import repeats, sharing
+from kvbench.analysis.tables.reuse import preemption_facts, sharing_facts
 from kvbench.errors import UserError
 from kvbench.figures import sharing as figure
 from kvbench.figures.data import block_traces, rows_of
@@ -17,11 +21,7 @@ from kvbench.files import read_parquet, write_csv, write_parquet
 from kvbench.kv.paged import rebuild, shared_split
 from kvbench.kv.schedule import ADMITTED, Schedule
 from kvbench.kv.split import final_kv_length
-from kvbench.published import read_published
 from kvbench.records import KV
-from kvbench.results import load_runs
-from kvbench.tables import repeats, sharing
-from kvbench.tables.reuse import preemption_facts, sharing_facts
 
 PUBLISHED = Path(__file__).resolve().parents[2] / "config/published.yaml"
 REQUESTS = pd.DataFrame(

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from kvbench import stats
-from kvbench.stats import disturbed, quantile, ratio, summarise
+from kvbench.analysis import statistics as stats
+from kvbench.analysis.statistics import disturbed, quantile, ratio, summarise
 
 
 def _repeat(cpu_s: float, wall_s: float = 10.0) -> dict:

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from synthetic import write_runs
 
-from kvbench.results import load_runs
-from kvbench.tables.roofline import decode_steps
+from kvbench.analysis.results import load_runs
+from kvbench.analysis.tables.roofline import decode_steps
 
 ROOT = Path(__file__).resolve().parents[2]
 MS = 10**6

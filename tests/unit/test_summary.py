@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 from synthetic import make_requests, write_runs
 
-from kvbench.results import load_runs
-from kvbench.summary import sentences
-from kvbench.tables import attribution, kv_waste, ratios, repeats, roofline, sharing, sweeps, throughput
+from kvbench.analysis.results import load_runs
+from kvbench.analysis.tables import attribution, kv_waste, ratios, repeats, roofline, sharing, sweeps, throughput
+from kvbench.report.summary import sentences
 
 BANDWIDTH = {"device": "cpu", "copy": [{"gpu": None, "bytes_per_s": 1e12}]}
 PARITY = {"model": "smollm2-135m", "workload": "mixed", "engine": "vllm", "point": "base", "comparable": "yes"}

@@ -12,15 +12,15 @@ import pandas as pd
 import pytest
 from synthetic import BLOCK, MAX_BATCHED_TOKENS, make_requests, write_run
 
+from kvbench.analysis.published import read_published
+from kvbench.analysis.results import load_runs, read_table
+from kvbench.analysis.tables import repeats, sweeps
 from kvbench.errors import UserError
 from kvbench.figures import block_size, points, preemption
 from kvbench.figures.data import rows_of
 from kvbench.files import read_parquet, write_csv
-from kvbench.published import read_published
 from kvbench.replay import Settings, Trace, replay, sweep
 from kvbench.replay.live import settings_of
-from kvbench.results import load_runs, read_table
-from kvbench.tables import repeats, sweeps
 from kvbench.workload.table import workload_table
 
 PUBLISHED = Path(__file__).resolve().parents[2] / "config/published.yaml"

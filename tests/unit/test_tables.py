@@ -17,11 +17,11 @@ from synthetic import (
     write_runs,
 )
 
+from kvbench.analysis.results import load_run, load_runs, point_key
+from kvbench.analysis.tables import devices, kv_waste, latency, memory, ratios, throughput
 from kvbench.errors import UserError
 from kvbench.files import read_json, read_parquet, write_json, write_parquet
 from kvbench.records import DEVICE, SPLIT
-from kvbench.results import load_run, load_runs, point_key
-from kvbench.tables import devices, kv_waste, latency, memory, ratios, throughput
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from kvbench.benchmarks.targets import lines, read_targets, table
 from kvbench.errors import UserError
-from kvbench.targets import lines, read_targets, table
 
 SHIPPED = Path(__file__).resolve().parents[2] / "config/targets.yaml"
 WASTE = pd.DataFrame(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from kvbench.terminal import HANDLER, shorten, tell_found
+from kvbench.preflight.terminal import HANDLER, shorten, tell_found
 
 Event = enum.Enum("Event", "RUN_INFO JOB_INFO JOB_STARTED JOB_FINISHED PROGRESS JOB_ERROR SHELLCMD")
 

@@ -15,7 +15,7 @@ SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 # A job does what it is told, a line at a time, and says when it has done it.
 JOB = """
 import sys
-from kvbench.turns import Turn
+from kvbench.machine.turns import Turn
 
 for line in sys.stdin:
     step = line.strip()

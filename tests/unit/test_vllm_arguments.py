@@ -6,9 +6,9 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from kvbench.engines import vllm_engine
 from kvbench.engines.base import EngineSettings
-from kvbench.engines.vllm_arguments import engine_arguments, graph_sizes, own_arguments, step_of_vllm
+from kvbench.engines.vllm import runner as vllm_engine
+from kvbench.engines.vllm.arguments import engine_arguments, graph_sizes, own_arguments, step_of_vllm
 from kvbench.errors import UserError
 
 SETTINGS = EngineSettings(
@@ -109,10 +109,10 @@ def test_an_option_that_breaks_vllms_configuration_is_named(monkeypatch: pytest.
 
 
 def test_the_allocator_is_set_for_growing_caches_on_cuda_unless_the_user_did(monkeypatch: pytest.MonkeyPatch) -> None:
-    from kvbench.engines.hf_model import ALLOCATOR, let_segments_grow
+    from kvbench.engines.transformers.model import ALLOCATOR, let_segments_grow
 
     environment: dict[str, str] = {}
-    monkeypatch.setattr("kvbench.engines.hf_model.os.environ", environment)
+    monkeypatch.setattr("kvbench.engines.transformers.model.os.environ", environment)
     let_segments_grow(replace(SETTINGS, device="cpu"))
     assert environment == {}
     let_segments_grow(SETTINGS)

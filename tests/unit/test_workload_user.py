@@ -12,13 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from models_for_tests import BOS, bare_model, byte_model
 
+from kvbench.analysis.tables import workloads
 from kvbench.errors import UserError
 from kvbench.files import read_parquet, write_csv, write_parquet
-from kvbench.report_tables import workloads_view
-from kvbench.tables import workloads
-from kvbench.workload import file_text
+from kvbench.report.tables import workloads_view
 from kvbench.workload.check import Limit, refuse_arrivals
-from kvbench.workload.json_items import items
+from kvbench.workload.formats import file_text
+from kvbench.workload.formats.json_items import items
 from kvbench.workload.make import make_workload
 from kvbench.workload.selection import FileCounts, Selection, counts_of
 from kvbench.workload.table import lengths_of

@@ -15,10 +15,10 @@ from kvbench.errors import UserError
 from kvbench.kv import checks
 from kvbench.kv.checks import AccountingError
 from kvbench.kv.paged import rebuild
-from kvbench.kv.rows import kv_rows
 from kvbench.kv.schedule import FREED, PREEMPTED
 from kvbench.kv.split import final_kv_length
-from kvbench.loading import check_pool
+from kvbench.measure.kv_rows import kv_rows
+from kvbench.measure.loading import check_pool
 from kvbench.workload.read import Request
 
 BLOCKS = 8  # two requests of the maximum length: enough to run any, few enough to preempt
@@ -55,10 +55,10 @@ def make_engine(tiny, name):
     name, _, sharing = name.partition(" ")
     settings = dataclasses.replace(tiny_settings(tiny, name, BLOCKS), prefix_sharing=bool(sharing))
     if name.startswith("vllm"):
-        from kvbench.engines.vllm_engine import VllmEngine
+        from kvbench.engines.vllm.runner import VllmEngine
 
         return VllmEngine(settings)
-    from kvbench.engines import hf_engines
+    from kvbench.engines.transformers import by_name as hf_engines
 
     return hf_engines.make_engine(settings)
 

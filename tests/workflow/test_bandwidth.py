@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kvbench.engines.copy_bandwidth import COPIES, copy_bandwidth
+from kvbench.machine.copy_bandwidth import COPIES, copy_bandwidth
 
 
 def test_a_cpu_has_one_bandwidth_within_its_range():

@@ -17,8 +17,8 @@ HERE = Path(__file__).parent
 PROGRAM = """
 import sys
 from pathlib import Path
-from kvbench.engines.vllm_engine import VllmEngine
-from kvbench.kv.rows import kv_rows
+from kvbench.engines.vllm.runner import VllmEngine
+from kvbench.measure.kv_rows import kv_rows
 from tiny import SLOT_BYTES, requests_of, tiny_settings
 
 engine = VllmEngine(tiny_settings(Path(sys.argv[1]), "vllm", 8))

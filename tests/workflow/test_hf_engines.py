@@ -9,12 +9,13 @@ from importlib.util import find_spec
 import pytest
 from tiny import MAX_LENGTH, SLOT_BYTES, make_tiny, requests_of, tiny_settings
 
-from kvbench.engines import hf, hf_engines
 from kvbench.engines.attention import require_attention
-from kvbench.engines.hf_compile import compiled_so_far
 from kvbench.engines.out_of_memory import OutOfMemory
+from kvbench.engines.transformers import by_name as hf_engines
+from kvbench.engines.transformers import padded as hf
+from kvbench.engines.transformers.compilation import compiled_so_far
 from kvbench.errors import UserError
-from kvbench.kv.rows import kv_rows
+from kvbench.measure.kv_rows import kv_rows
 
 BLOCKS = 12  # three reservations of the maximum length
 LENGTHS = [(20, 10), (5, 30), (61, 8), (33, 20), (90, 1), (2, 25), (40, 17)]

@@ -16,10 +16,10 @@ HEADS, KV_HEADS, HEAD_DIM, LAYERS, BLOCKS = 8, 2, 64, 2, 8
 PROGRAM = """
 import dataclasses, sys
 from pathlib import Path
-from kvbench.engines.hf_engines import make_engine
-from kvbench.engines.vllm_engine import VllmEngine
-from kvbench.kv.rows import kv_rows
-from kvbench.loading import load_engine
+from kvbench.engines.transformers.by_name import make_engine
+from kvbench.engines.vllm.runner import VllmEngine
+from kvbench.measure.kv_rows import kv_rows
+from kvbench.measure.loading import load_engine
 from kvbench.model.architecture import read_architecture
 from kvbench.model.slots import slot_bytes
 from tiny import BLOCK, requests_of, tiny_settings

@@ -9,17 +9,17 @@ import pytest
 from tiny import BLOCK, MAX_LENGTH, SLOT_BYTES, make_tiny, requests_of
 
 from kvbench.adapter import Job
-from kvbench.engines.hf_engines import make_engine
+from kvbench.analysis.results import load_runs
+from kvbench.analysis.tables import throughput
+from kvbench.engines.transformers.by_name import make_engine
 from kvbench.files import read_json, write_json, write_parquet
-from kvbench.largest_batch import search
+from kvbench.measure.largest_batch import search
+from kvbench.measure.orders import Order
+from kvbench.measure.run import run
+from kvbench.measure.run_files import Paths
 from kvbench.model.architecture import read_architecture
 from kvbench.model.record import ModelRecord
-from kvbench.orders import Order
 from kvbench.records import WORKLOAD
-from kvbench.results import load_runs
-from kvbench.run import run
-from kvbench.run_files import Paths
-from kvbench.tables import throughput
 
 LENGTHS = [(20, 10), (5, 30), (61, 8), (33, 20), (90, 1), (2, 25), (40, 17)]
 BUDGET_MIB = 16 * BLOCK * SLOT_BYTES / 2**20  # four rows of the maximum length
@@ -91,7 +91,7 @@ def run_with_room_for(room, inputs, folder, monkeypatch, engine):
         engine.load = load_scarce
         return engine
 
-    monkeypatch.setattr("kvbench.run.set_threads", lambda threads: None)
+    monkeypatch.setattr("kvbench.measure.run.set_threads", lambda threads: None)
     order = Order(
         settings, *(inputs / f"{name}" for name in ("environment.json", "model.json", "workload.parquet")), {}
     )
@@ -120,7 +120,7 @@ def test_a_run_goes_on_with_what_fits(inputs, tmp_path, monkeypatch, engine, ask
 def test_what_fits_is_tried_at_the_length_that_is_timed(inputs, tmp_path, monkeypatch, slots):
     """The warm-up is cut short: its batches fit where those of the repeats do not."""
     searches = []
-    monkeypatch.setattr("kvbench.run.search", lambda *args: searches.append(search(*args)) or searches[-1])
+    monkeypatch.setattr("kvbench.measure.run.search", lambda *args: searches.append(search(*args)) or searches[-1])
     found = run_with_room_for(lambda rows, length: rows * length <= slots, inputs, tmp_path, monkeypatch, "hf-batch")
     memory = found.record["out_of_memory"]
     assert [limit.record() for limit in searches] == [memory]

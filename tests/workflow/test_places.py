@@ -12,8 +12,8 @@ import yaml
 from test_bad_input import contents
 from tree import copy_project, make_quick, snakemake
 
+from kvbench.analysis.results import read_table
 from kvbench.files import read_json
-from kvbench.results import read_table
 
 TINY = """
 device: cpu

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tiny import BLOCK, MAX_LENGTH, SLOT_BYTES, VOCABULARY, make_tiny, requests_of, tiny_settings
 
-from kvbench.kv.rows import kv_rows
+from kvbench.measure.kv_rows import kv_rows
 from kvbench.records import SPLIT
 from kvbench.replay import Settings, Trace, replay
 from kvbench.workload.read import Request
@@ -174,7 +174,7 @@ def test_shared_prefixes_are_found_from_token_ids(vllm, members, branch_tokens, 
 
 @pytest.fixture(scope="module", params=["hf-sequential", "hf-batch", "hf-static"])
 def transformers(tiny, request):
-    from kvbench.engines.hf import TransformersEngine
+    from kvbench.engines.transformers.padded import TransformersEngine
 
     engine = TransformersEngine(tiny_settings(tiny, request.param, BLOCKS))
     engine.prepare()
@@ -261,7 +261,7 @@ def serve(model, options):
     """The child: serve vLLM with these changed settings on standard input and output until the input ends."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # vLLM's own output goes to the log
-    from kvbench.engines.vllm_engine import VllmEngine
+    from kvbench.engines.vllm.runner import VllmEngine
 
     engine = VllmEngine(dataclasses.replace(tiny_settings(Path(model), "vllm", BLOCKS), **options))
     engine.load()

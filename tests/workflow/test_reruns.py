@@ -99,7 +99,7 @@ def test_an_option_of_a_plot_redraws_that_plot(tree: Path) -> None:
     assert stale(tree) == {"plot_latency": 2, "write_config": 1, "make_report": 1}
 
 
-@pytest.mark.parametrize("name", ["scripts/kvbench/templates/report.html.j2", "captions/memory.rst"])
+@pytest.mark.parametrize("name", ["scripts/kvbench/report/templates/report.html.j2", "captions/memory.rst"])
 def test_a_template_or_caption_makes_the_report_again(tree: Path, name: str) -> None:
     edit(tree, name)
     assert stale(tree) == {"make_report": 1}
@@ -130,7 +130,7 @@ def test_points_of_sweeps_are_replayed_and_the_replays_code_reruns_no_engine(tre
     replays = Counter(run_replay=2, replay_sweep=2, plan_capacity=1, plot_largest_batch=1)
     assert stale(tree) == replays + after | Counter(AFTER_REPLAYS)
     ran(tree)
-    edit(tree, "scripts/kvbench/tables/sweeps.py")
+    edit(tree, "scripts/kvbench/analysis/tables/sweeps.py")
     assert stale(tree) == after
     ran(tree)
     path = tree / "config/published.yaml"
@@ -170,7 +170,7 @@ def test_a_workload_reruns_only_its_runs(tree: Path) -> None:
 
 @pytest.mark.parametrize(
     ("module", "rule", "runs"),
-    [("hf", "run_traditional", 3), ("vllm_engine", "run_vllm", 3)],
+    [("transformers/padded", "run_traditional", 3), ("vllm/runner", "run_vllm", 3)],
 )
 def test_code_of_an_engine_reruns_that_engine(tree: Path, module: str, rule: str, runs: int) -> None:
     """hf-batch: two workloads and parity, and hf-sequential's parity; vllm: two workloads and parity."""
@@ -184,12 +184,12 @@ def test_another_version_of_vllm_reruns_vllm(tree: Path, tmp_path: Path) -> None
 
 
 def test_code_of_the_check_reruns_the_check(tree: Path) -> None:
-    edit(tree, "scripts/kvbench/machine.py")
+    edit(tree, "scripts/kvbench/machine/facts.py")
     assert ran(tree) == {"check_environment": 1, "make_report": 1}
 
 
 def test_code_shared_by_check_and_engines_reruns_all_of_them_in_one_call(tree: Path) -> None:
-    edit(tree, "scripts/kvbench/nvml.py")
+    edit(tree, "scripts/kvbench/machine/nvml.py")
     assert ran(tree) == {"check_environment": 1, "run_traditional": 3, "run_vllm": 3, **AFTER_RUNS}
 
 
@@ -273,7 +273,7 @@ def test_a_plan_is_answered_again_alone(tree: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "also"),
-    [("config/shapes.yaml", 1), ("scripts/kvbench/capacity/contexts.py", 1), ("scripts/kvbench/capacity/page.py", 0)],
+    [("config/shapes.yaml", 1), ("scripts/kvbench/capacity/contexts.py", 1), ("scripts/kvbench/report/capacity.py", 0)],
 )
 def test_a_shape_or_the_code_of_capacity_reruns_capacity(tree: Path, name: str, also: int) -> None:
     """The page holds the figure, so it follows it."""
@@ -322,6 +322,6 @@ def test_without_a_scenario_there_is_no_replay(tree: Path) -> None:
 
 
 def test_an_edit_of_the_configurations_code_reruns_nothing(tree: Path) -> None:
-    edit(tree, "scripts/kvbench/config.py")
-    edit(tree, "scripts/kvbench/schema.py")
+    edit(tree, "scripts/kvbench/config/settings.py")
+    edit(tree, "scripts/kvbench/config/schema.py")
     assert stale(tree) == {}

@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TextIO
 
-from kvbench.device import rss_bytes
 from kvbench.engines.names import CUDA_ONLY
 from kvbench.errors import UserError
 from kvbench.kv.contiguous import BatchRecord
 from kvbench.kv.schedule import Schedule
+from kvbench.measure.sampler import rss_bytes
 from kvbench.workload.read import Request
 
 log = logging.getLogger(__name__)

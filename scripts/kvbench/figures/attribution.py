@@ -10,6 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from kvbench.analysis.results import engine_key
+from kvbench.analysis.tables.attribution import ARMS, BINDING_SHARE, METRIC, NOT_RUN, YES
 from kvbench.figures.style import (
     WIDTH_IN,
     is_narrow,
@@ -24,8 +26,6 @@ from kvbench.figures.style import (
     value_text,
     wrapped,
 )
-from kvbench.results import engine_key
-from kvbench.tables.attribution import ARMS, BINDING_SHARE, METRIC, NOT_RUN, YES
 
 OPTIONS = {"width_in": WIDTH_IN}
 GREY = "0.4"

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from kvbench.analysis.published import Published
 from kvbench.figures.style import (
     OTHER,
     WIDTH_IN,
@@ -22,7 +23,6 @@ from kvbench.figures.style import (
     styled,
     wrapped,
 )
-from kvbench.published import Published
 from kvbench.replay.describe import NO_POLICY, arrival, note
 
 OPTIONS = {"width_in": WIDTH_IN}

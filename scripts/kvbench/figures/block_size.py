@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from kvbench.analysis.published import Published
 from kvbench.figures.points import (
     GREY,
     NO_POINT,
@@ -22,7 +23,6 @@ from kvbench.figures.points import (
     replay_lines,
 )
 from kvbench.figures.style import WIDTH_IN, said, settle, styled
-from kvbench.published import Published
 
 OPTIONS = {"width_in": WIDTH_IN}
 # Kinds of workload of which config/published.yaml has the block sizes that served them best.

@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 import pyarrow.compute as pc
 
+from kvbench.analysis.results import SCOPES, Run, engine_key, processes_of, read_batches, read_table, run_label
+from kvbench.analysis.tables.latency import samples
+from kvbench.analysis.tables.sharing import POINTS
+from kvbench.analysis.tables.throughput import disturbances, rates
 from kvbench.errors import UserError
 from kvbench.files import read_parquet
 from kvbench.records import SPLIT
-from kvbench.results import SCOPES, Run, engine_key, processes_of, read_batches, read_table, run_label
-from kvbench.tables.latency import samples
-from kvbench.tables.sharing import POINTS
-from kvbench.tables.throughput import disturbances, rates
 from kvbench.workload.table import lengths_of
 
 MIB = 2**20

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from kvbench.analysis.statistics import MIN_P90_SAMPLES
 from kvbench.figures.data import Latency
 from kvbench.figures.style import (
     NO_REPEAT,
@@ -22,7 +23,6 @@ from kvbench.figures.style import (
     styled,
     wrapped,
 )
-from kvbench.stats import MIN_P90_SAMPLES
 
 OPTIONS = {"width_in": WIDTH_IN}
 TITLES = {

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from kvbench.analysis.tables.memory import PARTS, UNATTRIBUTED, part_key, part_name
 from kvbench.figures.style import UNKNOWN, WIDTH_IN, is_narrow, name_rows, rows_figure, said, settle, styled, wrapped
-from kvbench.tables.memory import PARTS, UNATTRIBUTED, part_key, part_name
 
 OPTIONS = {"width_in": WIDTH_IN}
 GIB = 2**30

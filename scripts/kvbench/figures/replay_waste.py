@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from kvbench.analysis.published import Published
 from kvbench.figures.style import (
     SPLIT_COLOURS,
     SPLIT_HATCHES,
@@ -25,7 +26,6 @@ from kvbench.figures.style import (
     styled,
     wrapped,
 )
-from kvbench.published import Published
 from kvbench.replay.describe import NO_POLICY, note
 from kvbench.replay.table import REGION
 

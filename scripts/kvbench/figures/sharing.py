@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from kvbench.analysis.published import Published
 from kvbench.figures.data import BlockTrace
 from kvbench.figures.style import (
     UNKNOWN,
@@ -26,7 +27,6 @@ from kvbench.figures.style import (
     value_text,
     wrapped,
 )
-from kvbench.published import Published
 
 OPTIONS = {"width_in": WIDTH_IN}
 # What config/published.yaml has beside a column of sharing.csv, by kind of workload.

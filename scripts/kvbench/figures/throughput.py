@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from kvbench.analysis.results import engine_key
 from kvbench.figures.data import Speed
 from kvbench.figures.style import (
     NO_REPEAT,
@@ -23,7 +24,6 @@ from kvbench.figures.style import (
     value_text,
     wrapped,
 )
-from kvbench.results import engine_key
 
 OPTIONS = {"width_in": WIDTH_IN}
 TITLES = {"all": "all {n} requests", "sequential": "{n} of them, also served one at a time"}

@@ -1,6 +1,6 @@
 """Replay of a workload through KV allocation policies, step by step, without a model: see docs/replay.md."""
 
-from kvbench.policies import ALLOCATORS, POLICIES
+from kvbench.kv.policies import ALLOCATORS, POLICIES
 from kvbench.replay.inputs import Settings, StepTime, Trace
 from kvbench.replay.result import COLUMNS, PARTS, Replay, RequestTimes, Series, Steps, Totals
 from kvbench.replay.simulate import replay

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from kvbench.published import Published
+from kvbench.analysis.published import Published
 from kvbench.replay.window import ALL, ARRIVALS, FULL_QUEUE
 from kvbench.workload.selection import COUNTS, FileCounts
 

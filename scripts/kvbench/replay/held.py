@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from kvbench.policies import PADDED, RESERVING
+from kvbench.kv.policies import PADDED, RESERVING
 from kvbench.replay.inputs import Settings, Trace, reservation
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kvbench.errors import UserError
-from kvbench.policies import ALLOCATORS, POLICIES, RESERVING
+from kvbench.kv.policies import ALLOCATORS, POLICIES, RESERVING
 from kvbench.replay.texts import groups_sorted, keys_of, prompts_sorted
 
 if TYPE_CHECKING:

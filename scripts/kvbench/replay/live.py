@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from kvbench.analysis.results import Run
 from kvbench.errors import UserError
 from kvbench.replay.inputs import Settings
-from kvbench.results import Run
 
 # Engines whose limits do not depend on the pool, so that a replay may change the pool or its blocks and nothing else.
 ENGINES = ("vllm", "vllm-eager")

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kvbench.errors import UserError
-from kvbench.policies import takes_time
+from kvbench.kv.policies import takes_time
 from kvbench.replay.inputs import LATEST_S, Trace
 from kvbench.replay.texts import text_key
 from kvbench.workload.check import Limit
 from kvbench.workload.draws import SCALE, exponential, stream
-from kvbench.workload.formats import read_rows
+from kvbench.workload.formats.by_content import read_rows
 from kvbench.workload.lengths import draw_lengths
 from kvbench.workload.rows import Row
 from kvbench.workload.selection import Selection

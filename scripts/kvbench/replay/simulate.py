@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kvbench.policies import PADDED, RESERVING
+from kvbench.kv.policies import PADDED, RESERVING
 from kvbench.replay.inputs import Settings, Trace, check, reservation
 from kvbench.replay.result import COLUMNS, Collector, Replay, RequestTimes
 from kvbench.replay.texts import block_texts, unshared

@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from kvbench.analysis.results import Run
 from kvbench.records import REPLAYED
 from kvbench.replay.inputs import Settings, Trace, reservation
 from kvbench.replay.live import ENGINES, settings_of
 from kvbench.replay.result import Totals
 from kvbench.replay.simulate import replay
-from kvbench.results import Run
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from kvbench.errors import UserError
 from kvbench.workload.check import Limit
-from kvbench.workload.formats import read_rows
+from kvbench.workload.formats.by_content import read_rows
 from kvbench.workload.prompts import make_prompts
 from kvbench.workload.rows import Row
 from kvbench.workload.selection import Selection, stamped

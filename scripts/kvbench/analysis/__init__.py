@@ -1,0 +1,1 @@
+"""From finished runs to tables, verdicts and the parity gate."""

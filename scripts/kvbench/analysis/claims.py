@@ -1,0 +1,216 @@
+"""Claims against tables. What a claim means stands in config/claims.yaml; nothing here knows one.
+
+A metric is a column of repeats.csv: the median over an engine's repeats, or the ratio of two engines' (or two points')
+medians on the same requests. A verdict needs the whole 95% interval on one side of the threshold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kvbench.analysis.results import run_label
+from kvbench.analysis.statistics import ratio, summarise
+from kvbench.analysis.tables.repeats import WORK
+from kvbench.errors import UserError
+from kvbench.yaml_files import check_keys, read_yaml
+
+SUPPORTED, NOT_SUPPORTED, NOT_MEASURABLE = "supported", "not supported", "not measurable here"
+POINT = "base"
+KEYS = {"id", "source", "wording", "quotation", "reading"}
+TESTED = {"metric", "is", "threshold", "threshold_from"}
+OPTIONAL = {"published", "requires", "min_repeats", "min_requests", "kinds"}
+CONDITION = {"metric", "is", "threshold", "otherwise"}
+
+# Holds where the first is true of the interval (low, high) and threshold; fails where the second is.
+COMPARISONS = {
+    "above": (lambda low, high, t: low > t, lambda low, high, t: high <= t),
+    "below": (lambda low, high, t: high < t, lambda low, high, t: low >= t),
+    "at_least": (lambda low, high, t: low >= t, lambda low, high, t: high < t),
+    "at_most": (lambda low, high, t: high <= t, lambda low, high, t: low > t),
+}
+COLUMNS = (
+    *("model", "workload", "id", "source", "wording", "quotation", "reading", "metric", "is", "threshold"),
+    *("threshold_from", "published", "requests", "n_repeats", "n_processes"),
+    *("value", "value_ci95_low", "value_ci95_high"),
+    *("value_min", "value_max", "engine_median", "over_median", "verdict", "reason"),
+)
+
+
+@dataclass(frozen=True)
+class Claims:
+    """claims.yaml: the repeats that a verdict needs, conditions by name, and the claims."""
+
+    min_repeats: int
+    conditions: dict[str, dict[str, Any]]
+    claims: tuple[dict[str, Any], ...]
+
+
+class Unmeasured(Exception):
+    """Why a claim has no verdict."""
+
+
+def read_claims(path: str | Path) -> Claims:
+    """Read and check claims.yaml; UserError names the claim and what is wrong with it."""
+    given = read_yaml(path)
+    try:
+        found = Claims(given["min_repeats"], given.get("conditions") or {}, tuple(given["claims"]))
+    except (KeyError, TypeError):
+        raise UserError(f"{path}: needs min_repeats and claims; see the file in the repository") from None
+    for name, condition in found.conditions.items():
+        check_keys(f"{path}: conditions.{name}", condition, CONDITION)
+        _check_test(f"{path}: conditions.{name}", condition)
+    for claim in found.claims:
+        _check(f"{path}: {claim.get('id', 'a claim without id')}", claim, found.conditions)
+    ids = [claim["id"] for claim in found.claims]
+    if twice := sorted({name for name in ids if ids.count(name) > 1}):
+        raise UserError(f"{path}: {twice[0]}: id is there twice; rename one")
+    return found
+
+
+def _check(at: str, claim: Mapping[str, Any], conditions: Mapping[str, Any]) -> None:
+    check_keys(at, claim, KEYS | ({"untestable"} if "untestable" in claim else TESTED), OPTIONAL)
+    if "untestable" not in claim:
+        _check_test(at, claim)
+    for condition in claim.get("requires", ()):
+        if condition not in conditions:
+            raise UserError(f"{at}: requires: {condition}: no such condition; use {', '.join(conditions)}")
+
+
+def _check_test(at: str, test: Mapping[str, Any]) -> None:
+    check_keys(f"{at}: metric", test["metric"], {"column", "engine", "scope"}, {"over", "point", "over_point"})
+    if "over_point" in test["metric"] and "over" not in test["metric"]:
+        raise UserError(f"{at}: metric: over_point needs over; name the engine, the same one for two of its points")
+    if test["is"] not in COMPARISONS:
+        raise UserError(f"{at}: is: {test['is']}: unknown comparison; use {', '.join(COMPARISONS)}")
+
+
+def table(claims: Claims, repeats: pd.DataFrame, seed: int, kinds: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """A row per claim, model and workload, of the repeats (repeats.csv) at point `base` or at those that it names.
+
+    `kinds` gives each workload's kind. A workload that was run at swept points only has rows of claims that name a
+    point. UserError where a claim names a column that repeats.csv does not have.
+    """
+    rows = [
+        {"model": model, "workload": workload, **_row(claim, claims, found, seed, (kinds or {}).get(str(workload)))}
+        for (model, workload), found in repeats.groupby(["model", "workload"], sort=False)
+        for claim in claims.claims
+        if "point" in claim.get("metric", {}) or (found["point"] == POINT).any()
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _row(
+    claim: Mapping[str, Any], claims: Claims, repeats: pd.DataFrame, seed: int, kind: str | None
+) -> dict[str, Any]:
+    row = {key: claim.get(key) for key in ("id", "source", "wording", "quotation", "reading", "published")}
+    if "untestable" in claim:
+        return row | {"verdict": NOT_MEASURABLE, "reason": claim["untestable"]}
+    row |= {key: claim[key] for key in ("is", "threshold", "threshold_from")} | {"metric": metric_name(claim["metric"])}
+    try:
+        _require_kind(claim, kind)
+        measured = _measure(claim["metric"], repeats, seed)
+        row |= {key: value for key, value in measured.items() if not key.startswith("value")}
+        for name in claim.get("requires", ()):
+            _require(claims.conditions[name], repeats, seed)
+        row |= measured
+        verdict, reason = judge({"min_repeats": claims.min_repeats, **claim}, row)
+    except Unmeasured as why:
+        verdict, reason = NOT_MEASURABLE, str(why)
+    return row | {"verdict": verdict, "reason": reason}
+
+
+def metric_name(metric: Mapping[str, str]) -> str:
+    """A metric in words: column, engines with their points outside `base`, scope."""
+    return f"{metric['column']}: {' / '.join(run_label(*arm) for arm in _arms(metric))} ({metric['scope']})"
+
+
+def _arms(metric: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Engine and point of the metric, and of what it is set over."""
+    arms = [(metric["engine"], metric.get("point", POINT))]
+    return [*arms, (metric["over"], metric.get("over_point", POINT))] if "over" in metric else arms
+
+
+def judge(claim: Mapping[str, Any], row: Mapping[str, Any]) -> tuple[str, str]:
+    """The verdict and its reason from a measured value and its interval."""
+    low, high, threshold = row["value_ci95_low"], row["value_ci95_high"], claim["threshold"]
+    if row["n_repeats"] < claim["min_repeats"] or low is None:
+        return NOT_MEASURABLE, f"n = {row['n_repeats']}; a verdict needs {claim['min_repeats']} repeats"
+    if row["requests"] < claim.get("min_requests", 0):
+        return NOT_MEASURABLE, f"{row['requests']} requests; a verdict needs {claim['min_requests']}"
+    holds, fails = COMPARISONS[claim["is"]]
+    words = f"{claim['is'].replace('_', ' ')} {threshold:g}"
+    if holds(low, high, threshold):
+        return SUPPORTED, f"the whole interval is {words}"
+    if fails(low, high, threshold):
+        return NOT_SUPPORTED, f"no part of the interval is {words}"
+    return NOT_MEASURABLE, f"the interval has values on both sides of {threshold:g}"
+
+
+def _measure(metric: Mapping[str, str], repeats: pd.DataFrame, seed: int) -> dict[str, Any]:
+    if metric["column"] not in repeats:
+        raise UserError(f"config/claims.yaml: metric: results/tables/repeats.csv has no column {metric['column']}")
+    names = [run_label(*arm) for arm in _arms(metric)]
+    arms = [_arm(repeats, engine, point, metric) for engine, point in _arms(metric)]
+    work = pd.concat(arms)
+    if len(work[list(WORK)].drop_duplicates()) > 1:
+        raise Unmeasured(f"{' and '.join(names)} have no repeats of the same requests")
+    values = [arm[metric["column"]].to_numpy(dtype=float) for arm in arms]
+    found = {"requests": int(work["requests"].iloc[0]), "n_repeats": min(map(len, values))}
+    processes = [arm["process"].tolist() for arm in arms]
+    found["n_processes"] = min(len(set(own)) for own in processes)
+    found |= dict(zip(("engine_median", "over_median"), map(float, map(np.median, values)), strict=False))
+    return found | (_one(values, processes, seed) if len(values) == 1 else _two(values, processes, names, seed))
+
+
+def _arm(repeats: pd.DataFrame, engine: str, point: str, metric: Mapping[str, str]) -> pd.DataFrame:
+    """An engine's repeats of a point and scope, values known; all of a workload where it has no subset."""
+    rows = repeats[(repeats["engine"] == engine) & (repeats["point"] == point)]
+    if rows.empty:
+        raise Unmeasured(f"{run_label(engine, point)} was not run")
+    scoped = rows[rows["scope"] == metric["scope"]]
+    if scoped.empty and metric["scope"] == "sequential":
+        scoped = rows[rows["scope"] == "all"]
+    if scoped.empty:
+        raise Unmeasured(f"{run_label(engine, point)} did not serve all requests")
+    known = scoped[scoped[metric["column"]].notna()]
+    if known.empty:
+        raise Unmeasured(f"{metric['column']} of {run_label(engine, point)} is not known here")
+    return known
+
+
+def _one(values: Sequence[np.ndarray], processes: Sequence[list[int]], seed: int) -> dict[str, Any]:
+    found = summarise(values[0], seed, processes[0])
+    return _value(found.median, found.low, found.high, found.minimum, found.maximum)
+
+
+def _two(
+    values: Sequence[np.ndarray], processes: Sequence[list[int]], names: Sequence[str], seed: int
+) -> dict[str, Any]:
+    above, below = values
+    if below.min() <= 0:
+        raise Unmeasured(f"no ratio: {names[1]} has a value of {below.min():g}")
+    found = ratio(above, below, seed, tuple(processes))
+    return _value(found.value, found.low, found.high, above.min() / below.max(), above.max() / below.min())
+
+
+def _value(value: float, low: float | None, high: float | None, least: float, most: float) -> dict[str, Any]:
+    return {"value": value, "value_ci95_low": low, "value_ci95_high": high, "value_min": least, "value_max": most}
+
+
+def _require_kind(claim: Mapping[str, Any], kind: str | None) -> None:
+    """Unmeasured where the claim speaks of other kinds of workload."""
+    wanted = claim.get("kinds", ())
+    if wanted and kind not in wanted:
+        raise Unmeasured(f"it is of workloads of kind {' or '.join(wanted)}")
+
+
+def _require(condition: Mapping[str, Any], repeats: pd.DataFrame, seed: int) -> None:
+    value = _measure(condition["metric"], repeats, seed)["value"]
+    if not COMPARISONS[condition["is"]][0](value, value, condition["threshold"]):
+        raise Unmeasured(f"{condition['otherwise']} ({metric_name(condition['metric'])} is {value:.3g})")

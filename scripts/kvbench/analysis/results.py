@@ -1,0 +1,224 @@
+"""Load finished runs and pick the repeats that a table or figure may use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kvbench.errors import UserError
+from kvbench.files import read_json, read_parquet
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+SCOPES = ("all", "sequential")
+
+# The order of engines in every table and figure; others follow by name.
+ENGINE_ORDER = (
+    "hf-sequential",
+    "hf-batch",
+    "hf-static",
+    "hf-static-compiled",
+    "hf-continuous",
+    "vllm-sequential",
+    "vllm-reserved",
+    "vllm",
+    "vllm-eager",
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One engine on one workload at one point: its run.json and the files beside it.
+
+    A run done in several processes has a folder for each: `folder` and `record` are those of the first, `further` holds
+    the rest. Repeat numbers are unique within a process only.
+    """
+
+    folder: Path
+    record: dict[str, Any]
+    further: tuple[Run, ...] = ()
+
+    @property
+    def processes(self) -> tuple[Run, ...]:
+        """Each process as a run of its own."""
+        return (replace(self, further=()), *self.further) if self.further else (self,)
+
+    @property
+    def process(self) -> int:
+        """Number of the process that `folder` and `record` are of, from 1."""
+        return self.record.get("process", 1)
+
+    @property
+    def model(self) -> str:
+        return self.record["model"]
+
+    @property
+    def engine(self) -> str:
+        return self.record["engine"]
+
+    @property
+    def workload(self) -> str:
+        return self.record["workload"]
+
+    @property
+    def point(self) -> str:
+        return self.record["point"]
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The four names that identify a run, as the first columns of every table."""
+        return {key: self.record[key] for key in ("model", "workload", "engine", "point")}
+
+    @property
+    def label(self) -> str:
+        """The run's name in a figure: its engine, and its point outside `base`."""
+        return run_label(self.engine, self.point)
+
+    @property
+    def workload_digests(self) -> dict[str, str]:
+        """Digest of the requests of each scope, by their content; empty in a record older than that."""
+        return (self.record.get("digests") or {}).get("workload") or {}
+
+    @property
+    def returns_by_batch(self) -> bool:
+        """Whether requests are handed back when their whole batch ends."""
+        return any(batch["rows"] > 1 for batch in self.record.get("batches") or [])
+
+    @property
+    def temperature(self) -> float:
+        """The sampling temperature asked for; 0 (greedy) where none was."""
+        given = self.record["settings"].get("given") or {}
+        found = (given.get("sampling") or {}).get("temperature", given.get("temperature"))
+        return float(found or 0.0)
+
+    def timed(self, scope: str | None = None) -> list[dict[str, Any]]:
+        """run.json records of the timed repeats of all processes, of one scope or of both.
+
+        Each has its `process` and its `requests_digest`, which is None in a record older than that.
+        """
+        return [
+            {**repeat, "process": one.process, "requests_digest": one.workload_digests.get(repeat["scope"])}
+            for one in self.processes
+            for repeat in one.record["repeats"]
+            if repeat["timed"] and scope in (None, repeat["scope"])
+        ]
+
+    def timed_numbers(self, scope: str | None = None) -> list[int]:
+        """Numbers of the timed repeats within a process, of one scope or of both."""
+        return list(dict.fromkeys(repeat["repeat"] for repeat in self.timed(scope)))
+
+    @cached_property
+    def requests(self) -> pd.DataFrame:
+        """requests.parquet (`records.REQUESTS`) of all processes and `process`: a row per repeat and request."""
+        return self.frame("requests")
+
+    def timed_requests(self, scope: str) -> pd.DataFrame:
+        """The rows of `requests` that belong to timed repeats of a scope."""
+        return self.requests[self.requests["repeat"].isin(self.timed_numbers(scope))]
+
+    def frame(self, name: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """A Parquet file of the run by its stem, those of all processes below one another, with `process`."""
+        import pandas as pd
+
+        read = [(one, read_parquet(one.folder / f"{name}.parquet", columns)) for one in self.processes]
+        return pd.concat([table.to_pandas().assign(process=one.process) for one, table in read], ignore_index=True)
+
+
+def load_run(path: str | Path) -> Run:
+    """Load a run from its folder or its run.json; UserError where that is missing, broken or incomplete."""
+    path = Path(path)
+    path = path / "run.json" if path.is_dir() else path
+    record = read_json(path)
+    missing = sorted({"model", "engine", "workload", "point", "repeats", "device", "settings"} - set(record))
+    if missing:
+        raise UserError(f"{path}: lacks {', '.join(missing)}; delete the folder and run again")
+    return Run(path.parent, record)
+
+
+def load_runs(paths: Iterable[str | Path]) -> list[Run]:
+    """Load runs in the order of tables and figures: model, workload, engine (ENGINE_ORDER), point.
+
+    The processes of a run become one. Paths of other files of a run (its Parquet files) are passed over. UserError
+    where none is a run.json, or the processes of a run had different settings or requests.
+    """
+    paths = list(map(Path, paths))
+    runs = [load_run(path) for path in paths if path.is_dir() or path.name == "run.json"]
+    if not runs:
+        raise UserError("no run.json among the inputs; name at least one entry under runs in config.yaml")
+    runs.sort(key=lambda run: (run.model, run.workload, *engine_key(run.engine), point_key(run.point), run.process))
+    return [_as_one(list(found)) for _, found in groupby(runs, key=lambda run: run.names)]
+
+
+def _as_one(processes: list[Run]) -> Run:
+    """The processes of a run as one."""
+    first, *further = processes
+    for other in further:
+        digests = [one.workload_digests for one in (first, other)]
+        # A process that ran out of memory has none.
+        if _given(other) != _given(first) or (all(digests) and digests[0] != digests[1]):
+            problem = f"other settings or requests than {first.folder}"
+            raise UserError(f"{other.folder}: {problem}; delete the folder and run again")
+    return replace(first, further=tuple(further))
+
+
+def _given(run: Run) -> dict[str, Any]:
+    """The settings given, which the processes of a run share."""
+    return {key: value for key, value in (run.record["settings"].get("given") or {}).items() if key != "process"}
+
+
+def processes_of(repeats: Sequence[dict[str, Any]]) -> list[int]:
+    """The process of each repeat (`Run.timed`), as kvbench.analysis.statistics takes them."""
+    return [repeat["process"] for repeat in repeats]
+
+
+def run_label(engine: str, point: str) -> str:
+    """A run's name in a figure: its engine, and its point outside `base`."""
+    return engine if point == "base" else f"{engine} ({point})"
+
+
+def read_batches(path: Path, columns: Sequence[str], rows: int = 1 << 18) -> Iterator[pa.RecordBatch]:
+    """Read a Parquet file `rows` rows at a time, so that memory does not grow with it; UserError as read_parquet."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(path)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; run the rule that makes it first") from None
+    except pa.ArrowInvalid as error:
+        raise UserError(f"{path}: not valid Parquet ({error}); delete it and run again") from None
+    with file:
+        yield from file.iter_batches(batch_size=rows, columns=list(columns))
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """Read a CSV of results/tables; UserError where it is missing or empty."""
+    import pandas as pd
+
+    try:
+        return pd.read_csv(path, keep_default_na=False, na_values=[""])
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; run the rule that makes it first") from None
+    except pd.errors.EmptyDataError:
+        raise UserError(f"{path}: empty; delete it and run again") from None
+
+
+def point_key(point: str) -> tuple[str, float, str]:
+    """Sort key of a point: the base first, a sweep's numbers by their size."""
+    name, _, value = point.partition("-")
+    try:
+        size = float(value)
+    except ValueError:
+        size = 0.0
+    return ("" if point == "base" else name, size, value)
+
+
+def engine_key(engine: str) -> tuple[int, str]:
+    """Sort key of an engine's name."""
+    return (ENGINE_ORDER.index(engine) if engine in ENGINE_ORDER else len(ENGINE_ORDER), engine)

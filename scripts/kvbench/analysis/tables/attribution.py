@@ -1,0 +1,196 @@
+"""Where the speed comes from: the chain from one request at a time to paging, and ratios beside it.
+
+The chain: vllm/hf-sequential = vllm-sequential/hf-sequential (runtime and kernels) × vllm-reserved/vllm-sequential
+(batching) × vllm/vllm-reserved (the requests that paging makes room for). Sequential engines serve a subset, so their
+factors, the total and the product belong to the subset; paging is also measured on all requests, where memory is
+short, and that factor is not one of the subset's product.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from kvbench.analysis.results import Run
+from kvbench.analysis.statistics import MIN_REPEATS, PARTS
+from kvbench.analysis.tables.ratios import METRIC, arm, ratio_columns, same_work
+from kvbench.analysis.tables.repeats import for_blocks, steps_of
+
+POINT = "base"
+YES, NO, NOT_RUN = "yes", "not measurable here", "not run"
+BINDING_SHARE = 0.5
+ARMS = ("numerator", "denominator")
+
+
+@dataclass(frozen=True)
+class Factor:
+    """A ratio of two engines; `part` is total, chain (a factor of the total) or side."""
+
+    name: str
+    part: str
+    numerator: str
+    denominator: str
+    scope: str
+
+
+PAGING = "paging"
+FACTORS = (
+    Factor("total", "total", "vllm", "hf-sequential", "sequential"),
+    Factor("runtime and kernels", "chain", "vllm-sequential", "hf-sequential", "sequential"),
+    Factor("batching", "chain", "vllm-reserved", "vllm-sequential", "sequential"),
+    Factor(PAGING, "chain", "vllm", "vllm-reserved", "sequential"),
+    Factor(PAGING, "side", "vllm", "vllm-reserved", "all"),
+    Factor("padded batches", "side", "hf-batch", "hf-sequential", "sequential"),
+    Factor("over padded batches", "side", "vllm", "hf-batch", "all"),
+    Factor("static cache", "side", "hf-static", "hf-batch", "all"),
+    Factor("compiled static cache", "side", "hf-static-compiled", "hf-static", "all"),
+    Factor("continuous batching", "side", "hf-continuous", "hf-batch", "all"),
+    Factor("graphs and compilation", "side", "vllm", "vllm-eager", "all"),
+)
+COLUMNS = (
+    *("model", "workload", "point", "part", "factor", "numerator", "denominator", "scope", "requests"),
+    *(f"{name}_n_repeats" for name in ARMS),
+    *(f"{name}_n_processes" for name in ARMS),
+    *(f"{name}_{METRIC}_{part}" for name in ARMS for part in PARTS),
+    *("ratio", "ratio_ci95_low", "ratio_ci95_high", "interval_against_1", "measurable", "reason"),
+    *(f"{name}_steps_waiting_share" for name in ARMS),
+    *("numerator_steps_waiting_for_blocks_share", "product", "product_over_ratio", "product_is"),
+)
+
+
+def table(runs: Sequence[Run], seed: int) -> pd.DataFrame:
+    """A row per model, workload and factor at point `base`; an arm that is missing leaves its factor empty.
+
+    A workload that was run at swept points only has no rows. A factor that is not measurable keeps both absolute values
+    and has no ratio. Shares of waiting are of the steps of the row's own repeats.
+    """
+    rows: list[dict[str, Any]] = []
+    for model, workload in dict.fromkeys((run.model, run.workload) for run in runs):
+        found = {r.engine: r for r in runs if (r.model, r.workload, r.point) == (model, workload, POINT)}
+        if found:
+            rows += _section({"model": model, "workload": workload, "point": POINT}, found, seed)
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _section(names: dict[str, str], engines: dict[str, Run], seed: int) -> list[dict[str, Any]]:
+    waits: dict[tuple[str, str], tuple[float, float | None]] = {}
+    rows = _once([{**names, **_identity(factor), **_measure(factor, engines, seed, waits)} for factor in FACTORS])
+    rows[0] |= _product(rows)
+    return rows
+
+
+def _identity(factor: Factor) -> dict[str, str]:
+    return {
+        "part": factor.part,
+        "factor": factor.name,
+        "numerator": factor.numerator,
+        "denominator": factor.denominator,
+        "scope": factor.scope,
+    }
+
+
+def _once(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Without the second paging row where a workload has no subset and both are of all requests."""
+    chain = next(row for row in rows if (row["factor"], row["part"]) == (PAGING, "chain"))
+    same = chain["scope"] == "all"
+    return [row for row in rows if not (same and (row["factor"], row["part"]) == (PAGING, "side"))]
+
+
+def _measure(factor: Factor, engines: dict[str, Run], seed: int, waits: dict) -> dict[str, Any]:
+    missing = [name for name in (factor.numerator, factor.denominator) if name not in engines]
+    if missing:
+        verb = "was" if len(missing) == 1 else "were"
+        return {"measurable": NOT_RUN, "reason": f"{' and '.join(missing)} {verb} not run"}
+    pair = [engines[factor.numerator], engines[factor.denominator]]
+    above, below = (arm(run, factor.scope) for run in pair)
+    if not above or not below or not same_work(above, below):
+        return {"measurable": NOT_RUN, "reason": "the two engines have no repeats of the same requests"}
+    row = {"scope": above[0]["scope"], "requests": above[0]["requests"], **_ratio(above, below, seed)}
+    for name, run, repeats in zip(ARMS, pair, (above, below), strict=True):
+        row[f"{name}_steps_waiting_share"] = _waiting(run, repeats, waits)[0]
+    if factor.name == PAGING:
+        row |= _paging(pair, above, row["denominator_steps_waiting_share"], waits)
+    return row
+
+
+def _ratio(above: list[dict[str, Any]], below: list[dict[str, Any]], seed: int) -> dict[str, Any]:
+    few = min(len(above), len(below))
+    return {
+        **ratio_columns(above, below, seed),
+        "measurable": YES,
+        "reason": None if few >= MIN_REPEATS else f"n = {few}; an interval needs {MIN_REPEATS} repeats",
+    }
+
+
+def _paging(pair: list[Run], above: list[dict[str, Any]], reserved_waiting: float, waits: dict) -> dict[str, Any]:
+    """The share of steps in which blocks kept requests waiting; without a ratio unless it is over BINDING_SHARE."""
+    waiting, for_blocks = _waiting(pair[0], above, waits)
+    problem = _not_binding(waiting, for_blocks, reserved_waiting)
+    blocks = [run.record["capacity"].get("blocks") for run in pair]
+    if blocks[0] != blocks[1]:
+        problem = f"the pools differ: {blocks[0]} and {blocks[1]} blocks"
+    row = {"numerator_steps_waiting_for_blocks_share": for_blocks}
+    if problem:
+        row |= dict.fromkeys(("ratio", "ratio_ci95_low", "ratio_ci95_high", "interval_against_1"))
+        row |= {"measurable": NO, "reason": problem}
+    return row
+
+
+def _not_binding(waiting: float, for_blocks: float | None, reserved_waiting: float) -> str | None:
+    """Why memory does not limit the engine; None where it does."""
+    if for_blocks is None:
+        return "vllm's run.json does not say max_num_seqs and max_num_batched_tokens"
+    if for_blocks > BINDING_SHARE:
+        return None
+    if waiting > BINDING_SHARE:
+        return (
+            f"requests waited in {waiting:.0%} of vllm's steps, for blocks in {for_blocks:.0%}: "
+            "not memory was the limit, but max_num_seqs or max_num_batched_tokens"
+        )
+    reserved = ""
+    if reserved_waiting > BINDING_SHARE:
+        reserved = f" and {reserved_waiting:.0%} of vllm-reserved's, so that a ratio would be of how many requests came"
+    binding = f"memory counts as binding above {BINDING_SHARE:.0%}"
+    return f"requests waited in {waiting:.0%} of vllm's steps{reserved}; {binding}"
+
+
+def _waiting(run: Run, repeats: list[dict[str, Any]], known: dict) -> tuple[float, float | None]:
+    """Shares of these repeats' steps in which requests waited at all, and for blocks (`for_blocks`)."""
+    key = (run.engine, repeats[0]["scope"])
+    if key not in known:
+        steps = steps_of(run)
+        steps = steps[steps["repeat"].isin([repeat["repeat"] for repeat in repeats])]
+        known[key] = (float((steps["waiting"] > 0).mean()), for_blocks(run, steps))
+    return known[key]
+
+
+def _product(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The printed chain factors multiplied, beside the directly measured total; what is exact about it, in words.
+
+    The medians telescope, so that on one scope a full product equals the total within rounding.
+    """
+    total, chain = rows[0], [row for row in rows if row["part"] == "chain"]
+    direct = total.get("ratio")
+    if direct is None:
+        return {"product_is": "not formed: the total was not measured"}
+    lacking = [row["factor"] for row in chain if row.get("ratio") is None]
+    if not lacking:
+        return _formed(chain, direct, "exact: all factors are of the same requests", check=True)
+    across = next((r for r in rows if r["factor"] == PAGING and r["part"] == "side" and r.get("ratio")), None)
+    if lacking == [PAGING] and across:
+        text = "not exact: paging is of all requests, total and the other factors of the subset"
+        return _formed([*chain[:-1], across], direct, text)
+    if lacking == [PAGING]:
+        return _formed(chain[:-1], direct, "not exact: without paging, which is not measurable here")
+    return {"product_is": f"not formed: no ratio for {' and '.join(lacking)}"}
+
+
+def _formed(factors: list[dict[str, Any]], direct: float, text: str, check: bool = False) -> dict[str, Any]:
+    product = math.prod(row["ratio"] for row in factors)
+    if check and not math.isclose(product, direct, rel_tol=1e-9):
+        raise ValueError(f"the factors' product {product} is not the total {direct}, though all are of one scope")
+    return {"product": product, "product_over_ratio": product / direct, "product_is": text}

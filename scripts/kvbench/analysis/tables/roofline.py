@@ -1,0 +1,127 @@
+"""How near a decoding step comes to what memory allows: the roofline of Williams et al. (2009) at its memory-bound end.
+
+A step that decodes one token a request must read the weights and every live slot of the KV cache once. That many bytes
+over the measured copy bandwidth bound its time from below; the bound over the measured time is the fraction reached.
+Source: Williams, Waterman, Patterson, "Roofline", CACM 52(4), 2009, doi:10.1145/1498765.1498785.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kvbench.analysis.results import SCOPES, Run
+from kvbench.analysis.statistics import PARTS, summarise
+
+# A device that does nothing for more of the time than this cannot be what a step waits for, and a step that takes less
+# than twice the bound is nearer to it than to anything else.
+IDLE_SHARE = 0.5
+BOUND_SHARE = 0.5
+KV = ("repeat", "t_ns", "running", "scheduled_tokens", "live")
+COLUMNS = (
+    *("model", "workload", "engine", "point", "scope", "device", "gpus", "requests", "n_repeats", "n_processes"),
+    *("decode_steps", "decode_share_of_wall", "running_mean_requests"),
+    *("weight_bytes", "live_kv_mean_bytes", "must_move_bytes", "copy_bytes_per_s", "bound_s"),
+    *(f"decode_step_s_{part}" for part in PARTS),
+    *("fraction_of_bound", "gpu_busy_share", "cpu_busy_share", "power_mean_w", "limited_by"),
+)
+
+
+def table(runs: Sequence[Run], bandwidth: Mapping[str, Any], seed: int) -> pd.DataFrame:
+    """A row per run and scope with decoding steps. `bandwidth` is bandwidth.json; what is not known stays empty."""
+    rows = [_row(run, scope, bandwidth, seed) for run in runs for scope in SCOPES if run.timed(scope)]
+    return pd.DataFrame([row for row in rows if row], columns=list(COLUMNS))
+
+
+def _row(run: Run, scope: str, bandwidth: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    repeats = run.timed(scope)
+    steps = decode_steps(run.frame("kv", list(KV)))
+    keys = pd.MultiIndex.from_tuples([(r["process"], r["repeat"]) for r in repeats], names=["process", "repeat"])
+    steps = steps[pd.MultiIndex.from_frame(steps[["process", "repeat"]]).isin(keys)]
+    if steps.empty:
+        return {}
+    groups = steps.groupby(["process", "repeat"], sort=False)
+    medians = groups["seconds"].median()
+    weights = run.record["memory"]["parts"]["weights"]
+    live = float(steps["live"].mean()) * run.record["slot_bytes"]
+    copy = copy_rate(run, bandwidth)
+    moved = None if weights is None else weights + live
+    bound_s = None if copy is None or moved is None else moved / copy
+    row = {
+        **run.names,
+        "scope": scope,
+        "device": run.record["device"],
+        "gpus": run.record.get("gpus"),
+        "requests": repeats[0]["requests"],
+        "n_repeats": len(medians),
+        "n_processes": len({r["process"] for r in repeats}),
+        "decode_steps": len(steps),
+        "decode_share_of_wall": steps["seconds"].sum() / sum(r["wall_s"] for r in repeats),
+        "running_mean_requests": steps["running"].mean(),
+        "weight_bytes": weights,
+        "live_kv_mean_bytes": live,
+        "must_move_bytes": moved,
+        "copy_bytes_per_s": copy,
+        "bound_s": bound_s,
+        **summarise(medians, seed, list(medians.index.get_level_values("process"))).columns("decode_step_s"),
+        **_busy(run, scope),
+    }
+    row["fraction_of_bound"] = None if bound_s is None else bound_s / row["decode_step_s_median"]
+    return row | {"limited_by": limited_by(row)}
+
+
+def decode_steps(kv: pd.DataFrame) -> pd.DataFrame:
+    """Steps in which every running request was given one token and the step before did the same, with their `seconds`.
+
+    A row's time is taken once a step, at its beginning (vLLM) or at its end (Transformers); between two such steps in a
+    row both ways measure one decoding step.
+    """
+    decodes = (kv["running"] > 0) & (kv["scheduled_tokens"] == kv["running"])
+    same = (kv["repeat"] == kv["repeat"].shift()) & (kv["process"] == kv["process"].shift())
+    chosen = decodes & decodes.shift(fill_value=False) & same
+    return kv.assign(seconds=kv["t_ns"].diff() / 1e9)[chosen]
+
+
+def copy_rate(run: Run, bandwidth: Mapping[str, Any]) -> float | None:
+    """Bytes per second that the run's memory copies."""
+    if bandwidth["device"] != run.record["device"]:
+        return None
+    together = (run.record.get("gpus") or 1) if _all_at_once(run) else 1
+    return sum(one["bytes_per_s"] for one in bandwidth["copy"][:together])
+
+
+def _all_at_once(run: Run) -> bool:
+    """Of several GPUs vLLM's work and read at once, Transformers' take turns."""
+    return run.engine.startswith("vllm")
+
+
+def _busy(run: Run, scope: str) -> dict[str, float | None]:
+    """Shares of the time in which the device worked: NVML's own on a GPU, of all threads on a CPU. Power of all GPUs.
+
+    The shares of GPUs that take turns add up to that of the time in which any of them worked.
+    """
+    repeats = run.timed(scope)
+    if run.record["device"] == "cpu":
+        busy = sum(r["cpu_s"] for r in repeats) / sum(r["wall_s"] for r in repeats) / run.record["threads"]
+        return {"gpu_busy_share": None, "cpu_busy_share": busy, "power_mean_w": None}
+    samples = run.frame("device", ["phase", "gpu", "gpu_busy_percent", "power_w"])
+    phases = {r["phase"] for r in repeats}
+    inside = samples[samples["phase"].astype(str).str.partition("/")[0].isin(phases)]
+    gpus = inside.groupby("gpu")[["gpu_busy_percent", "power_w"]].mean()
+    busy = gpus["gpu_busy_percent"].mean() if _all_at_once(run) else gpus["gpu_busy_percent"].sum(min_count=1)
+    power = gpus["power_w"].sum(min_count=1)
+    known = {"gpu_busy_share": min(busy / 100, 1), "cpu_busy_share": None, "power_mean_w": power}
+    return {name: None if value is None or np.isnan(value) else float(value) for name, value in known.items()}
+
+
+def limited_by(row: Mapping[str, Any]) -> str | None:
+    """What a step waits for, from its own row: `host`, `memory bandwidth` or `neither`; None where it can't be told."""
+    busy, fraction = row["gpu_busy_share"], row["fraction_of_bound"]
+    if busy is not None and busy < IDLE_SHARE:
+        return "host"
+    if fraction is None:
+        return None
+    return "memory bandwidth" if fraction >= BOUND_SHARE else "neither"

@@ -1,0 +1,1 @@
+"""What rules know: settings in force, their checks, digests of code."""

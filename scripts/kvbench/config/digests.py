@@ -1,0 +1,96 @@
+"""Digests that tell Snakemake when a rule is stale: the code it runs and the packages it uses.
+
+Snakemake sees neither the modules that a script imports nor their packages' versions; these
+digests go into each rule's `params`, where a change of them reruns the rule and nothing else.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import re
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+SCRIPTS = Path(__file__).resolve().parents[2]
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+NAMED = re.compile(r"kvbench(\.\w+)+")
+
+
+def code_digest(script: str, *also: str) -> str:
+    """Digest of `scripts/<script>.py`, the kvbench modules it imports however indirectly, and files in `also`.
+
+    Comments, docstrings and layout do not count: the rest of the syntax tree is what is hashed. Modules named in text,
+    such as a scheduler class that vLLM imports by its path, count as imported.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(_closure(SCRIPTS / f"{script}.py")):
+        digest.update(str(path.relative_to(SCRIPTS)).encode())
+        digest.update(_tree_digest(path))
+    for name in also:
+        digest.update((SCRIPTS.parent / name).read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@cache
+def package_versions(*distributions: str) -> list[str]:
+    """`name==version` of each installed distribution, sorted; those not installed are left out."""
+    found = []
+    for name in distributions:
+        try:
+            found.append(f"{name}=={metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            continue
+    return sorted(found)
+
+
+@cache
+def _tree_digest(path: Path) -> bytes:
+    tree = _parse(path)
+    for node in ast.walk(tree):
+        if isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:]
+    return hashlib.sha256(ast.dump(tree).encode()).digest()
+
+
+def _parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+def _closure(script: Path) -> set[Path]:
+    seen: set[Path] = set()
+    waiting = [script]
+    while waiting:
+        path = waiting.pop()
+        if path not in seen:
+            seen.add(path)
+            waiting.extend(_imported(path))
+    return seen
+
+
+@cache
+def _imported(path: Path) -> tuple[Path, ...]:
+    names: set[str] = set()
+    for node in ast.walk(_parse(path)):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = ".".join(filter(None, [_package(path, node.level), node.module]))
+            names.add(module)
+            names.update(f"{module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and NAMED.fullmatch(node.value):
+            names.update({node.value, node.value.rpartition(".")[0]})
+    return tuple(file for name in names if name.split(".")[0] == "kvbench" for file in _module_files(name))
+
+
+def _package(path: Path, level: int) -> str:
+    """The package that `level` leading dots mean in `path`; empty for an absolute import."""
+    return ".".join(path.relative_to(SCRIPTS).with_suffix("").parts[:-level]) if level else ""
+
+
+def _module_files(name: str) -> list[Path]:
+    """The files that importing `name` runs: its packages' `__init__.py` and the module itself."""
+    parts = name.split(".")
+    packages = [SCRIPTS.joinpath(*parts[:i], "__init__.py") for i in range(1, len(parts) + 1)]
+    return [file for file in [*packages, SCRIPTS.joinpath(*parts).with_suffix(".py")] if file.is_file()]

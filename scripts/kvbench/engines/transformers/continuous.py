@@ -1,0 +1,250 @@
+"""Transformers' own continuous batching: its paged cache and scheduler, under our budget."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
+from typing import Any, TextIO
+
+from kvbench.engines.base import Completion, EngineSettings, Generated, LoadTimes, refuse_options
+from kvbench.engines.transformers.model import (
+    PACKAGES,
+    load_model,
+    model_in_force,
+    model_memory,
+    options_in_force,
+    release_memory,
+    synchronise,
+)
+from kvbench.errors import UserError
+from kvbench.workload.read import Request
+
+BLOCK_STRIDE = 4
+# SDPA sets all tokens of a step against all that the step reads, through a mask held for the widest one: wide steps
+# cost more than they save, but on CUDA narrow ones would leave prefills waiting for kernel launches.
+STEP_TOKENS = {"cpu": 512, "cuda": 2048}
+NO_END_OF_SEQUENCE = -1
+CLOSE_TIMEOUT_S = 60
+
+
+class ContinuousEngine:
+    """`hf-continuous`: one manager, whose thread serves all passes and idles between them."""
+
+    packages = PACKAGES
+    spare_blocks = 2  # where padding is written and read
+
+    def __init__(self, settings: EngineSettings) -> None:
+        self.settings = settings
+        self.model: Any = None
+        self.manager: Any = None
+        self.recorder: Any = None
+        self.passes_done = 0
+        self.block_passes: frozenset[int] = frozenset()
+        self.silent_passes: frozenset[int] = frozenset()
+
+    def prepare(self, block_passes: Sequence[int] = (), silent_passes: Sequence[int] = ()) -> None:
+        self.block_passes, self.silent_passes = frozenset(block_passes), frozenset(silent_passes)
+
+    def load(self) -> LoadTimes:
+        begin = time.monotonic()
+        known = _known_options()
+        checked_s = time.monotonic() - begin  # imports Transformers
+        own = {name: value for name, value in self.settings.options.items() if name not in known}
+        self.model, times = load_model(self.settings, own)
+        begin = time.monotonic()
+        try:
+            self._start()
+        except (TypeError, ValueError) as error:
+            refuse_options(self.settings, "Transformers", error)
+            raise
+        synchronise(self.settings)
+        return replace(times, import_s=checked_s + times.import_s, load_s=times.load_s + time.monotonic() - begin)
+
+    def _start(self) -> None:
+        """Make the pool and start the library's thread."""
+        from transformers import ContinuousBatchingConfig
+
+        from kvbench.engines.transformers.scheduler import PagedPool, Recorder
+
+        generation = copy.deepcopy(self.model.generation_config)
+        generation.eos_token_id = NO_END_OF_SEQUENCE
+        self.manager = self.model.init_continuous_batching(
+            generation_config=generation, continuous_batching_config=ContinuousBatchingConfig(**self._options())
+        )
+        try:
+            self.manager.warmup()  # makes the pool, and captures graphs where there are any
+        except MemoryError as error:
+            raise UserError(
+                f"config.yaml: kv_budget_mib: hf-continuous needs more memory beside its pool than there is ({error}); "
+                "lower kv_budget_mib or engines.hf-continuous.max_batch_tokens"
+            ) from None
+        self._refuse_other_pools()
+        self.recorder = Recorder(PagedPool(self._cache), BLOCK_STRIDE)
+        self.manager.batch_processor.scheduler.recorder = self.recorder
+        self.manager.start()
+
+    def _options(self) -> dict[str, Any]:
+        """Ours and the user's."""
+        from kvbench.engines.transformers.scheduler import register
+
+        known = _known_options()
+        fixed = self._fixed_options() | {"scheduler_type": register()}
+        theirs = {name: value for name, value in self.settings.options.items() if name in known}
+        for name in theirs:
+            if name in fixed:
+                raise UserError(f"config.yaml: engines.hf-continuous.{name}: set by the experiment; remove it")
+        return self._defaults() | fixed | theirs
+
+    def _fixed_options(self) -> dict[str, Any]:
+        """What the budget and the accounting need."""
+        s = self.settings
+        return {
+            "page_size": s.block_size,
+            "num_blocks": s.budget_blocks,
+            "allow_block_sharing": s.prefix_sharing,
+            "use_async_batching": False,  # it schedules a request once more before seeing that it has finished
+            "cpu_offload_space": 0.0,  # a second pool outside the budget
+        }
+
+    def _defaults(self) -> dict[str, Any]:
+        """What the user's options may replace."""
+        return {
+            "max_batch_tokens": max(self.settings.max_length, STEP_TOKENS[self.settings.device]),
+            "auto_switch_to_flash": False,
+            "drop_unsupported_processors": False,
+            "seed": self.settings.seed,
+        }
+
+    def _refuse_other_pools(self) -> None:
+        made, asked = self._cache.num_blocks, self.settings.budget_blocks
+        if len(self._cache.cache_allocators) != 1 or made != asked:
+            raise UserError(
+                f"config.yaml: kv_budget_mib: Transformers made {made} KV blocks where {asked} were asked for; models "
+                "with several kinds of KV cache are not supported by hf-continuous"
+            )
+        held = self.memory()["kv_pool"] // ((made + self.spare_blocks) * self.settings.block_size)
+        if held != self.settings.slot_bytes:
+            raise UserError(
+                f"config.yaml: runs: hf-continuous holds {held} bytes a token where the model's cache takes "
+                f"{self.settings.slot_bytes}: it reads another number of KV heads from the model's configuration; "
+                "leave it out of this model's runs"
+            )
+
+    @property
+    def _cache(self) -> Any:
+        return self.manager.batch_processor.cache
+
+    def generate(
+        self,
+        requests: Sequence[Request],
+        tick: Callable[[int], None],
+        terminal: TextIO | None,
+        label: Callable[[str], None],
+    ) -> Generated:
+        number = self.passes_done
+        self.recorder.begin_pass(record=number not in self.silent_passes, read_blocks=number in self.block_passes)
+        with self.manager.pause():  # else the first step would not see all requests
+            for place, request in enumerate(requests):
+                self.manager.add_request(
+                    list(request.prompt_token_ids),
+                    request_id=str(place),
+                    max_new_tokens=request.output_tokens,
+                    record_timestamps=True,
+                )
+        outputs = self._outputs(len(requests), tick)
+        return Generated([self._completion(r, outputs[str(place)]) for place, r in enumerate(requests)])
+
+    def _outputs(self, requests: int, tick: Callable[[int], None]) -> dict[str, Any]:
+        outputs: dict[str, Any] = {}
+        while len(outputs) < requests:
+            output = self.manager.get_result(timeout=1)
+            if output is None and not self.manager.is_running():
+                raise RuntimeError(f"the generation thread ended: {self.manager.background_thread_status.fatal_error}")
+            if output is not None:
+                if output.error is not None:
+                    raise RuntimeError(f"request {output.request_id} failed: {output.error}")
+                outputs[output.request_id] = output
+                tick(len(output.generated_tokens))
+        return outputs
+
+    def _completion(self, request: Request, output: Any) -> Completion:
+        """The library stamps with perf_counter, which is CLOCK_MONOTONIC on Linux."""
+        start_s, finish_s = output.lifespan
+        first_token_s = self.recorder.first_token_s[output.request_id]
+        return Completion(
+            request.request_id,
+            list(output.generated_tokens),
+            _ns(min(start_s, first_token_s)),  # a preempted request's own stamp is that of its second start
+            _ns(first_token_s),
+            _ns(finish_s),
+        )
+
+    def collect(self, generated: Generated, repeat: int) -> Generated:
+        self.passes_done = repeat + 1
+        schedule = self.recorder.schedule(self.manager.batch_processor.scheduler)
+        with self.manager.pause():  # no pass finds what the one before it left
+            self._cache.evict_cached_blocks()
+        if schedule is None:
+            return generated
+        found = zip(generated.completions, schedule.preemptions(), schedule.cached_tokens(), strict=True)
+        completions = [replace(c, preemptions=int(n), cached_tokens=int(cached)) for c, n, cached in found]
+        return replace(generated, completions=completions, schedule=schedule, hook_s=schedule.hook_s)
+
+    def in_force(self) -> dict[str, Any]:
+        config, processor = self.manager.continuous_batching_config, self.manager.batch_processor
+        names = (*self._options(), "max_requests_per_batch", "use_cuda_graph", "max_memory_percent")
+        processors = self.manager.logit_processor.logits_processor
+        return {
+            **model_in_force(self.model, processors),
+            "cache": type(processor.cache).__name__,
+            "scheduler": type(processor.scheduler).__mro__[1].__name__,
+            "safety_margin": processor.scheduler.safety_margin,
+            "block_size": self.recorder.pool.block_size,
+            "logits_processors": [type(p).__name__ for p in processors],
+            "options": options_in_force(self.model, self.settings.options)
+            | {name: getattr(config, name) for name in names},
+        }
+
+    def capacity(self) -> dict[str, int | None]:
+        slots = self.settings.budget_blocks * self.settings.block_size
+        return {
+            "pool_bytes": slots * self.settings.slot_bytes,
+            "pool_slots": slots,
+            "blocks": self.settings.budget_blocks,
+            "batch_rows": self.manager.continuous_batching_config.max_requests_per_batch,
+        }
+
+    def begin_peak(self) -> None:
+        from kvbench.engines.torch_memory import reset_allocator_peak
+
+        reset_allocator_peak()
+
+    def memory(self) -> dict[str, Any]:
+        """The cache's tensor holds two blocks beyond the pool, where padding is written and read."""
+        from kvbench.engines.torch_memory import storage_bytes
+
+        return model_memory(self.model, storage_bytes([self._cache.cache_tensor]))
+
+    def close(self) -> None:
+        """End the thread, whatever it is doing, before the model goes."""
+        manager, self.manager = self.manager, None
+        if manager is not None:
+            if manager.is_running():
+                manager.stop(block=True, timeout=CLOSE_TIMEOUT_S, hard_stop=True)
+            manager.destroy()
+            manager.batch_processor = None
+        self.model = self.recorder = None
+        release_memory(self.settings)
+
+
+def _known_options() -> set[str]:
+    """Options of continuous batching; any other goes to `from_pretrained`."""
+    from transformers import ContinuousBatchingConfig
+
+    return {field.name for field in fields(ContinuousBatchingConfig)}
+
+
+def _ns(seconds: float) -> int:
+    return int(seconds * 1e9)

@@ -1,0 +1,1 @@
+"""vLLM in this process, with a scheduler that records what it decides."""

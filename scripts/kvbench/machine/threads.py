@@ -1,0 +1,31 @@
+"""How many threads an engine gets; set before torch loads, because OpenMP reads it once."""
+
+from __future__ import annotations
+
+import os
+
+from kvbench.machine.limits import usable_cpus
+
+VARIABLES = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+
+
+def resolve_threads(wish: int | str) -> int:
+    """`auto` is every CPU that this process may use."""
+    return usable_cpus() if wish == "auto" else int(wish)
+
+
+def set_threads(threads: int) -> None:
+    """Undo the limit that a workflow manager exports to its jobs; RuntimeError if torch is loaded already."""
+    import sys
+
+    if "torch" in sys.modules:
+        raise RuntimeError("set_threads must run before torch is imported")
+    for name in VARIABLES:
+        os.environ[name] = str(threads)
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -1,0 +1,1 @@
+"""One engine on one workload, from load to files."""

@@ -1,0 +1,108 @@
+"""What a run is asked to do, and its engine's settings with every `auto` settled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from kvbench.engines.base import EngineSettings
+from kvbench.engines.names import REFERENCE
+from kvbench.files import read_json
+from kvbench.machine.cards import choose_cards
+from kvbench.machine.nvml import Session
+from kvbench.machine.threads import resolve_threads
+from kvbench.measure.budget import kv_budget_bytes
+from kvbench.model.record import ModelRecord
+from kvbench.model.slots import itemsize, resolve_dtype, slot_bytes
+from kvbench.workload.read import Request, read_workload
+
+# Transformers needs no block size; on a CPU vLLM's kernels want a multiple of 32.
+AUTO_BLOCK_SIZE = {"cpu": 32, "cuda": 16}
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to run: `settings` as `config.run_settings` gives them, and the files that feed it."""
+
+    settings: Mapping[str, Any]
+    environment: Path
+    model: Path
+    workload: Path
+    digests: Mapping[str, Any]
+
+    @cached_property
+    def record(self) -> ModelRecord:
+        return ModelRecord.load(self.model)
+
+    @cached_property
+    def machine(self) -> dict[str, Any]:
+        return read_json(self.environment)
+
+    @cached_property
+    def requests(self) -> list[Request]:
+        return read_workload(self.workload)
+
+    @property
+    def purpose(self) -> str:
+        return self.settings["purpose"]
+
+
+def resolve(order: Order) -> EngineSettings:
+    """The engine's settings with every `auto` settled for this machine and model."""
+    s = order.settings
+    device = order.machine["device"]
+    dtype = resolve_dtype(s["dtype"], device)
+    block_size = AUTO_BLOCK_SIZE[device] if s["block_size"] == "auto" else s["block_size"]
+    slot = slot_bytes(order.record.architecture, itemsize(dtype))
+    max_length = _max_length(order)
+    row = -(-max_length // block_size) * block_size * slot
+    key = "parity.kv_budget_mib" if order.purpose == "parity" else "kv_budget_mib"
+    total, free = _memory(device, s["gpus"])
+    weights = order.record.architecture.parameters * itemsize(dtype)
+    return EngineSettings(
+        engine=s["engine"],
+        model_path=str(order.record.path),
+        random_weights=order.record.source == "shape",
+        dtype=dtype,
+        device=device,
+        threads=resolve_threads(s["cpu_threads"]),
+        max_length=max_length,
+        budget_bytes=kv_budget_bytes(_budget_mib(order, row), s["memory_fraction"], total, free, weights, row, key),
+        slot_bytes=slot,
+        block_size=block_size,
+        temperature=s["sampling"]["temperature"],
+        top_p=s["sampling"]["top_p"],
+        seed=s["seed"],
+        prefix_sharing=s["prefix_sharing"],
+        options=dict(s["options"]),
+        margins=order.purpose == "parity" and s["engine"] == REFERENCE,
+        gpus=s["gpus"] if device == "cuda" else 1,
+    )
+
+
+def _max_length(order: Order) -> int:
+    """The gate fits itself to a model of few positions; what is measured keeps the length asked for."""
+    longest = order.record.architecture.max_position_embeddings
+    wanted = order.settings["max_length"]
+    return min(wanted, longest) if order.purpose == "parity" and longest else wanted
+
+
+def _budget_mib(order: Order, row_bytes: int) -> float | str:
+    """The budget asked for; the gate's, which compares tokens alone, holds at least a request of any model."""
+    wanted = order.settings["kv_budget_mib"]
+    return max(wanted, row_bytes / 2**20) if order.purpose == "parity" and wanted != "auto" else wanted
+
+
+def _memory(device: str, gpus: int) -> tuple[int, int]:
+    """Total and free bytes of the device's memory. GPUs share evenly: the scarcest of several, times their number."""
+    if device == "cpu":
+        import psutil
+
+        memory = psutil.virtual_memory()
+        return memory.total, memory.available
+    with Session() as session:
+        cards = choose_cards(session, gpus)
+    return gpus * min(card.total_bytes or 0 for card in cards), gpus * min(card.free_bytes or 0 for card in cards)

@@ -1,0 +1,204 @@
+"""Write what a run measured: requests, kv, device and blocks as Parquet, run.json last."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from kvbench.config.digests import package_versions
+from kvbench.engines.base import EngineSettings, Generated, LoadTimes
+from kvbench.engines.names import is_paged
+from kvbench.files import write_json, write_parquet
+from kvbench.kv.schedule import Schedule
+from kvbench.measure.largest_batch import Limit
+from kvbench.measure.passes import Pass
+from kvbench.measure.sampler import Phases
+from kvbench.records import BLOCKS, DEVICE, KV, MARGINS, REQUESTS
+from kvbench.workload.read import Request, content_digest
+
+if TYPE_CHECKING:
+    from kvbench.measure.orders import Order
+
+Done = list[tuple[Pass, dict[str, Any], Generated]]
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where a run's files go."""
+
+    requests: Path
+    kv: Path
+    device: Path
+    blocks: Path
+    margins: Path
+    record: Path
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Everything that a run learnt."""
+
+    order: Order
+    settings: EngineSettings
+    in_force: dict[str, Any]
+    changed: dict[str, dict[str, Any]]
+    capacity: dict[str, Any]
+    load: LoadTimes
+    done: Done
+    kv: list[dict[str, Any]]
+    checks: dict[str, int]
+    memory: dict[str, Any]
+    phases: Phases
+    device_rows: list[dict[str, Any]]
+    sampling_errors: list[str]
+    packages: tuple[str, ...]
+    limit: Limit | None = None
+    other_programs: Sequence[dict[str, Any]] = ()
+
+
+def write_run(measured: Measured, paths: Paths) -> None:
+    """Write the tables, then the record that says they are complete."""
+    write_parquet(paths.requests, _requests(measured))
+    write_parquet(paths.kv, _kv(measured))
+    write_parquet(paths.device, _table(measured.device_rows, DEVICE))
+    write_parquet(paths.blocks, _blocks(measured))
+    write_parquet(paths.margins, _margins(measured))
+    write_json(paths.record, _record(measured))
+
+
+def _requests(measured: Measured) -> pa.Table:
+    decode = _decoder(measured.order.record.path if measured.order.record.tokenizer else None)
+    rows = []
+    for one, record, generated in measured.done:
+        for request, completion in zip(one.requests, generated.completions, strict=True):
+            times = (completion.start_ns, completion.first_token_ns, completion.finish_ns)
+            start, first, finish = ((t - record["start_ns"]) / 1e9 for t in times)
+            rows.append(
+                {
+                    "repeat": one.repeat,
+                    "request_id": request.request_id,
+                    "prompt_tokens": request.prompt_tokens,
+                    "output_tokens": len(completion.output_token_ids),
+                    "output_token_ids": completion.output_token_ids,
+                    "text": decode(tuple(completion.output_token_ids)),
+                    "start_s": start,
+                    "first_token_s": first,
+                    "finish_s": finish,
+                    "preemptions": completion.preemptions,
+                    "cached_tokens": completion.cached_tokens,
+                }
+            )
+    return _table(rows, REQUESTS)
+
+
+def _decoder(path: Path | None) -> Any:
+    """Token ids to text after the measurement, the same way for every engine; None without a tokenizer."""
+    if path is None:
+        return lambda ids: None
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
+    return cache(lambda ids: tokenizer.decode(ids, skip_special_tokens=True))
+
+
+def _kv(measured: Measured) -> pa.Table:
+    tables = []
+    for (one, _, _), columns in zip(measured.done, measured.kv, strict=True):
+        rows = len(columns["t_ns"])
+        columns = {"repeat": np.full(rows, one.repeat), "phase": [one.phase] * rows, **columns}
+        tables.append(pa.table({name: pa.array(columns[name]) for name in KV.names}).cast(KV))
+    return pa.concat_tables([KV.empty_table(), *tables])
+
+
+def _blocks(measured: Measured) -> pa.Table:
+    rows: list[dict[str, Any]] = []
+    for one, _, generated in measured.done:
+        if generated.schedule is not None:
+            rows.extend(_block_rows(one.repeat, one.requests, generated.schedule))
+    return _table(rows, BLOCKS)
+
+
+def _block_rows(repeat: int, requests: tuple[Request, ...], schedule: Schedule) -> list[dict[str, Any]]:
+    order = schedule.submission_order()
+    ends = np.cumsum(schedule.block_length)
+    return [
+        {
+            "repeat": repeat,
+            "step": int(step),
+            "request_id": requests[order[request]].request_id,
+            "computed_tokens": int(tokens),
+            "block_ids": schedule.block_ids[end - length : end],
+        }
+        for step, request, tokens, length, end in zip(
+            schedule.block_step,
+            schedule.block_request,
+            schedule.block_tokens,
+            schedule.block_length,
+            ends,
+            strict=True,
+        )
+    ]
+
+
+def _margins(measured: Measured) -> pa.Table:
+    timed = next((generated for one, _, generated in measured.done if one.timed), None)
+    rows = [
+        {"request_id": m.request_id, "position": position, "top1_minus_top2": gap}
+        for m in (timed.margins if timed else ())
+        for position, gap in enumerate(m.top1_minus_top2)
+    ]
+    return _table(rows, MARGINS)
+
+
+def _table(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
+    return pa.Table.from_pylist(rows, schema=schema)
+
+
+def _record(measured: Measured) -> dict[str, Any]:
+    order, settings = measured.order, measured.settings
+    given = dict(order.settings)
+    return {
+        **{name: given[name] for name in ("model", "engine", "workload", "point", "process", "purpose")},
+        "settings": {"given": given, "in_force": measured.in_force, "changed": measured.changed},
+        "dtype": settings.dtype,
+        "device": settings.device,
+        "threads": settings.threads,
+        "slot_bytes": settings.slot_bytes,
+        "block_size": settings.block_size if is_paged(settings.engine) else None,
+        "max_length": settings.max_length,
+        "gpus": settings.gpus if settings.device == "cuda" else None,
+        "capacity": measured.capacity,
+        "out_of_memory": measured.limit and measured.limit.record(),
+        "other_programs": list(measured.other_programs),
+        "timing": {k: v for k, v in asdict(measured.load).items() if k.endswith("_s")}
+        | {"warmup_s": measured.done[0][1]["wall_s"] if measured.done else None},
+        "repeats": [record for _, record, _ in measured.done],
+        "batches": [
+            {
+                "repeat": one.repeat,
+                "batch": number,
+                "rows": len(batch.request_ids),
+                "start_ns": batch.start_ns,
+                "end_ns": batch.end_ns,
+            }
+            for one, _, generated in measured.done
+            for number, batch in enumerate(generated.batches)
+        ],
+        "phases": measured.phases.done,
+        "memory": measured.memory,
+        "checks": measured.checks,
+        "sampling_errors": measured.sampling_errors,
+        "versions": dict(v.split("==") for v in package_versions(*measured.packages)),
+        "digests": {**order.digests, "workload": _workload_digests(measured.done), "model": order.record.files},
+    }
+
+
+def _workload_digests(done: Done) -> dict[str, str]:
+    """Digest of the requests of each scope that was timed."""
+    return {one.scope: content_digest(one.requests) for one, _, _ in done if one.timed}

@@ -1,0 +1,1 @@
+"""What happens before the work: interpreter, lines on the terminal, imports."""

@@ -1,0 +1,114 @@
+"""results/capacity.html: what fits, and the cards that a rate needs, with the arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from kvbench.capacity.fit import Fit
+from kvbench.capacity.memory import GIB, Room
+from kvbench.capacity.plan import Answer
+from kvbench.capacity.rate import Demand
+from kvbench.model.slots import itemsize
+from kvbench.report.cells import number
+from kvbench.report.html import figure, page
+
+TEMPLATE = "capacity.html.j2"
+
+
+def render(answers: Sequence[Answer], pictures: Sequence[Path]) -> str:
+    """The page as HTML; `pictures` are svg or png files."""
+    return page(TEMPLATE, plans=[_view(one) for one in answers], figures=[figure(path) for path in pictures])
+
+
+def _view(answer: Answer) -> dict[str, Any]:
+    """What the template shows of a plan."""
+    trace = answer.trace
+    return {
+        "name": answer.name,
+        "plan": answer.plan,
+        "room": answer.room,
+        "memory": memory_table(answer.room, answer.plan["block_size"]),
+        "prompt_mean": number(float(trace.prompt_tokens.mean())),
+        "output_mean": number(float(trace.output_tokens.mean())),
+        "final_mean": number(float(trace.final_tokens.mean())),
+        "fits": fits_table(answer),
+        "demands": demands_table(answer),
+        "step": step_text(answer.plan.get("step_time")),
+    }
+
+
+def memory_table(room: Room, block_size: int) -> pd.DataFrame:
+    """Each quantity with the arithmetic that it comes from."""
+    shape, card, size = room.shape, room.card, itemsize(room.dtype)
+    gib = f"{card.memory_gib:g} GiB"
+    cards = f"{room.cards} × " if room.cards > 1 else ""
+    usable = room.cards * card.usable_bytes
+    share = f"({card.memory_fraction:g} − {card.activation_reserve:g})"
+    slot = f"2 × {shape.layers} layers × {shape.kv_heads} KV heads × {shape.head_dim} × {size} bytes"
+    rows = [
+        ("slot: K and V of a token", slot, f"{room.slot_bytes:,} bytes"),
+        ("weights", f"{shape.parameters:,} parameters × {size} bytes", _gib(room.weights_bytes)),
+        ("for weights and KV cache", f"{cards}{share} × {gib}", _gib(usable)),
+        ("KV cache", f"{_gib(usable)} − {_gib(room.weights_bytes)}", _gib(room.kv_bytes)),
+        ("slots", f"{room.kv_bytes:,} // {room.slot_bytes:,}", f"{room.slots:,}"),
+        ("blocks", f"{room.slots:,} // {block_size}", f"{room.blocks(block_size):,}"),
+    ]
+    return pd.DataFrame(rows, columns=["quantity", "arithmetic", "value"])
+
+
+def fits_table(answer: Answer) -> pd.DataFrame:
+    """Requests at once: by arithmetic beside what the replay runs."""
+    return pd.DataFrame([_fit_row(one, answer.room.slots) for one in answer.fits])
+
+
+def _fit_row(one: Fit, slots: int) -> dict[str, str]:
+    return {
+        "policy": one.policy,
+        "pool / slots of a request": _over(slots, one.mean_slots),
+        "pool / slots held over steps": _over(slots, one.held_slots),
+        "requests at once, replay": number(one.requests_at_once),
+        "limited by": one.limited_by,
+        "pool held (%)": number(100 * one.pool_held_share),
+        "live of held (%)": number(100 * one.live_share),
+        "preemptions a request": number(one.preemptions_per_request),
+    }
+
+
+def _over(slots: int, held: float | None) -> str:
+    return number(held) if held is None else f"{slots:,} / {number(held)} = {number(slots / held)}"
+
+
+def demands_table(answer: Answer) -> pd.DataFrame:
+    """Cards of each policy with Little's law written out; empty without a rate."""
+    pairs = zip(answer.fits, answer.demands, strict=False)
+    return pd.DataFrame([_demand_row(fit, need, answer.room.cards) for fit, need in pairs])
+
+
+def _demand_row(fit: Fit, need: Demand, cards_per_model: int) -> dict[str, str]:
+    ratio = f"{number(need.in_service)} / {number(fit.requests_at_once)} → {need.groups}"
+    rate, time = number(need.requests_per_s), number(need.time_s)
+    return {
+        "policy": fit.policy,
+        "step (ms)": number(1000 * (fit.step_s or 0)),
+        "W: steps × step (s)": f"{number(fit.steps_per_request)} × {number(fit.step_s)} = {time}",
+        "L = λ W (requests)": f"{rate} × {time} = {number(need.in_service)}",
+        "L / requests at once": ratio + (f", × {cards_per_model}" if cards_per_model > 1 else ""),
+        "cards": number(need.cards),
+        "most requests/s": number(need.most_per_s),
+    }
+
+
+def step_text(step: dict[str, Any] | None) -> str:
+    """The step time as given, with its source; empty without one."""
+    if not step:
+        return ""
+    each = f" + {step['per_token_s']:g} s × tokens computed" if step.get("per_token_s") else ""
+    return f"{step['constant_s']:g} s{each} ({step['source']})"
+
+
+def _gib(size: int) -> str:
+    return f"{size / GIB:.2f} GiB"

@@ -1,0 +1,88 @@
+"""Cells of a page's tables: numbers as text, medians with their intervals, frames as HTML."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+from markupsafe import Markup, escape
+
+from kvbench.analysis.results import run_label
+from kvbench.analysis.statistics import PARTS
+
+MIB = 2**20
+NONE = "–"
+WRAPPED = 30  # characters from which a cell's text breaks into lines
+
+
+def to_html(table: pd.DataFrame) -> Markup:
+    """An HTML table of a frame of text."""
+    head = Markup("").join(Markup("<th>{}</th>").format(name) for name in table.columns)
+    rows = (Markup("<tr>{}</tr>").format(Markup("").join(map(_cell, row))) for row in table.itertuples(index=False))
+    body = Markup("\n").join(rows)
+    return Markup("<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>").format(head, body)
+
+
+def number(value: Any) -> str:
+    """Three significant digits, whole numbers in full; a dash where there is no value."""
+    if value is None or (not isinstance(value, str) and pd.isna(value)):
+        return NONE
+    if isinstance(value, str):
+        return value
+    if float(value).is_integer() or abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:#.3g}".rstrip(".")
+
+
+def _cell(text: str) -> Markup:
+    kind = ' class="t"' if len(text) > WRAPPED else ' class="n"' if text[:1].isdigit() or text == NONE else ""
+    return Markup("<td{}>{}</td>").format(Markup(kind), escape(text))
+
+
+def text(table: pd.DataFrame) -> pd.DataFrame:
+    """Every cell as text; columns without any value are left out."""
+    known = [name for name in table if table.empty or table[name].notna().any()]
+    return table[known].astype(object).map(number)
+
+
+def interval(table: pd.DataFrame, name: str, factor: float = 1) -> pd.Series:
+    names = [f"{name}_{part}" for part in PARTS]
+    return spans(table.assign(**{one: table[one] * factor for one in names}), *names)
+
+
+def spans(table: pd.DataFrame, *names: str) -> pd.Series:
+    """`span` of each row; `names` are the columns of its values."""
+    spans = [span(*values) for values in zip(*(table[name] for name in names), strict=True)]
+    return pd.Series(spans, index=table.index, dtype=object)
+
+
+def span(middle: float, low: float, high: float, least: float | None = None, most: float | None = None) -> str:
+    """`median [low, high]`; without an interval `median (least to most)`, or the median alone where all are equal."""
+    if pd.notna(low):
+        return f"{number(middle)} [{number(low)}, {number(high)}]"
+    if pd.isna(least) or least == most:
+        return number(middle)
+    return f"{number(middle)} ({number(least)} to {number(most)})"
+
+
+def scope(table: pd.DataFrame) -> pd.Series:
+    words = {"all": "all", "sequential": "subset"}
+    pairs = zip(table["scope"], table["requests"], strict=True)
+    return pd.Series(
+        [NONE if pd.isna(n) else f"{number(n)} ({words[scope]})" for scope, n in pairs], index=table.index, dtype=object
+    )
+
+
+def pairs(table: pd.DataFrame, name: str, factor: float) -> pd.Series:
+    """`numerator / denominator` of a column that both arms have."""
+    pairs = zip(table[f"numerator_{name}"] * factor, table[f"denominator_{name}"] * factor, strict=True)
+    texts = [NONE if pd.isna(above) else f"{number(above)} / {number(below)}" for above, below in pairs]
+    return pd.Series(texts, index=table.index, dtype=object)
+
+
+def labels(table: pd.DataFrame, column: str) -> list[str]:
+    return [run_label(engine, point) for engine, point in zip(table[column], table["point"], strict=True)]
+
+
+def mib(size: int | None) -> float | None:
+    return None if size is None else size / MIB

@@ -1,0 +1,234 @@
+"""Two finished result folders side by side: machines, versions, settings that differ, ratios from raw repeats."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from kvbench.analysis.results import Run, load_runs, run_label
+from kvbench.analysis.statistics import ratio
+from kvbench.analysis.tables.repeats import WORK, table
+from kvbench.errors import UserError
+from kvbench.files import read_json
+from kvbench.report.cells import MIB, number, span, to_html
+from kvbench.report.page import machine_facts
+from kvbench.yaml_files import read_yaml
+
+NAMES = ("model", "workload", "engine", "point", "scope")
+# Columns of repeats.csv: what they are called here, and the factor to that unit.
+METRICS = {
+    "output_tokens_per_s": ("output tokens/s", 1),
+    "time_to_first_token_median_s": ("time to first token (s)", 1),
+    "end_to_end_median_s": ("end to end (s)", 1),
+    "live_share_of_allocated": ("live share of allocated", 1),
+    "waste_share_of_allocated": ("waste share of allocated", 1),
+    "allocated_peak_bytes": ("peak allocated (MiB)", 1 / MIB),
+}
+SCOPES = {"all": "all", "sequential": "subset"}
+RATIOS = "B over A"
+NONE_DIFFER, NONE_SHARED = "none differ", "no run is in both folders"
+DIGEST = "workload_digest"
+STYLE = (
+    "body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}"
+    "table{border-collapse:collapse;font-size:.85rem}th,td{padding:.2rem .6rem;border-bottom:1px solid #ddd;"
+    "text-align:left;vertical-align:top}"
+)
+
+
+@dataclass(frozen=True)
+class Side:
+    """One results folder: facts about its machine, its configuration by dotted key, its runs."""
+
+    folder: Path
+    environment: dict[str, Any]
+    config: dict[str, Any]
+    runs: list[Run]
+
+
+def load_side(folder: str | Path) -> Side:
+    """Load a results folder, or the folder that has it in `results`. UserError where it has no finished run."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; give one that holds results of `make run`")
+    folder = folder / "results" if (folder / "results/runs").is_dir() else folder
+    records = [path for path in sorted(folder.glob("runs/*/*/*/*/run.json")) if path.parts[-3] != "parity"]
+    if not records:
+        raise UserError(f"{folder}: no runs/*/*/*/*/run.json; give a folder that holds results of `make run`")
+    config = folder / "config.yaml"
+    return Side(
+        folder,
+        read_json(folder / "environment.json"),
+        flat(read_yaml(config)) if config.is_file() else {},
+        load_runs(records),
+    )
+
+
+def compare(a: Side, b: Side, seed: int) -> dict[str, pd.DataFrame]:
+    """Tables of text by title, ratios last; a table without rows has nothing that differs."""
+    packages = [{name: facts["version"] for name, facts in _packages(side).items()} for side in (a, b)]
+    return {
+        "Folders": pd.DataFrame([{"A": str(a.folder), "B": str(b.folder)}]),
+        "Machines": both(machine_facts(a.environment), machine_facts(b.environment), "fact", equal_too=True),
+        "Versions that differ": both(*packages, "package"),
+        "Settings that differ": both(a.config, b.config, "setting"),
+        "Settings in force that differ": both(*_in_force(a.runs, b.runs), "setting"),
+        "Runs of one folder only": _alone(a.runs, b.runs),
+        RATIOS: ratios(samples(a.runs), samples(b.runs), seed),
+    }
+
+
+def flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested mappings and lists of mappings as one mapping with dotted keys."""
+    if isinstance(value, Mapping):
+        pairs = {f"{prefix}.{key}" if prefix else str(key): item for key, item in value.items()}
+    elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
+        pairs = {f"{prefix}[{place}]": item for place, item in enumerate(value)}
+    else:
+        return {prefix: value}
+    return {key: found for name, item in pairs.items() for key, found in flat(item, name).items()}
+
+
+def in_force(run: Run) -> dict[str, Any]:
+    """What the engine says is in force, with dtype, device, threads, budget and the digest of the code, by setting."""
+    facts = {key: run.record[key] for key in ("dtype", "device", "threads", "max_length", "block_size")}
+    facts |= {"kv_budget_bytes": run.record["capacity"]["budget_bytes"]} | flat(run.record["settings"]["in_force"])
+    facts["digest of the code"] = run.record["digests"]["code"]
+    return {f"{run.model}, {run.workload}, {run.label}: {key}": value for key, value in facts.items()}
+
+
+def _in_force(*sides: Sequence[Run]) -> list[dict[str, Any]]:
+    """`in_force` of the runs that both sides have."""
+    shared = set.intersection(*({_key(run) for run in runs} for runs in sides))
+    return [
+        {key: value for run in runs if _key(run) in shared for key, value in in_force(run).items()} for runs in sides
+    ]
+
+
+def _key(run: Run) -> tuple[str, ...]:
+    return tuple(run.names.values())
+
+
+def both(a: Mapping[str, Any], b: Mapping[str, Any], what: str, equal_too: bool = False) -> pd.DataFrame:
+    """Keys with their two values, those that differ or all; a key that one side lacks shows a dash there."""
+    keys = [key for key in dict.fromkeys([*a, *b]) if equal_too or a.get(key) != b.get(key)]
+    rows = [{what: key, "A": _text(a.get(key)), "B": _text(b.get(key))} for key in keys]
+    return pd.DataFrame(rows, columns=[what, "A", "B"])
+
+
+def samples(runs: Sequence[Run]) -> pd.DataFrame:
+    """repeats.csv of the runs with the digest of each row's requests; None in a record older than that."""
+    digests = {(*_key(run), scope): run.workload_digests.get(scope) for run in runs for scope in SCOPES}
+    found = table(runs)
+    keys = zip(*(found[name] for name in NAMES), strict=True)
+    return found.assign(**{DIGEST: [digests[key] for key in keys]})
+
+
+def ratios(a: pd.DataFrame, b: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """B's median over A's with its 95% interval, per run, scope and metric, between both medians.
+
+    A ratio needs the same requests on both sides: by the digest of their content, or by their totals alone where a
+    record is older than that. From fewer than 6 repeats it has no interval.
+    """
+    groups = [dict(list(frame.groupby(list(NAMES), sort=False))) for frame in (a, b)]
+    rows = [
+        {"run": f"{model}, {workload}, {run_label(engine, point)}", "requests": SCOPES[scope], **row}
+        for model, workload, engine, point, scope in groups[0]
+        if (key := (model, workload, engine, point, scope)) in groups[1]
+        for row in _rows(groups[0][key], groups[1][key], seed)
+    ]
+    return pd.DataFrame(rows, columns=["run", "requests", "metric", "A", "B", "B / A", "note"])
+
+
+def _rows(a: pd.DataFrame, b: pd.DataFrame, seed: int) -> Iterator[dict[str, str]]:
+    both_sides = pd.concat([a, b])
+    digests = set(both_sides[DIGEST])
+    same = len(both_sides[list(WORK)].drop_duplicates()) == 1 and (None in digests or len(digests) == 1)
+    judged = "; same requests by their totals only: a record has no digest" if None in digests else ""
+    for column, (metric, factor) in METRICS.items():
+        known = [frame.dropna(subset=[column]) for frame in (a, b)]
+        values = [frame[column].to_numpy(dtype=float) * factor for frame in known]
+        if not all(map(len, values)):
+            continue
+        if not same or values[0].min() <= 0:
+            medians = [number(pd.Series(sample).median()) for sample in values]
+            note = "A has a value of 0" if same else "other requests"
+            yield {"metric": metric, "A": medians[0], "B": medians[1], "B / A": "–", "note": note}
+            continue
+        processes = [frame["process"].tolist() for frame in known]
+        found = ratio(values[1], values[0], seed, (processes[1], processes[0]))
+        below, above = found.denominator, found.numerator
+        spans = [(s.median, s.low, s.high, s.minimum, s.maximum) for s in (below, above)]
+        spans.append((found.value, found.low, found.high))
+        note = _counts("n =", below.n, above.n) + _counts(" in", *map(len, map(set, processes)), " processes")
+        note += _disturbed(*known) + judged
+        yield {
+            "metric": metric,
+            **dict(zip(("A", "B", "B / A"), (span(*values) for values in spans), strict=True)),
+            "note": note,
+        }
+
+
+def _counts(before: str, a: int, b: int, after: str = "") -> str:
+    """Counts of both sides; nothing where they are of processes and both 1."""
+    if after and a == b == 1:
+        return ""
+    return f"{before} {a}{after}" if a == b else f"{before} {a} and {b}{after}"
+
+
+def _disturbed(a: pd.DataFrame, b: pd.DataFrame) -> str:
+    """How many repeats of each side ran beside other load; nothing where none is known to."""
+    counts = [int(frame["disturbed"].fillna(False).astype(bool).sum()) for frame in (a, b)]
+    return _counts(", disturbed", *counts) if any(counts) else ""
+
+
+def _alone(a: Sequence[Run], b: Sequence[Run]) -> pd.DataFrame:
+    names = [{_key(run): run.names for run in runs} for runs in (a, b)]
+    rows = [
+        {"folder": side, **row}
+        for side, own, other in (("A", *names), ("B", *reversed(names)))
+        for key, row in own.items()
+        if key not in other
+    ]
+    return pd.DataFrame(rows)
+
+
+def _packages(side: Side) -> dict[str, Any]:
+    return {name: facts for name, facts in sorted((side.environment.get("packages") or {}).items()) if facts}
+
+
+def _text(value: Any) -> str:
+    return "–" if value is None else str(value)
+
+
+def as_markdown(tables: Mapping[str, pd.DataFrame]) -> str:
+    """The tables as Markdown with aligned columns, which reads well on a terminal too."""
+    parts = [f"## {title}\n\n{_grid(frame) if len(frame) else _none(title)}\n" for title, frame in tables.items()]
+    return "\n".join(parts)
+
+
+def _none(title: str) -> str:
+    """What an empty table says."""
+    return NONE_SHARED if title == RATIOS else NONE_DIFFER
+
+
+def _grid(frame: pd.DataFrame) -> str:
+    rows = [list(frame.columns), *frame.astype(str).to_numpy().tolist()]
+    rows = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    rows.insert(1, ["-" * width for width in widths])
+    return "\n".join(f"| {' | '.join(map(str.ljust, row, widths))} |" for row in rows)
+
+
+def as_html(tables: Mapping[str, pd.DataFrame]) -> str:
+    """The tables as one page that needs no network."""
+    parts = [
+        f"<h2>{title}</h2>\n{to_html(frame.astype(str)) if len(frame) else f'<p>{_none(title)}</p>'}"
+        for title, frame in tables.items()
+    ]
+    head = f'<meta charset="utf-8"><title>Two result folders</title><style>{STYLE}</style>'
+    body = "\n".join(["<h1>Two result folders side by side</h1>", *parts])
+    return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n{body}\n</body></html>\n'

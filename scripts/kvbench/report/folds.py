@@ -1,0 +1,113 @@
+"""Rows of the report's tables that hold nothing: a line for each reason, which opens on their names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from kvbench.analysis.claims import NOT_MEASURABLE
+from kvbench.analysis.tables.attribution import NOT_RUN
+from kvbench.benchmarks import targets
+from kvbench.report.cells import NONE, number
+from kvbench.report.tables import VIEWS, targets_view
+
+OWN = "each for a reason of its own"
+SCOPES = {"all": "all", "sequential": "subset"}
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Rows that hold nothing for one and the same reason."""
+
+    line: str
+    names: list[str]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A table as the report shows it: rows of text, and what became of the others."""
+
+    rows: pd.DataFrame
+    folds: list[Fold]
+
+
+def shown(name: str, table: pd.DataFrame) -> Shown:
+    """A table of VIEWS by its name, of rows of results/tables/<name>.csv."""
+    view = VIEWS[name](table)
+    return FOLDED[name](table, view) if name in FOLDED else _without_blank(view)
+
+
+def _fold(
+    view: pd.DataFrame, empty: pd.Series, reasons: Iterable[str], names: Iterable[str], line: Callable[[int, str], str]
+) -> Shown:
+    """The rows of `view` that are not `empty`, and a Fold for each reason of the others; `line` says it of how many."""
+    groups: dict[str, list[str]] = {}
+    for is_empty, reason, name in zip(empty, reasons, names, strict=True):
+        if is_empty:
+            groups.setdefault(reason, []).append(name)
+    rows = view[~empty.to_numpy(dtype=bool)]
+    kept = [column for column in rows if rows.empty or (rows[column] != NONE).any()]
+    return Shown(rows[kept], [Fold(line(len(names), reason), names) for reason, names in groups.items()])
+
+
+def _without_blank(view: pd.DataFrame) -> Shown:
+    """Of any table, rows in which nothing but their name is known."""
+    empty = (view.iloc[:, 1:] == NONE).all(axis=1) & (view.shape[1] > 1)
+    return _fold(
+        view, empty, [""] * len(view), view.iloc[:, 0], lambda n, _: f"Of {_count(n, 'row')} nothing is known."
+    )
+
+
+def _claims(table: pd.DataFrame, view: pd.DataFrame) -> Shown:
+    """Claims without an interval; one with an interval on both sides of its threshold has something to show."""
+    empty = (table["verdict"] == NOT_MEASURABLE) & table["value_ci95_low"].isna()
+    alone = table["reason"].map(table.loc[empty, "reason"].value_counts()) == 1
+    alone &= alone.sum() > 1
+    names = [
+        f"{row['id']}: {row['quotation']} ({row['source']}, {row['wording']}){_measured(row['value'])}"
+        + (f"; {row['reason']}" if is_alone else "")
+        for row, is_alone in zip(table.to_dict("records"), alone, strict=True)
+    ]
+    reasons = table["reason"].astype(object).mask(alone, OWN)
+    return _fold(view, empty, reasons, names, lambda n, why: f"{_count(n, 'claim')} not measurable here: {why}")
+
+
+def _measured(value: float) -> str:
+    return "" if pd.isna(value) else f"; measured, without an interval: {number(value)}"
+
+
+def _attribution(table: pd.DataFrame, view: pd.DataFrame) -> Shown:
+    rows = table.to_dict("records")
+    names = [f"{row['factor']} ({row['numerator']} / {row['denominator']}): {row['reason']}" for row in rows]
+    empty = table["measurable"] == NOT_RUN
+    return _fold(view, empty, table["measurable"], names, lambda n, why: f"{_count(n, 'factor')} {why}")
+
+
+def _latency(table: pd.DataFrame, view: pd.DataFrame) -> Shown:
+    metrics = table["metric"].astype(str).str.replace("_", " ")
+    names = [f"{row['label']}, requests: {SCOPES[row['scope']]}" for row in table.to_dict("records")]
+    empty = table["samples"] == 0
+    return _fold(view, empty, metrics, names, lambda n, metric: f"No sample of the {metric}: {_count(n, 'row')}")
+
+
+def _parity(table: pd.DataFrame, view: pd.DataFrame) -> Shown:
+    reasons = table["comparable"].astype(str).str.removeprefix("no: ")
+    empty = table["share_equal"].isna() & table["gate"].isna()
+    return _fold(view, empty, reasons, table["label"], lambda n, why: f"{_count(n, 'engine')} not compared: {why}")
+
+
+def shown_targets(table: pd.DataFrame) -> Shown:
+    """Targets that something was measured for, and the others."""
+    rows = table.to_dict("records")
+    names = [f"{row['says']}: wanted {targets.SYMBOLS[row['is']]} {row['threshold']}" for row in rows]
+    empty = table["measured"].isna()
+    return _fold(targets_view(table), empty, table["verdict"], names, lambda n, why: f"{_count(n, 'target')} {why}")
+
+
+def _count(number_of: int, noun: str) -> str:
+    return f"{number_of} {noun}{'s' * (number_of != 1)}"
+
+
+FOLDED = {"claims": _claims, "attribution": _attribution, "latency": _latency, "parity": _parity}

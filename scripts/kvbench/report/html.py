@@ -1,0 +1,54 @@
+"""HTML pages that need no network: one look, tables as text, pictures inside."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kvbench.errors import UserError
+from kvbench.figures import not_drawn
+from kvbench.report.cells import to_html
+
+ROOT = Path(__file__).resolve().parents[3]
+MIME = {".svg": "image/svg+xml", ".png": "image/png"}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure as a page embeds it."""
+
+    name: str
+    source: str
+    caption: str
+    not_drawn: str = ""  # why, where the picture is a sentence
+
+
+def page(template: str, **values: Any) -> str:
+    """A template of `templates/` with its values; one that is missing is an error."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    loader = FileSystemLoader(Path(__file__).with_name("templates"))
+    jinja = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    jinja.filters |= {"table": to_html, "pretty": lambda value: json.dumps(value, indent=2, sort_keys=True)}
+    return jinja.get_template(template).render(**values)
+
+
+def figure(path: Path) -> Figure:
+    """The figure of a file, with its caption; one that could not be drawn has the reason in its place."""
+    reason = not_drawn.find(path.read_bytes())
+    return Figure(path.stem, embed(path), reason or caption(path.stem), reason)
+
+
+def embed(path: Path) -> str:
+    """A picture as a data URI. Raises UserError where a browser cannot show it."""
+    if path.suffix not in MIME:
+        raise UserError(f"{path}: the report shows svg or png; name one of them in config.yaml: figures.formats")
+    return f"data:{MIME[path.suffix]};base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+def caption(name: str) -> str:
+    """A figure's caption: the text that Snakemake's report shows too."""
+    return (ROOT / "captions" / f"{name}.rst").read_text(encoding="utf-8").strip()

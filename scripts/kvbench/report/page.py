@@ -1,0 +1,178 @@
+"""results/report.html: what was run and what was measured, on one page that needs no network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from kvbench.analysis.results import Run, engine_key, load_runs, read_table, run_label
+from kvbench.files import read_json
+from kvbench.report import replays as replays
+from kvbench.report.folds import Shown, shown, shown_targets
+from kvbench.report.html import Figure, figure, page
+from kvbench.report.summary import sentences
+from kvbench.report.tables import VIEWS, benchmarks_view, parity_view, run_settings
+
+TEMPLATE = "report.html.j2"
+FIGURES = (
+    "workload_lengths",
+    "throughput",
+    "attribution",
+    "roofline",
+    "latency",
+    "kv_waste",
+    "memory",
+    "memory_parts",
+    "sharing",
+    "block_size",
+    "preemption",
+    "parity",
+)
+REPLAYS = "replays"  # a table of no model and workload, there where the configuration has a scenario
+NONE = "–"
+
+
+@dataclass(frozen=True)
+class Section:
+    """What was measured of one model on one workload."""
+
+    model: str
+    workload: str
+    figures: dict[str, Figure]
+    tables: dict[str, Shown]
+    summary: list[str]
+
+
+def render(
+    environment: Mapping[str, Any],
+    config: str,
+    tables: Mapping[str, pd.DataFrame],
+    figures: Sequence[Path],
+    runs: Sequence[Run],
+    *,
+    has_capacity: bool = False,
+) -> str:
+    """The page as HTML. `figures` are .../<model>/<workload>/<name>.{svg,png}, `config` the resolved YAML.
+
+    Figures of replays are .../replays/<scenario>/<name>.{svg,png}, and `tables` has theirs where there are any.
+    `has_capacity` makes a link to capacity.html.
+    """
+    of_runs = {name: table for name, table in tables.items() if {"model", "workload"} <= set(table)}
+    parts = sections(of_runs, figures, runs)
+    replayed = replays.sections(tables[REPLAYS], figures) if REPLAYS in tables else []
+    return page(
+        TEMPLATE,
+        machine=machine_facts(environment),
+        packages=_packages(environment),
+        settings=run_settings(runs),
+        unequal_slots=unequal_slots(runs),
+        **(_of_all_runs(tables) if runs else {}),
+        sections=parts,
+        replays=replayed,
+        not_drawn=not_drawn(parts, replayed),
+        runs=runs,
+        config=config,
+        has_capacity=has_capacity,
+    )
+
+
+def _of_all_runs(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """The tables that stand in no section, there where the configuration has a run."""
+    parity = tables["parity"]
+    return {
+        "gate": parity_view(parity[parity["gate"].notna()], with_names=True),
+        "targets": shown_targets(tables["targets"]),
+        "benchmarks": benchmarks_view(tables["benchmarks"]),
+    }
+
+
+def read_inputs(
+    environment: str | Path,
+    config: str | Path,
+    tables: Sequence[str | Path],
+    figures: Sequence[str | Path],
+    runs: Sequence[str | Path],
+) -> tuple[Any, str, dict[str, pd.DataFrame], list[Path], list[Run]]:
+    """What `render` needs, read from the files; tables by their names."""
+    frames = {Path(path).stem: read_table(path) for path in tables}
+    text = Path(config).read_text(encoding="utf-8")
+    return read_json(environment), text, frames, list(map(Path, figures)), load_runs(runs) if runs else []
+
+
+def sections(tables: Mapping[str, pd.DataFrame], figures: Sequence[Path], runs: Sequence[Run]) -> list[Section]:
+    """One section a model and workload, in the order of the runs."""
+    pairs = dict.fromkeys((run.model, run.workload) for run in runs)
+    return [
+        Section(
+            model,
+            workload,
+            {name: f for name in FIGURES for f in _figures(figures, model, workload, name)[:1]},
+            {name: shown(name, _of(tables[name], model, workload)) for name in VIEWS},
+            sentences(tables, model, workload),
+        )
+        for model, workload in pairs
+    ]
+
+
+def not_drawn(parts: Sequence[Section], replayed: Sequence[replays.Section]) -> list[tuple[str, Figure]]:
+    """Where each figure stands whose picture is a sentence, and the figure."""
+    places = [(f"{one.model}, {one.workload}", figure) for one in parts for figure in one.figures.values()]
+    places += [(one.name, figure) for one in replayed for figure in one.figures]
+    return [(where, figure) for where, figure in places if figure.not_drawn]
+
+
+def unequal_slots(runs: Sequence[Run]) -> list[str]:
+    """A sentence for each model and workload whose engines store a token in different numbers of bytes."""
+    told = []
+    for model, workload in dict.fromkeys((run.model, run.workload) for run in runs):
+        own = [run for run in runs if (run.model, run.workload) == (model, workload)]
+        engines: dict[int, dict[str, None]] = {}
+        for run in own:
+            engines.setdefault(run.record["slot_bytes"], {}).setdefault(run.engine)
+        if len(engines) > 1 and len({run.record["dtype"] for run in own}) == 1:
+            sizes = "; ".join(f"{', '.join(names)}: {size:,}" for size, names in engines.items())
+            told.append(f"{model}, {workload}: the libraries store different KV heads, in bytes a token: {sizes}.")
+    return told
+
+
+def machine_facts(environment: Mapping[str, Any]) -> dict[str, str]:
+    """The machine in a few lines, from environment.json."""
+    cpu = environment.get("cpu") or {}
+    gpus = [gpu["name"] for gpu in environment.get("gpus") or []]
+    facts = {
+        "Device chosen": environment.get("device"),
+        "CPU": cpu.get("model"),
+        "CPUs usable": f"{cpu.get('cpus_usable', NONE)} of {cpu.get('cpus', NONE)}",
+        "Instruction sets": " ".join(cpu.get("instruction_sets") or []),
+        "Memory": f"{environment['memory_total_bytes'] / 2**30:.1f} GiB"
+        if "memory_total_bytes" in environment
+        else None,
+        "GPUs": ", ".join(f"{gpus.count(name)} × {name}" for name in dict.fromkeys(gpus)) or "none",
+        "Driver": (environment.get("nvml") or {}).get("driver"),
+        "Python": (environment.get("python") or {}).get("version"),
+    }
+    return {name: value for name, value in facts.items() if value}
+
+
+def _figures(paths: Sequence[Path], model: str, workload: str, name: str) -> list[Figure]:
+    chosen = [path for path in paths if path.parts[-3:-1] == (model, workload) and path.stem == name]
+    return [figure(path) for path in chosen]
+
+
+def _of(table: pd.DataFrame, model: str, workload: str) -> pd.DataFrame:
+    """A table's rows of a model and workload, in the order of engines, with a `label`."""
+    rows = table[(table["model"] == model) & (table["workload"] == workload)]
+    if "engine" in rows:
+        points = rows["point"] if "point" in rows else ["base"] * len(rows)
+        rows = rows.assign(label=[run_label(e, p) for e, p in zip(rows["engine"], points, strict=True)])
+        rows = rows.sort_values("engine", key=lambda names: names.map(engine_key), kind="stable")
+    return rows.reset_index(drop=True)
+
+
+def _packages(environment: Mapping[str, Any]) -> dict[str, str]:
+    found = environment.get("packages") or {}
+    return {name: facts["version"] for name, facts in sorted(found.items()) if facts}

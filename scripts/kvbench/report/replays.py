@@ -1,0 +1,58 @@
+"""The report's part on replays: figures and numbers of each scenario."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from kvbench.replay.describe import setting, windows
+from kvbench.replay.table import REGION
+from kvbench.report.cells import number
+from kvbench.report.html import Figure, figure
+
+FOLDER = "replays"
+
+
+@dataclass(frozen=True)
+class Section:
+    """One scenario: what was asked, which steps means are of, figures, and replays.csv as text."""
+
+    name: str
+    setting: str
+    windows: str
+    figures: list[Figure]
+    table: pd.DataFrame
+
+
+def sections(table: pd.DataFrame, figures: Sequence[Path]) -> list[Section]:
+    """A section for each scenario of replays.csv; `figures` may hold others than .../replays/<scenario>/<name>.*."""
+    return [_section(str(name), rows, figures) for name, rows in table.groupby("scenario", sort=False)]
+
+
+def _section(name: str, rows: pd.DataFrame, figures: Sequence[Path]) -> Section:
+    own = [figure(path) for path in figures if path.parts[-3:-1] == (FOLDER, name)]
+    return Section(name, setting(rows), windows(rows), own, view(rows))
+
+
+def view(rows: pd.DataFrame) -> pd.DataFrame:
+    """Cells as text, shares in percent; columns without any value are left out."""
+    shown = pd.DataFrame(
+        {
+            "policy": rows["policy"],
+            "requests at once": rows["running_mean_requests"],
+            "at most": rows["running_peak_requests"],
+            **{f"{name} (%)": 100 * rows[f"{name}_share_of_region"] for name in REGION},
+            "live of allocated (%)": 100 * rows["live_share_of_allocated"],
+            "one at a time: live of allocated (%)": 100 * rows["alone_live_share_of_allocated"],
+            "steps with a refusal (%)": 100 * rows["refused_steps_share"],
+            "idle (% of pool)": 100 * rows["idle_share_of_pool"],
+            "all steps": rows["steps"],
+            "preemptions": rows["preemptions"],
+            "found again by sharing (tokens)": rows.get("prefix_hit_tokens"),
+            "simulated (s)": rows["simulated_s"],
+        }
+    )
+    return shown.dropna(axis="columns", how="all").astype(object).map(number)

@@ -1,0 +1,1 @@
+"""Files of users' requests, a format a module."""
