@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from pipeline_for_tests import READS, draw, emptied, report, run_script, texts, write_results
-from synthetic import Request, make_requests
+from builders.pipeline import READS, draw, emptied, report, run_script, texts, write_results
+from builders.runs import Request, make_requests
 
 from kvbench.analysis.results import read_table
 from kvbench.capacity.contexts import curves, read_conditions

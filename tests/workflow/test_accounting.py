@@ -6,9 +6,9 @@ import dataclasses
 
 import numpy as np
 import pytest
+from builders.tiny import MAX_LENGTH, SLOT_BYTES, make_tiny, requests_of, tiny_settings
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tiny import MAX_LENGTH, SLOT_BYTES, make_tiny, requests_of, tiny_settings
 
 from kvbench.engines.in_force import compare_in_force
 from kvbench.errors import UserError

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from tree import copy_project, snakemake
+from builders.tree import contents, copy_project, snakemake
 
 # What Snakemake says of itself before it has read anything of ours.
 PREAMBLE = re.compile(r"Using workflow specific profile .*")
@@ -18,12 +18,6 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (tree / "results/tables").mkdir(parents=True)
     (tree / "results/tables/throughput.csv").write_text("earlier\n")
     return tree
-
-
-def contents(tree: Path) -> dict[str, bytes]:
-    """All files but Python's and Snakemake's own."""
-    own = {".snakemake", "__pycache__"}
-    return {str(path): path.read_bytes() for path in tree.rglob("*") if path.is_file() and not own & set(path.parts)}
 
 
 def check_refused(tree: Path, line: str, *arguments: str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tiny import make_tiny
+from builders.tiny import make_tiny
 
 HERE = Path(__file__).parent
 PROGRAM = """
@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 from kvbench.engines.vllm.runner import VllmEngine
 from kvbench.measure.kv_rows import kv_rows
-from tiny import SLOT_BYTES, requests_of, tiny_settings
+from builders.tiny import SLOT_BYTES, requests_of, tiny_settings
 
 engine = VllmEngine(tiny_settings(Path(sys.argv[1]), "vllm", 8))
 engine.prepare(block_passes=[0])
@@ -45,7 +45,7 @@ def tiny(tmp_path_factory):
 
 
 def start(tiny: Path, how: str) -> subprocess.Popen:
-    path = os.pathsep.join([str(HERE), str(HERE.parents[1] / "scripts")])
+    path = os.pathsep.join([str(HERE.parent), str(HERE.parents[1] / "scripts")])
     return subprocess.Popen(
         [sys.executable, "-c", PROGRAM, str(tiny), how],
         env={**os.environ, "PYTHONPATH": path, "VLLM_ENABLE_V1_MULTIPROCESSING": "1"},

@@ -7,7 +7,7 @@ import threading
 from importlib.util import find_spec
 
 import pytest
-from tiny import MAX_LENGTH, SLOT_BYTES, make_tiny, requests_of, tiny_settings
+from builders.tiny import MAX_LENGTH, SLOT_BYTES, make_tiny, requests_of, tiny_settings
 
 from kvbench.engines.attention import require_attention
 from kvbench.engines.out_of_memory import OutOfMemory

@@ -22,7 +22,7 @@ from kvbench.measure.kv_rows import kv_rows
 from kvbench.measure.loading import load_engine
 from kvbench.model.architecture import read_architecture
 from kvbench.model.slots import slot_bytes
-from tiny import BLOCK, requests_of, tiny_settings
+from builders.tiny import BLOCK, requests_of, tiny_settings
 
 folder, name, blocks = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 slot = slot_bytes(read_architecture(folder, "falcon"), 4)
@@ -64,7 +64,7 @@ def falcon(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [("hf-batch", HEADS, "None", {}), ("vllm", KV_HEADS, str(BLOCKS * HEADS // KV_HEADS), {"pool_bytes": 1})],
 )
 def test_each_library_counts_the_heads_that_it_stores(falcon: Path, engine: str, kv_heads: int, blocks: str, checks):
-    path = os.pathsep.join([str(HERE), str(HERE.parents[1] / "scripts")])
+    path = os.pathsep.join([str(HERE.parent), str(HERE.parents[1] / "scripts")])
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(falcon), engine, str(BLOCKS)],
         env={**os.environ, "PYTHONPATH": path},

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tree import ROOT, copy_project, snakemake
+from builders.tree import ROOT, copy_project, snakemake
 
 MEASURING = ("run_traditional", "run_vllm", "run_benchmark", "measure_bandwidth")
 BLOCK = re.compile(r"^(?:rule|checkpoint) (\w+):\n((?:    .*\n|\n)+)", re.M)

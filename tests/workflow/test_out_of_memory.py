@@ -6,7 +6,7 @@ import io
 
 import pyarrow as pa
 import pytest
-from tiny import BLOCK, MAX_LENGTH, SLOT_BYTES, make_tiny, requests_of
+from builders.tiny import BLOCK, MAX_LENGTH, SLOT_BYTES, make_tiny, requests_of
 
 from kvbench.adapter import Job
 from kvbench.analysis.results import load_runs

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from test_bad_input import contents
-from tree import copy_project, make_quick, snakemake
+from builders.tree import contents, copy_project, make_quick, snakemake
 
 from kvbench.analysis.results import read_table
 from kvbench.files import read_json

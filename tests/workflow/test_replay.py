@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from builders.tiny import BLOCK, MAX_LENGTH, SLOT_BYTES, VOCABULARY, make_tiny, requests_of, tiny_settings
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from tiny import BLOCK, MAX_LENGTH, SLOT_BYTES, VOCABULARY, make_tiny, requests_of, tiny_settings
 
 from kvbench.measure.kv_rows import kv_rows
 from kvbench.records import SPLIT
@@ -56,7 +56,7 @@ class Child:
     """A live vLLM in a process of its own."""
 
     def __init__(self, model, options, log):
-        path = [str(Path(__file__).parent), str(Path(__file__).parents[2] / "scripts")]
+        path = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "scripts")]
         self.shared = "prefix_sharing" in options
         self.process = subprocess.Popen(
             [sys.executable, __file__, str(model), json.dumps(options)],

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tree import copy_project, make_quick, planned, ran, snakemake, stale
+from builders.tree import copy_project, make_quick, planned, ran, snakemake, stale
 
 RUNS = {
     "runs": [

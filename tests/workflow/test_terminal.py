@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from tree import copy_project, make_quick, snakemake
+from builders.tree import copy_project, make_quick, snakemake
 
 JOB = re.compile(r"\d\d:\d\d:\d\d \[(\d+)/(\d+)\] (\w+)( .*)?")
 

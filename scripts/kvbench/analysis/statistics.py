@@ -64,11 +64,11 @@ class Ratio:
 def summarise(values: Sequence[float], seed: int, processes: Sequence[int] | None = None) -> Summary:
     """Median of repeats with its 95% percentile-bootstrap interval.
 
-    Raises ValueError on no values. The interval covers the true median 92 to 95% of the time at n = 6 to 20 but for
-    n = 7, where it is 89% (simulated in tests/unit/test_stats.py): the median of few values leaves the bootstrap little
-    to resample. The same goes for processes. Where they differ far more than the repeats within one, the interval of 6
-    processes covers the truth about 93% of the time, of 3 about 75% and of 2 about 55%; where they do not differ, at
-    least 94%.
+    Raises ValueError on no values. The interval covers the true median 92 to 95% of the time at n = 6 to 20 but for n =
+    7, where it is 89% (simulated in tests/unit/analysis/test_statistics.py): the median of few values leaves the
+    bootstrap little to resample. The same goes for processes. Where they differ far more than the repeats within one,
+    the interval of 6 processes covers the truth about 93% of the time, of 3 about 75% and of 2 about 55%; where they do
+    not differ, at least 94%.
     """
     sample = _finite(values)
     low, high = _interval((sample,), (processes,), seed)

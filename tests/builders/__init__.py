@@ -1,0 +1,1 @@
+"""What tests build: runs by hand, models, tiny engines, copies of the project."""

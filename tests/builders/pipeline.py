@@ -1,0 +1,145 @@
+"""All tables, all figures and the report of synthetic runs, as the rules make them, in this process."""
+
+from __future__ import annotations
+
+import gc
+import importlib.util
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+from matplotlib.text import Text
+
+from builders.runs import Request, write_margins, write_run
+from kvbench.analysis import claims, parity
+from kvbench.analysis.results import Run, load_runs, read_table
+from kvbench.analysis.tables import of_runs, sweeps, workloads
+from kvbench.benchmarks import table as benchmarks
+from kvbench.benchmarks import targets
+from kvbench.files import write_csv, write_json, write_parquet
+from kvbench.replay import sweep
+from kvbench.report.html import ROOT
+from kvbench.report.page import read_inputs, render
+from kvbench.workload.table import workload_table
+
+MODEL, WORKLOAD = "smollm2-135m", "mixed"
+BANDWIDTH = {"device": "cpu", "copy": [{"gpu": None, "bytes_per_s": 1e10}]}
+ENVIRONMENT = {"device": "cpu", "cpu": {"model": "A CPU", "cpus": 2, "cpus_usable": 2}}
+PAIRS = {name: Path("tables") / f"{name}.csv" for name in ("kv_waste", "parity", "attribution", "roofline")}
+SWEPT = {"block_size": "block_size", "preemption": "kv_budget_mib"}
+# What each figure of a model and workload reads besides the runs.
+READS = {
+    **PAIRS,
+    "memory": None,
+    "latency": None,
+    "throughput": Path("tables/throughput.csv"),
+    "memory_parts": Path("tables/memory.csv"),
+    "sharing": Path("tables/sharing.csv"),
+    "workload_lengths": None,
+    **dict.fromkeys(SWEPT, Path("tables/sweeps.csv")),
+}
+
+
+def write_results(
+    root: Path,
+    requests: Sequence[Request],
+    engines: Sequence[str] = ("hf-sequential", "hf-batch", "vllm-reserved", "vllm"),
+    change: Callable[[Path], None] = lambda folder: None,
+    **given: Any,
+) -> None:
+    """Runs of `engines` at base and of vllm at points of every sweep, and all tables of them under `root`.
+
+    `change` is called with the folder of each run before anything reads it.
+    """
+    given = {"requests": list(requests), "sequential": min(2, len(requests)), **given}
+    points = ["block_size-32", "block_size-64", "kv_budget_mib-16", "kv_budget_mib-32"]
+    points += ["prefix_sharing-true", "prefix_sharing-false"]
+    paths = [write_run(root / "runs", engine, **given) for engine in engines]
+    paths += [write_run(root / "runs", "vllm", point=point, **given) for point in points if "vllm" in engines]
+    if "hf-sequential" in engines:
+        write_margins(paths[0], list(requests), {})
+    for path in paths:
+        change(path.parent)
+    tokens = [[7] * r.prompt for r in requests]
+    table = workload_table([r.id for r in requests], [None] * len(requests), tokens, [r.output for r in requests])
+    write_parquet(root / f"workloads/{MODEL}/{WORKLOAD}.parquet", table)
+    write_tables(root, load_runs(paths), table)
+
+
+def write_tables(root: Path, runs: Sequence[Run], workload: Any) -> None:
+    """results/tables and results/sweeps as the rules of analysis and replay write them."""
+    folder = root / "tables"
+    frames = {
+        **of_runs.tables(runs, BANDWIDTH, 0),
+        "workloads": workloads.table([root / f"workloads/{MODEL}/{WORKLOAD}.parquet"]),
+        "parity": parity.table(runs),
+        "benchmarks": benchmarks.table({}, []),
+    }
+    for name, frame in frames.items():
+        write_csv(folder / f"{name}.csv", frame)
+    samples = read_table(folder / "repeats.csv")
+    write_csv(folder / "claims.csv", claims.table(claims.read_claims(ROOT / "config/claims.yaml"), samples, 0))
+    swept = {name: [run for run in runs if run.point.startswith(f"{name}-")] for name in SWEPT.values()}
+    files = []
+    for name, found in swept.items():
+        files.append(root / f"sweeps/{MODEL}/{WORKLOAD}/{name}.csv")
+        write_csv(files[-1], sweep.table(sweep.plan(found, name), workload))
+    write_csv(folder / "sweeps.csv", sweeps.table(swept, samples, sweeps.read_replays(files), 0))
+    held_to = targets.read_targets(ROOT / "config/targets.yaml")
+    read = {path.stem: read_table(path) for path in folder.glob("*.csv")}
+    write_csv(folder / "targets.csv", targets.table(held_to, read, {WORKLOAD: "mixed"}))
+
+
+def draw(root: Path, figure: str, width_in: float = 7.0) -> Any:
+    """A figure of the runs and tables under `root`, drawn by its rule's script."""
+    base, shared = (
+        sorted(map(str, (root / "runs").glob(f"*/*/*/{at}/run.json"))) for at in ("base", "prefix_sharing-*")
+    )
+    given = {
+        "runs": shared if figure == "sharing" else base,
+        "table": str(root / (READS[figure] or "")),
+        "workload": str(root / f"workloads/{MODEL}/{WORKLOAD}.parquet"),
+        "replays": str(root / f"sweeps/{MODEL}/{WORKLOAD}/{SWEPT.get(figure)}.csv"),
+        "published": str(ROOT / "config/published.yaml"),
+    }
+    return run_script(f"plot_{figure}", given, {"model": MODEL, "workload": WORKLOAD}, width_in)
+
+
+def run_script(script: str, given: dict[str, Any], wildcards: dict[str, str], width_in: float = 7.0) -> Any:
+    """The figure that a plot rule's script draws."""
+    spec = importlib.util.spec_from_file_location(script, ROOT / f"scripts/{script}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    gc.enable()  # quick_start
+    params = SimpleNamespace(kind="shared-prefix", seed=0, options={"width_in": width_in})
+    return module.draw(
+        SimpleNamespace(input=SimpleNamespace(**given), wildcards=SimpleNamespace(**wildcards), params=params)
+    )
+
+
+def report(root: Path, figures: Sequence[Path]) -> str:
+    """The report's HTML of what is under `root`."""
+    write_json(root / "environment.json", ENVIRONMENT)
+    (root / "config.yaml").write_text("seed: 0\n")
+    runs = sorted((root / "runs").glob("*/*/*/*/run.json"))
+    tables = sorted((root / "tables").glob("*.csv"))
+    return render(*read_inputs(root / "environment.json", root / "config.yaml", tables, figures, runs))
+
+
+def texts(figure: Any) -> str:
+    """All that a figure says, a line a text."""
+    return "\n".join(text.get_text() for text in figure.findobj(Text))
+
+
+def emptied(table: pd.DataFrame, how: str) -> pd.DataFrame:
+    """A table without rows, with one, with rows of another workload only, or without any value but its names."""
+    if how == "empty":
+        return table.iloc[:0]
+    if how == "of another workload":
+        return table.assign(workload="another") if "workload" in table else table
+    if how == "one row":
+        return table.iloc[:1]
+    kept = [name for name in table if table[name].dtype == object or not pd.api.types.is_numeric_dtype(table[name])]
+    return table.assign(**{name: None for name in table if name not in kept})

@@ -1,0 +1,154 @@
+"""The roofline's numbers, counted by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from builders.runs import SLOT_BYTES, write_run, write_runs
+
+from kvbench.analysis.results import load_run, load_runs
+from kvbench.analysis.tables import roofline
+from kvbench.figures import roofline as figure
+from kvbench.files import read_json, read_parquet, write_json, write_parquet
+from kvbench.records import DEVICE, KV
+
+RATE = 1e10
+CPU = {"device": "cpu", "copy": [{"gpu": None, "bytes_per_s": RATE}]}
+CUDA = {"device": "cuda", "copy": [{"gpu": 0, "bytes_per_s": RATE}, {"gpu": 1, "bytes_per_s": RATE}]}
+
+
+def kv(*rows):
+    """Rows of (repeat, ms, running, scheduled, live)."""
+    frame = pd.DataFrame(rows, columns=["repeat", "t_ns", "running", "scheduled_tokens", "live"])
+    return frame.assign(t_ns=frame["t_ns"] * 1_000_000, process=1)
+
+
+def test_a_decoding_step_lies_between_two_of_its_kind():
+    found = roofline.decode_steps(
+        kv(
+            (1, 0, 2, 40, 40),  # prefill
+            (1, 10, 2, 2, 42),  # the first decode: how long the step before it took says nothing of decoding
+            (1, 13, 2, 2, 44),
+            (1, 20, 3, 32, 76),  # another prompt beside
+            (1, 30, 3, 3, 79),
+            (1, 34, 3, 3, 82),
+            (1, 39, 0, 0, 0),  # the end of the repeat
+            (2, 40, 1, 1, 5),  # another repeat
+            (2, 42, 1, 1, 6),
+        )
+    )
+    assert list(found["seconds"]) == pytest.approx([0.003, 0.004, 0.002])
+    assert list(found["live"]) == [44, 82, 6]
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run with one timed repeat of three decoding steps of 4 ms that hold 100 slots."""
+    path = write_run(tmp_path, "vllm", repeats=1)
+    record = read_json(path)
+    [repeat] = [r for r in record["repeats"] if r["timed"] and r["scope"] == "all"]
+    record["memory"]["parts"]["weights"] = 39_000_000
+    write_json(path, record)
+    rows = [(0, 2, 50), (10, 2, 2), (14, 2, 2), (18, 2, 2), (22, 2, 2)]
+    template = read_parquet(path.parent / "kv.parquet").to_pandas().iloc[:1]
+    frame = pd.concat([template] * len(rows), ignore_index=True)
+    frame["repeat"], frame["live"] = repeat["repeat"], 100
+    for i, (ms, running, scheduled) in enumerate(rows):
+        frame.loc[i, ["t_ns", "running", "scheduled_tokens"]] = (ms * 1_000_000, running, scheduled)
+    write_parquet(path.parent / "kv.parquet", pa.Table.from_pandas(frame, schema=KV, preserve_index=False))
+    return load_run(path)
+
+
+def test_the_bound_is_weights_and_live_slots_over_bandwidth(run):
+    [row] = roofline.table([run], CPU, 0).query("scope == 'all'").to_dict("records")
+    must_move = 39_000_000 + 100 * SLOT_BYTES
+    assert (row["decode_steps"], row["decode_step_s_median"]) == (3, pytest.approx(0.004))
+    assert row["must_move_bytes"] == must_move
+    assert row["bound_s"] == pytest.approx(must_move / RATE)
+    assert row["fraction_of_bound"] == pytest.approx(must_move / RATE / 0.004)
+    assert row["limited_by"] == "memory bandwidth"
+    assert row["gpu_busy_share"] is None or np.isnan(row["gpu_busy_share"])
+    assert row["cpu_busy_share"] > 0
+
+
+def test_a_bandwidth_of_another_device_gives_no_bound(run):
+    [row] = roofline.table([run], CUDA, 0).query("scope == 'all'").to_dict("records")
+    assert pd.isna(row["bound_s"])
+    assert pd.isna(row["fraction_of_bound"])
+    assert row["limited_by"] is None
+
+
+@pytest.mark.parametrize(
+    ("busy", "fraction", "found"),
+    [
+        (0.3, 0.9, "host"),
+        (0.9, 0.6, "memory bandwidth"),
+        (0.9, 0.2, "neither"),
+        (None, None, None),
+        (0.4, None, "host"),
+    ],
+)
+def test_what_a_step_waits_for(busy, fraction, found):
+    assert roofline.limited_by({"gpu_busy_share": busy, "fraction_of_bound": fraction}) == found
+
+
+def on_gpu(tmp_path, engine, busy=37.0, gpus=1):
+    """A run on a GPU whose samples say how busy it was while timed repeats ran."""
+    path = write_run(tmp_path, engine, device="cuda")
+    write_json(path, read_json(path) | {"gpus": gpus})
+    frame = read_parquet(path.parent / "device.parquet").to_pandas()
+    timed = frame["phase"].astype(str).str.startswith("repeat-")
+    frame["gpu_busy_percent"] = np.where(timed, busy, 99.0)
+    others = [frame[frame["gpu"] == 0].assign(gpu=index) for index in range(1, gpus)]
+    frame = pd.concat([frame, *others])
+    write_parquet(path.parent / "device.parquet", pa.Table.from_pandas(frame, schema=DEVICE, preserve_index=False))
+    return load_run(path)
+
+
+def test_a_gpu_that_idles_waits_for_the_host(tmp_path):
+    row = roofline.table([on_gpu(tmp_path, "hf-batch")], CUDA, 0).iloc[0]
+    assert row["gpu_busy_share"] == pytest.approx(0.37)
+    assert row["power_mean_w"] == 310.0
+    assert row["limited_by"] == "host"
+
+
+@pytest.mark.parametrize(("engine", "rate"), [("vllm", 2 * RATE), ("hf-batch", RATE)])
+def test_only_vllm_reads_several_gpus_at_once(tmp_path, engine, rate):
+    assert set(roofline.table([on_gpu(tmp_path, engine, gpus=2)], CUDA, 0)["copy_bytes_per_s"]) == {rate}
+
+
+@pytest.mark.parametrize(("engine", "share", "limit"), [("vllm", 0.37, "host"), ("hf-batch", 0.74, "memory bandwidth")])
+def test_gpus_that_take_turns_are_busy_for_the_sum_of_their_times(tmp_path, engine, share, limit):
+    found = roofline.table([on_gpu(tmp_path, engine, gpus=2)], CUDA, 0).iloc[0]
+    assert found["gpu_busy_share"] == pytest.approx(share)
+    assert found["power_mean_w"] == 620.0
+    assert found["limited_by"] == limit
+
+
+def test_the_figure_has_a_row_a_run_with_its_step_and_bound(tmp_path):
+    table = roofline.table(load_runs(write_runs(tmp_path)), CPU, 0)
+    table = table.assign(label=table["engine"])
+    chosen = figure.one_scope(table)
+    assert list(chosen["engine"]) == list(dict.fromkeys(table["engine"]))
+    assert set(chosen.query("engine == 'vllm'")["scope"]) == {"all"}
+    left, right = figure.draw(table).axes
+    points = [line.get_xdata()[0] for line in left.lines if line.get_marker() not in ("|", "None")]
+    np.testing.assert_allclose(points, 1e3 * chosen["decode_step_s_median"])
+    bounds = [line.get_xdata()[0] for line in left.lines if line.get_marker() == "|"]
+    np.testing.assert_allclose(bounds, 1e3 * chosen["bound_s"])
+    np.testing.assert_allclose([bar.get_width() for bar in right.patches], 100 * chosen["cpu_busy_share"])
+
+
+@pytest.mark.parametrize("factor", [1, 50])  # 50: a linear axis that holds both begins below zero
+def test_the_figure_holds_steps_however_far_apart(tmp_path, factor):
+    table = roofline.table(load_runs(write_runs(tmp_path)), CPU, 0)
+    slow = table["engine"] == table["engine"].iloc[0]
+    steps = [name for name in table if name.startswith("decode_step_s_")]
+    table.loc[slow, steps] *= factor
+    table = table.assign(label=table["engine"])
+    low, high = figure.draw(table).axes[0].get_xlim()
+    shown = 1e3 * figure.one_scope(table)[["bound_s", "decode_step_s_median"]]
+    assert 0 < low <= shown.min(axis=None)
+    assert shown.max(axis=None) <= high < 10 * shown.max(axis=None)

@@ -1,0 +1,142 @@
+"""Benchmarks of the instrument: how their programs are called, what their table holds, what of a run they refuse."""
+
+import copy
+import json
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from kvbench.benchmarks import programs as benchmarks
+from kvbench.benchmarks.table import COLUMNS, table
+from kvbench.config.settings import benchmark_settings, validate
+from kvbench.engines.base import EngineSettings
+from kvbench.engines.transformers.batches import plan_batches
+from kvbench.errors import UserError
+from kvbench.workload.read import Request
+from kvbench.yaml_files import read_yaml
+
+ROOT = Path(__file__).resolve().parents[3]
+FILES = {"environment": "e.json", "model": "m.json", "workload": "w.parquet"}
+
+
+def _config(**own):
+    config = read_yaml(ROOT / "config.yaml")
+    config["benchmarks"] = {"b": {"kind": "peer-hf", "model": "smollm2-135m", "workload": "mixed", **own}}
+    return validate(config | {"device": "cpu"}, ROOT / "schemas/config.schema.yaml")
+
+
+def test_a_benchmark_takes_length_and_budget_of_its_run() -> None:
+    config = _config(batch=5)
+    config["runs"][1] |= {"max_length": 61, "kv_budget_mib": 7.5}
+    found = benchmark_settings(config, "b")
+    assert (found["max_length"], found["kv_budget_mib"], found["batch"]) == (61, 7.5, 5)
+
+
+def test_each_kind_calls_its_program() -> None:
+    common = {"max_length": 64, "kv_budget_mib": 8.5, "passes": 12, "batch": 5}
+    hf = benchmarks.arguments({"kind": "peer-hf", **common}, FILES, "out.json")
+    assert Path(hf[0]).name == "peers.py"
+    assert hf[1:5] == ["--pair", "hf", "--batch", "5"]
+    assert hf[5:] == [
+        "--environment",
+        "e.json",
+        "--model",
+        "m.json",
+        "--workload",
+        "w.parquet",
+        "--max-length",
+        "64",
+        "--kv-budget-mib",
+        "8.5",
+        "--passes",
+        "12",
+        "--out",
+        "out.json",
+    ]
+    recording = benchmarks.arguments({"kind": "recording", **common}, FILES, "out.json")
+    assert Path(recording[0]).name == "recording_cost.py"
+    assert "--pair" not in recording
+
+
+def test_a_failure_is_its_last_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "recording_cost.py"
+    program.write_text(
+        "import sys\nprint('chatter', file=sys.stderr)\nsys.exit('config.yaml: kv_budget_mib: too small')\n"
+    )
+    monkeypatch.setattr(benchmarks, "PROGRAMS", tmp_path)
+    settings = {"kind": "recording", "max_length": 64, "kv_budget_mib": 1, "passes": 6, "batch": 1}
+    with pytest.raises(UserError, match=r"^recording: config.yaml: kv_budget_mib: too small$"):
+        benchmarks.run_benchmark(settings, FILES, tmp_path / "out.json")
+
+
+def test_the_table_has_a_row_a_benchmark(tmp_path: Path) -> None:
+    (tmp_path / "b.json").write_text(json.dumps({"kind": "peer-hf", "ratio": 1.01, "device": "cpu"}))
+    own = {"kind": "peer-hf", "model": "m", "workload": "w"}
+    found = table({"b": own}, [tmp_path / "b.json"])
+    assert found.loc[0, ["name", "model", "ratio"]].tolist() == ["b", "m", 1.01]
+    assert pd.isna(found.loc[0, "hook_share_of_wall"])
+    assert list(table({}, []).columns) == list(COLUMNS)
+
+
+@pytest.mark.parametrize(
+    ("own", "word"),
+    [
+        ({"workload": "guide", "kind": "recording"}, None),
+        ({"workload": "mixt"}, "benchmarks.b.workload: unknown workload"),
+        ({"model": "gpt"}, "benchmarks.b.model: unknown model"),
+        ({"kind": "peer"}, "benchmarks.b.kind"),
+        ({"passes": 5}, "benchmarks.b.passes"),
+    ],
+)
+def test_what_is_wrong_is_named(own, word) -> None:
+    if word is None:
+        _config(**own)
+        return
+    with pytest.raises(UserError, match=word):
+        _config(**own)
+
+
+@pytest.mark.parametrize(
+    ("settings", "word"),
+    [({"kv_budget_mib": "auto"}, "kv_budget_mib"), ({"engines": ["vllm"]}, "no entry of runs serves hf-batch")],
+)
+def test_its_run_must_be_one_that_it_can_repeat(settings, word) -> None:
+    config = copy.deepcopy(_config())
+    config["runs"][1] |= settings
+    with pytest.raises(UserError, match=f"benchmarks.b: .*{word}"):
+        validate(config, ROOT / "schemas/config.schema.yaml")
+
+
+def test_interval_of_paired_ratios_is_of_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Speeds that rise together leave a ratio without spread."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import common
+
+    found = common.paired([10.0, 20.0, 30.0, 40.0, 50.0, 60.0], [20.0, 40.0, 60.0, 80.0, 100.0, 120.0])
+    assert (found["ratio"], found["ratio_ci95_low"], found["ratio_ci95_high"]) == (0.5, 0.5, 0.5)
+    assert (found["ours_output_tokens_per_s"], found["passes"]) == (35.0, 6)
+    sys.modules.pop("common", None)
+
+
+def test_batches_beside_the_hf_peer_stay_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import peers
+
+    shared = {"model_path": "", "random_weights": False, "dtype": "float32", "device": "cpu", "threads": 1, "seed": 0}
+    small = {
+        "max_length": 12,
+        "budget_bytes": 1000,
+        "slot_bytes": 10,
+        "block_size": 32,
+        "temperature": 0.0,
+        "top_p": 1.0,
+    }
+    settings = EngineSettings(engine="hf-batch", **shared, **small)
+    requests = [Request(str(p), None, (1,) * p, o, 0.0) for p, o in ((9, 2), (2, 9), (3, 3), (8, 8), (1, 1))]
+    batches = [requests[:3], requests[3:]]
+    assert [len(plan_batches(settings, batch)) for batch in batches] == [2, 2]
+    assert [plan_batches(peers.roomy(settings, batches), batch) for batch in batches] == [[batch] for batch in batches]
+    for name in ("peers", "common"):
+        sys.modules.pop(name, None)

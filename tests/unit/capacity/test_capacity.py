@@ -1,0 +1,260 @@
+"""Capacity: memory, requests at once and Little's law by hand; refusals name the mend; the page shows the numbers."""
+
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kvbench.capacity.contexts import curve, curves, mean_share, read_conditions
+from kvbench.capacity.fit import fit, mean_slots
+from kvbench.capacity.memory import Card, Room, cards_for_weights
+from kvbench.capacity.plan import answer
+from kvbench.capacity.rate import demand
+from kvbench.capacity.shapes import read_shapes, shape_of_plan, shape_of_record
+from kvbench.capacity.table import table
+from kvbench.errors import UserError
+from kvbench.figures import largest_batch
+from kvbench.model.record import Architecture, ModelRecord
+from kvbench.replay import Settings, StepTime, Trace
+from kvbench.replay.held import held_slots
+from kvbench.report.capacity import memory_table, render
+
+SHAPES = Path(__file__).resolve().parents[3] / "config/shapes.yaml"
+KNOWN = read_shapes(SHAPES)
+CARD = {"name": "80 GB", "memory_gib": 80, "memory_fraction": 0.9, "activation_reserve": 0.05}
+SEVEN = Room(KNOWN["llama-2-7b"], "float16", Card(**CARD), 1)
+
+
+def make_plan(**given):
+    plan = {
+        "model": "llama-2-7b",
+        "dtype": "float16",
+        "card": CARD,
+        "cards_per_model": 1,
+        "workload": "mixed",
+        "requests": 400,
+        "max_length": 128,
+        "block_size": 16,
+        "max_running": 40,
+        "max_step_tokens": 8192,
+    }
+    return {**plan, **given}
+
+
+def decoder(layers, hidden, kv_width, feed_forward, vocabulary=32000):
+    """Parameters of a Llama: two embeddings, projections, three feed-forward matrices, norms."""
+    layer = 2 * hidden**2 + 2 * hidden * kv_width + 3 * hidden * feed_forward + 2 * hidden
+    return 2 * vocabulary * hidden + layers * layer + hidden
+
+
+def test_shapes_have_the_parameters_that_their_sizes_give():
+    assert KNOWN["llama-2-7b"].parameters == decoder(32, 4096, 4096, 11008)
+    assert KNOWN["llama-2-13b"].parameters == decoder(40, 5120, 5120, 13824)
+    assert KNOWN["llama-2-70b"].parameters == decoder(80, 8192, 1024, 28672)
+    gpt2 = 12 * (12 * 768**2 + 13 * 768) + 2 * 768 + (50257 + 1024) * 768
+    assert KNOWN["gpt2"].parameters == gpt2
+
+
+def test_llama_2_7b_on_80_gib_by_hand():
+    assert SEVEN.slot_bytes == 524_288
+    assert SEVEN.weights_bytes == 13_476_831_232
+    assert SEVEN.kv_bytes == 68 * 2**30 - 13_476_831_232 == 59_537_612_800
+    assert SEVEN.slots == 113_558
+    assert SEVEN.blocks(16) == 7_097
+
+
+def test_several_cards_share_one_copy_of_the_weights():
+    shape = KNOWN["llama-2-70b"]
+    assert cards_for_weights(shape, "float16", Card(**CARD)) == 2
+    assert Room(shape, "float16", Card(**CARD), 2).kv_bytes == 2 * 68 * 2**30 - 137_953_296_384
+    assert Room(shape, "float16", Card(**CARD), 1).slots == 0
+
+
+def test_a_card_exactly_as_large_as_the_weights_does_not_do():
+    exact = Card("exact", 13_476_831_232 / 2**30, 1.0, 0.0)
+    assert exact.usable_bytes == SEVEN.weights_bytes
+    assert cards_for_weights(SEVEN.shape, "float16", exact) == 2
+
+
+def test_slots_of_two_requests_by_hand():
+    """Requests of (4, 2) and (1, 6): F = 5 and 6; they run 2 and 6 steps."""
+    trace = Trace.of([4, 1], [2, 6])
+
+    def both(policy, block_size=16):
+        own = Settings(policy, 1000, max_length=32, block_size=block_size)
+        return mean_slots(trace, own), held_slots(trace, own)
+
+    assert both("reserve-max") == (32, 32)
+    assert both("oracle") == (5.5, (2 * 5 + 6 * 6) / 8)
+    assert both("power-of-two") == ((5 + 8) / 2, (2 * 5 + 6 * 8) / 8)
+    # blocks of 4: 4 and 5 tokens take 1 and 2; 1 to 6 tokens take 1 1 1 1 2 2
+    assert both("paged", 4) == (8, 4 * (1 + 2 + 1 + 1 + 1 + 1 + 2 + 2) / 8)
+    assert both("paged", 1) == (5.5, (4 + 5 + 1 + 2 + 3 + 4 + 5 + 6) / 8)
+    assert both("hf-batch") == (None, None)
+
+
+@pytest.mark.parametrize("size", [1, 3, 16])
+def test_held_blocks_are_the_sum_over_steps(size):
+    rng = np.random.default_rng(1)
+    prompt, output = rng.integers(1, 90, 50), rng.integers(1, 70, 50)
+    steps = [-(-n // size) for p, o in zip(prompt, output, strict=True) for n in range(p, p + o)]
+    found = held_slots(Trace.of(prompt, output), Settings("paged", 1000, block_size=size))
+    assert found == pytest.approx(size * sum(steps) / output.sum())
+
+
+def test_reservations_of_the_maximum_fill_the_pool_and_a_step_takes_what_it_computes():
+    trace = Trace.of([8] * 400, [8] * 400)
+    own = Settings(
+        "reserve-max",
+        1030,
+        max_length=100,
+        allocator="best-fit",
+        step_time=StepTime.of(0.5, 0.001),
+        max_step_tokens=4096,
+    )
+    found = fit(trace, own, "capacity.x")
+    assert found.requests_at_once == 10
+    assert found.limited_by == "memory"
+    assert found.pool_held_share == pytest.approx(1000 / 1030)
+    assert found.steps_per_request == 8
+    # ten requests start together: one step in eight computes 80 prompt tokens, seven compute 10
+    assert found.step_s == pytest.approx(0.5 + 0.001 * (80 + 7 * 10) / 8, rel=0.01)
+    assert found.live_share == pytest.approx(np.arange(8, 16).mean() / 100, rel=0.01)
+
+
+def test_limits_are_told_apart():
+    trace = Trace.of([8] * 400, [8] * 400)
+
+    def limit(policy, **given):
+        return fit(trace, Settings(policy, **{"pool_slots": 600, "max_length": 100, **given}), "x").limited_by
+
+    assert limit("paged") == "memory"
+    assert limit("paged", max_running=5) == "max_running"
+    assert limit("paged", pool_slots=6000, max_step_tokens=20) == "max_step_tokens"
+    assert limit("hf-batch", max_running=5) == "max_running"
+    assert limit("hf-batch") == "memory"
+    uneven = Trace.of([80, 8] * 200, [8, 80] * 200)
+    assert fit(uneven, Settings("hf-batch", 6000, max_length=100), "x").limited_by == "max_length"
+
+
+def test_the_replay_agrees_with_the_arithmetic_where_memory_binds():
+    found = answer(
+        "x", make_plan(workload="alpaca", requests=4000, max_length=2048, max_running=4096, card=tight()), KNOWN, 0
+    )
+    by = {one.policy: one for one in found.fits}
+    slots = found.room.slots
+    assert by["reserve-max"].requests_at_once == slots // 2048
+    for policy in ("power-of-two", "oracle", "paged"):
+        assert 0.85 < by[policy].requests_at_once / (slots / by[policy].held_slots) < 1.02, policy
+    assert by["oracle"].requests_at_once < by["paged"].requests_at_once
+
+
+def tight():
+    """A card with room for some 8,000 slots beside the weights."""
+    return {**CARD, "memory_gib": (13_476_831_232 + 8_200 * 524_288) / 0.85 / 2**30}
+
+
+def test_littles_law_by_hand():
+    """20 requests/s for 100 steps of 50 ms are 100 in service; 30 at once need 4 groups of 2 cards."""
+    need = demand(20, 100, 0.05, 30, 2)
+    assert need.time_s == pytest.approx(5)
+    assert need.in_service == pytest.approx(100)
+    assert (need.groups, need.cards) == (4, 8)
+    assert need.most_per_s == pytest.approx(6)
+    assert demand(18, 100, 0.05, 30, 1).groups == 3  # 90 / 30 exactly
+    assert demand(0.001, 100, 0.05, 30, 1).cards == 1
+
+
+def test_a_plan_with_a_rate_has_cards_and_one_without_has_none():
+    step = {"constant_s": 0.1, "per_token_s": 0.0, "source": "a test"}
+    timed = table([answer("x", make_plan(requests_per_s=30, step_time=step), KNOWN, 0)]).set_index("policy")
+    assert timed.step_mean_s.to_numpy() == pytest.approx(0.1)
+    for one in timed.itertuples():
+        assert one.in_service_requests == pytest.approx(30 * one.steps_per_request * 0.1)
+        assert one.cards == math.ceil(one.in_service_requests / one.requests_at_once)
+        assert one.most_requests_per_s * one.cards >= 30
+    assert timed.loc["paged"].steps_per_request == pytest.approx(timed.output_mean_tokens.iloc[0], rel=0.01)
+    plain = table([answer("x", make_plan(), KNOWN, 0)])
+    assert plain[["step_mean_s", "cards", "service_mean_s", "step_time_source"]].isna().all(axis=None)
+    assert list(plain.requests_at_once) == list(timed.requests_at_once)
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ({"model": "llama-2-7"}, r"capacity\.x\.model: unknown model llama-2-7; did you mean llama-2-7b\?"),
+        ({"model": "llama-2-70b"}, r"cards_per_model: the weights of Llama-2 70B .*128\.5 GiB.*; 2 cards hold them"),
+        ({"max_length": 8192}, r"max_length: 8192 is more than the 4096 positions of Llama-2 7B"),
+        ({"workload": "sharegpt", "max_length": 256}, r"max_length: 256 tokens do not hold .* of sharegpt \(\d+\)"),
+        ({"card": {**CARD, "memory_gib": 14.8}}, r"cards_per_model: the weights leave 0\.03 GiB .* 58 slots"),
+        ({"requests": 100}, r"requests: 100 are too few .* 40 that reserve-max runs at once; raise it to 320"),
+    ],
+)
+def test_what_cannot_be_planned_is_refused_in_one_line(given, line):
+    with pytest.raises(UserError, match=line) as caught:
+        answer("x", make_plan(**given), KNOWN, 0)
+    assert str(caught.value).startswith("config.yaml: capacity.x.")
+    assert "\n" not in str(caught.value)
+
+
+def test_shapes_come_by_sizes_and_from_a_prepared_model():
+    sizes = {"layers": 2, "kv_heads": 3, "head_dim": 4, "parameters": 5}
+    assert shape_of_plan({"shape": sizes}, {}, "x").parameters == 5
+    record = ModelRecord("m", "shape", Path("/m"), False, "auto", Architecture(2, 8, 3, 4, 32, 99, 5, 64))
+    found = shape_of_record(record)
+    assert (found.layers, found.kv_heads, found.head_dim, found.parameters, found.max_context) == (2, 3, 4, 5, 64)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("shapes:", "shape:", "shapes: missing"),
+        ("    layers: 12\n", "", "gpt2: layers is missing"),
+        ("layers: 12", "layers: many", "gpt2.layers: 'many' is no size"),
+        ("layers: 12", "layers: 12\n    depth: 1", "gpt2: has other keys"),
+        ("  block_size: 16\n", "", "figure.block_size: missing"),
+        ("  dtype: float16", "  dtype: float16\n  colour: red", "figure: unknown"),
+    ],
+)
+def test_a_mistake_in_the_shapes_is_named(tmp_path, old, new, line):
+    path = tmp_path / "shapes.yaml"
+    path.write_text(SHAPES.read_text().replace(old, new, 1))
+    read = read_conditions if line.startswith("figure") else read_shapes
+    with pytest.raises(UserError, match=line):
+        read(path)
+
+
+def test_the_figure_draws_slots_over_context():
+    conditions = read_conditions(SHAPES)
+    found = curve(KNOWN["llama-2-7b"], conditions, 0.25)
+    assert found.reserved[:4] == (443, 221, 110, 55)  # 113,558 // 256 and so on
+    assert found.paged[3] == int(113_558 / (0.25 * 2048 + 7.5))
+    share = mean_share(conditions, 0)
+    assert 0.15 < share < 0.30
+    drawn = curves(KNOWN, conditions, share)
+    assert [one.cards for one in drawn] == [1, 1, 1, 2]
+    axes = largest_batch.draw(drawn, conditions, share).axes[0]
+    assert axes.get_xscale() == axes.get_yscale() == "log"
+    lines = [line for line in axes.lines if line.get_linestyle() == "-" and len(line.get_xdata()) > 2]
+    assert list(lines[1].get_ydata()) == list(drawn[1].paged[:5])  # up to 4096 positions
+    lowest = min(min(line.get_ydata()) for line in axes.lines if len(line.get_ydata()))
+    assert lowest >= 1
+
+
+def test_the_page_shows_the_arithmetic_and_the_tables_numbers(tmp_path):
+    step = {"constant_s": 0.1, "per_token_s": 0.0, "source": "a <test>"}
+    found = answer("busy", make_plan(requests_per_s=30, step_time=step), KNOWN, 0)
+    picture = tmp_path / "largest_batch.svg"
+    picture.write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
+    page = render([found, answer("calm", make_plan(), KNOWN, 0)], [picture])
+    cells = set(re.findall(r"<td[^>]*>(.*?)</td>", page))
+    assert {"2 × 32 layers × 32 KV heads × 128 × 2 bytes", "524,288 bytes", "59,537,612,800 // 524,288"} <= cells
+    assert f"113,558 / {128:,} = 887" in cells
+    assert "a &lt;test&gt;" in page
+    for need in found.demands:
+        assert f"30 × {need.time_s:#.3g} = {need.in_service:#.3g}" in cells
+    assert page.count("How long a step takes is not known here") == 1
+    assert not re.search(r"""(?:src|href)=["'](?!data:)""", page)
+    assert memory_table(found.room, 16).shape == (6, 3)

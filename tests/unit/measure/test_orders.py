@@ -1,0 +1,60 @@
+"""Orders with every `auto` settled: the parity gate fits itself to the model, and names its own keys."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from builders.models import byte_model
+
+from kvbench.errors import UserError
+from kvbench.files import write_json
+from kvbench.measure.orders import Order, resolve
+
+SLOT_BYTES = 2 * 2 * 2 * 16 * 4  # of the model for tests, in float32
+SETTINGS = {
+    "engine": "vllm",
+    "dtype": "float32",
+    "block_size": 32,
+    "max_length": 192,
+    "kv_budget_mib": 0.25,
+    "memory_fraction": 0.8,
+    "cpu_threads": 1,
+    "sampling": {"temperature": 0.0, "top_p": 1.0},
+    "seed": 0,
+    "prefix_sharing": False,
+    "options": {},
+    "gpus": 1,
+}
+
+
+def order(folder: Path, purpose: str, maximum: int, **changes) -> Order:
+    model = byte_model(folder / "model", maximum=maximum)
+    write_json(folder / "environment.json", {"device": "cpu"})
+    settings = {**SETTINGS, "purpose": purpose, **changes}
+    return Order(settings, folder / "environment.json", model.folder / "model.json", folder / "workload.parquet", {})
+
+
+@pytest.mark.parametrize(
+    ("purpose", "maximum", "expected"), [("parity", 128, 128), ("parity", 2048, 192), ("measure", 128, 192)]
+)
+def test_the_gate_takes_what_positions_there_are(tmp_path: Path, purpose: str, maximum: int, expected: int):
+    assert resolve(order(tmp_path, purpose, maximum)).max_length == expected
+
+
+def test_a_model_without_a_longest_sequence_limits_nothing(tmp_path: Path):
+    asked = order(tmp_path, "parity", 128)
+    endless = dataclasses.replace(asked.record.architecture, max_position_embeddings=None)
+    write_json(asked.model, dataclasses.replace(asked.record, architecture=endless).to_json())
+    assert resolve(dataclasses.replace(asked)).max_length == 192  # a copy, which has read nothing yet
+
+
+def test_the_gate_has_room_for_a_request_of_any_model(tmp_path: Path):
+    small = {"kv_budget_mib": 0.01}
+    assert resolve(order(tmp_path, "parity", 2048, **small)).budget_bytes == 192 * SLOT_BYTES
+    with pytest.raises(UserError, match=r"config.yaml: kv_budget_mib: 0.0 MiB does not hold one request"):
+        resolve(order(tmp_path, "measure", 2048, **small))
+
+
+def test_a_gate_that_memory_cannot_hold_names_its_key(tmp_path: Path):
+    with pytest.raises(UserError, match=r"config.yaml: parity.kv_budget_mib: .* need more memory than"):
+        resolve(order(tmp_path, "parity", 2048, kv_budget_mib=10**9))

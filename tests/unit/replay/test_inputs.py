@@ -1,0 +1,214 @@
+"""What the replay refuses, by name; what it sums; and what it does in cases small enough to work out by hand."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kvbench.errors import UserError
+from kvbench.replay import PARTS, POLICIES, Settings, StepTime, Trace, replay
+from kvbench.replay.result import SUMMED
+from kvbench.replay.texts import block_texts
+from kvbench.workload.table import workload_table
+
+ONE = Trace.of([100], [20])
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        (Settings("pagd", 1000), "policy 'pagd': unknown; did you mean paged?"),
+        (Settings("oracle", 1000, allocator="slab"), "allocator 'slab': unknown; use one of buddy, best-fit"),
+        (Settings("paged", 1000, block_size=0), "block_size is 0; give a whole number from 1"),
+        (Settings("paged", 1000.5), "pool_slots is 1000.5"),
+        (Settings("paged", 1000, max_running=0), "max_running is 0"),
+        (Settings("paged", 1000, max_step_tokens=-1), "max_step_tokens is -1"),
+        (Settings("paged", 1000, watermark_blocks=-1), "watermark_blocks is -1"),
+        (Settings("reserve-max", 1000), "reserve-max reserves max_length for each request; give it"),
+        (Settings("reserve-max", 1000, max_length=119), "request 0 has 120 tokens, more than max_length 119"),
+        (Settings("oracle", 1000, prefix_sharing=True), "prefix_sharing: oracle shares nothing"),
+        (Settings("paged", 127), "pool_slots 127 cannot hold one request of paged: request 0 needs 128 slots"),
+        (Settings("reserve-max", 511, max_length=512), "cannot hold one request of reserve-max"),
+        (Settings("oracle", 127), "request 0 needs 119 slots and at most 64 can be had"),  # the largest buddy chunk
+        (Settings("oracle", 118, allocator="best-fit"), "request 0 needs 119 slots"),
+        (Settings("power-of-two", 130, allocator="best-fit"), "request 0 needs 131 slots"),
+        (Settings("hf-batch", 118), "cannot hold one request of hf-batch"),
+        (Settings("hf-static", 127, max_length=120), "request 0 needs 128 slots"),
+    ],
+)
+def test_settings_are_refused_by_name(settings, named):
+    with pytest.raises(UserError) as error:
+        replay(ONE, settings)
+    assert named in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("columns", "named"),
+    [
+        (([], []), "no requests"),
+        (([1, 0], [1, 1]), "prompt_tokens of request 1 is 0"),
+        (([1, 1], [1, -3]), "output_tokens of request 1 is -3"),
+        (([1.5], [1]), "prompt_tokens is not a list of whole numbers"),
+        (([1, 1], [1]), "output_tokens has 1 entries for 2 requests"),
+        (([1, 1, 1], [1, 1, 1], [0, 2, 1]), "out of order: request 2 arrives at 1 s, the one before at 2 s"),
+        (([1, 1], [1, 1], [0, np.nan]), "arrival_s of request 1 is nan"),
+        (([1, 1], [1, 1], [0, np.inf]), "arrival_s of request 1 is inf"),
+        (([1, 1], [1, 1], [0, 1e10]), "arrival_s of request 1 is 10000000000.0"),
+        (([1, 1], [1, 1], [-1, 0]), "arrival_s of request 0 is -1.0"),
+        (([4], [1], None, [0], [5]), "prefix_tokens of request 0 is longer than its prompt"),
+    ],
+)
+def test_traces_are_refused_by_name(columns, named):
+    with pytest.raises(UserError, match="replay: ") as error:
+        Trace.of(*columns)
+    assert named in str(error.value)
+
+
+def test_a_workload_file_is_a_trace():
+    table = workload_table(["a", "b"], [None, None], [[1, 2, 3], [4]], [7, 8], [0.0, 1.5])
+    trace = Trace.from_table(table)
+    assert trace.prompt_tokens.tolist() == [3, 1]
+    assert trace.output_tokens.tolist() == [7, 8]
+    assert trace.arrival_ns.tolist() == [0, 1_500_000_000]
+
+
+def same_texts(prompts, block_size):
+    """Pairs (request, request, place) whose text up to and with that full block is the same, by comparing all."""
+    return {
+        (a, b, place)
+        for a, one in enumerate(prompts)
+        for b, other in enumerate(prompts)
+        for place in range(min(len(one), len(other)) // block_size)
+        if a != b and one[: (place + 1) * block_size] == other[: (place + 1) * block_size]
+    }
+
+
+def found_texts(trace, block_size):
+    texts = block_texts(trace.text_order, trace.common_tokens, block_size)
+    places = [(a, place) for a, place in np.ndindex(texts.shape) if texts[a, place] >= 0]
+    assert texts.max(initial=-1) < len(trace)
+    return {(a, b, place) for a, place in places for b, at in places if a != b and at == place
+            and texts[a, place] == texts[b, place]}  # fmt: skip
+
+
+@pytest.mark.parametrize("block_size", [1, 2, 3, 5])
+def test_requests_that_begin_alike_are_found_from_their_token_ids(block_size):
+    """Prefixes within prefixes, branches, equal prompts, tokens whose bytes sort otherwise than their numbers."""
+    rng = np.random.default_rng(0)
+    prompts = [[int(t) for t in rng.choice([0, 1, 256, 70_000], rng.integers(1, 14), p=[0.7, 0.1, 0.1, 0.1])]
+               for _ in range(40)]  # fmt: skip
+    table = workload_table(list(map(str, range(40))), [None] * 40, prompts, [1] * 40)
+    assert found_texts(Trace.from_table(table, prefix_sharing=True), block_size) == same_texts(prompts, block_size)
+    assert not found_texts(Trace.from_table(table), block_size)
+
+
+def test_groups_and_token_ids_say_the_same():
+    group, prefix, prompt = [0, 1, 0, -1, 0, 1], [6, 4, 2, 0, 9, 4], [6, 9, 8, 5, 9, 4]
+    prompts = [[g if at < p else 10 + 100 * n + at for at in range(length)]
+               for n, (g, p, length) in enumerate(zip(group, prefix, prompt, strict=True))]  # fmt: skip
+    trace = Trace.of(prompt, [1] * 6, None, group, prefix)
+    assert found_texts(trace, 2) == same_texts(prompts, 2) != set()
+
+
+def test_only_sharing_looks_at_texts():
+    trace = Trace.of([8, 8], [2, 2], None, [0, 0], [8, 8])
+    off, on = (replay(trace, Settings("paged", 12, block_size=4, prefix_sharing=on)).totals for on in (False, True))
+    assert (off.max_running, off.prefix_hit_tokens) == (1, 0)
+    assert (on.max_running, on.prefix_hit_tokens) >= (2, 4)
+
+
+def test_arrivals_need_a_step_time():
+    with pytest.raises(UserError, match="a step takes no time; give step_time"):
+        replay(Trace.of([1, 1], [1, 1], [0, 1]), Settings("paged", 100))
+    with pytest.raises(UserError, match="give times from 0 to a day"):
+        StepTime.of(float("nan"))
+
+
+def test_one_request_by_hand():
+    found = replay(Trace.of([5], [4]), Settings("paged", 100, block_size=4), keep_steps=True)
+    assert found.steps["live"].tolist() == [5, 6, 7, 8]
+    assert found.steps["reserved"].tolist() == [3, 2, 1, 0]
+    assert found.steps["allocated"].tolist() == [8] * 4
+    assert found.totals.utilisation == 26 / 32
+    assert found.totals.unused == 4 * 92
+
+
+def test_a_reservation_by_hand():
+    """13 slots become a buddy of 16; the request will fill 8 of them."""
+    own = Settings("reserve-max", 40, max_length=13)
+    found = replay(Trace.of([5], [4]), own, keep_steps=True)
+    assert [found.steps[part].tolist() for part in PARTS[:3]] == [[5, 6, 7, 8], [3, 2, 1, 0], [8] * 4]
+    assert found.steps["largest_hole"].tolist() == [16] * 4  # 40 = 32 + 8; 32 was split
+
+
+def test_time_and_arrivals_by_hand():
+    """Steps of 1 s + 0.1 s a token; the second request arrives during the first's second step."""
+    trace = Trace.of([10, 3], [3, 2], [0.5, 3.0])
+    found = replay(trace, Settings("paged", 64, step_time=StepTime.of(1, 0.1)), keep_steps=True)
+    assert (found.steps["t_ns"] / 1e9).tolist() == [0.5, 2.5, 3.6, 5.0]
+    assert found.steps["scheduled_tokens"].tolist() == [10, 1, 4, 1]
+    assert (found.requests.first_token_ns / 1e9).tolist() == [2.5, 5.0]
+    assert (found.requests.finish_ns / 1e9).tolist() == [5.0, 6.1]
+    assert found.totals.end_ns == 6.1e9
+
+
+def test_external_fragmentation_is_what_lies_apart():
+    """Reservations of 10, 15 and 10 in 36 slots: the middle one stays, and the 21 free slots do not hold 15."""
+    trace = Trace.of([8, 8, 8, 10], [3, 8, 3, 6])
+    found = replay(trace, Settings("oracle", 36, allocator="best-fit"), keep_steps=True)
+    stuck = found.steps["external"]
+    assert stuck.max() == 36 - 15  # 10 lie before it and 11 behind
+    assert found.steps["largest_hole"][stuck.argmax()] == 11
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_totals_and_series_are_sums_of_the_steps(policy):
+    rng = np.random.default_rng(1)
+    trace = Trace.of(rng.integers(1, 200, 400), rng.integers(1, 200, 400), np.sort(rng.uniform(0, 20, 400)))
+    own = Settings(policy, 5000, max_length=512, max_running=20, step_time=StepTime.of(0.01, 1e-5))
+    told = []
+    found = replay(trace, own, keep_steps=True, series_bins=50, progress=told.append)
+    steps, totals, series = found.steps, found.totals, found.series
+    assert sum(told) == len(trace)
+    assert totals.steps == len(steps["t_ns"]) == series.steps.sum() > 1000
+    for name in SUMMED:
+        assert getattr(totals, name) == steps[name].sum() == series.sums[name].sum()
+    assert totals.unused == (5000 - steps["allocated"]).sum() == series.sums["unused"].sum()
+    assert totals.allocated == steps["allocated"].sum()
+    assert totals.unused_when_refused == (5000 - steps["allocated"])[steps["refused"] == 1].sum()
+    assert totals.waiting_steps == (steps["waiting"] > 0).sum()
+    assert totals.max_running == steps["running"].max() <= 20
+    assert totals.max_allocated == steps["allocated"].max() <= 5000
+    assert totals.preemptions == steps["preemptions"][-1] == found.requests.preemptions.sum()
+    first = np.concatenate([[0], np.cumsum(series.steps)[:-1]])
+    assert 25 <= len(series.t_ns) <= 50
+    np.testing.assert_array_equal(series.t_ns, steps["t_ns"][first])
+    np.testing.assert_array_equal(series.sums["live"], np.add.reduceat(steps["live"], first))
+    times = found.requests
+    assert (trace.arrival_ns <= times.start_ns).all()
+    assert ((times.start_ns < times.first_token_ns) & (times.first_token_ns <= times.finish_ns)).all()
+
+
+def test_the_size_of_the_buffer_changes_nothing(monkeypatch):
+    rng = np.random.default_rng(2)
+    trace = Trace.of(rng.integers(1, 90, 60), rng.integers(1, 90, 60))
+    for policy in POLICIES:
+        own = Settings(policy, 900, max_length=256, max_running=8)
+        whole = replay(trace, own, series_bins=40)
+        monkeypatch.setattr("kvbench.replay.simulate.CHUNK", 7)
+        parts = replay(trace, own, series_bins=40)
+        monkeypatch.undo()
+        assert whole.totals == parts.totals
+        np.testing.assert_array_equal(whole.series.sums["live"], parts.series.sums["live"])
+        np.testing.assert_array_equal(whole.requests.finish_ns, parts.requests.finish_ns)
+
+
+def test_numba_is_not_imported_with_the_library():
+    scripts = Path(__file__).parents[3] / "scripts"
+    code = "import sys, kvbench.replay; sys.exit('numba' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=scripts, check=False).returncode == 0

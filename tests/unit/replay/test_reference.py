@@ -1,0 +1,154 @@
+"""The compiled kernels against a slow reference that shares nothing with them but the words."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from builders.replay_reference import reference
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from kvbench.replay import ALLOCATORS, COLUMNS, Settings, StepTime, Trace, replay
+from kvbench.workload.table import workload_table
+
+EXAMPLES = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+REQUEST = st.tuples(
+    st.integers(1, 40),  # prompt
+    st.integers(1, 24),  # output
+    st.integers(0, 60),  # ns since the arrival before
+    st.integers(0, 7),  # branch
+    st.integers(0, 40),  # tokens of the branch's text that the prompt begins with
+)
+REQUESTS = st.lists(REQUEST, min_size=1, max_size=25)
+
+
+def prompts_of(rows):
+    """Token ids: texts of three binary choices, one every 6 tokens, then tokens of the request's own."""
+    return [
+        [branch >> min(at // 6, 2) & 1 if at < common else 100 * (number + 1) + at for at in range(prompt)]
+        for number, (prompt, _, _, branch, common) in enumerate(rows)
+    ]
+
+
+def alone(prompt, output, gap):
+    """Rows of requests that share nothing."""
+    return [(*map(int, row), 0, 0) for row in zip(prompt, output, gap, strict=True)]
+
+
+def work_of(rows):
+    """(The trace, and what the reference takes: prompts, output tokens, arrivals in ns)."""
+    prompts, (_, output, gap, _, _) = prompts_of(rows), np.array(rows).T
+    names = [str(number) for number in range(len(rows))]
+    table = workload_table(names, [None] * len(rows), prompts, output, np.cumsum(gap) / 1e9)
+    return Trace.from_table(table, prefix_sharing=True), (prompts, output, np.cumsum(gap))
+
+
+def assert_equal(rows, own):
+    trace, given = work_of(rows)
+    found = replay(trace, own, keep_steps=True)
+    rows, times = reference(*given, own)
+    for number, name in enumerate(COLUMNS):
+        np.testing.assert_array_equal(found.steps[name], [row[number] for row in rows], err_msg=name)
+    for name, values in times.items():
+        np.testing.assert_array_equal(getattr(found.requests, name), values, err_msg=name)
+    return found
+
+
+@EXAMPLES
+@given(
+    REQUESTS,
+    st.integers(1, 17),
+    st.integers(0, 60),
+    st.integers(1, 9),
+    st.integers(1, 70),
+    st.sampled_from([0, 0, 3, 11]),
+    st.integers(0, 3),
+    st.booleans(),
+    st.booleans(),
+)
+def test_paged(rows, block_size, spare, running, tokens, long, watermark, must_fit, sharing):
+    own = Settings(
+        "paged",
+        pool_slots=(-(-63 // block_size)) * block_size + spare,
+        block_size=block_size,
+        max_running=running,
+        max_step_tokens=tokens,
+        long_prefill_tokens=long,
+        watermark_blocks=watermark,
+        prompt_must_fit=must_fit,
+        prefix_sharing=sharing,
+        step_time=StepTime(7, 1),
+    )
+    assert_equal(rows, own)
+
+
+@EXAMPLES
+@given(
+    REQUESTS,
+    st.sampled_from(["reserve-max", "power-of-two", "oracle"]),
+    st.sampled_from(ALLOCATORS),
+    st.integers(128, 300),
+    st.integers(1, 9),
+    st.integers(1, 70),
+    st.sampled_from([0, 0, 3, 11]),
+)
+def test_reservations(rows, policy, allocator, pool, running, tokens, long):
+    own = Settings(
+        policy,
+        pool_slots=pool,
+        max_length=64,
+        allocator=allocator,
+        max_running=running,
+        max_step_tokens=tokens,
+        long_prefill_tokens=long,
+        step_time=StepTime(7, 1),
+    )
+    assert_equal(rows, own)
+
+
+@EXAMPLES
+@given(
+    REQUESTS,
+    st.sampled_from(["hf-batch", "hf-static"]),
+    st.integers(72, 400),
+    st.integers(0, 2),
+    st.integers(1, 9),
+    st.integers(1, 9),
+)
+def test_padded(rows, policy, pool, spare, running, block_size):
+    longest = max(prompt + output for prompt, output, *_ in rows) + spare
+    own = Settings(
+        policy,
+        pool_slots=pool,
+        max_length=longest,
+        block_size=block_size,
+        max_running=running,
+        step_time=StepTime(7, 1),
+    )
+    assert_equal(rows, own)
+
+
+@pytest.mark.parametrize("allocator", ALLOCATORS)
+def test_a_crowded_pool(allocator):
+    """Few sizes and many requests: equal holes and long merges."""
+    rng = np.random.default_rng(4)
+    rows = alone(rng.integers(1, 6, 1500), rng.integers(1, 9, 1500), np.zeros(1500, int))
+    for pool in (61, 90):
+        assert_equal(rows, Settings("oracle", pool, allocator=allocator, max_running=40, max_step_tokens=30))
+
+
+@pytest.mark.parametrize("policy", ["paged", "oracle", "hf-batch"])
+def test_the_comparison_can_fail(policy):
+    rng = np.random.default_rng(3)
+    rows = alone(rng.integers(1, 40, 30), rng.integers(1, 24, 30), rng.integers(0, 7, 30))
+    trace, given = work_of(rows)
+    own = Settings(policy, 150, max_length=64, block_size=4, max_running=6, step_time=StepTime(7, 1))
+    assert_equal(rows, own)
+    for change in ({"pool_slots": 100}, {"max_running": 2}, {"step_time": StepTime(6, 1)}):
+        rows, _ = reference(*given, dataclasses.replace(own, **change))
+        found = replay(trace, own, keep_steps=True)
+        live = [row[COLUMNS.index("live")] for row in rows]
+        t_ns = [row[0] for row in rows]
+        assert live != found.steps["live"].tolist() or t_ns != found.steps["t_ns"].tolist()

@@ -1,0 +1,84 @@
+"""What README.md and docs/gallery/README.md say of published runs is what their tables hold."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from kvbench.report.cells import NONE, number, span
+
+ROOT = Path(__file__).resolve().parents[3]
+GALLERY = ROOT / "docs/gallery"
+FOLDERS = sorted(path.name for path in GALLERY.iterdir() if path.is_dir())
+SPEED = "output_tokens_per_s_median"
+# Name in README.md, gallery, model, workload.
+ROWS = (
+    ("SmolLM2-135M, `sharegpt`", "h100", "smollm2-135m", "sharegpt"),
+    ("SmolLM2-135M, `mixed`", "h100", "smollm2-135m", "mixed"),
+    ("GPT-2, `alpaca`", "h100-shapes", "gpt2", "alpaca"),
+    ("Llama-2 7B, `alpaca`", "h100-shapes", "llama-2-7b", "alpaca"),
+    ("Llama 13B, `alpaca-128`", "h100-shapes", "llama-13b", "alpaca-128"),
+    ("Llama-2 7B on two GPUs, `mixed`", "h100-two", "llama-2-7b", "mixed"),
+)
+
+
+def seconds(gallery: str) -> str:
+    return f"{pd.read_csv(GALLERY / gallery / 'durations.csv')['seconds'].sum():,.0f} s"
+
+
+def cell(table: pd.DataFrame, **where: str) -> str:
+    """Ratio, interval and both speeds of the one row; a dash where there is none."""
+    rows = table.loc[(table[list(where)] == pd.Series(where)).all(axis=1) & table["requests"].notna()]
+    if rows.empty:
+        return NONE
+    row = rows.squeeze()
+    ratio = "no ratio" if pd.isna(row["ratio"]) else span(row["ratio"], row["ratio_ci95_low"], row["ratio_ci95_high"])
+    return f"{ratio}: {number(row[f'numerator_{SPEED}'])} / {number(row[f'denominator_{SPEED}'])}"
+
+
+def line(name: str, gallery: str, model: str, workload: str) -> str:
+    ratios, factors = (pd.read_csv(GALLERY / gallery / f"tables/{table}.csv") for table in ("ratios", "attribution"))
+    served = {"model": model, "workload": workload, "numerator": "vllm"}
+    cells = [
+        cell(ratios, **served, denominator="hf-batch", scope="all"),
+        cell(ratios, **served, denominator="hf-sequential", scope="sequential"),
+        cell(factors, **served, denominator="vllm-reserved", scope="all"),
+    ]
+    return f"| {name} | {' | '.join(cells)} |"
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
+def test_the_readme_has_the_ratios_of_the_gallery(row: tuple[str, str, str, str]) -> None:
+    assert line(*row) in (ROOT / "README.md").read_text().splitlines()
+
+
+@pytest.mark.parametrize("gallery", FOLDERS)
+def test_durations_are_the_sums_of_the_jobs(gallery: str) -> None:
+    [row] = [row for row in (GALLERY / "README.md").read_text().splitlines() if row.startswith(f"| [{gallery}]")]
+    assert f"| {seconds(gallery)} |" in row
+
+
+@pytest.mark.parametrize("gallery", ["h100", "h100-shapes"])
+def test_the_readme_has_the_duration_of_a_gallery(gallery: str) -> None:
+    assert re.search(rf"\b{seconds(gallery)}\b", (ROOT / "README.md").read_text())
+
+
+def test_the_gallery_names_the_rows_that_fit() -> None:
+    table = pd.read_csv(GALLERY / "h100-out-of-memory/tables/throughput.csv").set_index("engine")
+    rows = table[["out_of_memory_rows", "largest_batch_rows"]].astype(int)
+    (static_out, static_fit), (batch_out, batch_fit) = rows.loc["hf-static"], rows.loc["hf-batch"]
+    text = (GALLERY / "README.md").read_text()
+    assert f"of {static_out} reservations of 4,096 tokens, which the budget allows, {static_fit} fit;" in text
+    assert f"of a padded batch of {batch_out} requests, {batch_fit} |" in text
+
+
+@pytest.mark.parametrize("gallery", FOLDERS)
+def test_missed_targets_are_told(gallery: str) -> None:
+    table = pd.read_csv(GALLERY / gallery / "tables/targets.csv")
+    text = (GALLERY / "README.md").read_text()
+    told = text[text.index("What was missed") :].partition("\n\n")[0]
+    for _, row in table[table["verdict"] == "missed"].iterrows():
+        assert f"{float(row['measured']):.3g}" in told, row["id"]

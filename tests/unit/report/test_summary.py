@@ -1,0 +1,170 @@
+"""The report's sentences say what the tables say, and nothing where these say nothing."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from builders.runs import make_requests, write_runs
+
+from kvbench.analysis.results import load_runs
+from kvbench.analysis.tables import attribution, kv_waste, ratios, repeats, roofline, sharing, sweeps, throughput
+from kvbench.report.summary import sentences
+
+BANDWIDTH = {"device": "cpu", "copy": [{"gpu": None, "bytes_per_s": 1e12}]}
+PARITY = {"model": "smollm2-135m", "workload": "mixed", "engine": "vllm", "point": "base", "comparable": "yes"}
+
+NO_SWEEPS = pd.DataFrame(columns=list(sweeps.COLUMNS))
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory):
+    runs = load_runs(write_runs(tmp_path_factory.mktemp("runs")))
+    return {
+        "throughput": throughput.table(runs, 0),
+        "ratios": ratios.table(runs, 0),
+        "attribution": attribution.table(runs, 0),
+        "kv_waste": kv_waste.table(runs),
+        "roofline": roofline.table(runs, BANDWIDTH, 0),
+        "repeats": repeats.table(runs),
+        "sharing": sharing.table(runs, repeats.table(runs), 0),
+        "sweeps": NO_SWEEPS,
+        "parity": pd.DataFrame([{**PARITY, "share_equal": 0.75, "requests_compared": 8}]),
+    }
+
+
+def test_speed_has_the_ratio_and_both_absolute_values(tables):
+    [line] = [s for s in sentences(tables, "smollm2-135m", "mixed") if "of hf-batch:" in s]
+    row = tables["ratios"].query("numerator == 'vllm' and denominator == 'hf-batch' and scope == 'all'").iloc[0]
+    assert f"{row['ratio']:.3g} [{row['ratio_ci95_low']:.3g}, {row['ratio_ci95_high']:.3g}] times" in line
+    assert f"{row['numerator_output_tokens_per_s_median']:,.4g} against" in line
+    assert f"{row['denominator_output_tokens_per_s_median']:,.4g}," in line
+
+
+def test_a_batch_that_ran_out_of_memory_stands_beside_what_fit(tables):
+    assert not [s for s in sentences(tables, "smollm2-135m", "mixed") if "ran out" in s]
+    table = tables["throughput"].copy()
+    chosen = (table["engine"] == "hf-batch") & (table["scope"] == "all")
+    table.loc[chosen, ["largest_batch_rows", "out_of_memory_rows"]] = [7, 9]
+    [line] = [s for s in sentences({**tables, "throughput": table}, "smollm2-135m", "mixed") if "ran out" in s]
+    assert line.startswith("hf-batch ran out of the device's memory with a batch of 9 requests")
+    assert line.endswith("; 7 fit.")
+
+
+def test_slots_name_the_largest_part_that_is_not_live(tables):
+    [line] = [s for s in sentences(tables, "smollm2-135m", "mixed") if s.startswith("hf-static:")]
+    row = tables["kv_waste"].query("engine == 'hf-static'").iloc[0]
+    rest = row[[f"{name}_share_of_allocated" for name in ("reserved", "internal", "padding", "finished")]].astype(float)
+    assert f"{row['live_share_of_allocated']:.1%} of the allocated slots" in line
+    assert f"({rest.max():.1%})" in line
+
+
+@pytest.mark.parametrize("engines", [("hf-sequential", "vllm"), ("vllm-sequential", "vllm-reserved", "vllm")])
+def test_no_chain_without_its_ends_or_its_factors(tables, tmp_path, engines):
+    found = attribution.table(load_runs(write_runs(tmp_path, engines)), 0)
+    lines = sentences({**tables, "attribution": found}, "smollm2-135m", "mixed")
+    assert not [s for s in lines if s.startswith("Of vllm over hf-sequential")]
+
+
+def test_paging_without_a_number_gives_the_reason(tables):
+    [line] = [s for s in sentences(tables, "smollm2-135m", "mixed") if s.startswith("Paging by itself")]
+    assert line == "Paging by itself has no number here: vllm-reserved was not run."
+
+
+def test_paging_without_a_number_keeps_both_speeds(tables, tmp_path):
+    runs = load_runs(write_runs(tmp_path, ("vllm-reserved", "vllm"), requests=make_requests(10, 1)))
+    found = attribution.table(runs, 0)
+    row = found.query("factor == 'paging' and scope == 'all'").iloc[0]
+    speeds = " against ".join(f"{row[f'{arm}_output_tokens_per_s_median']:,.4g}" for arm in attribution.ARMS)
+    lines = sentences({**tables, "attribution": found}, "smollm2-135m", "mixed")
+    [line] = [s for s in lines if s.startswith("Paging by itself")]
+    assert line.startswith(f"Paging by itself has no number here ({speeds} output tokens per second): ")
+
+
+def test_a_factor_of_the_chain_without_a_number_is_said_beside_the_others(tables, tmp_path):
+    engines = ("hf-sequential", "vllm-sequential", "vllm-reserved", "vllm")
+    found = attribution.table(load_runs(write_runs(tmp_path, engines, requests=make_requests(60))), 0)
+    lines = sentences({**tables, "attribution": found}, "smollm2-135m", "mixed")
+    [line] = [s for s in lines if s.startswith("Of vllm over hf-sequential")]
+    batching = found.query("factor == 'batching'").iloc[0]
+    assert f"batching × {batching['ratio']:.3g} [" in line
+    assert "; paging has no number on these requests: requests waited in 0% of vllm's steps; memory counts" in line
+
+
+def test_paging_with_a_number_says_how_often_requests_waited(tmp_path):
+    runs = load_runs(write_runs(tmp_path, ("vllm-reserved", "vllm"), requests=make_requests(60)))
+    found = {
+        "attribution": attribution.table(runs, 0),
+        "throughput": throughput.table(runs, 0),
+        "ratios": ratios.table(runs, 0),
+        "kv_waste": kv_waste.table(runs),
+    }
+    found |= {"roofline": roofline.table(runs, BANDWIDTH, 0)}
+    found |= {"sharing": sharing.table(runs, repeats.table(runs), 0), "sweeps": NO_SWEEPS}
+    found |= {"repeats": repeats.table(runs), "parity": pd.DataFrame(columns=list(PARITY))}
+    lines = sentences(found, "smollm2-135m", "mixed")
+    row = found["attribution"].query("factor == 'paging' and scope == 'all'").iloc[0]
+    assert pd.notna(row["ratio"])
+    [line] = [s for s in lines if s.startswith("Paging by itself")]
+    assert f"{row['ratio']:.3g}" in line
+    assert not [s for s in lines if s.startswith("Of vllm over hf-sequential")]
+    assert f"({row['numerator_output_tokens_per_s_median']:,.4g} against " in line
+    assert f"{row['numerator_steps_waiting_for_blocks_share']:.0%} of vllm's steps" in line
+    assert any("in progress at once with paging" in s for s in lines)
+
+
+def test_sharing_has_what_was_saved_and_both_speeds(tables):
+    row = {"model": "smollm2-135m", "workload": "swept", "engine": "vllm", "saved_share_median": 0.3654, "requests": 8}
+    row |= {"shared_output_tokens_per_s_median": 56.46, "unshared_output_tokens_per_s_median": 48.78}
+    row |= {"ratio": 1.1575, "ratio_ci95_low": 1.13, "ratio_ci95_high": 1.26}
+    [line] = sentences({**tables, "sharing": pd.DataFrame([row])}, "smollm2-135m", "swept")
+    assert "vllm held 36.5% fewer of them than" in line
+    assert "made 1.16 [1.13, 1.26] times the output tokens per second: 56.46 against 48.78, on the same 8" in line
+
+
+def test_sweeps_have_their_first_and_last_point_and_where_the_replay_is_equal(tables):
+    row = dict.fromkeys(sweeps.COLUMNS) | {"model": "smollm2-135m", "workload": "swept", "engine": "vllm"}
+    sizes = [(32, 0.7, 43.79, "yes"), (64, 0.6, 40.0, "no"), (128, 0.3, 35.89, "yes")]
+    rows = [
+        {**row, "sweep": "block_size", "block_size": size, "live_share_of_allocated_median": share}
+        | {"output_tokens_per_s_median": speed, "equals_replay": equal}
+        for size, share, speed, equal in sizes
+    ]
+    rows += [
+        {**row, "sweep": "kv_budget_mib", "pool_slots": slots, "preemptions_per_request_median": preemptions}
+        | {"recomputed_share_of_computed_median": again, "output_tokens_per_s_median": speed}
+        for slots, preemptions, again, speed in [(1600, 0.375, 0.167, 34.38), (5440, 0, 0, 48.98)]
+    ]
+    assert sentences({**tables, "sweeps": pd.DataFrame(rows)}, "smollm2-135m", "swept") == [
+        "vllm, by block size: with 32 tokens a block 70.0% of the allocated slots held a token, at 43.79 output tokens "
+        "per second; with 128 tokens a block 30.0% of the allocated slots held a token, at 35.89 output tokens per "
+        "second.",
+        "vllm, by KV budget: in 1,600 slots 0.375 preemptions a request, 16.7% of the computed tokens computed before, "
+        "34.38 output tokens per second; in 5,440 slots 0 preemptions a request, 0.0% of the computed tokens computed "
+        "before, 48.98 output tokens per second.",
+        "A replay of the same requests has exactly the live engine's steps, blocks, tokens computed and preemptions at "
+        "2 of 3 swept points.",
+    ]
+
+
+def test_equal_text_and_other_workloads(tables):
+    assert "vllm and hf-batch returned the same tokens for 75% of 8 requests." in sentences(
+        tables, "smollm2-135m", "mixed"
+    )
+    assert sentences(tables, "smollm2-135m", "other") == []
+
+
+def test_steps_say_what_they_wait_for_only_where_it_is_known(tables):
+    row = {"model": "m", "workload": "w", "engine": "hf-batch", "point": "base", "scope": "all"}
+    rows = [
+        {**row, "decode_step_s_median": 0.1, "gpu_busy_share": 0.2, "fraction_of_bound": 0.05, "limited_by": "host"},
+        {**row, "engine": "vllm", "decode_step_s_median": 0.002, "gpu_busy_share": 0.4, "limited_by": "host"},
+        {**row, "decode_step_s_median": 0.01, "fraction_of_bound": 0.6, "limited_by": "memory bandwidth"},
+        {**row, "decode_step_s_median": 0.01, "fraction_of_bound": 0.1, "limited_by": "neither"},
+    ]
+    lines = sentences({**tables, "roofline": pd.DataFrame(rows)}, "m", "w")
+    assert lines == [
+        "The host, which schedules steps and launches kernels, sets the pace, and not the cache, of hf-batch (100 ms a "
+        "decoding step, and for 80% of the time no kernel), vllm (2 ms a decoding step, and for 60% of the time no "
+        "kernel).",
+        "hf-batch: 10 ms a decoding step, which reads weights and live slots at 60% of the measured copy bandwidth.",
+    ]
