@@ -3,7 +3,7 @@
 from kvbench.analysis.published import read_published
 from kvbench.analysis.results import read_table
 from kvbench.figures import block_size
-from kvbench.figures.data import rows_of
+from kvbench.figures.data.memory import rows_of
 from kvbench.figures.job import plot
 from kvbench.preflight import quick_start  # noqa: F401 (first)
 

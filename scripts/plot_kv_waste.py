@@ -1,7 +1,7 @@
 """Draw what the allocated KV slots held."""
 
 from kvbench.figures import kv_waste
-from kvbench.figures.data import rows_of
+from kvbench.figures.data.memory import rows_of
 from kvbench.figures.job import plot
 from kvbench.preflight import quick_start  # noqa: F401 (first)
 

@@ -2,7 +2,7 @@
 
 from kvbench.analysis.results import load_runs
 from kvbench.figures import memory
-from kvbench.figures.data import memory_trace
+from kvbench.figures.data.memory import memory_trace
 from kvbench.figures.job import plot
 from kvbench.preflight import quick_start  # noqa: F401 (first)
 

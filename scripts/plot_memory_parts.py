@@ -1,7 +1,7 @@
 """Draw each engine's memory by part."""
 
 from kvbench.figures import memory_parts
-from kvbench.figures.data import rows_of
+from kvbench.figures.data.memory import rows_of
 from kvbench.figures.job import plot
 from kvbench.preflight import quick_start  # noqa: F401 (first)
 

@@ -2,7 +2,7 @@
 
 from kvbench.analysis.results import read_table
 from kvbench.figures import preemption
-from kvbench.figures.data import rows_of
+from kvbench.figures.data.memory import rows_of
 from kvbench.figures.job import plot
 from kvbench.preflight import quick_start  # noqa: F401 (first)
 

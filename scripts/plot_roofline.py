@@ -1,7 +1,7 @@
 """Draw decoding steps against the least time that memory allows."""
 
 from kvbench.figures import roofline
-from kvbench.figures.data import rows_of
+from kvbench.figures.data.memory import rows_of
 from kvbench.figures.job import plot
 from kvbench.preflight import quick_start  # noqa: F401 (first)
 

@@ -2,7 +2,7 @@
 
 from kvbench.analysis.results import load_runs
 from kvbench.figures import throughput
-from kvbench.figures.data import rows_of, speeds
+from kvbench.figures.data.memory import rows_of, speeds
 from kvbench.figures.job import plot
 from kvbench.preflight import quick_start  # noqa: F401 (first)
 

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from kvbench.analysis.statistics import MIN_P90_SAMPLES
-from kvbench.figures.data import Latency
+from kvbench.figures.data.memory import Latency
 from kvbench.figures.style import (
     NO_REPEAT,
     WIDTH_IN,

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from kvbench.figures.data import MemoryTrace
+from kvbench.figures.data.memory import MemoryTrace
 from kvbench.figures.style import NO_REPEAT, SPLIT_COLOURS, UNUSED, WIDTH_IN, is_narrow, said, settle, styled
 from kvbench.records import SPLIT
 

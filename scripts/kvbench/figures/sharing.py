@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from kvbench.analysis.published import Published
-from kvbench.figures.data import BlockTrace
+from kvbench.figures.data.memory import BlockTrace
 from kvbench.figures.style import (
     UNKNOWN,
     WIDTH_IN,

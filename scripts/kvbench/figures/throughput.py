@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from kvbench.analysis.results import engine_key
-from kvbench.figures.data import Speed
+from kvbench.figures.data.memory import Speed
 from kvbench.figures.style import (
     NO_REPEAT,
     WIDTH_IN,

@@ -16,7 +16,7 @@ from kvbench.analysis.tables import memory as memory_table
 from kvbench.analysis.tables import throughput as throughput_table
 from kvbench.errors import UserError
 from kvbench.figures import kv_waste, latency, memory, memory_parts, parity, throughput
-from kvbench.figures.data import latencies, memory_trace, rows_of, speeds, thin
+from kvbench.figures.data.memory import latencies, memory_trace, rows_of, speeds, thin
 from kvbench.figures.style import LOOKS, look, save, settle, value_text
 from kvbench.files import write_csv
 from kvbench.records import SPLIT
