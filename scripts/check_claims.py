@@ -1,10 +1,10 @@
 """Test the statements of config/claims.yaml against the tables: a verdict for each, model and workload."""
 
+import kvbench.preflight.quick_start  # noqa: F401 (first)
 from kvbench.adapter import job
 from kvbench.analysis.claims import read_claims, table
 from kvbench.analysis.results import read_table
 from kvbench.files import write_csv
-from kvbench.preflight import quick_start  # noqa: F401 (first)
 
 
 def main(snakemake):

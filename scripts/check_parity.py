@@ -1,10 +1,10 @@
 """Stop unless every engine returned the reference's tokens on the parity prompts; table of equal outputs."""
 
+import kvbench.preflight.quick_start  # noqa: F401 (first)
 from kvbench.adapter import job
 from kvbench.analysis.parity import table
 from kvbench.analysis.results import load_runs
 from kvbench.files import write_csv
-from kvbench.preflight import quick_start  # noqa: F401 (first)
 
 
 def main(snakemake):

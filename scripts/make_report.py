@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+import kvbench.preflight.quick_start  # noqa: F401 (first)
 from kvbench.adapter import job
 from kvbench.files import write_text
-from kvbench.preflight import quick_start  # noqa: F401 (first)
 from kvbench.report.found import in_short
 from kvbench.report.page import read_inputs, render
 

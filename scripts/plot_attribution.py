@@ -1,9 +1,9 @@
 """Draw where the speed comes from, factor by factor."""
 
+import kvbench.preflight.quick_start  # noqa: F401 (first)
 from kvbench.figures import attribution
-from kvbench.figures.data.memory import rows_of
+from kvbench.figures.data import rows_of
 from kvbench.figures.job import plot
-from kvbench.preflight import quick_start  # noqa: F401 (first)
 
 
 def draw(snakemake):

@@ -1,9 +1,9 @@
 """Draw how many requests ran at once under each policy of a scenario."""
 
+import kvbench.preflight.quick_start  # noqa: F401 (first)
 from kvbench.analysis.published import read_published
 from kvbench.figures import batched_requests
 from kvbench.figures.job import plot
-from kvbench.preflight import quick_start  # noqa: F401 (first)
 from kvbench.replay.table import rows_of
 
 

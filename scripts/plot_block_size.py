@@ -1,11 +1,11 @@
 """Draw how full blocks are and how fast requests are served, by block size, with a replay beside."""
 
+import kvbench.preflight.quick_start  # noqa: F401 (first)
 from kvbench.analysis.published import read_published
 from kvbench.analysis.results import read_table
 from kvbench.figures import block_size
-from kvbench.figures.data.memory import rows_of
+from kvbench.figures.data import rows_of
 from kvbench.figures.job import plot
-from kvbench.preflight import quick_start  # noqa: F401 (first)
 
 
 def draw(snakemake):

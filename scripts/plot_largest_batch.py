@@ -1,10 +1,10 @@
 """Draw the largest batch that fits, by model and context length."""
 
+import kvbench.preflight.quick_start  # noqa: F401 (first)
 from kvbench.capacity.contexts import curves, mean_share, read_conditions
 from kvbench.capacity.shapes import read_shapes
 from kvbench.figures import largest_batch
 from kvbench.figures.job import plot
-from kvbench.preflight import quick_start  # noqa: F401 (first)
 
 
 def draw(snakemake):

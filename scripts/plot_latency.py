@@ -1,10 +1,10 @@
 """Draw the latency of requests by engine."""
 
+import kvbench.preflight.quick_start  # noqa: F401 (first)
 from kvbench.analysis.results import load_runs
 from kvbench.figures import latency
-from kvbench.figures.data.memory import latencies
+from kvbench.figures.data import latencies
 from kvbench.figures.job import plot
-from kvbench.preflight import quick_start  # noqa: F401 (first)
 
 
 def draw(snakemake):

@@ -1,10 +1,10 @@
 """Draw memory over time: the cache's split below the process's and the device's totals."""
 
+import kvbench.preflight.quick_start  # noqa: F401 (first)
 from kvbench.analysis.results import load_runs
 from kvbench.figures import memory
-from kvbench.figures.data.memory import memory_trace
+from kvbench.figures.data import memory_trace
 from kvbench.figures.job import plot
-from kvbench.preflight import quick_start  # noqa: F401 (first)
 
 
 def draw(snakemake):

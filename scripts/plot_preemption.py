@@ -1,10 +1,10 @@
 """Draw preemptions, tokens computed again and speed by the size of the pool, with a replay beside."""
 
+import kvbench.preflight.quick_start  # noqa: F401 (first)
 from kvbench.analysis.results import read_table
 from kvbench.figures import preemption
-from kvbench.figures.data.memory import rows_of
+from kvbench.figures.data import rows_of
 from kvbench.figures.job import plot
-from kvbench.preflight import quick_start  # noqa: F401 (first)
 
 
 def draw(snakemake):

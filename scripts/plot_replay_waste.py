@@ -1,9 +1,9 @@
 """Draw what the KV region held under each policy of a scenario."""
 
+import kvbench.preflight.quick_start  # noqa: F401 (first)
 from kvbench.analysis.published import read_published
 from kvbench.figures import replay_waste
 from kvbench.figures.job import plot
-from kvbench.preflight import quick_start  # noqa: F401 (first)
 from kvbench.replay.table import rows_of
 
 

@@ -1,9 +1,9 @@
 """Draw decoding steps against the least time that memory allows."""
 
+import kvbench.preflight.quick_start  # noqa: F401 (first)
 from kvbench.figures import roofline
-from kvbench.figures.data.memory import rows_of
+from kvbench.figures.data import rows_of
 from kvbench.figures.job import plot
-from kvbench.preflight import quick_start  # noqa: F401 (first)
 
 
 def draw(snakemake):

@@ -1,11 +1,11 @@
 """Draw the blocks that prefix sharing saves and what it does to speed."""
 
+import kvbench.preflight.quick_start  # noqa: F401 (first)
 from kvbench.analysis.published import read_published
 from kvbench.analysis.results import load_runs
 from kvbench.figures import sharing
-from kvbench.figures.data.memory import block_traces, rows_of
+from kvbench.figures.data import block_traces, rows_of
 from kvbench.figures.job import plot
-from kvbench.preflight import quick_start  # noqa: F401 (first)
 
 
 def draw(snakemake):

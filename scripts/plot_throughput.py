@@ -1,10 +1,10 @@
 """Draw each engine's output tokens per second."""
 
+import kvbench.preflight.quick_start  # noqa: F401 (first)
 from kvbench.analysis.results import load_runs
 from kvbench.figures import throughput
-from kvbench.figures.data.memory import rows_of, speeds
+from kvbench.figures.data import rows_of, speeds
 from kvbench.figures.job import plot
-from kvbench.preflight import quick_start  # noqa: F401 (first)
 
 
 def draw(snakemake):

@@ -1,9 +1,9 @@
 """Draw how long a workload's prompts and outputs are."""
 
+import kvbench.preflight.quick_start  # noqa: F401 (first)
 from kvbench.figures import workload_lengths
-from kvbench.figures.data.memory import lengths
+from kvbench.figures.data import lengths
 from kvbench.figures.job import plot
-from kvbench.preflight import quick_start  # noqa: F401 (first)
 
 
 def draw(snakemake):

@@ -1,9 +1,9 @@
 """Write results/tables/benchmarks.csv: a row a benchmark of the instrument."""
 
+import kvbench.preflight.quick_start  # noqa: F401 (first)
 from kvbench.adapter import job
 from kvbench.benchmarks.table import table
 from kvbench.files import write_csv
-from kvbench.preflight import quick_start  # noqa: F401 (first)
 
 
 def main(snakemake):

@@ -1,8 +1,8 @@
 """Write results/tables/replays.csv: what each policy made of each scenario."""
 
+import kvbench.preflight.quick_start  # noqa: F401 (first)
 from kvbench.adapter import job
 from kvbench.files import read_json, write_csv
-from kvbench.preflight import quick_start  # noqa: F401 (first)
 from kvbench.replay.table import table
 
 

@@ -1,10 +1,10 @@
 """Summarise all runs in results/tables: throughput, latency, memory, KV waste, ratios, attribution and others."""
 
+import kvbench.preflight.quick_start  # noqa: F401 (first)
 from kvbench.adapter import job
 from kvbench.analysis.results import load_runs
 from kvbench.analysis.tables import of_runs
 from kvbench.files import read_json, write_csv
-from kvbench.preflight import quick_start  # noqa: F401 (first)
 
 
 def main(snakemake):

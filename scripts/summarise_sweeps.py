@@ -1,10 +1,10 @@
 """Write results/tables/sweeps.csv: points of sweeps, live and replayed."""
 
+import kvbench.preflight.quick_start  # noqa: F401 (first)
 from kvbench.adapter import job
 from kvbench.analysis.results import load_runs, read_table
 from kvbench.analysis.tables import sweeps
 from kvbench.files import write_csv
-from kvbench.preflight import quick_start  # noqa: F401 (first)
 
 
 def main(snakemake):

@@ -1,9 +1,9 @@
 """Lengths of every workload's prompts, outputs and their sums, in results/tables/workloads.csv."""
 
+import kvbench.preflight.quick_start  # noqa: F401 (first)
 from kvbench.adapter import job
 from kvbench.analysis.tables.workloads import table
 from kvbench.files import write_csv
-from kvbench.preflight import quick_start  # noqa: F401 (first)
 
 
 def main(snakemake):

@@ -18,7 +18,7 @@ from kvbench.capacity.shapes import read_shapes
 from kvbench.config.settings import read_yaml, validate
 from kvbench.errors import UserError
 from kvbench.figures import largest_batch, workload_lengths
-from kvbench.figures.style import save
+from kvbench.figures.saving import save
 from kvbench.files import read_json, read_parquet, write_csv, write_json, write_parquet
 from kvbench.replay import Trace
 from kvbench.replay import table as replays

@@ -12,23 +12,28 @@ from matplotlib.lines import Line2D
 
 from kvbench.analysis.results import engine_key
 from kvbench.analysis.tables.attribution import ARMS, BINDING_SHARE, METRIC, NOT_RUN, YES
+from kvbench.figures.data.rows import rows_of
 from kvbench.figures.style import (
     WIDTH_IN,
     is_narrow,
     logarithmic,
     look,
     name_rows,
-    range_text,
     rows_figure,
     said,
     settle,
     styled,
-    value_text,
     wrapped,
 )
+from kvbench.figures.words import range_text, value_text
 
 OPTIONS = {"width_in": WIDTH_IN}
 GREY = "0.4"
+
+
+def from_job(job: Any) -> Figure:
+    """The figure of a plot rule's inputs."""
+    return draw(rows_of(job.input.table, job.wildcards.model, job.wildcards.workload), job.params.options)
 
 
 @styled

@@ -10,20 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from kvbench.analysis.published import Published
-from kvbench.figures.style import (
-    OTHER,
-    WIDTH_IN,
-    Look,
-    is_narrow,
-    look,
-    name_rows,
-    said,
-    settle,
-    styled,
-    wrapped,
-)
+from kvbench.analysis.published import Published, read_published
+from kvbench.figures.style import OTHER, WIDTH_IN, Look, is_narrow, look, name_rows, said, settle, styled, wrapped
 from kvbench.replay.describe import NO_POLICY, arrival, note
+from kvbench.replay.table import rows_of
 
 OPTIONS = {"width_in": WIDTH_IN}
 PUBLISHED = "batched_requests"
@@ -38,6 +28,12 @@ LOOKS = {
     "paged": look("vllm"),
 }
 PAPER_COLOUR, GREY = "0.72", "0.35"
+
+
+def from_job(job: Any) -> Figure:
+    """The figure of a plot rule's inputs."""
+    published = read_published(job.input.published, PUBLISHED)
+    return draw(rows_of(job.input.table, job.wildcards.scenario), published, job.params.options)
 
 
 @styled

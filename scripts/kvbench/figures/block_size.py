@@ -10,7 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from kvbench.analysis.published import Published
+from kvbench.analysis.published import Published, read_published
+from kvbench.analysis.results import read_table
+from kvbench.figures.data.rows import rows_of
 from kvbench.figures.points import (
     GREY,
     NO_POINT,
@@ -27,6 +29,15 @@ from kvbench.figures.style import WIDTH_IN, said, settle, styled
 OPTIONS = {"width_in": WIDTH_IN}
 # Kinds of workload of which config/published.yaml has the block sizes that served them best.
 PUBLISHED = {"sharegpt": "sharegpt_block_size_least_latency", "alpaca": "alpaca_block_size_least_latency"}
+
+
+def from_job(job: Any) -> Figure:
+    """The figure of a plot rule's inputs."""
+    table = rows_of(job.input.table, job.wildcards.model, job.wildcards.workload)
+    quantity = PUBLISHED.get(job.params.kind)
+    published = read_published(job.input.published, quantity) if quantity else []
+    replays = read_table(job.input.replays)
+    return draw(table[table["sweep"] == "block_size"], replays, published, job.params.options)
 
 
 @styled

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from kvbench.adapter import Job, job
 from kvbench.errors import UserError
 from kvbench.figures.not_drawn import mark, sentence
-from kvbench.figures.style import said, save
+from kvbench.figures.saving import save
+from kvbench.figures.style import said
 
 log = logging.getLogger(__name__)
 logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells of every table of every font

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from kvbench.figures.data.rows import rows_of
 from kvbench.figures.style import (
     SPLIT_COLOURS,
     SPLIT_HATCHES,
@@ -27,6 +28,11 @@ from kvbench.records import SPLIT
 
 OPTIONS = {"width_in": WIDTH_IN}
 MIN_LABELLED = 0.06
+
+
+def from_job(job: Any) -> Figure:
+    """The figure of a plot rule's inputs."""
+    return draw(rows_of(job.input.table, job.wildcards.model, job.wildcards.workload), job.params.options)
 
 
 @styled

@@ -11,13 +11,22 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from kvbench.capacity.contexts import Conditions, Curve
+from kvbench.capacity.contexts import Conditions, Curve, curves, mean_share, read_conditions
+from kvbench.capacity.shapes import read_shapes
 from kvbench.figures.style import WIDTH_IN, is_narrow, logarithmic, said, settle, styled, wrapped
 
 OPTIONS = {"width_in": WIDTH_IN}
 # Okabe and Ito's colours, dark to light in grey too, and a marker for each model.
 COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999999")
 MARKERS = "osD^v<>P"
+
+
+def from_job(job: Any) -> Figure:
+    """The figure of a plot rule's inputs."""
+    conditions = read_conditions(job.input.shapes)
+    share = mean_share(conditions, job.params.seed)
+    found = curves(read_shapes(job.input.shapes), conditions, share)
+    return draw(found, conditions, share, job.params.options)
 
 
 @styled

@@ -9,8 +9,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from kvbench.analysis.results import load_runs
 from kvbench.analysis.statistics import MIN_P90_SAMPLES
-from kvbench.figures.data.memory import Latency
+from kvbench.figures.data.latencies import Latency, latencies
 from kvbench.figures.style import (
     NO_REPEAT,
     WIDTH_IN,
@@ -32,6 +33,11 @@ TITLES = {
 }
 FACTORS = {"time_per_output_token": 1000}
 MAX_DOTS = 250
+
+
+def from_job(job: Any) -> Figure:
+    """The figure of a plot rule's inputs."""
+    return draw(latencies(load_runs(job.input.runs), list(TITLES)), job.params.options)
 
 
 @styled

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from kvbench.figures.data.memory import MemoryTrace
+from kvbench.analysis.results import load_runs
+from kvbench.figures.data.memory import MemoryTrace, memory_trace
 from kvbench.figures.style import NO_REPEAT, SPLIT_COLOURS, UNUSED, WIDTH_IN, is_narrow, said, settle, styled
 from kvbench.records import SPLIT
 
@@ -30,6 +31,12 @@ PHASES = {
     "done": ("done", "#BDBDBD"),
 }
 OTHER_PHASE = "#D9D9D9"
+
+
+def from_job(job: Any) -> Figure:
+    """The figure of a plot rule's inputs."""
+    traces = [memory_trace(run) for run in load_runs(job.input.runs) if run.timed()]
+    return draw(traces, job.params.options)
 
 
 @styled

@@ -13,12 +13,19 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from kvbench.analysis.tables.memory import PARTS, UNATTRIBUTED, part_key, part_name
-from kvbench.figures.style import UNKNOWN, WIDTH_IN, is_narrow, name_rows, rows_figure, said, settle, styled, wrapped
+from kvbench.figures.data.rows import rows_of
+from kvbench.figures.style import WIDTH_IN, is_narrow, name_rows, rows_figure, said, settle, styled, wrapped
+from kvbench.figures.words import UNKNOWN
 
 OPTIONS = {"width_in": WIDTH_IN}
 GIB = 2**30
 COLOURS = dict(zip(PARTS, ("#999999", "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#F0E442"), strict=True))
 HATCHES = dict(zip(PARTS, ("", "", "///", "...", "\\\\\\", "--", "xx"), strict=True))
+
+
+def from_job(job: Any) -> Figure:
+    """The figure of a plot rule's inputs."""
+    return draw(rows_of(job.input.table, job.wildcards.model, job.wildcards.workload), job.params.options)
 
 
 @styled

@@ -10,9 +10,16 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from kvbench.engines.names import REFERENCE
-from kvbench.figures.style import UNKNOWN, WIDTH_IN, look, name_rows, rows_figure, settle, styled, value_text, wrapped
+from kvbench.figures.data.rows import rows_of
+from kvbench.figures.style import WIDTH_IN, look, name_rows, rows_figure, settle, styled, wrapped
+from kvbench.figures.words import UNKNOWN, value_text
 
 OPTIONS = {"width_in": WIDTH_IN}
+
+
+def from_job(job: Any) -> Figure:
+    """The figure of a plot rule's inputs."""
+    return draw(rows_of(job.input.table, job.wildcards.model, job.wildcards.workload), job.params.options)
 
 
 @styled

@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from kvbench.figures.style import is_narrow, look, range_text, wrapped
+from kvbench.figures.style import is_narrow, look, wrapped
+from kvbench.figures.words import range_text
 
 GREY = "0.45"
 NO_POINT = "No point of this sweep has a measured repeat."

@@ -8,6 +8,8 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
+from kvbench.analysis.results import read_table
+from kvbench.figures.data.rows import rows_of
 from kvbench.figures.points import (
     NO_POINT,
     by_engine,
@@ -27,6 +29,13 @@ PANELS = {
     "recomputed_share_of_computed": ("Tokens computed again (%)", 100),
     "output_tokens_per_s": ("Output tokens per second", 1),
 }
+
+
+def from_job(job: Any) -> Figure:
+    """The figure of a plot rule's inputs."""
+    table = rows_of(job.input.table, job.wildcards.model, job.wildcards.workload)
+    replays = read_table(job.input.replays)
+    return draw(table[table["sweep"] == "kv_budget_mib"], replays, job.params.options)
 
 
 @styled

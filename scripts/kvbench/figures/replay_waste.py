@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from kvbench.analysis.published import Published
+from kvbench.analysis.published import Published, read_published
 from kvbench.figures.style import (
     SPLIT_COLOURS,
     SPLIT_HATCHES,
@@ -27,7 +27,7 @@ from kvbench.figures.style import (
     wrapped,
 )
 from kvbench.replay.describe import NO_POLICY, note
-from kvbench.replay.table import REGION
+from kvbench.replay.table import REGION, rows_of
 
 OPTIONS = {"width_in": WIDTH_IN}
 # Values of config/published.yaml by the column that they stand beside.
@@ -42,6 +42,12 @@ MARK = {"marker": "D", "color": "black", "mec": "white", "mew": 0.8, "ms": 6, "l
 GREY = "0.35"
 
 Row = Mapping[str, Any]
+
+
+def from_job(job: Any) -> Figure:
+    """The figure of a plot rule's inputs."""
+    published = {column: read_published(job.input.published, name) for column, name in PUBLISHED.items()}
+    return draw(rows_of(job.input.table, job.wildcards.scenario), published, job.params.options)
 
 
 @styled

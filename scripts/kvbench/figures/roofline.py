@@ -10,24 +10,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from kvbench.figures.style import (
-    WIDTH_IN,
-    is_narrow,
-    logarithmic,
-    look,
-    name_rows,
-    range_text,
-    rows_figure,
-    said,
-    settle,
-    share_text,
-    styled,
-    value_text,
-)
+from kvbench.figures.data.rows import rows_of
+from kvbench.figures.style import WIDTH_IN, is_narrow, logarithmic, look, name_rows, rows_figure, said, settle, styled
+from kvbench.figures.words import range_text, share_text, value_text
 
 OPTIONS = {"width_in": WIDTH_IN}
 NO_STEP = "No decoding step to measure: no request has two in a row, for which an output needs three tokens."
 BUSY = {"gpu_busy_share": "GPU busy (% of time)", "cpu_busy_share": "CPU threads busy (%)"}
+
+
+def from_job(job: Any) -> Figure:
+    """The figure of a plot rule's inputs."""
+    return draw(rows_of(job.input.table, job.wildcards.model, job.wildcards.workload), job.params.options)
 
 
 @styled

@@ -12,21 +12,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from kvbench.analysis.published import Published
-from kvbench.figures.data.memory import BlockTrace
-from kvbench.figures.style import (
-    UNKNOWN,
-    WIDTH_IN,
-    is_narrow,
-    look,
-    name_rows,
-    range_text,
-    said,
-    settle,
-    styled,
-    value_text,
-    wrapped,
-)
+from kvbench.analysis.published import Published, read_published
+from kvbench.analysis.results import load_runs
+from kvbench.figures.data.blocks import BlockTrace, block_traces
+from kvbench.figures.data.rows import rows_of
+from kvbench.figures.style import WIDTH_IN, is_narrow, look, name_rows, said, settle, styled, wrapped
+from kvbench.figures.words import UNKNOWN, range_text, value_text
 
 OPTIONS = {"width_in": WIDTH_IN}
 # What config/published.yaml has beside a column of sharing.csv, by kind of workload.
@@ -39,6 +30,15 @@ SAVED_COLOUR, GREY = "#E69F00", "0.45"
 ROW_IN, TRACE_IN = 0.3, 1.9
 
 Row = dict[str, Any]
+
+
+def from_job(job: Any) -> Figure:
+    """The figure of a plot rule's inputs."""
+    table = rows_of(job.input.table, job.wildcards.model, job.wildcards.workload)
+    traces = block_traces(load_runs(job.input.runs), table["engine"])
+    quantities = PUBLISHED.get(job.params.kind, {})
+    published = {column: read_published(job.input.published, name) for column, name in quantities.items()}
+    return draw(table, traces, published, job.params.options)
 
 
 @styled

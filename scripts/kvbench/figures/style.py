@@ -5,20 +5,17 @@ from __future__ import annotations
 import difflib
 import functools
 import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backend_bases import get_registered_canvas_class
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from kvbench.errors import UserError
-from kvbench.files import replacing
 
 WIDTH_IN = 7.0
 NARROW_IN = 3.5
@@ -50,13 +47,6 @@ RC = {
 
 # Ticks in a decade of a logarithmic axis, up to this many decades.
 TICKS = ((0.95, (1, 2, 3, 5, 7)), (1.7, (1, 2, 5)), (2.6, (1, 3)))
-
-# What keeps dates out of a format, and its name for a description. PNG leads: what is written first is laid out.
-FORMATS = {
-    "png": ({}, "Description"),
-    "svg": ({"Date": None}, "Description"),
-    "pdf": ({"CreationDate": None}, "Subject"),
-}
 
 
 @dataclass(frozen=True)
@@ -92,7 +82,6 @@ SPLIT_COLOURS = {
 }
 SPLIT_HATCHES = {"live": "", "reserved": "///", "internal": "...", "padding": "\\\\\\", "finished": "xxx"}
 UNUSED = "#EDEDED"
-UNKNOWN = "not known"
 NO_REPEAT = "No timed repeat to draw."
 
 
@@ -110,42 +99,6 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
             return draw(*args, **kwargs)
 
     return inside
-
-
-def save(figure: Figure, paths: Sequence[str | Path], dpi: int, description: str | None = None) -> None:
-    """Write a figure to each path in the format of its suffix (pdf, png or svg), with one layout for all.
-
-    No date enters a file: equal data give equal bytes. Raises UserError on another suffix.
-    """
-    order = list(FORMATS)
-    with mpl.rc_context(RC):
-        for path in sorted(map(Path, paths), key=lambda path: order.index(_format(path))):
-            with replacing(path) as temporary:
-                _write(figure, temporary, _format(path), dpi, description)
-
-
-def _format(path: Path) -> str:
-    name = path.suffix.removeprefix(".")
-    if name not in FORMATS:
-        raise UserError(f"config.yaml: figures.formats: {name}: unknown format; use {', '.join(sorted(FORMATS))}")
-    return name
-
-
-def _write(figure: Figure, path: Path, name: str, dpi: int, description: str | None) -> None:
-    """Figure.savefig would lay out and draw once more for each format."""
-    undated, described = FORMATS[name]
-    figure.dpi = dpi  # vector formats leave theirs
-    canvas = get_registered_canvas_class(name)(figure)
-    _lay_out(figure)
-    getattr(canvas, f"print_{name}")(path, metadata=undated | ({described: description} if description else {}))
-
-
-def _lay_out(figure: Figure) -> None:
-    """Settle the layout for good: the second time ticks and texts are those of axes that have their size."""
-    if engine := figure.get_layout_engine():
-        for _ in range(2):
-            engine.execute(figure)
-        figure.set_layout_engine("none")
 
 
 @styled
@@ -222,31 +175,6 @@ def logarithmic(axes: Axes, which: str = "x", *, narrow: bool = False) -> None:
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_locator(NullLocator())
     axes.grid(axis=which)
-
-
-def value_text(value: float) -> str:
-    """Three significant digits, no exponent; words where there is no value."""
-    if np.isnan(value):
-        return UNKNOWN
-    if value == 0:
-        return "0"
-    decimals = max(0, 2 - len(str(int(abs(value)))) + 1) if abs(value) >= 1 else 3
-    return f"{value:,.{decimals}f}"
-
-
-def range_text(counts: Iterable[float]) -> str:
-    """`6`, or `6 to 12`, of counts of which some may not be known."""
-    known = sorted({int(count) for count in counts if not np.isnan(count)})
-    if not known:
-        return UNKNOWN
-    return str(known[0]) if len(known) == 1 else f"{known[0]} to {known[-1]}"
-
-
-def share_text(share: float) -> str:
-    """A share in percent, with a decimal below 10%; words where there is no value."""
-    if np.isnan(share):
-        return UNKNOWN
-    return f"{share:.0%}" if share >= 0.1 else f"{share:.1%}"
 
 
 def number_on(axes: Axes, x: float, y: float, text: str, *, dark: bool) -> None:

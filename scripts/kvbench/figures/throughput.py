@@ -9,24 +9,20 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from kvbench.analysis.results import engine_key
-from kvbench.figures.data.memory import Speed
-from kvbench.figures.style import (
-    NO_REPEAT,
-    WIDTH_IN,
-    look,
-    name_rows,
-    range_text,
-    rows_figure,
-    said,
-    settle,
-    styled,
-    value_text,
-    wrapped,
-)
+from kvbench.analysis.results import engine_key, load_runs
+from kvbench.figures.data.rows import rows_of
+from kvbench.figures.data.speeds import Speed, speeds
+from kvbench.figures.style import NO_REPEAT, WIDTH_IN, look, name_rows, rows_figure, said, settle, styled, wrapped
+from kvbench.figures.words import range_text, value_text
 
 OPTIONS = {"width_in": WIDTH_IN}
 TITLES = {"all": "all {n} requests", "sequential": "{n} of them, also served one at a time"}
+
+
+def from_job(job: Any) -> Figure:
+    """The figure of a plot rule's inputs."""
+    table = rows_of(job.input.table, job.wildcards.model, job.wildcards.workload)
+    return draw(speeds(load_runs(job.input.runs), table), job.params.options)
 
 
 @styled
@@ -37,9 +33,9 @@ def draw(scopes: Mapping[str, Sequence[Speed]], options: Mapping[str, Any] | Non
     if not names:
         return said(NO_REPEAT, width_in)
     figure, panels = rows_figure(len(names), len(scopes), width_in=width_in)
-    for axes, (scope, speeds) in zip(panels, scopes.items(), strict=True):
-        axes.set_title(TITLES[scope].format(n="/".join(sorted({str(s.requests) for s in speeds}))), loc="left")
-        _draw_scope(axes, speeds, names)
+    for axes, (scope, engines) in zip(panels, scopes.items(), strict=True):
+        axes.set_title(TITLES[scope].format(n="/".join(sorted({str(s.requests) for s in engines}))), loc="left")
+        _draw_scope(axes, engines, names)
     name_rows(panels[0], names)
     figure.supxlabel(f"Output tokens per second\n{wrapped(_caption(scopes), width_in)}", fontsize=8)
     return figure

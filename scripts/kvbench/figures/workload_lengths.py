@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from kvbench.figures.data.rows import lengths
 from kvbench.figures.seaborn_alone import seaborn
 from kvbench.figures.style import WIDTH_IN, is_narrow, logarithmic, said, settle, styled
 
@@ -18,6 +19,11 @@ LINES = {
     "output": ("#E69F00", (0, (5, 1.5))),
     "prompt + output": ("black", (0, (1, 1))),
 }
+
+
+def from_job(job: Any) -> Figure:
+    """The figure of a plot rule's inputs."""
+    return draw(lengths(job.input.workload), job.params.options)
 
 
 @styled

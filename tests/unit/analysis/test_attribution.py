@@ -12,7 +12,7 @@ from kvbench.analysis.tables import attribution, ratios
 from kvbench.analysis.tables.repeats import for_blocks, steps_of
 from kvbench.errors import UserError
 from kvbench.figures import attribution as figure
-from kvbench.figures.data.memory import rows_of
+from kvbench.figures.data.rows import rows_of
 from kvbench.figures.style import look
 from kvbench.files import read_json, write_csv, write_json
 

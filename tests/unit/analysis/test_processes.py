@@ -16,7 +16,10 @@ from kvbench.errors import UserError
 from kvbench.figures import latency as latency_figure
 from kvbench.figures import memory as memory_figure
 from kvbench.figures import throughput as throughput_figure
-from kvbench.figures.data.memory import latencies, memory_trace, rows_of, speeds
+from kvbench.figures.data.latencies import latencies
+from kvbench.figures.data.memory import memory_trace
+from kvbench.figures.data.rows import rows_of
+from kvbench.figures.data.speeds import speeds
 from kvbench.files import read_json, write_csv, write_json
 from kvbench.report.cells import number
 from kvbench.report.tables import processes_view

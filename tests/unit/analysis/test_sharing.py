@@ -16,7 +16,8 @@ from kvbench.analysis.tables import repeats, sharing
 from kvbench.analysis.tables.reuse import preemption_facts, sharing_facts
 from kvbench.errors import UserError
 from kvbench.figures import sharing as figure
-from kvbench.figures.data.memory import block_traces, rows_of
+from kvbench.figures.data.blocks import block_traces
+from kvbench.figures.data.rows import rows_of
 from kvbench.files import read_parquet, write_csv, write_parquet
 from kvbench.kv.paged import rebuild, shared_split
 from kvbench.kv.schedule import ADMITTED, Schedule

@@ -17,7 +17,7 @@ from kvbench.analysis.results import load_runs, read_table
 from kvbench.analysis.tables import repeats, sweeps
 from kvbench.errors import UserError
 from kvbench.figures import block_size, points, preemption
-from kvbench.figures.data.memory import rows_of
+from kvbench.figures.data.rows import rows_of
 from kvbench.files import read_parquet, write_csv
 from kvbench.replay import Settings, Trace, replay, sweep
 from kvbench.replay.live import settings_of

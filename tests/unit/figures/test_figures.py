@@ -16,8 +16,14 @@ from kvbench.analysis.tables import memory as memory_table
 from kvbench.analysis.tables import throughput as throughput_table
 from kvbench.errors import UserError
 from kvbench.figures import kv_waste, latency, memory, memory_parts, parity, throughput
-from kvbench.figures.data.memory import latencies, memory_trace, rows_of, speeds, thin
-from kvbench.figures.style import LOOKS, look, save, settle, value_text
+from kvbench.figures.data.latencies import latencies
+from kvbench.figures.data.memory import memory_trace
+from kvbench.figures.data.rows import rows_of
+from kvbench.figures.data.speeds import speeds
+from kvbench.figures.data.steps import thin
+from kvbench.figures.saving import save
+from kvbench.figures.style import LOOKS, look, settle
+from kvbench.figures.words import value_text
 from kvbench.files import write_csv
 from kvbench.records import SPLIT
 

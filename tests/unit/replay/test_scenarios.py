@@ -16,7 +16,7 @@ from kvbench.config import checks as config_checks
 from kvbench.config.settings import read_yaml, validate
 from kvbench.errors import UserError
 from kvbench.figures import batched_requests, replay_waste
-from kvbench.figures.style import save
+from kvbench.figures.saving import save
 from kvbench.files import read_json, write_csv, write_json
 from kvbench.replay import COLUMNS, POLICIES, Settings, StepTime, Trace, replay
 from kvbench.replay.describe import setting

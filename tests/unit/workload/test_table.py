@@ -7,7 +7,7 @@ import pytest
 from kvbench.analysis.tables.workloads import table
 from kvbench.errors import UserError
 from kvbench.figures import workload_lengths
-from kvbench.figures.data.memory import lengths
+from kvbench.figures.data.rows import lengths
 from kvbench.files import write_parquet
 from kvbench.workload.read import content_digest, read_workload
 from kvbench.workload.table import workload_table

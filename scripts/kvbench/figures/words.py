@@ -1,0 +1,34 @@
+"""Numbers as figures write them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+UNKNOWN = "not known"
+
+
+def value_text(value: float) -> str:
+    """Three significant digits, no exponent; words where there is no value."""
+    if np.isnan(value):
+        return UNKNOWN
+    if value == 0:
+        return "0"
+    decimals = max(0, 2 - len(str(int(abs(value)))) + 1) if abs(value) >= 1 else 3
+    return f"{value:,.{decimals}f}"
+
+
+def range_text(counts: Iterable[float]) -> str:
+    """`6`, or `6 to 12`, of counts of which some may not be known."""
+    known = sorted({int(count) for count in counts if not np.isnan(count)})
+    if not known:
+        return UNKNOWN
+    return str(known[0]) if len(known) == 1 else f"{known[0]} to {known[-1]}"
+
+
+def share_text(share: float) -> str:
+    """A share in percent, with a decimal below 10%; words where there is no value."""
+    if np.isnan(share):
+        return UNKNOWN
+    return f"{share:.0%}" if share >= 0.1 else f"{share:.1%}"
