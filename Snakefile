@@ -17,6 +17,7 @@ include: "rules/analysis.smk"
 include: "rules/capacity.smk"
 include: "rules/replay.smk"
 include: "rules/figures.smk"
+include: "rules/report.smk"
 
 
 report: "captions/workflow.rst"
@@ -26,11 +27,11 @@ rule all:
     """Tables, figures and the report of every run in config.yaml."""
     default_target: True
     input:
-        SOURCES,
-        records_of(RUNS),
-        TABLES,
-        all_figures(*FORMATS),
+        paths.source_files(RUNS),
+        paths.record_files(RUNS),
+        paths.tables(config, RUNS),
+        figure_files.run_figures(MEASURED, FORMATS),
+        figure_files.capacity_files(config, FORMATS),
+        figure_files.replay_files(config, FORMATS),
         "results/report.html",
         "results/found.txt",
-        capacity_files(),
-        replay_files(),

@@ -1,15 +1,15 @@
-"""Tables and the report.
+"""Tables, the parity gate and the verdicts on claims.
 
-in   results/runs/**, results/workloads/**, config/claims.yaml, results/environment.json, results/config.yaml
-out  results/tables/*.csv, results/report.html, results/found.txt
+in   results/runs/**, results/workloads/**, config/claims.yaml, results/bandwidth.json
+out  results/tables/*.csv
 """
 
 
 rule check_parity:
     """Stop unless all engines return the same tokens; say how much of each workload's output is equal."""
     input:
-        runs=records_of(RUNS),
-        data=data_of(RUNS),
+        runs=paths.record_files(RUNS),
+        data=paths.data_files(RUNS),
     output:
         table="results/tables/parity.csv",
     log:
@@ -28,8 +28,8 @@ rule check_parity:
 rule summarise_runs:
     """Medians, intervals and ratios of all runs, once the parity gate has let them pass."""
     input:
-        runs=records_of(MEASURED),
-        data=data_of(MEASURED),
+        runs=paths.record_files(MEASURED),
+        data=paths.data_files(MEASURED),
         parity="results/tables/parity.csv",
         bandwidth="results/bandwidth.json",
     output:
@@ -60,7 +60,7 @@ rule summarise_runs:
 rule summarise_workloads:
     """Lengths of the prompts and outputs of every workload served."""
     input:
-        workloads=workloads_of(MEASURED),
+        workloads=paths.workloads_of(MEASURED),
     output:
         table="results/tables/workloads.csv",
     log:
@@ -79,7 +79,7 @@ rule summarise_workloads:
 rule check_claims:
     """A verdict on each statement of the guide and the paper that the samples can test."""
     input:
-        claims=of_project("config/claims.yaml"),
+        claims=paths.of_project("config/claims.yaml"),
         repeats="results/tables/repeats.csv",
     output:
         table="results/tables/claims.csv",
@@ -96,29 +96,3 @@ rule check_claims:
         code=code_digest("check_claims"),
     script:
         "../scripts/check_claims.py"
-
-
-rule make_report:
-    """One page with the machine, the settings, the tables and the figures, and its gist for the terminal."""
-    input:
-        environment="results/environment.json",
-        config="results/config.yaml",
-        tables=TABLES,
-        figures=all_figures(SHOWN),
-        replays=replay_figures(SHOWN),
-        runs=records_of(MEASURED),
-    output:
-        report="results/report.html",
-        found="results/found.txt",
-    log:
-        "logs/make_report.log",
-    benchmark:
-        "logs/make_report.tsv"
-    localrule: True
-    conda:
-        CONDA
-    params:
-        has_capacity=bool(config["capacity"]),
-        code=code_digest("make_report", *page_parts("report")),
-    script:
-        "../scripts/make_report.py"

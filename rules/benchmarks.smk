@@ -8,9 +8,8 @@ out  results/benchmarks/<name>.json, results/tables/benchmarks.csv, results/tabl
 rule run_benchmark:
     """Set our runner beside a peer on the same requests, or recording beside none."""
     input:
+        unpack(by_wildcards(paths.benchmark_inputs)),
         environment=ancient("results/environment.json"),
-        model=benchmark_model,
-        workload=benchmark_workload,
     output:
         result="results/benchmarks/{benchmark}.json",
     log:
@@ -24,7 +23,7 @@ rule run_benchmark:
         measure=1,
         gpu=GPU,
     params:
-        settings=get_benchmark,
+        settings=by_wildcards(benchmark_settings),
         packages=package_versions(*VLLM_PACKAGES),
         code=code_digest("run_benchmark", *BENCHMARK_PROGRAMS),
     script:
@@ -34,7 +33,7 @@ rule run_benchmark:
 rule summarise_benchmarks:
     """Tokens per second of both sides of each benchmark, and their ratio."""
     input:
-        results=BENCHMARK_RESULTS,
+        results=paths.benchmark_files(config),
     output:
         table="results/tables/benchmarks.csv",
     log:
@@ -54,8 +53,8 @@ rule summarise_benchmarks:
 rule check_targets:
     """Say which targets of config/targets.yaml the tables reach."""
     input:
-        targets=of_project("config/targets.yaml"),
-        tables=TARGET_TABLES,
+        targets=paths.of_project("config/targets.yaml"),
+        tables=map(paths.table_file, paths.TABLES_WITH_TARGETS),
     output:
         table="results/tables/targets.csv",
     log:

@@ -1,10 +1,9 @@
 """Requests served without an engine, step by step: scenarios under several KV policies, at any scale; sweeps beside the live
 engine, at their points and between them.
 
-in   replays.<scenario> of config.yaml, a user's file, config/published.yaml; a workload, run.json of a sweep's points (the
+in   replays.<scenario> of config.yaml, a user's file; a workload, run.json of a sweep's points (the
      limits in force), their steps, results/tables/repeats.csv
 out  results/replays/<scenario>/{replay.json,series.parquet,steps.parquet}, results/tables/replays.csv,
-     results/figures/replays/<scenario>/{replay_waste,batched_requests}.<format>,
      results/sweeps/<model>/<workload>/<sweep>.csv, results/tables/sweeps.csv
 """
 
@@ -35,7 +34,7 @@ rule run_replay:
 rule summarise_replays:
     """What each policy made of each scenario, a row each."""
     input:
-        replays=replay_records(),
+        replays=map(paths.replay_record, config["replays"]),
     output:
         table="results/tables/replays.csv",
     log:
@@ -51,52 +50,10 @@ rule summarise_replays:
         "../scripts/summarise_replays.py"
 
 
-rule plot_replay_waste:
-    """What the slots of the KV region held under each policy while memory was short."""
-    input:
-        table="results/tables/replays.csv",
-        published=of_project("config/published.yaml"),
-    output:
-        **replay_figure("replay_waste"),
-    log:
-        "logs/plot_replay_waste/{scenario}.log",
-    benchmark:
-        "logs/plot_replay_waste/{scenario}.tsv"
-    priority: FIRST
-    conda:
-        CONDA
-    params:
-        **figure_params("replay_waste"),
-        code=code_digest("plot_replay_waste"),
-    script:
-        "../scripts/plot_replay_waste.py"
-
-
-rule plot_batched_requests:
-    """How many requests ran at once under each policy."""
-    input:
-        table="results/tables/replays.csv",
-        published=of_project("config/published.yaml"),
-    output:
-        **replay_figure("batched_requests"),
-    log:
-        "logs/plot_batched_requests/{scenario}.log",
-    benchmark:
-        "logs/plot_batched_requests/{scenario}.tsv"
-    priority: FIRST
-    conda:
-        CONDA
-    params:
-        **figure_params("batched_requests"),
-        code=code_digest("plot_batched_requests"),
-    script:
-        "../scripts/plot_batched_requests.py"
-
-
 rule replay_sweep:
     """Replay the points of a sweep, and a finer grid of what was swept, without a model."""
     input:
-        runs=swept_records,
+        runs=by_wildcards(paths.swept_records),
         workload="results/workloads/{model}/{workload}.parquet",
     output:
         table="results/sweeps/{model}/{workload}/{sweep}.csv",
@@ -115,11 +72,15 @@ rule replay_sweep:
 rule summarise_sweeps:
     """Points of sweeps: medians, intervals and the replay at exactly each point."""
     input:
-        block_size=records_of(all_swept("block_size")),
-        kv_budget_mib=records_of(all_swept("kv_budget_mib")),
-        data=all_swept_data(),
+        block_size=paths.record_files(
+            paths.swept_in_all(config, MEASURED, "block_size")
+        ),
+        kv_budget_mib=paths.record_files(
+            paths.swept_in_all(config, MEASURED, "kv_budget_mib")
+        ),
+        data=paths.swept_data(config, MEASURED),
         repeats="results/tables/repeats.csv",
-        replays=all_replays(),
+        replays=paths.sweep_files(config, MEASURED),
     output:
         table="results/tables/sweeps.csv",
     log:

@@ -32,7 +32,7 @@ rule run_traditional:
         measure=1,
         gpu=get_gpus,
     params:
-        settings=get_run_settings,
+        settings=by_wildcards(run_settings),
         packages=package_versions(*HF_PACKAGES),
         code=code_digest("run_traditional"),
     script:

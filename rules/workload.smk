@@ -21,9 +21,9 @@ rule make_workload:
         CONDA
     params:
         name="{workload}",
-        workload=get_workload,
+        workload=by_wildcards(workload_options),
         seed=config["seed"],
-        max_length=get_max_length,
+        max_length=by_wildcards(workload_max_length),
         live=is_served,
         code=code_digest("make_workload"),
     script:

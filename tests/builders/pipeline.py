@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import gc
-import importlib.util
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -104,19 +103,14 @@ def draw(root: Path, figure: str, width_in: float = 7.0) -> Any:
         "replays": str(root / f"sweeps/{MODEL}/{WORKLOAD}/{SWEPT.get(figure)}.csv"),
         "published": str(ROOT / "config/published.yaml"),
     }
-    return run_script(f"plot_{figure}", given, {"model": MODEL, "workload": WORKLOAD}, width_in)
+    return run_plot(figure, given, {"model": MODEL, "workload": WORKLOAD}, width_in)
 
 
-def run_script(script: str, given: dict[str, Any], wildcards: dict[str, str], width_in: float = 7.0) -> Any:
-    """The figure that a plot rule's script draws."""
-    spec = importlib.util.spec_from_file_location(script, ROOT / f"scripts/{script}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    gc.enable()  # quick_start
+def run_plot(figure: str, given: dict[str, Any], wildcards: dict[str, str], width_in: float = 7.0) -> Any:
+    """The figure that a plot rule draws of its inputs."""
     params = SimpleNamespace(kind="shared-prefix", seed=0, options={"width_in": width_in})
-    return module.draw(
-        SimpleNamespace(input=SimpleNamespace(**given), wildcards=SimpleNamespace(**wildcards), params=params)
-    )
+    job = SimpleNamespace(input=SimpleNamespace(**given), wildcards=SimpleNamespace(**wildcards), params=params)
+    return import_module(f"kvbench.figures.{figure}").from_job(job)
 
 
 def report(root: Path, figures: Sequence[Path]) -> str:

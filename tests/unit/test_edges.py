@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from builders.pipeline import READS, draw, emptied, report, run_script, texts, write_results
+from builders.pipeline import READS, draw, emptied, report, run_plot, texts, write_results
 from builders.runs import Request, make_requests
 
 from kvbench.analysis.results import read_table
@@ -152,7 +152,7 @@ def test_figures_of_replays_draw_what_little_there_is(tmp_path: Path, figure: st
     if how != "whole":
         write_csv(path, emptied(read_table(path), how))
     given = {"table": str(path), "published": str(ROOT / "config/published.yaml")}
-    drawn = run_script(f"plot_{figure}", given, {"scenario": "mine"})
+    drawn = run_plot(figure, given, {"scenario": "mine"})
     save(drawn, [tmp_path / "a.png"], 40)
     assert "nan" not in texts(drawn).lower().split()
     assert ("No policy" in texts(drawn)) == (how == "empty" or (how == "no values" and figure == "batched_requests"))

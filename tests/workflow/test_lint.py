@@ -6,18 +6,25 @@ import ast
 import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
+from textwrap import dedent, indent
 
 import pytest
 from builders.tree import ROOT, copy_project, snakemake
 
+from kvbench.figures.registry import CATEGORIES, FIGURES, Entry
+
 MEASURING = ("run_traditional", "run_vllm", "run_benchmark", "measure_bandwidth")
 BLOCK = re.compile(r"^(?:rule|checkpoint) (\w+):\n((?:    .*\n|\n)+)", re.M)
+EACH_FIGURE = re.compile(r"^    rule:\n((?:        .*\n|\n)+)", re.M)
 
 
 def rules() -> list[tuple[str, str]]:
-    """Name and body of each rule."""
-    return [found for path in sorted((ROOT / "rules").glob("*.smk")) for found in BLOCK.findall(path.read_text())]
+    """Name and body of each rule; the one that is made for every figure goes by the name of its script."""
+    texts = [path.read_text() for path in sorted((ROOT / "rules").glob("*.smk"))]
+    [made] = EACH_FIGURE.findall((ROOT / "rules/figures.smk").read_text())
+    return [*(found for text in texts for found in BLOCK.findall(text)), ("plot_figure", indent(dedent(made), "    "))]
 
 
 def command(*arguments: str) -> None:
@@ -54,14 +61,16 @@ def test_there_are_rules() -> None:
 
 @pytest.mark.parametrize(("name", "body"), rules(), ids=[name for name, _ in rules()])
 def test_a_rule_has_all_that_is_asked_of_it(name: str, body: str) -> None:
-    assert re.match(r'    """.*\."""\n', body), "a docstring of one line"
+    assert name == "plot_figure" or re.match(r'    """.*\."""\n', body), "a docstring of one line"
     for directive in ("output", "log", "benchmark", "conda", "params", "script"):
         assert f"    {directive}:\n" in body, directive
     assert f'"../scripts/{name}.py"' in body, "its script is named after it"
-    assert f'code=code_digest("{name}"' in body, "the digest of its script"
+    assert re.search(rf'code=code_digest\(\s*"{name}"', body), "the digest of its script"
     assert "run:" not in body.split("params:")[0]
     for place in re.findall(r"    (?:input|output):\n((?:        .*\n)+)", body):
-        assert all(re.match(r"        (\w+=|\*\*|\)|    )", line) for line in place.splitlines()), "named files"
+        assert all(re.match(r"        (\w+=|\*\*|unpack\(|\)|    )", line) for line in place.splitlines()), (
+            "named files"
+        )
     assert ("measure=1" in body) == (name in MEASURING)
 
 
@@ -86,7 +95,14 @@ def test_scripts_read_no_configuration() -> None:
         assert "config" not in names, path
 
 
-def test_figures_have_captions() -> None:
-    for name, _ in rules():
-        if name.startswith("plot_"):
-            assert (ROOT / "captions" / f"{name.removeprefix('plot_')}.rst").read_text().strip()
+@pytest.mark.parametrize("entry", FIGURES, ids=lambda entry: entry.name)
+def test_a_figure_has_all_that_is_asked_of_it(entry: Entry) -> None:
+    assert re.fullmatch(r"[^\n]+\.", entry.shows), "a docstring of one line"
+    assert (ROOT / entry.caption).read_text().strip()
+    assert entry.category in CATEGORIES
+    assert callable(import_module(entry.module).from_job)
+
+
+def test_captions_are_of_figures() -> None:
+    captions = {f"captions/{path.name}" for path in (ROOT / "captions").glob("*.rst")}
+    assert captions == {"captions/workflow.rst", *(entry.caption for entry in FIGURES)}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import re
+from collections.abc import Iterable
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -18,14 +19,16 @@ DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 NAMED = re.compile(r"kvbench(\.\w+)+")
 
 
-def code_digest(script: str, *also: str) -> str:
+def code_digest(script: str, *also: str, modules: Iterable[str] = ()) -> str:
     """Digest of `scripts/<script>.py`, the kvbench modules it imports however indirectly, and files in `also`.
 
-    Comments, docstrings and layout do not count: the rest of the syntax tree is what is hashed. Modules named in text,
-    such as a scheduler class that vLLM imports by its path, count as imported.
+    `modules` are those that the script imports by a name it is given. Comments, docstrings and layout do not count: the
+    rest of the syntax tree is what is hashed. Modules named in text, such as a scheduler class that vLLM imports by its
+    path, count as imported.
     """
     digest = hashlib.sha256()
-    for path in sorted(_closure(SCRIPTS / f"{script}.py")):
+    begin = [SCRIPTS / f"{script}.py", *(file for name in modules for file in _module_files(name))]
+    for path in sorted(_closure(begin)):
         digest.update(str(path.relative_to(SCRIPTS)).encode())
         digest.update(_tree_digest(path))
     for name in also:
@@ -58,9 +61,10 @@ def _parse(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
 
 
-def _closure(script: Path) -> set[Path]:
+def _closure(begin: Iterable[Path]) -> set[Path]:
+    """The files that running those at the beginning runs."""
     seen: set[Path] = set()
-    waiting = [script]
+    waiting = list(begin)
     while waiting:
         path = waiting.pop()
         if path not in seen:

@@ -31,12 +31,6 @@ OVERRIDABLE = (
     "gpus",
 )
 SHARED = ("seed", "memory_fraction", "cpu_threads", "sample_period_s", "device", "shared_gpu")
-FIGURES = (
-    *("memory", "throughput", "latency", "attribution", "roofline", "kv_waste", "parity", "memory_parts", "sharing"),
-    *("workload_lengths", "block_size", "preemption"),
-)
-# Keys of sweeps that have a figure and a replay, by the figure.
-SWEPT = {"block_size": "block_size", "preemption": "kv_budget_mib"}
 # Paths of the user's in entries of these sections.
 PATHS = (("models", "path"), ("workloads", "file"), ("replays", "file"))
 PARITY = "parity"
@@ -124,26 +118,13 @@ def run_list(config: dict) -> list[RunName]:
     ]
 
 
-def figures_of(runs: Sequence[RunName]) -> list[str]:
-    """Names of the figures of one model and workload: those that its runs have something for."""
-    points = {run.point.partition("-")[0] for run in runs}
-    engines = {run.engine for run in runs}
-    has = {
-        "attribution": BASE in points,
-        "parity": REFERENCE in engines and len(engines) > 1,
-        "sharing": any(_swept(runs, engine, "prefix_sharing") for engine in engines),
-        **{figure: bool(_paged_points(runs, key)) for figure, key in SWEPT.items()},
-    }
-    return [name for name in FIGURES if has.get(name, True)]
-
-
 def swept_runs(config: dict, model: str, workload: str, key: str) -> list[RunName]:
     """Points of a sweep of `key` by engines with blocks that serve all requests and have two or more.
 
     An engine's base is one of them where it differs from its points in nothing else.
     """
     runs = [run for run in run_list(config) if (run.model, run.workload) == (model, workload)]
-    points = _paged_points(runs, key)
+    points = paged_points(runs, key)
     rest = {run.engine: _settings_beside(config, run, key) for run in points}
     bases = [run for run in runs if run.point == BASE and run.engine in rest]
     return points + [run for run in bases if _settings_beside(config, run, key) == rest[run.engine]]
@@ -155,13 +136,13 @@ def _settings_beside(config: dict, run: RunName, key: str) -> dict:
     return {name: value for name, value in settings.items() if name not in (key, "point", "process", "repeats")}
 
 
-def _paged_points(runs: Sequence[RunName], key: str) -> list[RunName]:
+def paged_points(runs: Sequence[RunName], key: str) -> list[RunName]:
     """Points of a sweep of `key` on one model and workload, of engines with blocks that serve all requests."""
-    wanted = {e for e in {run.engine for run in runs} if is_paged(e) and e not in SEQUENTIAL and _swept(runs, e, key)}
+    wanted = {e for e in {run.engine for run in runs} if is_paged(e) and e not in SEQUENTIAL and swept(runs, e, key)}
     return [run for run in runs if run.engine in wanted and run.point.startswith(f"{key}-")]
 
 
-def _swept(runs: Sequence[RunName], engine: str, key: str) -> bool:
+def swept(runs: Sequence[RunName], engine: str, key: str) -> bool:
     """Whether an engine has two or more points of a sweep of `key`."""
     return len({run.point for run in runs if run.engine == engine and run.point.startswith(f"{key}-")}) > 1
 
@@ -202,9 +183,9 @@ def attention_options(config: dict) -> dict[str, str]:
     return {engine: wish for engine, wish in wishes.items() if wish}
 
 
-def benchmark_settings(config: dict, name: str) -> dict:
+def benchmark_settings(config: dict, benchmark: str) -> dict:
     """What a benchmark is given: its own keys, and the length and budget of the run that it is of."""
-    own = config["benchmarks"][name]
+    own = config["benchmarks"][benchmark]
     run = run_settings(config, own["model"], BENCHMARKED[own["kind"]], own["workload"], BASE)
     return ordered({**own, **{key: run[key] for key in ("max_length", "kv_budget_mib")}})
 
@@ -219,6 +200,17 @@ def workload_settings(config: dict, model: str, workload: str) -> dict:
         if (run.model, run.workload) == (model, workload) and "max_length" in own:
             shared["max_length"] = own["max_length"]
     return ordered(shared | config["workloads"][workload])
+
+
+def workload_options(config: dict, model: str, workload: str) -> dict:
+    """A workload's own options, its seed and maximum length apart."""
+    settings = workload_settings(config, model, workload)
+    return {key: settings[key] for key in settings if key not in ("seed", "max_length")}
+
+
+def workload_max_length(config: dict, model: str, workload: str) -> int:
+    """The longest request that a workload may hold, in tokens of prompt and output."""
+    return workload_settings(config, model, workload)["max_length"]
 
 
 def _points(entry: dict) -> list[tuple[str, dict]]:

@@ -1,9 +1,10 @@
-"""What every plot script shares: draw, save, and a picture of words where that fails, so that the report is made."""
+"""What a plot rule does: draw, save, and a picture of words where that fails, so that the report is made."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -18,22 +19,24 @@ log = logging.getLogger(__name__)
 logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells of every table of every font
 
 
-def plot(snakemake: Any, draw: Callable[[Any], Figure]) -> None:
-    """Run a plot rule: write the figure that `draw` makes of the job to its outputs.
+def plot(snakemake: Any) -> None:
+    """Run a plot rule: draw the figure that `params.module` names and write it to the rule's outputs."""
+    with job(snakemake) as task:
+        draw_or_say(task, import_module(snakemake.params.module).from_job, snakemake)
+
+
+def draw_or_say(task: Job, draw: Callable[[Any], Figure], snakemake: Any) -> None:
+    """Write the figure that `draw` makes of the job to its outputs.
 
     An unexpected exception leaves a traceback in the log, a line on the terminal and figures that hold a sentence. What
     the user, the memory or the disk must mend (UserError, MemoryError, OSError) fails the job, as in other rules.
     """
-    with job(snakemake) as task:
-        try:
-            save(draw(snakemake), snakemake.output, snakemake.params.dpi)
-        except (UserError, MemoryError, OSError):
-            raise
-        except Exception as error:
-            log.exception("not drawn")
-            _say_so(task, sentence(error, snakemake.log[0]), snakemake)
-
-
-def _say_so(task: Job, text: str, snakemake: Any) -> None:
-    task.tell(text)
-    save(said(text), snakemake.output, snakemake.params.dpi, description=mark(text))
+    try:
+        save(draw(snakemake), snakemake.output, snakemake.params.dpi)
+    except (UserError, MemoryError, OSError):
+        raise
+    except Exception as error:
+        log.exception("not drawn")
+        text = sentence(error, snakemake.log[0])
+        task.tell(text)
+        save(said(text), snakemake.output, snakemake.params.dpi, description=mark(text))

@@ -18,7 +18,8 @@ from kvbench.report.summary import sentences
 from kvbench.report.tables import VIEWS, benchmarks_view, parity_view, run_settings
 
 TEMPLATE = "report.html.j2"
-FIGURES = (
+# Figures in the order of the page, each in a place of its own; others follow after all of these.
+PLACED = (
     "workload_lengths",
     "throughput",
     "attribution",
@@ -45,6 +46,11 @@ class Section:
     figures: dict[str, Figure]
     tables: dict[str, Shown]
     summary: list[str]
+
+    @property
+    def further(self) -> list[Figure]:
+        """Figures that the page has no place of their own for."""
+        return [figure for name, figure in self.figures.items() if name not in PLACED]
 
 
 def render(
@@ -110,7 +116,7 @@ def sections(tables: Mapping[str, pd.DataFrame], figures: Sequence[Path], runs: 
         Section(
             model,
             workload,
-            {name: f for name in FIGURES for f in _figures(figures, model, workload, name)[:1]},
+            _figures([path for path in figures if path.parts[-3:-1] == (model, workload)]),
             {name: shown(name, _of(tables[name], model, workload)) for name in VIEWS},
             sentences(tables, model, workload),
         )
@@ -158,9 +164,11 @@ def machine_facts(environment: Mapping[str, Any]) -> dict[str, str]:
     return {name: value for name, value in facts.items() if value}
 
 
-def _figures(paths: Sequence[Path], model: str, workload: str, name: str) -> list[Figure]:
-    chosen = [path for path in paths if path.parts[-3:-1] == (model, workload) and path.stem == name]
-    return [figure(path) for path in chosen]
+def _figures(paths: Sequence[Path]) -> dict[str, Figure]:
+    """Figures by name, one of each, PLACED first."""
+    by_name = {path.stem: path for path in reversed(paths)}
+    names = [*filter(by_name.get, PLACED), *(name for name in by_name if name not in PLACED)]
+    return {name: figure(by_name[name]) for name in names}
 
 
 def _of(table: pd.DataFrame, model: str, workload: str) -> pd.DataFrame:

@@ -10,6 +10,8 @@ from types import ModuleType
 
 import pytest
 
+from kvbench.figures.registry import FIGURES, Entry
+
 SCRIPTS = Path(__file__).resolve().parents[3] / "scripts"
 FILES = {
     "kvbench/__init__.py": "",
@@ -122,7 +124,7 @@ def test_the_two_engines_do_not_share_their_modules() -> None:
     names = {
         script: {
             path.relative_to(engines).as_posix()
-            for path in module._closure(module.SCRIPTS / f"{script}.py")
+            for path in module._closure([module.SCRIPTS / f"{script}.py"])
             if path.is_relative_to(engines)
         }
         for script in ("run_traditional", "run_vllm")
@@ -133,10 +135,19 @@ def test_the_two_engines_do_not_share_their_modules() -> None:
     assert not any(name.startswith("transformers/") for name in names["run_vllm"])
 
 
-def test_no_rule_draws_what_it_does_not_plot() -> None:
+@pytest.mark.parametrize("entry", FIGURES, ids=lambda entry: entry.name)
+def test_no_rule_draws_what_it_does_not_plot(entry: Entry) -> None:
     """A figure's module is in its own rule's digest and in no other's; some modules are shared."""
     module = importlib.import_module("kvbench.config.digests")
-    for script in module.SCRIPTS.glob("plot_*.py"):
-        own = script.stem.removeprefix("plot_")
-        found = {path.stem for path in module._closure(script) if path.parent.name == "figures"}
-        assert found - {"__init__", "data", "job", "not_drawn", "points", "seaborn_alone", "style"} == {own}
+    begin = [module.SCRIPTS / "plot_figure.py", *module._module_files(entry.module)]
+    found = {path.stem for path in module._closure(begin) if path.parent.name == "figures"}
+    shared = {"__init__", "job", "not_drawn", "points", "saving", "seaborn_alone", "style", "words"}
+    assert found - shared == {entry.name}
+
+
+def test_a_module_that_a_script_is_told_of_counts(digest: ModuleType, scripts: Path) -> None:
+    assert digest.code_digest("alone") != digest.code_digest("alone", modules=["kvbench.sub.deep"])
+    before = digest.code_digest("alone", modules=["kvbench.sub.deep"])
+    (scripts / "kvbench/other.py").write_text("thing = 2\n")
+    forget(digest)
+    assert digest.code_digest("alone", modules=["kvbench.sub.deep"]) != before

@@ -15,12 +15,12 @@ import pytest
 import yaml
 from builders.overlaid import overlaid
 
+from kvbench.config.figure_files import figures_of
 from kvbench.config.schema import Schema
 from kvbench.config.settings import (
     PARITY,
     PATHS,
     RunName,
-    figures_of,
     parity_list,
     read_yaml,
     run_list,

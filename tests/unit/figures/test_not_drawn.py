@@ -18,12 +18,12 @@ from types import SimpleNamespace
 from kvbench.errors import UserError
 from kvbench.figures.job import plot
 
-def draw(snakemake):
+def from_job(job):
     {body}
 
 files = ["out/roofline.pdf", "out/roofline.png", "out/roofline.svg"]
 plot(SimpleNamespace(rule="plot_roofline", wildcards=["m", "w"], log=["logs/w.log"], output=files,
-                     params=SimpleNamespace(dpi=80)), draw)
+                     params=SimpleNamespace(dpi=80, module="__main__")))
 """
 
 

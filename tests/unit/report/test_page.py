@@ -23,7 +23,7 @@ from kvbench.replay.scenario import outcomes, record
 from kvbench.replay.table import table as replays_table
 from kvbench.report.cells import number, to_html
 from kvbench.report.html import ROOT, embed
-from kvbench.report.page import FIGURES, TEMPLATE, read_inputs, render, unequal_slots
+from kvbench.report.page import PLACED, TEMPLATE, read_inputs, render, unequal_slots
 from kvbench.report.tables import attribution_view, throughput_view
 from kvbench.workload.table import workload_table
 
@@ -86,7 +86,7 @@ def _inputs(root: Path, **given):
     frames["targets"] = targets.table(held_to, frames, {"mixed": "mixed"})
     for name, frame in frames.items():
         write_csv(root / f"{name}.csv", frame)
-    figures = [root / "figures/smollm2-135m/mixed" / f"{name}.svg" for name in FIGURES]
+    figures = [root / "figures/smollm2-135m/mixed" / f"{name}.svg" for name in PLACED]
     for path in figures:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(PICTURE)
@@ -204,7 +204,7 @@ def test_a_workload_without_a_base_has_no_attribution_beside_one_that_has(shown)
 
 def test_the_page_stands_alone_and_is_small(shown):
     _, page = shown
-    assert len(re.findall(r'src="data:image/svg\+xml;base64,', page)) == len(FIGURES)
+    assert len(re.findall(r'src="data:image/svg\+xml;base64,', page)) == len(PLACED)
     assert not re.search(r"""(?:src|href)=["'](?!data:)""", page)
     assert "<script" not in page
     assert len(page) < 3_000_000
@@ -222,7 +222,7 @@ def test_replays_are_shown_where_there_are_any(tmp_path):
     rows, picture = _replays(tmp_path)
     environment, text, tables, figures, runs = given
     page = render(environment, text, {**tables, "replays": rows}, [*figures, picture], runs)
-    assert page.count("data:image/svg") == len(FIGURES) + 1
+    assert page.count("data:image/svg") == len(PLACED) + 1
     shown = page[page.index("<h2>Replays</h2>") : page.index("Parity gate")]
     wanted = {number(value) for value in 100 * rows["live_share_of_region"]} | set(rows["policy"])
     assert wanted <= _cells(shown)

@@ -1,0 +1,99 @@
+"""Which figures a configuration asks for, what each reads, and where they go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kvbench.config.paths import (
+    data_files,
+    of_project,
+    pairs_of,
+    record_files,
+    replay_record,
+    sweep_file,
+    table_file,
+    workload_file,
+)
+from kvbench.config.settings import BASE, RunName, paged_points, swept
+from kvbench.engines.names import REFERENCE
+from kvbench.figures.registry import A_BASE, FIGURES, OF_PLAN, OF_REPLAY, OF_WORKLOAD, THE_REFERENCE, Entry
+
+
+def figures_of(runs: Sequence[RunName]) -> list[str]:
+    """Names of the figures of one model and workload: those that its runs have something for."""
+    return [entry.name for entry in FIGURES if entry.of == OF_WORKLOAD and _has_something(entry, runs)]
+
+
+def _has_something(entry: Entry, runs: Sequence[RunName]) -> bool:
+    engines = {run.engine for run in runs}
+    if entry.replays:
+        return bool(paged_points(runs, entry.sweep))
+    if entry.sweep:
+        return any(swept(runs, engine, entry.sweep) for engine in engines)
+    if entry.needs == A_BASE:
+        return BASE in {run.point for run in runs}
+    return entry.needs != THE_REFERENCE or (REFERENCE in engines and len(engines) > 1)
+
+
+def figure_inputs(entry: Entry, runs: Sequence[RunName], names: Mapping[str, str]) -> dict[str, Any]:
+    """The inputs of a figure by name; `names` are its wildcards, `runs` those measured."""
+    found: dict[str, Any] = {}
+    if entry.runs:
+        own = _runs_of(entry, runs, names)
+        found |= {"runs": record_files(own), "data": data_files(own)}
+    if entry.table:
+        found["table"] = table_file(entry.table)
+    if entry.replays:
+        found["replays"] = sweep_file(names["model"], names["workload"], entry.sweep)
+    if entry.workload:
+        found["workload"] = workload_file(names["model"], names["workload"])
+    return found | {name: of_project(f"config/{name}.yaml") for name in entry.project}
+
+
+def _runs_of(entry: Entry, runs: Sequence[RunName], names: Mapping[str, str]) -> list[RunName]:
+    """The runs that a figure shows: all of its model and workload, or the points of its sweep."""
+    own = [run for run in runs if (run.model, run.workload) == (names["model"], names["workload"])]
+    return [run for run in own if run.point.startswith(f"{entry.sweep}-")] if entry.sweep else own
+
+
+def figure_files(folder: str, name: str, formats: Sequence[str]) -> dict[str, str]:
+    """The files of a figure by format; `folder` below results/figures may hold wildcards."""
+    return {suffix: f"results/figures/{folder}/{name}.{suffix}" for suffix in formats}
+
+
+def run_figures(runs: Sequence[RunName], formats: Sequence[str]) -> list[str]:
+    """Files of the figures of all models and workloads."""
+    return [
+        file
+        for pair in pairs_of(runs)
+        for name in figures_of([run for run in runs if (run.model, run.workload) == pair])
+        for file in figure_files("/".join(pair), name, formats).values()
+    ]
+
+
+def replay_figures(config: Mapping[str, Any], formats: Sequence[str]) -> list[str]:
+    """Files of the figures of all replays."""
+    places = [OF_REPLAY.format(scenario=name) for name in config["replays"]]
+    return [file for place in places for file in _all_of(OF_REPLAY, place, formats)]
+
+
+def capacity_figures(config: Mapping[str, Any], formats: Sequence[str]) -> list[str]:
+    """Files of the figures of the plan; none without one."""
+    return _all_of(OF_PLAN, OF_PLAN, formats) if config["capacity"] else []
+
+
+def _all_of(kind: str, place: str, formats: Sequence[str]) -> list[str]:
+    names = [entry.name for entry in FIGURES if entry.of == kind]
+    return [file for name in names for file in figure_files(place, name, formats).values()]
+
+
+def capacity_files(config: Mapping[str, Any], formats: Sequence[str]) -> list[str]:
+    """The planning page, its table and its figures; none without a plan."""
+    pages = [table_file("capacity"), "results/capacity.html"] if config["capacity"] else []
+    return [*pages, *capacity_figures(config, formats)]
+
+
+def replay_files(config: Mapping[str, Any], formats: Sequence[str]) -> list[str]:
+    """What the replays leave besides their table; none without a scenario."""
+    return [*map(replay_record, config["replays"]), *replay_figures(config, formats)]

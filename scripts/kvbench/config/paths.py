@@ -1,0 +1,145 @@
+"""Where the pipeline's files are, and which of them a configuration asks for.
+
+All paths are seen from the working directory but those of the project itself, which `of_project` makes so.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kvbench.config.settings import RunName, benchmark_settings, swept_runs
+
+PROJECT = Path(__file__).parents[3]
+ENVIRONMENT, CONFIG = "results/environment.json", "results/config.yaml"
+BANDWIDTH = "results/bandwidth.json"
+REPORT, FOUND = "results/report.html", "results/found.txt"
+CAPACITY_PAGE = "results/capacity.html"
+RUN_FILES = ("requests", "kv", "device", "blocks", "margins")
+# Keys of `runs[].sweep` whose points are replayed beside the live engine.
+REPLAYED_SWEEPS = ("block_size", "kv_budget_mib")
+TABLES_OF_RUNS = (
+    *("throughput", "latency", "memory", "devices", "kv_waste", "ratios", "attribution", "roofline", "repeats"),
+    *("sharing", "sweeps", "processes", "claims", "workloads", "parity", "benchmarks", "targets"),
+)
+TABLES_WITH_TARGETS = ("parity", "kv_waste", "memory", "benchmarks", "throughput")
+
+
+def of_project(path: str) -> str:
+    """A file of the project's, seen from the working directory, which `--directory` may put elsewhere."""
+    return os.path.relpath(PROJECT / path)
+
+
+def model_record(model: str) -> str:
+    """model.json of a model."""
+    return f"resources/models/{model}/model.json"
+
+
+def workload_file(model: str, workload: str) -> str:
+    """The requests of a workload, as a model's tokens."""
+    return f"results/workloads/{model}/{workload}.parquet"
+
+
+def table_file(name: str) -> str:
+    """A table of results/tables."""
+    return f"results/tables/{name}.csv"
+
+
+def sweep_file(model: str, workload: str, key: str) -> str:
+    """The replay beside the points of a sweep of `key`."""
+    return f"results/sweeps/{model}/{workload}/{key}.csv"
+
+
+def replay_record(scenario: str) -> str:
+    """replay.json of a scenario."""
+    return f"results/replays/{scenario}/replay.json"
+
+
+def record_files(runs: Iterable[RunName]) -> list[str]:
+    """run.json of each run."""
+    return [f"{run.folder}/run.json" for run in runs]
+
+
+def data_files(runs: Iterable[RunName]) -> list[str]:
+    """The Parquet files of each run."""
+    return [f"{run.folder}/{name}.parquet" for run in runs for name in RUN_FILES]
+
+
+def workloads_of(runs: Iterable[RunName]) -> list[str]:
+    """The workload files that runs serve."""
+    return [workload_file(*pair) for pair in pairs_of(runs)]
+
+
+def pairs_of(runs: Iterable[RunName]) -> list[tuple[str, str]]:
+    """The models and workloads of runs, each pair once."""
+    return sorted({(run.model, run.workload) for run in runs})
+
+
+def source_files(runs: Sequence[RunName]) -> list[str]:
+    """What comes before the runs.
+
+    Asked for by name: Snakemake does not make a missing file that only finished files were made from, so a failure
+    would be forgotten by the next call.
+    """
+    models = sorted({model_record(run.model) for run in runs})
+    return [ENVIRONMENT, *([BANDWIDTH] if runs else []), CONFIG, *models, *workloads_of(runs)]
+
+
+def tables(config: Mapping[str, Any], runs: Sequence[RunName]) -> list[str]:
+    """The tables of a configuration: without a run there is nothing to tabulate but replays."""
+    names = [*(TABLES_OF_RUNS if runs else ()), *(["replays"] if config["replays"] else [])]
+    return [table_file(name) for name in names]
+
+
+def swept_records(config: Mapping[str, Any], model: str, workload: str, sweep: str) -> list[str]:
+    """run.json of the points of a sweep."""
+    return record_files(swept_runs(config, model, workload, sweep))
+
+
+def swept_in_all(config: Mapping[str, Any], runs: Iterable[RunName], key: str) -> list[RunName]:
+    """The points of sweeps of `key`, of all models and workloads."""
+    return [run for pair in pairs_of(runs) for run in swept_runs(config, *pair, key)]
+
+
+def swept_data(config: Mapping[str, Any], runs: Sequence[RunName]) -> list[str]:
+    """Parquet files of the points of all sweeps that are replayed."""
+    return sorted({file for key in REPLAYED_SWEEPS for file in data_files(swept_in_all(config, runs, key))})
+
+
+def sweep_files(config: Mapping[str, Any], runs: Sequence[RunName]) -> list[str]:
+    """The files of replays beside swept runs."""
+    found = ((run, key) for key in REPLAYED_SWEEPS for run in swept_in_all(config, runs, key))
+    return sorted({sweep_file(run.model, run.workload, key) for run, key in found})
+
+
+def benchmark_files(config: Mapping[str, Any]) -> list[str]:
+    """The results of the benchmarks of the instrument."""
+    return [f"results/benchmarks/{name}.json" for name in sorted(config["benchmarks"])]
+
+
+def benchmark_inputs(config: Mapping[str, Any], benchmark: str) -> dict[str, str]:
+    """The model and the requests of a benchmark."""
+    own = benchmark_settings(config, benchmark)
+    return {"model": model_record(own["model"]), "workload": workload_file(own["model"], own["workload"])}
+
+
+def planned_models(config: Mapping[str, Any]) -> list[str]:
+    """model.json of the models of `models` that plans of capacity name."""
+    named = {plan.get("model") for plan in config["capacity"].values()}
+    return sorted(model_record(name) for name in named if name in config["models"])
+
+
+def user_file(config: Mapping[str, Any], section: str, name: str) -> list[str]:
+    """The user's file of a workload or replay, where it has one."""
+    own = config[section].get(name, {})
+    return [own["file"]] if "file" in own else []
+
+
+def page_sources(name: str, captions: str = "*") -> list[str]:
+    """What a page is made from besides code: its template, what templates share, captions; seen from the project."""
+    templates = PROJECT / "scripts/kvbench/report/templates"
+    files = [templates / file for file in (f"{name}.html.j2", "macros.html.j2", "style.css")]
+    files += sorted((PROJECT / "captions").glob(f"{captions}.rst"))
+    return [str(file.relative_to(PROJECT)) for file in files]

@@ -1,0 +1,164 @@
+"""Every figure: what it shows, what it reads, where it is filed.
+
+`from_job` of `kvbench/figures/<name>.py` draws a figure, `captions/<name>.rst` is its caption. Rules and tests read
+this list; the code that draws does not, so that a new entry redraws no other figure. Nothing heavy is imported here,
+since Snakemake reads it whenever it starts.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+# What there is one figure of, and the wildcards of its folder.
+OF_WORKLOAD, OF_REPLAY, OF_PLAN = "{model}/{workload}", "replays/{scenario}", "capacity"
+# What runs must have for a figure: one outside sweeps; the parity gate's reference and another engine.
+A_BASE, THE_REFERENCE = "a base", "the reference"
+CATEGORIES = ("Memory", "Speed", "Parity", "Workload", "Replay", "Capacity")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A figure, and the inputs that its rule gives to `from_job` by name."""
+
+    name: str
+    shows: str  # one line, ending in a full stop
+    category: str
+    of: str = OF_WORKLOAD
+    table: str | None = None  # `table`: results/tables/<table>.csv
+    runs: bool = False  # `runs`, `data`: run.json and Parquet files of the runs of its workload
+    sweep: str | None = None  # the key whose points it shows; there is a figure only where two were run
+    replays: bool = False  # `replays`: the replay beside the points of `sweep`
+    workload: bool = False  # `workload`: the file of the requests
+    project: tuple[str, ...] = ()  # `published`, `shapes`: config/<name>.yaml of the project
+    params: tuple[str, ...] = ()  # what else it is told: `kind` of its workload, `seed`
+    needs: str | None = None  # of its runs: A_BASE, or THE_REFERENCE
+
+    @property
+    def module(self) -> str:
+        """The module that draws it, by its dotted name."""
+        return f"{__package__}.{self.name}"
+
+    @property
+    def job(self) -> str:
+        """Where the logs of its rule are, below logs/ and without a suffix: the rule and the wildcards."""
+        return "/".join([f"plot_{self.name}", *re.findall(r"{\w+}", self.of)])
+
+    @property
+    def caption(self) -> str:
+        """The file of its caption, seen from the project's root."""
+        return f"captions/{self.name}.rst"
+
+
+FIGURES = (
+    Entry(
+        "memory",
+        "Memory over time: the cache's split over the process's and the device's total.",
+        "Memory",
+        runs=True,
+    ),
+    Entry(
+        "throughput",
+        "Output tokens per second of each engine, every repeat shown.",
+        "Speed",
+        table="throughput",
+        runs=True,
+    ),
+    Entry(
+        "latency",
+        "Time to first token and time per output token.",
+        "Speed",
+        table="latency",
+        runs=True,
+    ),
+    Entry(
+        "attribution",
+        "Where the speed comes from: the chain of factors, side ratios, where requests waited.",
+        "Speed",
+        table="attribution",
+        needs=A_BASE,
+    ),
+    Entry(
+        "roofline",
+        "Decoding steps against the least time that memory allows, and how busy the device was.",
+        "Speed",
+        table="roofline",
+    ),
+    Entry(
+        "kv_waste",
+        "What the allocated slots of the KV cache held, on average over the run.",
+        "Memory",
+        table="kv_waste",
+    ),
+    Entry(
+        "parity",
+        "How much of the output is equal to the reference's.",
+        "Parity",
+        table="parity",
+        needs=THE_REFERENCE,
+    ),
+    Entry(
+        "memory_parts",
+        "Memory by part, against what the process uses.",
+        "Memory",
+        table="memory",
+    ),
+    Entry(
+        "sharing",
+        "The blocks that prefix sharing saves, and what it does to speed.",
+        "Memory",
+        table="sharing",
+        runs=True,
+        sweep="prefix_sharing",
+        project=("published",),
+        params=("kind",),
+    ),
+    Entry(
+        "workload_lengths",
+        "How long the prompts and outputs of a workload are.",
+        "Workload",
+        workload=True,
+    ),
+    Entry(
+        "block_size",
+        "How full blocks are and how fast requests are served, by block size.",
+        "Memory",
+        table="sweeps",
+        sweep="block_size",
+        replays=True,
+        project=("published",),
+        params=("kind",),
+    ),
+    Entry(
+        "preemption",
+        "Preemptions, tokens computed again and speed, by the size of the pool.",
+        "Memory",
+        table="sweeps",
+        sweep="kv_budget_mib",
+        replays=True,
+    ),
+    Entry(
+        "replay_waste",
+        "What the slots of the KV region held under each policy while memory was short.",
+        "Replay",
+        of=OF_REPLAY,
+        table="replays",
+        project=("published",),
+    ),
+    Entry(
+        "batched_requests",
+        "How many requests ran at once under each policy.",
+        "Replay",
+        of=OF_REPLAY,
+        table="replays",
+        project=("published",),
+    ),
+    Entry(
+        "largest_batch",
+        "The largest batch that fits against model size and context length.",
+        "Capacity",
+        of=OF_PLAN,
+        project=("shapes",),
+        params=("seed",),
+    ),
+)
