@@ -28,11 +28,12 @@ test: setup  ## all tests: pytest $(ARGS)
 unit: setup  ## the tests that take seconds
 	@.venv/bin/python -m $(UNIT) $(ARGS)
 
-lint: setup  ## style of code and rules
+lint: setup  ## style of code and rules, and the layers of kvbench
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/snakefmt --check Snakefile rules
 	.venv/bin/snakemake --lint
+	PYTHONPATH=scripts .venv/bin/lint-imports --no-logo --no-cache
 
 format: setup  ## code and rules laid out as `make lint` wants them
 	.venv/bin/ruff check --fix .

@@ -48,6 +48,15 @@ def test_ruff(arguments: tuple[str, ...]) -> None:
     command("ruff", *arguments, "scripts", "tests", "benchmarks", "envs")
 
 
+def test_rooms_import_downwards_and_in_no_cycle() -> None:
+    """The contracts of pyproject.toml."""
+    lint = f"from importlinter.cli import lint_imports_command as lint; lint(['{ROOT}/pyproject.toml', '--no-cache'])"
+    done = subprocess.run(
+        [sys.executable, "-c", lint], cwd=ROOT / "scripts", capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_the_snakefile_is_a_table_of_contents() -> None:
     lines = (ROOT / "Snakefile").read_text().splitlines()
     assert len(lines) <= 40

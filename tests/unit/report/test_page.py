@@ -22,7 +22,7 @@ from kvbench.replay.requests import trace_of
 from kvbench.replay.scenario import outcomes, record
 from kvbench.replay.table import table as replays_table
 from kvbench.report.cells import number, to_html
-from kvbench.report.html import ROOT, embed
+from kvbench.report.html import ROOT, caption, embed
 from kvbench.report.page import PLACED, TEMPLATE, read_inputs, render, unequal_slots
 from kvbench.report.tables import attribution_view, throughput_view
 from kvbench.workload.table import workload_table
@@ -208,6 +208,17 @@ def test_the_page_stands_alone_and_is_small(shown):
     assert not re.search(r"""(?:src|href)=["'](?!data:)""", page)
     assert "<script" not in page
     assert len(page) < 3_000_000
+
+
+def test_a_figure_without_a_place_follows_the_others(tmp_path):
+    _, given = _inputs(tmp_path)
+    assert "Further figures" not in render(*given)
+    new = given[3][0].with_name("largest_batch.svg")
+    new.write_text(PICTURE)
+    page = render(*given[:3], [new, *given[3]], given[4])
+    assert page.count("data:image/svg") == len(PLACED) + 1
+    assert page.index("<h3>Parity</h3>") < page.index("<h3>Further figures</h3>") < page.index("<h3>Claims</h3>")
+    assert caption("largest_batch").split(":")[0] in page[page.index("<h3>Further figures</h3>") :]
 
 
 def test_the_plan_is_linked_where_there_is_one(tmp_path):

@@ -1,0 +1,81 @@
+"""Which figures there are, what each reads and where it goes, without Snakemake."""
+
+from __future__ import annotations
+
+import pytest
+from builders.overlaid import overlaid
+
+from kvbench.config import figure_files
+from kvbench.config.settings import RunName
+from kvbench.figures.registry import FIGURES, OF_PLAN, OF_REPLAY, OF_WORKLOAD, Entry
+
+NAMES = {"model": "m", "workload": "w", "scenario": "s"}
+RUNS = [RunName("m", engine, "w") for engine in ("hf-batch", "vllm")]
+SHARED = [RunName("m", "vllm", "w", f"prefix_sharing-{value}") for value in ("false", "true")]
+OTHER = [RunName("m", "vllm", "another"), RunName("n", "vllm", "w")]
+
+
+def entry(name: str) -> Entry:
+    [found] = [one for one in FIGURES if one.name == name]
+    return found
+
+
+def inputs(name: str) -> dict:
+    return figure_files.figure_inputs(entry(name), [*RUNS, *SHARED, *OTHER], NAMES)
+
+
+def test_a_figure_of_runs_reads_those_of_its_model_and_workload_alone() -> None:
+    found = inputs("memory")
+    assert list(found) == ["runs", "data"]
+    assert found["runs"] == [f"{run.folder}/run.json" for run in (*RUNS, *SHARED)]
+    assert found["data"][:2] == [f"results/runs/m/hf-batch/w/base/{name}.parquet" for name in ("requests", "kv")]
+
+
+def test_a_figure_of_a_sweep_reads_its_points_alone() -> None:
+    found = inputs("sharing")
+    assert found["runs"] == [f"{run.folder}/run.json" for run in SHARED]
+    assert found["table"] == "results/tables/sharing.csv"
+    assert found["published"].endswith("config/published.yaml")
+
+
+def test_a_figure_with_a_replay_beside_reads_it() -> None:
+    found = inputs("preemption")
+    assert found == {"table": "results/tables/sweeps.csv", "replays": "results/sweeps/m/w/kv_budget_mib.csv"}
+    assert inputs("block_size")["replays"] == "results/sweeps/m/w/block_size.csv"
+
+
+def test_figures_without_runs_read_their_one_file() -> None:
+    assert inputs("kv_waste") == {"table": "results/tables/kv_waste.csv"}
+    assert inputs("workload_lengths") == {"workload": "results/workloads/m/w.parquet"}
+    assert list(inputs("largest_batch")) == ["shapes"]
+
+
+@pytest.mark.parametrize("one", FIGURES, ids=lambda one: one.name)
+def test_every_figure_reads_something_and_is_logged_by_its_wildcards(one: Entry) -> None:
+    assert figure_files.figure_inputs(one, RUNS, NAMES)
+    place = {OF_WORKLOAD: "/{model}/{workload}", OF_REPLAY: "/{scenario}", OF_PLAN: ""}[one.of]
+    assert one.job == f"plot_{one.name}{place}"
+
+
+def test_figures_of_all_runs_in_all_formats() -> None:
+    found = figure_files.run_figures([*RUNS, *SHARED, *OTHER], ["pdf", "svg"])
+    assert found[:2] == ["results/figures/m/another/memory.pdf", "results/figures/m/another/memory.svg"]
+    assert {"results/figures/m/w/parity.svg", "results/figures/m/w/sharing.pdf"} <= set(found)
+    assert "results/figures/n/w/parity.svg" not in found
+    assert len(set(found)) == len(found)
+
+
+def test_figures_of_replays_and_plans() -> None:
+    config = overlaid()
+    scenarios = list(config["replays"])
+    found = figure_files.replay_files(config, ["png"])
+    assert found[: len(scenarios)] == [f"results/replays/{name}/replay.json" for name in scenarios]
+    assert f"results/figures/replays/{scenarios[0]}/replay_waste.png" in found
+    assert len(found) == 3 * len(scenarios)
+    assert figure_files.replay_files({**config, "replays": {}}, ["png"]) == []
+    assert figure_files.capacity_files(config, ["png"]) == [
+        "results/tables/capacity.csv",
+        "results/capacity.html",
+        "results/figures/capacity/largest_batch.png",
+    ]
+    assert figure_files.capacity_files({**config, "capacity": {}}, ["png"]) == []

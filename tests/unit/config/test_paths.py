@@ -1,0 +1,107 @@
+"""Where the pipeline's files are, and which of them a configuration asks for, without Snakemake."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from builders.overlaid import overlaid
+
+from kvbench.config import paths
+from kvbench.config.settings import RunName, run_list
+
+RUNS = [
+    RunName("m", "vllm", "w"),
+    RunName("m", "vllm", "w", process=2),
+    RunName("m", "hf-batch", "other", "block_size-16"),
+    RunName("a", "vllm", "w"),
+]
+
+
+@pytest.fixture(scope="module")
+def config() -> dict:
+    return overlaid()
+
+
+def test_each_run_has_a_record_and_its_parquet_files() -> None:
+    assert paths.record_files(RUNS[:3]) == [
+        "results/runs/m/vllm/w/base/run.json",
+        "results/runs/m/vllm/w/base.process-2/run.json",
+        "results/runs/m/hf-batch/other/block_size-16/run.json",
+    ]
+    data = paths.data_files(RUNS[:1])
+    folder = "results/runs/m/vllm/w/base"
+    assert data == [f"{folder}/{name}.parquet" for name in ("requests", "kv", "device", "blocks", "margins")]
+
+
+def test_what_runs_share_is_named_once() -> None:
+    assert paths.pairs_of(RUNS) == [("a", "w"), ("m", "other"), ("m", "w")]
+    assert paths.workloads_of(RUNS) == [f"results/workloads/{name}.parquet" for name in ("a/w", "m/other", "m/w")]
+    sources = paths.source_files(RUNS)
+    assert sources[:3] == ["results/environment.json", "results/bandwidth.json", "results/config.yaml"]
+    assert sources[3:5] == ["resources/models/a/model.json", "resources/models/m/model.json"]
+    assert sources[5:] == paths.workloads_of(RUNS)
+
+
+def test_without_a_run_there_is_no_bandwidth_to_measure_and_no_table_but_of_replays(config: dict) -> None:
+    assert paths.source_files([]) == ["results/environment.json", "results/config.yaml"]
+    assert paths.tables(config, []) == ["results/tables/replays.csv"]
+    assert paths.tables({**config, "replays": {}}, []) == []
+    with_runs = paths.tables({**config, "replays": {}}, RUNS)
+    assert "results/tables/throughput.csv" in with_runs
+    assert "results/tables/replays.csv" not in with_runs
+    assert len(set(with_runs)) == len(with_runs)
+
+
+def test_targets_read_tables_that_there_are() -> None:
+    assert set(paths.TABLES_WITH_TARGETS) <= set(paths.TABLES_OF_RUNS)
+
+
+def test_sweeps_are_replayed_over_their_points(config: dict) -> None:
+    entry = {"models": ["smollm2-135m"], "workloads": ["mixed"], "engines": ["vllm", "hf-batch"]}
+    swept = {**config, "runs": [{**entry, "sweep": {"block_size": [32, 64]}}]}
+    runs = run_list(swept)
+    points = paths.record_files(run for run in runs if run.engine == "vllm")
+    assert paths.swept_records(swept, "smollm2-135m", "mixed", "block_size") == points
+    assert paths.sweep_files(swept, runs) == ["results/sweeps/smollm2-135m/mixed/block_size.csv"]
+    assert paths.record_files(paths.swept_in_all(swept, runs, "block_size")) == points
+    assert set(paths.swept_data(swept, runs)) == set(paths.data_files(run for run in runs if run.engine == "vllm"))
+    assert paths.sweep_files(config, run_list(config)) == []
+
+
+def test_a_benchmark_reads_the_model_and_the_requests_of_its_run(config: dict) -> None:
+    own = {"kind": "peer-vllm", "model": "smollm2-135m", "workload": "mixed", "passes": 6, "batch": "fit"}
+    asked = {**config, "benchmarks": {"vllm": own, "a": own}}
+    assert paths.benchmark_files(asked) == ["results/benchmarks/a.json", "results/benchmarks/vllm.json"]
+    assert paths.benchmark_inputs(asked, "vllm") == {
+        "model": "resources/models/smollm2-135m/model.json",
+        "workload": "results/workloads/smollm2-135m/mixed.parquet",
+    }
+
+
+def test_plans_read_the_models_that_they_name(config: dict) -> None:
+    plans = {"a": {"model": "smollm2-135m"}, "b": {"model": "opt-13b"}, "c": {"shape": {}}}
+    assert paths.planned_models({**config, "capacity": plans}) == ["resources/models/smollm2-135m/model.json"]
+
+
+def test_the_file_of_a_users_requests(config: dict) -> None:
+    own = {"mine": {"kind": "user", "file": "/data/mine.csv"}}
+    assert paths.user_file({"workloads": own}, "workloads", "mine") == ["/data/mine.csv"]
+    assert paths.user_file({"workloads": own}, "workloads", "parity") == []
+    assert paths.user_file(config, "workloads", "mixed") == []
+
+
+def test_files_of_the_project_are_found_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = paths.of_project("config/claims.yaml")
+    assert not os.path.isabs(path)
+    assert Path(path).read_bytes() == (paths.PROJECT / "config/claims.yaml").read_bytes()
+
+
+def test_a_page_is_made_from_its_template_and_captions() -> None:
+    report, plan = paths.page_sources("report"), paths.page_sources("capacity", "largest_batch")
+    assert "captions/memory.rst" in report
+    assert [name for name in plan if name.startswith("captions/")] == ["captions/largest_batch.rst"]
+    for name in (*report, *plan):
+        assert (paths.PROJECT / name).is_file(), name
