@@ -33,17 +33,7 @@ rule summarise_runs:
         parity="results/tables/parity.csv",
         bandwidth="results/bandwidth.json",
     output:
-        throughput="results/tables/throughput.csv",
-        latency="results/tables/latency.csv",
-        memory="results/tables/memory.csv",
-        devices="results/tables/devices.csv",
-        kv_waste="results/tables/kv_waste.csv",
-        ratios="results/tables/ratios.csv",
-        attribution="results/tables/attribution.csv",
-        roofline="results/tables/roofline.csv",
-        repeats="results/tables/repeats.csv",
-        sharing="results/tables/sharing.csv",
-        processes="results/tables/processes.csv",
+        **{name: paths.table_file(name) for name in paths.SUMMARISED},
     log:
         "logs/summarise_runs.log",
     benchmark:

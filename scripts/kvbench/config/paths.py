@@ -20,10 +20,12 @@ CAPACITY_PAGE = "results/capacity.html"
 RUN_FILES = ("requests", "kv", "device", "blocks", "margins")
 # Keys of `runs[].sweep` whose points are replayed beside the live engine.
 REPLAYED_SWEEPS = ("block_size", "kv_budget_mib")
-TABLES_OF_RUNS = (
+# Of kvbench.analysis.tables.of_runs, which the rule summarise_runs writes.
+SUMMARISED = (
     *("throughput", "latency", "memory", "devices", "kv_waste", "ratios", "attribution", "roofline", "repeats"),
-    *("sharing", "sweeps", "processes", "claims", "workloads", "parity", "benchmarks", "targets"),
+    *("sharing", "processes"),
 )
+TABLES_OF_RUNS = (*SUMMARISED, "sweeps", "claims", "workloads", "parity", "benchmarks", "targets")
 TABLES_WITH_TARGETS = ("parity", "kv_waste", "memory", "benchmarks", "throughput")
 
 

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 from builders.overlaid import overlaid
+from builders.runs import write_runs
 
+from kvbench.analysis.results import load_runs
+from kvbench.analysis.tables import of_runs
 from kvbench.config import paths
 from kvbench.config.settings import RunName, run_list
 
@@ -52,6 +55,12 @@ def test_without_a_run_there_is_no_bandwidth_to_measure_and_no_table_but_of_repl
     assert "results/tables/throughput.csv" in with_runs
     assert "results/tables/replays.csv" not in with_runs
     assert len(set(with_runs)) == len(with_runs)
+
+
+def test_the_rule_writes_the_tables_that_there_are_of_runs(tmp_path: Path) -> None:
+    runs = load_runs(write_runs(tmp_path, ["hf-batch", "vllm"]))
+    bandwidth = {"device": "cpu", "copy": [{"gpu": None, "bytes_per_s": 1e10}]}
+    assert set(of_runs.tables(runs, bandwidth, 0)) == set(paths.SUMMARISED)
 
 
 def test_targets_read_tables_that_there_are() -> None:
