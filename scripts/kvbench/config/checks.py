@@ -7,7 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kvbench.config.schema import Invalid, quote, suggest
+from kvbench.config.wording import Invalid, quote, suggest
 from kvbench.engines.names import BENCHMARKED, CUDA_ONLY, SEVERAL_GPUS, SHARING, shared_setting
 from kvbench.kv.policies import RESERVING, takes_time
 

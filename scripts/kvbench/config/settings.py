@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from kvbench.config.checks import check
-from kvbench.config.schema import Invalid, Schema
+from kvbench.config.schema import completed
+from kvbench.config.wording import Invalid
 from kvbench.engines.names import BENCHMARKED, ENGINES, REFERENCE, SEQUENTIAL, is_paged
 from kvbench.errors import UserError
 from kvbench.yaml_files import read_yaml
@@ -78,8 +79,7 @@ def validate(config: dict, schema_path: str | Path, origin: Callable[[str], str]
     mend.
     """
     try:
-        schema = Schema(read_yaml(schema_path))
-        complete = _with_home(schema.complete(config))
+        complete = _with_home(completed(config, read_yaml(schema_path)))
         check(complete, plan(complete), ENGINES, uses_cuda(complete))
     except Invalid as error:
         raise UserError(f"{origin(error.at)}: {error}") from None
