@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from copy import deepcopy
 from typing import Any
 
 from kvbench.config.alternatives import chosen
 
-NUMBER = re.compile(r"[-+]?[\d.]+([eE][-+]?\d+)?")
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
 def with_defaults(value: Any, schema: dict) -> Any:
@@ -16,40 +15,30 @@ def with_defaults(value: Any, schema: dict) -> Any:
     if "oneOf" in schema:
         number = chosen(value, schema["oneOf"])
         return value if number is None else with_defaults(value, schema["oneOf"][number])
-    value = _laid_over_default(_as_number(value, schema), schema)
-    if schema.get("type") == "object" and isinstance(value, dict):
-        return _filled(value, schema)
+    if schema.get("type") == "object":
+        return _section(value, schema)
     if schema.get("type") == "array" and isinstance(value, list):
         return [with_defaults(item, schema["items"]) for item in value]
-    return value
+    return _as_number(value, schema)
 
 
-def _filled(value: dict, schema: dict) -> dict:
+def _section(value: Any, schema: dict) -> Any:
+    """A section laid over its default; an empty one is that default, or has no keys where any are allowed."""
     properties, others = schema.get("properties", {}), schema.get("additionalProperties")
-    value = {str(key): item for key, item in value.items()}
-    for key, sub in properties.items():
-        if key not in value and "default" in sub:
-            value[key] = deepcopy(sub["default"])
-    subs = {key: properties.get(key, others) for key in value}
-    return {key: with_defaults(item, subs[key]) if isinstance(subs[key], dict) else item for key, item in value.items()}
-
-
-def _laid_over_default(value: Any, schema: dict) -> Any:
-    """An empty section takes its default; a section's own keys are laid over its default's."""
-    if schema.get("type") != "object" or not isinstance(value, dict | None):
-        return value
-    if value is None and ("default" in schema or schema.get("additionalProperties") is True):
+    if value is None and ("default" in schema or others is True):
         value = {}
-    return {**deepcopy(schema.get("default", {})), **value} if value is not None else None
+    if not isinstance(value, dict):
+        return value
+    value = {str(key): item for key, item in {**schema.get("default", {}), **value}.items()}
+    missing = {key: sub["default"] for key, sub in properties.items() if "default" in sub and key not in value}
+    pairs = [(key, item, properties.get(key, others)) for key, item in {**value, **missing}.items()]
+    return {key: with_defaults(item, sub) if isinstance(sub, dict) else item for key, item, sub in pairs}
 
 
 def _as_number(value: Any, schema: dict) -> Any:
     """`value` as a number where one is wanted and text holds one: YAML reads 1e-3 as text."""
     kinds = {sub.get("type") for sub in schema.get("anyOf", [schema])}
     if isinstance(value, str) and kinds & {"integer", "number"} and NUMBER.fullmatch(value):
-        try:
-            value = float(value)
-        except ValueError:
-            return value
+        value = float(value)
     whole = isinstance(value, float) and value.is_integer() and "integer" in kinds
     return int(value) if whole else value

@@ -11,6 +11,7 @@ from kvbench.config.references import written_out
 from kvbench.config.wording import refusal
 
 if TYPE_CHECKING:
+    from jsonschema import TypeChecker
     from jsonschema.exceptions import ValidationError
     from jsonschema.protocols import Validator
 
@@ -30,12 +31,12 @@ def _validator(schema: dict) -> Validator:
     """jsonschema's validator; it is imported here, since it takes longer than all of kvbench.config."""
     from jsonschema.validators import Draft202012Validator, extend
 
-    types = Draft202012Validator.TYPE_CHECKER.redefine("number", lambda _, value: _is_number(value))
+    types = Draft202012Validator.TYPE_CHECKER.redefine("number", _is_finite)
     return extend(Draft202012Validator, type_checker=types)(schema)
 
 
-def _is_number(value: Any) -> bool:
-    """Whether the value is a finite number; JSON has no others, YAML has .inf and .nan."""
+def _is_finite(checker: TypeChecker, value: Any) -> bool:
+    """Whether the value is a number; JSON has no .inf and .nan, which YAML has."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
 
 TYPES = {"object": "a mapping of keys", "array": "a list", "string": "text", "boolean": "true or false"}
-NUMBERS = {"integer": "a whole number", "number": "a number"}
+TYPES |= {"integer": "a whole number", "number": "a number"}
 
 
 class Invalid(Exception):
@@ -21,15 +21,14 @@ class Invalid(Exception):
 
     def __init__(self, at: str, problem: str):
         super().__init__(f"{at}: {problem}")
-        self.at, self.problem = at, problem
+        self.at = at
 
 
 def refusal(fault: ValidationError) -> Invalid:
-    """The refusal for a fault that jsonschema found; a keyword without words of its own is told by what is expected."""
-    at = ""
-    for step in fault.absolute_path:
-        at = f"{at}[{step}]" if isinstance(step, int) else _join(at, step)
-    return WORDS.get(fault.validator, _not_allowed)(fault, at)
+    """The refusal for a fault that jsonschema found."""
+    inside, problem = _words(fault)
+    steps = [f"[{step}]" if isinstance(step, int) else f".{step}" for step in (*fault.absolute_path, *inside)]
+    return Invalid("".join(steps).removeprefix(".") or "the whole file", problem)
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
@@ -46,13 +45,61 @@ def quote(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def expected(schema: dict) -> str:
+def _words(fault: ValidationError) -> tuple[list[str | int], str]:
+    """The key or item inside the faulty value that is meant, if one is, and what is wrong with it."""
+    value, wanted = fault.instance, fault.validator_value
+    match fault.validator:
+        case "additionalProperties":
+            known = fault.schema.get("properties", {})
+            unknown = next(key for key in value if key not in known)
+            return [unknown], f"unknown key; {suggest(unknown, known)}"
+        case "pattern" if "propertyNames" in fault.relative_schema_path:
+            return [value], "not a usable name; write letters, digits, dot, hyphen and underscore only"
+        case "required":
+            missing = next(key for key in wanted if key not in value)
+            return [missing], f"missing; needed here: {', '.join(wanted)}"
+        case "minProperties":
+            return [], "is empty; write at least one key"
+        case "maxProperties":
+            return [], f"has {len(value)} keys ({', '.join(value)}); write {wanted}"
+        case "minItems":
+            return [], "is empty; write at least one item"
+        case "uniqueItems":
+            second = next(i for i, item in enumerate(value) if item in value[:i])
+            return [second], f"{quote(value[second])} is in the list twice; remove one"
+        case "oneOf":
+            return _no_alternative(value, wanted)
+        case "enum":
+            return [], f"{quote(value)} is not allowed; {suggest(str(value), map(str, wanted))}"
+        case "pattern" | "minLength":
+            return [], f"{quote(value)} is not allowed; expected: {fault.schema.get('description', 'some text')}"
+    return [], _not_allowed(fault)
+
+
+def _no_alternative(value: dict, alternatives: list[dict]) -> tuple[list[str | int], str]:
+    """A value that names none of the alternatives by its `source` or `kind`."""
+    key, known = names(alternatives)
+    if key not in value:
+        return [], f"has no {key}; write {key}: with one of {', '.join(known)}"
+    return [key], f"unknown {key} {quote(value[key])}; {suggest(str(value[key]), known)}"
+
+
+def _not_allowed(fault: ValidationError) -> str:
+    """A value of a wrong type or out of its range: what is expected, and the default as an example."""
+    problem = "is empty" if fault.instance is None else f"{quote(fault.instance)} is not allowed"
+    line = f"{problem}; write {_expected(fault.schema)}"
+    if "default" in fault.schema:
+        line += f", for example {fault.absolute_path[-1]}: {quote(fault.schema['default'])}"
+    return line
+
+
+def _expected(schema: dict) -> str:
     """What the schema wants, in words: `a whole number of 1 or more`."""
     if "anyOf" in schema:
-        return " or ".join(map(expected, schema["anyOf"]))
+        return " or ".join(map(_expected, schema["anyOf"]))
     if "const" in schema:
         return str(schema["const"])
-    return TYPES.get(schema["type"]) or NUMBERS[schema["type"]] + _range(schema)
+    return TYPES[schema["type"]] + _range(schema)
 
 
 def _range(schema: dict) -> str:
@@ -62,76 +109,3 @@ def _range(schema: dict) -> str:
     if low is None:
         return f" up to {high}" if high is not None else ""
     return f" from {low} to {high}" if high is not None else f" of {low} or more"
-
-
-def _join(at: str, key: str) -> str:
-    """The place of `key` inside the mapping at `at`."""
-    return f"{at}.{key}" if at else key
-
-
-def _not_allowed(fault: ValidationError, at: str) -> Invalid:
-    schema = {"type": "object"} if fault.validator == "oneOf" else fault.schema
-    problem = "is empty" if fault.instance is None else f"{quote(fault.instance)} is not allowed"
-    example = f", for example {at.split('.')[-1]}: {quote(schema['default'])}" if "default" in schema else ""
-    return Invalid(at or "the whole file", f"{problem}; write {expected(schema)}{example}")
-
-
-def _not_a_choice(fault: ValidationError, at: str) -> Invalid:
-    hint = suggest(str(fault.instance), map(str, fault.validator_value))
-    return Invalid(at, f"{quote(fault.instance)} is not allowed; {hint}")
-
-
-def _no_alternative(fault: ValidationError, at: str) -> Invalid:
-    """A value that names none of the alternatives by its `source` or `kind`."""
-    key, known = names(fault.validator_value)
-    if not isinstance(fault.instance, dict):
-        return _not_allowed(fault, at)
-    if key not in fault.instance:
-        return Invalid(at, f"has no {key}; write {key}: with one of {', '.join(known)}")
-    name = fault.instance[key]
-    return Invalid(_join(at, key), f"unknown {key} {quote(name)}; {suggest(str(name), known)}")
-
-
-def _unlike_description(fault: ValidationError, at: str) -> Invalid:
-    """Text that is too short or of another form, which is also how the names of entries are held to theirs."""
-    if "propertyNames" in fault.relative_schema_path:
-        at = _join(at, fault.instance)
-        return Invalid(at, "not a usable name; write letters, digits, dot, hyphen and underscore only")
-    description = fault.schema.get("description", "some text")
-    return Invalid(at, f"{quote(fault.instance)} is not allowed; expected: {description}")
-
-
-def _unknown_key(fault: ValidationError, at: str) -> Invalid:
-    known = fault.schema.get("properties", {})
-    key = next(key for key in fault.instance if key not in known)
-    return Invalid(_join(at, key), f"unknown key; {suggest(key, known)}")
-
-
-def _missing_key(fault: ValidationError, at: str) -> Invalid:
-    key = next(key for key in fault.validator_value if key not in fault.instance)
-    return Invalid(_join(at, key), f"missing; needed here: {', '.join(fault.validator_value)}")
-
-
-def _too_many_keys(fault: ValidationError, at: str) -> Invalid:
-    has = f"has {len(fault.instance)} keys ({', '.join(fault.instance)})"
-    return Invalid(at, f"{has}; write {fault.validator_value}")
-
-
-def _twice(fault: ValidationError, at: str) -> Invalid:
-    items = fault.instance
-    number, item = next((i, item) for i, item in enumerate(items) if item in items[:i])
-    return Invalid(f"{at}[{number}]", f"{quote(item)} is in the list twice; remove one")
-
-
-WORDS = {
-    "enum": _not_a_choice,
-    "oneOf": _no_alternative,
-    "pattern": _unlike_description,
-    "minLength": _unlike_description,
-    "additionalProperties": _unknown_key,
-    "required": _missing_key,
-    "minProperties": lambda fault, at: Invalid(at, "is empty; write at least one key"),
-    "maxProperties": _too_many_keys,
-    "minItems": lambda fault, at: Invalid(at, "is empty; write at least one item"),
-    "uniqueItems": _twice,
-}

