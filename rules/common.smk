@@ -3,21 +3,16 @@
 import random
 import re
 
-from kvbench.config.settings import (
-    SWEPT,
-    RunName,
+from kvbench.config.parameters import (
     attention_options,
     benchmark_settings,
-    figures_of,
     ordered,
-    parity_list,
-    run_list,
     run_settings,
-    swept_runs,
-    uses_cuda,
-    validate,
     workload_settings,
 )
+from kvbench.config.runs import RunName, parity_list, run_list
+from kvbench.config.settings import SWEPT, figures_of, uses_cuda, validate
+from kvbench.config.sweeps import swept_runs
 from kvbench.config.digests import code_digest, package_versions
 
 try:

@@ -13,24 +13,16 @@ from pathlib import Path
 import pytest
 from builders.overlaid import overlaid
 
+from kvbench.config.parameters import run_settings, workload_settings
 from kvbench.config.references import written_out
-from kvbench.config.settings import (
-    PARITY,
-    PATHS,
-    RunName,
-    figures_of,
-    parity_list,
-    read_yaml,
-    run_list,
-    run_settings,
-    swept_runs,
-    validate,
-    workload_settings,
-)
+from kvbench.config.runs import PARITY, RunName, parity_list, run_list
+from kvbench.config.settings import PATHS, figures_of, validate
+from kvbench.config.sweeps import swept_runs
 from kvbench.engines.names import BENCHMARKED, CUDA_ONLY, ENGINES
 from kvbench.errors import UserError
 from kvbench.model.prepare import KEYS
 from kvbench.workload.options import DEFAULTS
+from kvbench.yaml_files import read_yaml
 
 ROOT = Path(__file__).resolve().parents[3]
 SCHEMA = ROOT / "schemas/config.schema.yaml"
