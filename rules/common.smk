@@ -9,19 +9,16 @@ from functools import partial
 
 from kvbench.config import figure_files, paths
 from kvbench.config.digests import code_digest, package_versions
-from kvbench.config.settings import (
-    RunName,
+from kvbench.config.parameters import (
     attention_options,
     benchmark_settings,
     ordered,
-    parity_list,
-    run_list,
     run_settings,
-    uses_cuda,
-    validate,
     workload_max_length,
     workload_options,
 )
+from kvbench.config.runs import RunName, parity_list, run_list
+from kvbench.config.settings import uses_cuda, validate
 from kvbench.figures.registry import FIGURES, OF_WORKLOAD
 
 try:

@@ -15,7 +15,7 @@ from builders.runs import Request, make_requests
 from kvbench.analysis.results import read_table
 from kvbench.capacity.contexts import curves, read_conditions
 from kvbench.capacity.shapes import read_shapes
-from kvbench.config.settings import read_yaml, validate
+from kvbench.config.settings import validate
 from kvbench.errors import UserError
 from kvbench.figures import largest_batch, workload_lengths
 from kvbench.figures.saving import save
@@ -24,6 +24,7 @@ from kvbench.replay import Trace
 from kvbench.replay import table as replays
 from kvbench.replay.scenario import outcomes, record
 from kvbench.report.html import ROOT
+from kvbench.yaml_files import read_yaml
 
 
 def few(output: int, count: int = 3) -> list[Request]:

@@ -15,7 +15,8 @@ from kvbench.config.paths import (
     table_file,
     workload_file,
 )
-from kvbench.config.settings import BASE, RunName, paged_points, swept
+from kvbench.config.runs import BASE, RunName
+from kvbench.config.sweeps import is_swept, paged_points
 from kvbench.engines.names import REFERENCE
 from kvbench.figures.registry import A_BASE, FIGURES, OF_PLAN, OF_REPLAY, OF_WORKLOAD, THE_REFERENCE, Entry
 
@@ -30,7 +31,7 @@ def _has_something(entry: Entry, runs: Sequence[RunName]) -> bool:
     if entry.replays:
         return bool(paged_points(runs, entry.sweep))
     if entry.sweep:
-        return any(swept(runs, engine, entry.sweep) for engine in engines)
+        return any(is_swept(runs, engine, entry.sweep) for engine in engines)
     if entry.needs == A_BASE:
         return BASE in {run.point for run in runs}
     return entry.needs != THE_REFERENCE or (REFERENCE in engines and len(engines) > 1)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from kvbench.config.schema import suggest
+from kvbench.config.wording import suggest
 from kvbench.errors import UserError
 from kvbench.yaml_files import parse_value, read_yaml
 

@@ -10,7 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kvbench.config.settings import RunName, benchmark_settings, swept_runs
+from kvbench.config.parameters import benchmark_settings
+from kvbench.config.runs import RunName
+from kvbench.config.sweeps import swept_runs
 
 PROJECT = Path(__file__).parents[3]
 ENVIRONMENT, CONFIG = "results/environment.json", "results/config.yaml"

@@ -10,7 +10,8 @@ import pytest
 
 from kvbench.benchmarks import programs as benchmarks
 from kvbench.benchmarks.table import COLUMNS, table
-from kvbench.config.settings import benchmark_settings, validate
+from kvbench.config.parameters import benchmark_settings
+from kvbench.config.settings import validate
 from kvbench.engines.base import EngineSettings
 from kvbench.engines.transformers.batches import plan_batches
 from kvbench.errors import UserError

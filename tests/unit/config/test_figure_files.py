@@ -6,7 +6,7 @@ import pytest
 from builders.overlaid import overlaid
 
 from kvbench.config import figure_files
-from kvbench.config.settings import RunName
+from kvbench.config.runs import RunName
 from kvbench.figures.registry import FIGURES, OF_PLAN, OF_REPLAY, OF_WORKLOAD, Entry
 
 NAMES = {"model": "m", "workload": "w", "scenario": "s"}

@@ -6,7 +6,8 @@ import pytest
 from builders.overlaid import overlaid
 
 from kvbench.analysis.tables.attribution import BINDING_SHARE
-from kvbench.config.settings import run_list, run_settings, workload_settings
+from kvbench.config.parameters import run_settings, workload_settings
+from kvbench.config.runs import run_list
 from kvbench.replay import Settings, Trace, replay
 from kvbench.workload.lengths import draw_lengths
 from kvbench.workload.order import representative_first

@@ -12,7 +12,7 @@ from builders.runs import write_runs
 from kvbench.analysis.results import load_runs
 from kvbench.analysis.tables import of_runs
 from kvbench.config import paths
-from kvbench.config.settings import RunName, run_list
+from kvbench.config.runs import RunName, run_list
 
 RUNS = [
     RunName("m", "vllm", "w"),

@@ -12,8 +12,8 @@ from builders.replay_reference import reference
 from scipy import stats
 
 from kvbench.analysis.published import Published, read_published
-from kvbench.config import checks as config_checks
-from kvbench.config.settings import read_yaml, validate
+from kvbench.config.checks import replays as config_checks
+from kvbench.config.settings import validate
 from kvbench.errors import UserError
 from kvbench.figures import batched_requests, replay_waste
 from kvbench.figures.saving import save
@@ -29,6 +29,7 @@ from kvbench.replay.window import window_of
 from kvbench.report.replays import sections
 from kvbench.workload.draws import SCALE, exponential, stream
 from kvbench.workload.table import workload_table
+from kvbench.yaml_files import read_yaml
 
 ROOT = Path(__file__).resolve().parents[3]
 SCHEMA = ROOT / "schemas/config.schema.yaml"

@@ -14,7 +14,7 @@ from kvbench.analysis.results import load_runs, read_table
 from kvbench.analysis.tables import of_runs, repeats, sweeps, workloads
 from kvbench.benchmarks import table as benchmarks
 from kvbench.benchmarks import targets
-from kvbench.config.settings import read_yaml, validate
+from kvbench.config.settings import validate
 from kvbench.errors import UserError
 from kvbench.figures import not_drawn
 from kvbench.files import write_csv, write_json, write_parquet, write_text
@@ -26,6 +26,7 @@ from kvbench.report.html import ROOT, caption, embed
 from kvbench.report.page import PLACED, TEMPLATE, read_inputs, render, unequal_slots
 from kvbench.report.tables import attribution_view, throughput_view
 from kvbench.workload.table import workload_table
+from kvbench.yaml_files import read_yaml
 
 PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" width="10" height="10"/>'
 ENVIRONMENT = {

@@ -1,0 +1,40 @@
+"""No run is there twice, and those of one model and workload can be compared with each other."""
+
+from __future__ import annotations
+
+from kvbench.config.runs import Plan, RunName
+from kvbench.config.wording import Invalid, quote
+
+# Runs of one model and workload are compared with each other, so these must not differ between them.
+COMPARED = ("sampling", "max_length", "sequential_requests", "gpus")
+# These may differ between their points, and only there.
+COMPARED_AT_POINT = ("kv_budget_mib", "prefix_sharing")
+
+
+def check_sweeps(entries: list[dict]) -> None:
+    for number, entry in enumerate(entries):
+        for key in entry.get("sweep", {}):
+            if key in entry:
+                raise Invalid(f"runs[{number}].{key}", "the entry's sweep sets it too; remove one of the two")
+
+
+def check_unique(plan: Plan) -> None:
+    first: dict[RunName, int] = {}
+    for number, run, _ in plan:
+        if run in first:
+            same = f"{run.model}, {run.workload}, {run.engine}, {run.point}"
+            raise Invalid(f"runs[{number}]", f"runs[{first[run]}] has the same run ({same}); remove one")
+        first[run] = number
+
+
+def check_comparable(plan: Plan, config: dict) -> None:
+    """One sampling, length and subset for each model and workload; one budget and sharing for each of their points."""
+    first: dict[tuple, tuple[int, object]] = {}
+    for number, run, own in plan:
+        for key in (*COMPARED, *COMPARED_AT_POINT):
+            value = {**config["sampling"], **own.get(key, {})} if key == "sampling" else own.get(key, config[key])
+            group = (key, run.model, run.workload, run.point if key in COMPARED_AT_POINT else "")
+            earlier, other = first.setdefault(group, (number, value))
+            if value != other:
+                problem = f"{quote(value)} differs from {quote(other)} of runs[{earlier}] for {run.workload}"
+                raise Invalid(f"runs[{number}].{key}", f"{problem}; make them equal or give the workload a second name")

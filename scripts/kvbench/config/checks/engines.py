@@ -1,0 +1,60 @@
+"""Every run is one that its engine can do, with the GPUs, blocks and options that it is given."""
+
+from __future__ import annotations
+
+from kvbench.config.runs import Plan, RunName
+from kvbench.config.wording import Invalid
+from kvbench.engines.names import CUDA_ONLY, SEVERAL_GPUS, SHARING, shared_setting
+
+
+def check_devices(plan: Plan, cuda: bool) -> None:
+    for number, run, _ in plan:
+        if run.engine in CUDA_ONLY and not cuda:
+            problem = f"{run.engine} needs a CUDA device: {CUDA_ONLY[run.engine]}"
+            raise Invalid(f"runs[{number}].engines", problem)
+
+
+def check_sharing(config: dict, plan: Plan) -> None:
+    for number, run, own in plan:
+        if run.engine not in SHARING and own.get("prefix_sharing", config["prefix_sharing"]):
+            mend = f"set it to false for this engine or use {', '.join(SHARING)}"
+            raise Invalid(_place("prefix_sharing", number, run, own), f"{run.engine} cannot share blocks; {mend}")
+
+
+def check_gpus(config: dict, plan: Plan, cuda: bool) -> None:
+    for number, run, own in plan:
+        gpus = own.get("gpus", config["gpus"])
+        at = _place("gpus", number, run, own)
+        if gpus > 1 and not cuda:
+            raise Invalid(at, f"{gpus} GPUs for runs on a CPU; set it to 1, or device to cuda")
+        if gpus > 1 and run.engine not in SEVERAL_GPUS:
+            raise Invalid(at, f"{run.engine} runs on one GPU; leave it out here or give it an entry of its own")
+        heads = config["models"][run.model].get("shape", {}).get("kv_heads", gpus)
+        if heads % gpus:
+            raise Invalid(at, f"{run.model} has {heads} KV heads, which {gpus} GPUs cannot share evenly; lower it")
+
+
+def check_block_sizes(config: dict, plan: Plan, cuda: bool) -> None:
+    if cuda:
+        return
+    for number, run, own in plan:
+        size = own.get("block_size", config["block_size"])
+        if run.engine.startswith("vllm") and size != "auto" and size % 32:
+            problem = f"{size} is not a multiple of 32, which vLLM needs on a CPU; write 32, 64 or auto"
+            raise Invalid(_place("block_size", number, run, own), problem)
+
+
+def check_options(engines: dict) -> None:
+    """No engine's own option sets what all engines of a comparison share."""
+    for engine, options in engines.items():
+        for option in options or {}:
+            if (key := shared_setting(engine, option)) is not None:
+                raise Invalid(f"engines.{engine}.{option}", f"the same for all engines; remove it{key and f', {key}'}")
+
+
+def _place(key: str, number: int, run: RunName, own: dict) -> str:
+    """Where the value of a run's key was written: its entry's sweep, its entry, or the top of the file."""
+    if key not in own:
+        return key
+    swept = run.point.startswith(f"{key}-")
+    return f"runs[{number}].{'sweep.' * swept}{key}"

@@ -1,0 +1,24 @@
+"""Entries of `runs` name models, workloads and engines that there are."""
+
+from __future__ import annotations
+
+from kvbench.config.runs import PARITY
+from kvbench.config.wording import Invalid, quote, suggest
+from kvbench.engines.names import ENGINES
+
+
+def check_names(config: dict) -> None:
+    if PARITY in config["workloads"]:
+        raise Invalid(f"workloads.{PARITY}", "this name is taken by the parity gate; use another")
+    for number, entry in enumerate(config["runs"]):
+        for kind in ("models", "workloads"):
+            check_known(entry[kind], config[kind], kind[:-1], f"runs[{number}].{kind}")
+        for engine in entry["engines"]:
+            if engine not in ENGINES:
+                raise Invalid(f"runs[{number}].engines", f"unknown engine {quote(engine)}; {suggest(engine, ENGINES)}")
+
+
+def check_known(names: list[str], known: dict, kind: str, at: str) -> None:
+    for name in names:
+        if name not in known:
+            raise Invalid(at, f"unknown {kind} {quote(name)}; {suggest(name, known)}")

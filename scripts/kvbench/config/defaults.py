@@ -1,0 +1,44 @@
+"""What a schema makes of settings before they are checked: defaults filled in, numbers written as text made numbers."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from kvbench.config.alternatives import chosen
+
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+
+
+def with_defaults(value: Any, schema: dict) -> Any:
+    """A copy of `value` completed after a schema without references; what has a wrong type stays as it is."""
+    if "oneOf" in schema:
+        number = chosen(value, schema["oneOf"])
+        return value if number is None else with_defaults(value, schema["oneOf"][number])
+    if schema.get("type") == "object":
+        return _section(value, schema)
+    if schema.get("type") == "array" and isinstance(value, list):
+        return [with_defaults(item, schema["items"]) for item in value]
+    return _as_number(value, schema)
+
+
+def _section(value: Any, schema: dict) -> Any:
+    """A section laid over its default; an empty one is that default, or has no keys where any are allowed."""
+    properties, others = schema.get("properties", {}), schema.get("additionalProperties")
+    if value is None and ("default" in schema or others is True):
+        value = {}
+    if not isinstance(value, dict):
+        return value
+    value = {str(key): item for key, item in {**schema.get("default", {}), **value}.items()}
+    missing = {key: sub["default"] for key, sub in properties.items() if "default" in sub and key not in value}
+    pairs = [(key, item, properties.get(key, others)) for key, item in {**value, **missing}.items()]
+    return {key: with_defaults(item, sub) if isinstance(sub, dict) else item for key, item, sub in pairs}
+
+
+def _as_number(value: Any, schema: dict) -> Any:
+    """`value` as a number where one is wanted and text holds one: YAML reads 1e-3 as text."""
+    kinds = {sub.get("type") for sub in schema.get("anyOf", [schema])}
+    if isinstance(value, str) and kinds & {"integer", "number"} and NUMBER.fullmatch(value):
+        value = float(value)
+    whole = isinstance(value, float) and value.is_integer() and "integer" in kinds
+    return int(value) if whole else value

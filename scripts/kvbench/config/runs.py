@@ -1,0 +1,90 @@
+"""The runs that a configuration asks for: models x workloads x engines of each entry, at each point of its sweep."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from dataclasses import dataclass, replace
+
+from kvbench.engines.names import REFERENCE
+
+OVERRIDABLE = (
+    "repeats",
+    "sampling",
+    "max_length",
+    "kv_budget_mib",
+    "block_size",
+    "prefix_sharing",
+    "sequential_requests",
+    "gpus",
+)
+PARITY = "parity"
+BASE = "base"
+PLACE = re.compile(r"(.+?)(?:\.process-(\d+))?")
+
+
+@dataclass(frozen=True, order=True)
+class RunName:
+    """Which run, and which of its processes: the fields are the folders of its files under results/runs/."""
+
+    model: str
+    engine: str
+    workload: str
+    point: str = BASE
+    process: int = 1
+
+    @classmethod
+    def of(cls, model: str, engine: str, workload: str, point: str) -> RunName:
+        """The run of these folders, the last as `place` writes it."""
+        point, number = PLACE.fullmatch(point).groups()
+        return cls(model, engine, workload, point, int(number or 1))
+
+    @property
+    def place(self) -> str:
+        """The last folder: the point, and from the second process on its number, such as `base.process-2`."""
+        return self.point + (f".process-{self.process}" if self.process > 1 else "")
+
+    @property
+    def folder(self) -> str:
+        """Where the run's files are."""
+        return f"results/runs/{self.model}/{self.engine}/{self.workload}/{self.place}"
+
+
+Plan = list[tuple[int, RunName, dict]]
+
+
+def plan(config: dict) -> Plan:
+    """Each run with the number of its entry in `runs` and the settings that the entry overrides."""
+    runs = []
+    for number, entry in enumerate(config["runs"]):
+        own = {key: entry[key] for key in OVERRIDABLE if key in entry}
+        for model, workload, engine in itertools.product(entry["models"], entry["workloads"], entry["engines"]):
+            for point, swept in _points(entry):
+                runs.append((number, RunName(model, engine, workload, point), {**own, **swept}))
+    return runs
+
+
+def run_list(config: dict) -> list[RunName]:
+    """The runs to measure, in the order of the configuration; one for each of its processes."""
+    return [
+        replace(run, process=number + 1)
+        for entry, run, _ in plan(config)
+        for number in range(config["runs"][entry].get("processes", config["processes"]))
+    ]
+
+
+def parity_list(config: dict) -> list[RunName]:
+    """The parity runs: engines of the gate that a model with text is used with, and the reference."""
+    used = {(run.model, run.engine) for run in run_list(config)}
+    with_text = {model for model, _ in used if config["models"][model]["source"] != "shape"}
+    gate = config["parity"]["engines"]
+    pairs = {(m, e) for m, e in used if m in with_text and e in gate} | {(m, REFERENCE) for m in with_text}
+    return [RunName(model, engine, PARITY) for model, engine in sorted(pairs)]
+
+
+def _points(entry: dict) -> list[tuple[str, dict]]:
+    """The points of an entry and what each sets: `block_size-32` and {"block_size": 32}, `prefix_sharing-true`."""
+    if "sweep" not in entry:
+        return [(BASE, {})]
+    [(key, values)] = entry["sweep"].items()
+    return [(f"{key}-{str(value).lower()}", {key: value}) for value in values]

@@ -1,0 +1,111 @@
+"""Words of a refusal: where it is, what is wrong there, and the mend, in a line that a user can act on."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from kvbench.config.alternatives import names
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
+
+TYPES = {"object": "a mapping of keys", "array": "a list", "string": "text", "boolean": "true or false"}
+TYPES |= {"integer": "a whole number", "number": "a number"}
+
+
+class Invalid(Exception):
+    """A setting that is refused: where it is (`runs[1].engines`) and what is wrong with it."""
+
+    def __init__(self, at: str, problem: str):
+        super().__init__(f"{at}: {problem}")
+        self.at = at
+
+
+def refusal(fault: ValidationError) -> Invalid:
+    """The refusal for a fault that jsonschema found."""
+    inside, problem = _words(fault)
+    steps = [f"[{step}]" if isinstance(step, int) else f".{step}" for step in (*fault.absolute_path, *inside)]
+    return Invalid("".join(steps).removeprefix(".") or "the whole file", problem)
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """The nearest known name, if one is near, and all of them."""
+    known = list(known)
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return f"{hint}known: {', '.join(known)}"
+
+
+def quote(value: Any) -> str:
+    """A value as a user would write it, short."""
+    text = json.dumps(value, default=str, ensure_ascii=False)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _words(fault: ValidationError) -> tuple[list[str | int], str]:
+    """The key or item inside the faulty value that is meant, if one is, and what is wrong with it."""
+    value, wanted = fault.instance, fault.validator_value
+    match fault.validator:
+        case "additionalProperties":
+            known = fault.schema.get("properties", {})
+            unknown = next(key for key in value if key not in known)
+            return [unknown], f"unknown key; {suggest(unknown, known)}"
+        case "pattern" if "propertyNames" in fault.relative_schema_path:
+            return [value], "not a usable name; write letters, digits, dot, hyphen and underscore only"
+        case "required":
+            missing = next(key for key in wanted if key not in value)
+            return [missing], f"missing; needed here: {', '.join(wanted)}"
+        case "minProperties":
+            return [], "is empty; write at least one key"
+        case "maxProperties":
+            return [], f"has {len(value)} keys ({', '.join(value)}); write {wanted}"
+        case "minItems":
+            return [], "is empty; write at least one item"
+        case "uniqueItems":
+            second = next(i for i, item in enumerate(value) if item in value[:i])
+            return [second], f"{quote(value[second])} is in the list twice; remove one"
+        case "oneOf":
+            return _no_alternative(value, wanted)
+        case "enum":
+            return [], f"{quote(value)} is not allowed; {suggest(str(value), map(str, wanted))}"
+        case "pattern" | "minLength":
+            return [], f"{quote(value)} is not allowed; expected: {fault.schema.get('description', 'some text')}"
+    return [], _not_allowed(fault)
+
+
+def _no_alternative(value: dict, alternatives: list[dict]) -> tuple[list[str | int], str]:
+    """A value that names none of the alternatives by its `source` or `kind`."""
+    key, known = names(alternatives)
+    if key not in value:
+        return [], f"has no {key}; write {key}: with one of {', '.join(known)}"
+    return [key], f"unknown {key} {quote(value[key])}; {suggest(str(value[key]), known)}"
+
+
+def _not_allowed(fault: ValidationError) -> str:
+    """A value of a wrong type or out of its range: what is expected, and the default as an example."""
+    problem = "is empty" if fault.instance is None else f"{quote(fault.instance)} is not allowed"
+    line = f"{problem}; write {_expected(fault.schema)}"
+    if "default" in fault.schema:
+        line += f", for example {fault.absolute_path[-1]}: {quote(fault.schema['default'])}"
+    return line
+
+
+def _expected(schema: dict) -> str:
+    """What the schema wants, in words: `a whole number of 1 or more`."""
+    if "anyOf" in schema:
+        return " or ".join(map(_expected, schema["anyOf"]))
+    if "const" in schema:
+        return str(schema["const"])
+    return TYPES[schema["type"]] + _range(schema)
+
+
+def _range(schema: dict) -> str:
+    low, above, high = (schema.get(key) for key in ("minimum", "exclusiveMinimum", "maximum"))
+    if above is not None:
+        return f" above {above}" + (f" and up to {high}" if high is not None else "")
+    if low is None:
+        return f" up to {high}" if high is not None else ""
+    return f" from {low} to {high}" if high is not None else f" of {low} or more"
