@@ -17,6 +17,7 @@ from kvbench.files import read_parquet
 from kvbench.kv.checks import check_equal
 from kvbench.machine.cards import choose_cards, hold_cards, refuse_others
 from kvbench.machine.nvml import Session
+from kvbench.machine.processes import cpu_s
 from kvbench.machine.threads import set_threads
 from kvbench.machine.turns import Turn
 from kvbench.measure.kv_rows import kv_rows
@@ -25,8 +26,9 @@ from kvbench.measure.loading import Loaded, load_engine
 from kvbench.measure.memory_parts import memory_parts
 from kvbench.measure.orders import Order, resolve
 from kvbench.measure.passes import WARM_UP, Pass, plan_passes
+from kvbench.measure.phases import Phases
 from kvbench.measure.run_files import Done, Measured, Paths, write_run
-from kvbench.measure.sampler import Phases, Sampler, cpu_s
+from kvbench.measure.sampler import Sampler
 from kvbench.model.slots import itemsize
 from kvbench.workload.check import refuse_arrivals
 from kvbench.workload.read import Request

@@ -18,7 +18,7 @@ from kvbench.files import write_json, write_parquet
 from kvbench.kv.schedule import Schedule
 from kvbench.measure.largest_batch import Limit
 from kvbench.measure.passes import Pass
-from kvbench.measure.sampler import Phases
+from kvbench.measure.phases import Phases
 from kvbench.records import BLOCKS, DEVICE, KV, MARGINS, REQUESTS
 from kvbench.workload.read import Request, content_digest
 
