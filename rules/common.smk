@@ -18,7 +18,8 @@ from kvbench.config.settings import (
     validate,
     workload_settings,
 )
-from kvbench.config.digests import code_digest, package_versions
+from kvbench.config.digests import code_digest
+from kvbench.machine.packages import package_versions
 
 try:
     validate(

@@ -6,24 +6,22 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from kvbench.config.digests import package_versions
 from kvbench.engines.base import EngineSettings, Generated, LoadTimes
 from kvbench.engines.names import is_paged
 from kvbench.files import write_json, write_parquet
 from kvbench.kv.schedule import Schedule
+from kvbench.machine.packages import package_versions
 from kvbench.measure.largest_batch import Limit
+from kvbench.measure.orders import Order
 from kvbench.measure.passes import Pass
 from kvbench.measure.phases import Phases
 from kvbench.records import BLOCKS, DEVICE, KV, MARGINS, REQUESTS
 from kvbench.workload.read import Request, content_digest
-
-if TYPE_CHECKING:
-    from kvbench.measure.orders import Order
 
 Done = list[tuple[Pass, dict[str, Any], Generated]]
 
