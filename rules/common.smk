@@ -8,7 +8,7 @@ import re
 from functools import partial
 
 from kvbench.config import figure_files, paths
-from kvbench.config.digests import code_digest, package_versions
+from kvbench.config.digests import code_digest
 from kvbench.config.parameters import (
     attention_options,
     benchmark_settings,
@@ -20,6 +20,7 @@ from kvbench.config.parameters import (
 from kvbench.config.runs import RunName, parity_list, run_list
 from kvbench.config.settings import uses_cuda, validate
 from kvbench.figures.registry import FIGURES, OF_WORKLOAD
+from kvbench.machine.packages import package_versions
 
 try:
     validate(

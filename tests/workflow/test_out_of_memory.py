@@ -120,7 +120,7 @@ def test_a_run_goes_on_with_what_fits(inputs, tmp_path, monkeypatch, engine, ask
 def test_what_fits_is_tried_at_the_length_that_is_timed(inputs, tmp_path, monkeypatch, slots):
     """The warm-up is cut short: its batches fit where those of the repeats do not."""
     searches = []
-    monkeypatch.setattr("kvbench.measure.run.search", lambda *args: searches.append(search(*args)) or searches[-1])
+    monkeypatch.setattr("kvbench.measure.serving.search", lambda *args: searches.append(search(*args)) or searches[-1])
     found = run_with_room_for(lambda rows, length: rows * length <= slots, inputs, tmp_path, monkeypatch, "hf-batch")
     memory = found.record["out_of_memory"]
     assert [limit.record() for limit in searches] == [memory]

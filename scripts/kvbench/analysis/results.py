@@ -9,6 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kvbench.engines.names import ENGINES
 from kvbench.errors import UserError
 from kvbench.files import read_json, read_parquet
 
@@ -17,19 +18,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 SCOPES = ("all", "sequential")
-
-# The order of engines in every table and figure; others follow by name.
-ENGINE_ORDER = (
-    "hf-sequential",
-    "hf-batch",
-    "hf-static",
-    "hf-static-compiled",
-    "hf-continuous",
-    "vllm-sequential",
-    "vllm-reserved",
-    "vllm",
-    "vllm-eager",
-)
 
 
 @dataclass(frozen=True)
@@ -142,7 +130,7 @@ def load_run(path: str | Path) -> Run:
 
 
 def load_runs(paths: Iterable[str | Path]) -> list[Run]:
-    """Load runs in the order of tables and figures: model, workload, engine (ENGINE_ORDER), point.
+    """Load runs in the order of tables and figures: model, workload, engine (`ENGINES`), point.
 
     The processes of a run become one. Paths of other files of a run (its Parquet files) are passed over. UserError
     where none is a run.json, or the processes of a run had different settings or requests.
@@ -220,5 +208,5 @@ def point_key(point: str) -> tuple[str, float, str]:
 
 
 def engine_key(engine: str) -> tuple[int, str]:
-    """Sort key of an engine's name."""
-    return (ENGINE_ORDER.index(engine) if engine in ENGINE_ORDER else len(ENGINE_ORDER), engine)
+    """Sort key of an engine's name; unknown ones follow by name."""
+    return (ENGINES.index(engine) if engine in ENGINES else len(ENGINES), engine)

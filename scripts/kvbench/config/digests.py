@@ -1,7 +1,7 @@
-"""Digests that tell Snakemake when a rule is stale: the code it runs and the packages it uses.
+"""Digests of the code that a rule runs, which tell Snakemake when it is stale.
 
-Snakemake sees neither the modules that a script imports nor their packages' versions; these
-digests go into each rule's `params`, where a change of them reruns the rule and nothing else.
+Snakemake does not see the modules that a script imports; these digests go into each rule's `params`, where a change of
+them reruns the rule and nothing else.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import hashlib
 import re
 from collections.abc import Iterable
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parents[2]
@@ -34,18 +33,6 @@ def code_digest(script: str, *also: str, modules: Iterable[str] = ()) -> str:
     for name in also:
         digest.update((SCRIPTS.parent / name).read_bytes())
     return digest.hexdigest()[:16]
-
-
-@cache
-def package_versions(*distributions: str) -> list[str]:
-    """`name==version` of each installed distribution, sorted; those not installed are left out."""
-    found = []
-    for name in distributions:
-        try:
-            found.append(f"{name}=={metadata.version(name)}")
-        except metadata.PackageNotFoundError:
-            continue
-    return sorted(found)
 
 
 @cache

@@ -12,7 +12,7 @@ from kvbench.engines.names import CUDA_ONLY
 from kvbench.errors import UserError
 from kvbench.kv.contiguous import BatchRecord
 from kvbench.kv.schedule import Schedule
-from kvbench.measure.sampler import rss_bytes
+from kvbench.machine.processes import rss_bytes
 from kvbench.workload.read import Request
 
 log = logging.getLogger(__name__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+# In the order of every table and figure.
 ENGINES = (
     *("hf-sequential", "hf-batch", "hf-static", "hf-static-compiled", "hf-continuous"),
     *("vllm-sequential", "vllm-reserved", "vllm", "vllm-eager"),

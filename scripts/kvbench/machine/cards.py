@@ -12,8 +12,8 @@ import psutil
 
 from kvbench.errors import UserError
 from kvbench.machine.nvml import GpuProcess, GpuSample, Session
+from kvbench.machine.processes import process_ids
 from kvbench.machine.turns import lock_file, try_lock
-from kvbench.measure.sampler import process_ids
 
 # A process that has just ended may still be listed for a moment.
 PATIENCE_S = 10.0

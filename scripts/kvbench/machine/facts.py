@@ -11,9 +11,8 @@ import platform
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from importlib import metadata, util
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from kvbench.errors import UserError
 from kvbench.machine.cuda_context import context_bytes
 from kvbench.machine.limits import memory_total_bytes, usable_cpus
 from kvbench.machine.nvml import GpuInfo, Session
+from kvbench.machine.packages import installed_version, package
 
 # Name in environment.json: the distributions that may carry it, and its module.
 PACKAGES: Mapping[str, tuple[tuple[str, ...], str]] = {
@@ -189,18 +189,6 @@ def isolation() -> str:
     return "conda" if Path(sys.prefix, "conda-meta").is_dir() else "none"
 
 
-def package(distributions: Iterable[str], module: str) -> dict[str, str] | None:
-    """Version and file of the first distribution that is installed, without importing it; None if none is."""
-    for name in distributions:
-        try:
-            version = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-        spec = util.find_spec(module)
-        return {"version": version, "file": spec.origin if spec and spec.origin else ""}
-    return None
-
-
 def probe_engines(python: str = sys.executable, limit_s: float = PROBE_LIMIT_S) -> tuple[Torch, Vllm]:
     """Import torch and vLLM in another process; `error` is the cause in one line where that fails, crashes or hangs."""
     environment = {**os.environ, "VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "ERROR", "HF_HUB_OFFLINE": "1"}
@@ -220,7 +208,7 @@ def read_probe(output: str, end: str) -> tuple[Torch, Vllm]:
     for line in output.splitlines():
         if line.startswith("PROBE "):
             found |= json.loads(line.removeprefix("PROBE "))
-    names = [name for name in PACKAGES["vllm"][0] if package([name], "vllm")]
+    names = [name for name in PACKAGES["vllm"][0] if installed_version(name)]
     return Torch(**found["torch"]), Vllm(distribution=names[0] if names else None, **found["vllm"])
 
 

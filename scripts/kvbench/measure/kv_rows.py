@@ -71,7 +71,7 @@ def _contiguous_rows(
         width = np.full(len(passes), static_width) if static_width else batch.prompt_tokens.max() + passes
         split = split_batch(batch)
         pool = batch.tensor_bytes // slot_bytes
-        _add(found, checks.check_batch(batch, slot_bytes, width) | checks.check_split(split, pool))
+        add_checks(found, checks.check_batch(batch, slot_bytes, width) | checks.check_split(split, pool))
         rows = {
             "t_ns": batch.t_ns,
             "step": step + passes,
@@ -103,6 +103,7 @@ def _append(columns: Columns, more: Columns) -> Columns:
     return {name: np.concatenate([columns[name], more[name]]) for name in more} if columns else more
 
 
-def _add(total: Checks, more: Checks) -> None:
+def add_checks(total: Checks, more: Checks) -> None:
+    """Add the samples that each identity was checked on."""
     for name, samples in more.items():
         total[name] = total.get(name, 0) + samples

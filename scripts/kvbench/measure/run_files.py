@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from kvbench.config.digests import package_versions
-from kvbench.engines.base import EngineSettings, Generated, LoadTimes
 from kvbench.engines.names import is_paged
 from kvbench.files import write_json, write_parquet
 from kvbench.kv.schedule import Schedule
-from kvbench.measure.largest_batch import Limit
-from kvbench.measure.passes import Pass
-from kvbench.measure.sampler import Phases
+from kvbench.machine.packages import package_versions
+from kvbench.measure.measured import Measured
+from kvbench.measure.serving import Done
 from kvbench.records import BLOCKS, DEVICE, KV, MARGINS, REQUESTS
 from kvbench.workload.read import Request, content_digest
-
-if TYPE_CHECKING:
-    from kvbench.measure.orders import Order
-
-Done = list[tuple[Pass, dict[str, Any], Generated]]
 
 
 @dataclass(frozen=True)
@@ -38,28 +30,6 @@ class Paths:
     blocks: Path
     margins: Path
     record: Path
-
-
-@dataclass(frozen=True)
-class Measured:
-    """Everything that a run learnt."""
-
-    order: Order
-    settings: EngineSettings
-    in_force: dict[str, Any]
-    changed: dict[str, dict[str, Any]]
-    capacity: dict[str, Any]
-    load: LoadTimes
-    done: Done
-    kv: list[dict[str, Any]]
-    checks: dict[str, int]
-    memory: dict[str, Any]
-    phases: Phases
-    device_rows: list[dict[str, Any]]
-    sampling_errors: list[str]
-    packages: tuple[str, ...]
-    limit: Limit | None = None
-    other_programs: Sequence[dict[str, Any]] = ()
 
 
 def write_run(measured: Measured, paths: Paths) -> None:

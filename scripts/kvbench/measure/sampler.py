@@ -2,38 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
-from contextlib import suppress
 from typing import Any
 
 import psutil
 
 from kvbench.machine.nvml import Session
+from kvbench.machine.processes import process_ids, rss_bytes
+from kvbench.measure.phases import Phases
 
 Row = dict[str, Any]
-
-
-class Phases:
-    """Names of what a run is doing, with their times."""
-
-    def __init__(self) -> None:
-        self.done: list[dict[str, Any]] = []
-        self.name = "initial"
-        self.start_ns = time.monotonic_ns()
-
-    def enter(self, name: str) -> None:
-        """End the current phase and begin another."""
-        now = time.monotonic_ns()
-        self.done.append({"name": self.name, "start_ns": self.start_ns, "end_ns": now})
-        self.name, self.start_ns = name, now
-
-    def rename(self, since_ns: int, name: str) -> None:
-        """Give all finished phases that began at `since_ns` or later another name."""
-        for phase in self.done:
-            if phase["start_ns"] >= since_ns:
-                phase["name"] = name
 
 
 class Sampler:
@@ -82,30 +61,6 @@ class Sampler:
                 self.errors.append(f"{type(error).__name__}: {error}")
             due = max(due + self.period_s, time.monotonic())
             self._stop.wait(due - time.monotonic())
-
-
-def process_ids() -> list[int]:
-    """This process and its descendants."""
-    return [os.getpid(), *(child.pid for child in psutil.Process().children(recursive=True))]
-
-
-def rss_bytes() -> int:
-    """Resident bytes of this process and its descendants; pages that they share count once a process."""
-    total = 0
-    for pid in process_ids():
-        with suppress(psutil.NoSuchProcess):
-            total += psutil.Process(pid).memory_info().rss
-    return total
-
-
-def cpu_s() -> float:
-    """CPU seconds of this process and its living descendants since their start."""
-    total = 0.0
-    for pid in process_ids():
-        with suppress(psutil.NoSuchProcess):
-            times = psutil.Process(pid).cpu_times()
-            total += times.user + times.system
-    return total
 
 
 def _gpu_row(gpu: Any, ours: set[int]) -> Row:

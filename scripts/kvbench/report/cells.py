@@ -45,6 +45,11 @@ def text(table: pd.DataFrame) -> pd.DataFrame:
     return table[known].astype(object).map(number)
 
 
+def text_column(column: pd.Series) -> pd.Series:
+    """A column of text, even where there is no row or no value."""
+    return column.astype(object)
+
+
 def interval(table: pd.DataFrame, name: str, factor: float = 1) -> pd.Series:
     names = [f"{name}_{part}" for part in PARTS]
     return spans(table.assign(**{one: table[one] * factor for one in names}), *names)

@@ -11,7 +11,8 @@ from kvbench.analysis.claims import NOT_MEASURABLE
 from kvbench.analysis.tables.attribution import NOT_RUN
 from kvbench.benchmarks import targets
 from kvbench.report.cells import NONE, number
-from kvbench.report.tables import VIEWS, targets_view
+from kvbench.report.tables.by_name import VIEWS
+from kvbench.report.tables.verdicts import targets_view
 
 OWN = "each for a reason of its own"
 SCOPES = {"all": "all", "sequential": "subset"}

@@ -15,7 +15,9 @@ from kvbench.report import replays as replays
 from kvbench.report.folds import Shown, shown, shown_targets
 from kvbench.report.html import Figure, figure, page
 from kvbench.report.summary import sentences
-from kvbench.report.tables import VIEWS, benchmarks_view, parity_view, run_settings
+from kvbench.report.tables.by_name import VIEWS
+from kvbench.report.tables.runs import run_settings
+from kvbench.report.tables.verdicts import benchmarks_view, parity_view
 
 TEMPLATE = "report.html.j2"
 # Figures in the order of the page, each in a place of its own; others follow after all of these.

@@ -22,7 +22,7 @@ from kvbench.figures.data.rows import rows_of
 from kvbench.figures.data.speeds import speeds
 from kvbench.files import read_json, write_csv, write_json
 from kvbench.report.cells import number
-from kvbench.report.tables import processes_view
+from kvbench.report.tables.speed import processes_view
 
 SLOWER = (1.0, 1.4, 1.2)
 ENGINES = ("hf-batch", "vllm")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -47,7 +46,7 @@ def digest(scripts: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleTyp
 
 
 def forget(module: ModuleType) -> None:
-    for function in (module._tree_digest, module._imported, module.package_versions):
+    for function in (module._tree_digest, module._imported):
         function.cache_clear()
 
 
@@ -105,16 +104,6 @@ def test_a_new_module_counts_once_it_is_imported(digest: ModuleType, scripts: Pa
     assert not edited(digest, scripts / "rule.py", "")
     assert edited(digest, scripts / "rule.py", "from kvbench import fresh\n")
     assert edited(digest, scripts / "kvbench/fresh.py", "z = 2\n")
-
-
-def test_versions_of_installed_packages_only(
-    digest: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    info = tmp_path / "site" / "some_engine-1.2.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: some-engine\nVersion: 1.2\n")
-    monkeypatch.setattr(sys, "path", [str(info.parent), *sys.path])
-    assert digest.package_versions("some-engine", "no-such-engine") == ["some-engine==1.2"]
 
 
 def test_the_two_engines_do_not_share_their_modules() -> None:

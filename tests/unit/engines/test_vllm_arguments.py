@@ -9,6 +9,7 @@ import pytest
 from kvbench.engines.base import EngineSettings
 from kvbench.engines.vllm import runner as vllm_engine
 from kvbench.engines.vllm.arguments import engine_arguments, graph_sizes, own_arguments, step_of_vllm
+from kvbench.engines.vllm.recording import VARIABLE
 from kvbench.errors import UserError
 
 SETTINGS = EngineSettings(
@@ -96,7 +97,7 @@ def test_an_option_that_breaks_vllms_configuration_is_named(monkeypatch: pytest.
     stand_in = ModuleType("vllm")
     stand_in.LLM = None
     monkeypatch.setitem(sys.modules, "vllm", stand_in)
-    monkeypatch.setenv(vllm_engine.RECORDING, "")
+    monkeypatch.setenv(VARIABLE, "")
     monkeypatch.setattr(vllm_engine, "prepare_process", lambda settings: None)
 
     def break_off(engine: vllm_engine.VllmEngine) -> None:

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from kvbench.engines.base import Completion, Generated
-from kvbench.measure import run
+from kvbench.measure import serving
 from kvbench.measure.passes import Pass
 from kvbench.workload.read import Request
 
@@ -23,9 +23,9 @@ class Engine:
 @pytest.mark.parametrize(("wall_s", "energy_j"), [(0.9, None), (1.1, 30.0)])
 def test_energy_needs_a_pass_longer_than_the_counters_step(monkeypatch, wall_s, energy_j) -> None:
     clock, meter = iter([10**9, 10**9 + int(wall_s * 1e9)]), iter([100.0, 130.0])
-    monkeypatch.setattr(run.time, "monotonic_ns", lambda: next(clock))
+    monkeypatch.setattr(serving.time, "monotonic_ns", lambda: next(clock))
     session = SimpleNamespace(energy_j=lambda: next(meter))
-    record, _ = run._one_pass(
+    record, _ = serving._one_pass(
         Engine(),
         ONE,
         SimpleNamespace(enter=None),

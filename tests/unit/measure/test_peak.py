@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 from kvbench.engines.base import Completion, Generated
-from kvbench.measure import run
+from kvbench.measure import serving
 from kvbench.measure.passes import plan_passes
 from kvbench.workload.read import Request
 
@@ -46,6 +46,6 @@ def test_a_peak_begins_once_after_the_warm_up():
     )
     job = SimpleNamespace(progress=lambda total, unit: Bar(), terminal=None)
     passes = plan_passes("vllm", REQUESTS, 2, 0, read_blocks=False)
-    served = run._run_passes(engine, passes, quiet, quiet, job)
+    served = serving._run_passes(engine, passes, quiet, quiet, job)
     assert engine.did == ["generate", "memory", "begin_peak", "generate", "generate"]
     assert served.warm_reserved == 7

@@ -24,7 +24,7 @@ from kvbench.replay.table import table as replays_table
 from kvbench.report.cells import number, to_html
 from kvbench.report.html import ROOT, caption, embed
 from kvbench.report.page import PLACED, TEMPLATE, read_inputs, render, unequal_slots
-from kvbench.report.tables import attribution_view, throughput_view
+from kvbench.report.tables.speed import attribution_view, throughput_view
 from kvbench.workload.table import workload_table
 from kvbench.yaml_files import read_yaml
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from kvbench.analysis.tables import workloads
 from kvbench.errors import UserError
 from kvbench.files import read_parquet, write_csv, write_parquet
-from kvbench.report.tables import workloads_view
+from kvbench.report.tables.runs import workloads_view
 from kvbench.workload.check import Limit, refuse_arrivals
 from kvbench.workload.formats import file_text
 from kvbench.workload.formats.json_items import items

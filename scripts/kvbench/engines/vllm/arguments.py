@@ -13,10 +13,6 @@ from kvbench.model.slots import itemsize
 
 SCRIPTS = Path(__file__).resolve().parents[3]
 
-# What our scheduler reads of itself, as JSON, in whichever process the engine runs. Not in vLLM's `additional_config`:
-# that enters the key of its compile cache, so that every run, with a folder of its own, would compile anew.
-RECORDING = "KVBENCH_RECORDING"
-
 
 def prepare_process(settings: EngineSettings) -> None:
     """Environment that vLLM reads at import: no usage statistics, no hub, the engine where it can be recorded."""

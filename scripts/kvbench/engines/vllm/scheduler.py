@@ -6,10 +6,7 @@ between passes, `LLM.reset_prefix_cache()`, ends a pass and writes its record.
 
 from __future__ import annotations
 
-import json
-import os
 import time
-from pathlib import Path
 from typing import Any
 
 from vllm.config import VllmConfig
@@ -18,7 +15,7 @@ from vllm.v1.core.sched.output import SchedulerOutput
 from vllm.v1.core.sched.scheduler import Scheduler
 
 from kvbench.engines.schedule_log import ScheduleLog
-from kvbench.engines.vllm.arguments import RECORDING
+from kvbench.engines.vllm.recording import Recording
 from kvbench.kv.schedule import FREED, PREEMPTED, Schedule
 
 
@@ -26,18 +23,15 @@ class Recorder:
     """Feeds the log of the current pass from what the scheduler has in hand."""
 
     def __init__(self, scheduler: Scheduler) -> None:
-        config = json.loads(os.environ[RECORDING])
-        self.folder = Path(config["folder"])
-        self.block_stride: int = config["block_stride"]
-        self.block_passes = set(config["block_passes"])
-        self.silent_passes = set(config["silent_passes"])
+        self.told = Recording.announced()
         self.pool = scheduler.kv_cache_manager.block_pool
         self.total_blocks = self.pool.get_num_free_blocks()
         self.number = 0
         self._begin()
 
     def _begin(self) -> None:
-        self.enabled = self.number not in self.silent_passes
+        self.enabled = self.number not in self.told.silent_passes
+        self.reads_blocks = self.number in self.told.block_passes
         self.log = ScheduleLog()
         self.hook_ns = 0
 
@@ -56,7 +50,7 @@ class Recorder:
         running, waiting = scheduler.get_request_counts()
         same = self.log.goes_on(len(scheduled), total, running)
         dumped = None if same else self.log.dump(scheduled, scheduled.values())
-        if self.number in self.block_passes and len(self.log.t_ns) % self.block_stride == 0:
+        if self.reads_blocks and len(self.log.t_ns) % self.told.block_stride == 0:
             self._read_blocks(scheduler)
         self.log.sample(self.pool.get_num_free_blocks(), running, waiting, total, dumped)
         self.hook_ns += time.perf_counter_ns() - begin
@@ -78,7 +72,7 @@ class Recorder:
     def end_pass(self, scheduler: Scheduler) -> None:
         """Write the pass's record, if it has one, and begin the next."""
         if self.log.t_ns:
-            self._schedule(scheduler).save(self.folder / f"schedule-{self.number}.npz")
+            self._schedule(scheduler).save(self.told.file(self.number))
         self.number += 1
         self._begin()
 

@@ -1,4 +1,4 @@
-"""The report's tables of memory: what slots, processes and devices held, what sharing gave, what sweeps showed."""
+"""Tables of memory: what slots, processes and devices held, what sharing gave, what sweeps showed."""
 
 from __future__ import annotations
 

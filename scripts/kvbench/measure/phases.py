@@ -1,0 +1,27 @@
+"""What a run is doing, with its times."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+
+class Phases:
+    """Names of what a run is doing, with their times."""
+
+    def __init__(self) -> None:
+        self.done: list[dict[str, Any]] = []
+        self.name = "initial"
+        self.start_ns = time.monotonic_ns()
+
+    def enter(self, name: str) -> None:
+        """End the current phase and begin another."""
+        now = time.monotonic_ns()
+        self.done.append({"name": self.name, "start_ns": self.start_ns, "end_ns": now})
+        self.name, self.start_ns = name, now
+
+    def rename(self, since_ns: int, name: str) -> None:
+        """Give all finished phases that began at `since_ns` or later another name."""
+        for phase in self.done:
+            if phase["start_ns"] >= since_ns:
+                phase["name"] = name

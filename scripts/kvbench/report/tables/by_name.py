@@ -1,0 +1,32 @@
+"""How each file of results/tables is shown, by its name and in the order of the report."""
+
+from __future__ import annotations
+
+from kvbench.report.tables.memory import devices_view, kv_waste_view, memory_view, sharing_view, sweeps_view
+from kvbench.report.tables.runs import workloads_view
+from kvbench.report.tables.speed import (
+    attribution_view,
+    latency_view,
+    processes_view,
+    ratios_view,
+    roofline_view,
+    throughput_view,
+)
+from kvbench.report.tables.verdicts import claims_view, parity_view
+
+VIEWS = {
+    "throughput": throughput_view,
+    "processes": processes_view,
+    "ratios": ratios_view,
+    "attribution": attribution_view,
+    "roofline": roofline_view,
+    "claims": claims_view,
+    "workloads": workloads_view,
+    "latency": latency_view,
+    "kv_waste": kv_waste_view,
+    "memory": memory_view,
+    "devices": devices_view,
+    "sharing": sharing_view,
+    "sweeps": sweeps_view,
+    "parity": parity_view,
+}

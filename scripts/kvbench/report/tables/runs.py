@@ -1,0 +1,56 @@
+"""Tables of what was run: the settings of each run, the lengths of the workloads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from kvbench.analysis.results import Run
+from kvbench.report.cells import mib, text
+
+
+def run_settings(runs: Sequence[Run]) -> pd.DataFrame:
+    """What each run was asked to do, and how long loading took."""
+    rows = []
+    for run in runs:
+        record, capacity, timing = run.record, run.record["capacity"], _median_times(run)
+        rows.append(
+            {
+                "model": run.model,
+                "workload": run.workload,
+                "engine": run.label,
+                "device": record["device"],
+                "GPUs": record.get("gpus"),
+                "dtype": record["dtype"],
+                "threads": record["threads"],
+                "processes": len(run.processes),
+                "temperature": run.temperature,
+                "maximum length (tokens)": record["max_length"],
+                "KV budget (MiB)": mib(capacity["budget_bytes"]),
+                "largest pool (MiB)": mib(capacity["pool_bytes"]),
+                "block (tokens)": record["block_size"],
+                "import (s)": timing["import_s"],
+                "load (s)": timing["load_s"],
+                "compile (s)": timing["compile_s"],
+                "warm-up (s)": timing["warmup_s"],
+            }
+        )
+    return text(pd.DataFrame(rows))
+
+
+def _median_times(run: Run) -> dict[str, float]:
+    """Medians over the run's processes of what comes before the first repeat, in seconds."""
+    return pd.DataFrame([one.record["timing"] for one in run.processes]).astype(float).median().to_dict()
+
+
+def workloads_view(table: pd.DataFrame) -> pd.DataFrame:
+    """Means and percentiles of lengths in tokens; of a user's file what it has and what of it was left out."""
+    percentiles = {name.removesuffix("_tokens"): table[name] for name in table if name.startswith("p")}
+    left_out = {
+        "requests in the file": table.get("requests_in_file"),
+        "left out, too long": table.get("skipped_too_long"),
+        "left out, bad turns": table.get("skipped_bad_turns"),
+    }
+    shown = {"tokens of": table["quantity"], "n": table["n"], **left_out, "mean": table["mean_tokens"], **percentiles}
+    return text(pd.DataFrame(shown))

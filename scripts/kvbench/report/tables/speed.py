@@ -1,0 +1,135 @@
+"""Tables of speed: rates, ratios and their causes, latencies, decoding steps against their bound."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from kvbench.report.cells import MIB, interval, labels, number, pairs, scope, spans, text, text_column
+
+
+def throughput_view(table: pd.DataFrame) -> pd.DataFrame:
+    """Rates with their intervals; energy where a counter told."""
+    energy = {
+        "energy (J/output token)": interval(table, "energy_j_per_output_token"),
+        "energy (J/request)": interval(table, "energy_j_per_request"),
+    }
+    told = table["energy_j_per_request_median"].notna().any()
+    return text(
+        pd.DataFrame(
+            {
+                "engine": table["label"],
+                "requests": scope(table),
+                "repeats": table["n_repeats"],
+                "processes": table["n_processes"],
+                "output tokens/s": interval(table, "output_tokens_per_s"),
+                "all tokens/s": interval(table, "total_tokens_per_s"),
+                "requests/s": interval(table, "requests_per_s"),
+                "wall time (s)": interval(table, "wall_s"),
+                **(energy if told else {}),
+                "disturbed repeats": table["disturbed_repeats"],
+            }
+        )
+    )
+
+
+def processes_view(table: pd.DataFrame) -> pd.DataFrame:
+    """Runs in several processes: each process's median, and whether processes differ."""
+    table = table[table["n_processes"] > 1]
+    return text(
+        pd.DataFrame(
+            {
+                "engine": table["label"],
+                "requests": table["scope"].replace("sequential", "subset"),
+                "process": table["process"],
+                "repeats": table["n_repeats"],
+                "median (output tokens/s)": table["output_tokens_per_s_median"],
+                "sd between medians": table["output_tokens_per_s_sd_between_medians"],
+                "sd within": table["output_tokens_per_s_sd_within"],
+                "F": table["f_between_over_within"],
+                "p": table["f_p_value"],
+                "interval over one of pooled repeats": table["interval_width_over_pooled"],
+            }
+        )
+    )
+
+
+def ratios_view(table: pd.DataFrame) -> pd.DataFrame:
+    """Ratios between the absolute values that they come from."""
+    return text(
+        pd.DataFrame(
+            {
+                "engine": labels(table, "numerator"),
+                "over": table["denominator"],
+                "requests": scope(table),
+                "engine (output tokens/s)": interval(table, "numerator_output_tokens_per_s"),
+                "over (output tokens/s)": interval(table, "denominator_output_tokens_per_s"),
+                "ratio": spans(table, "ratio", "ratio_ci95_low", "ratio_ci95_high"),
+                "interval against 1": table["interval_against_1"],
+            }
+        )
+    )
+
+
+def attribution_view(table: pd.DataFrame) -> pd.DataFrame:
+    """Factors between the absolute values that they come from, with the reason where there is no ratio."""
+    part, factor = text_column(table["part"]), text_column(table["factor"])
+    names = part.where(part == "total", part + ": " + factor)
+    products = text_column(table["product"].map(number))
+    notes = text_column(table["reason"]).fillna(
+        "product of the chain: " + products + ", " + text_column(table["product_is"])
+    )
+    return text(
+        pd.DataFrame(
+            {
+                "factor": names,
+                "engine / over": text_column(table["numerator"]) + " / " + text_column(table["denominator"]),
+                "requests": scope(table),
+                "ratio": spans(table, "ratio", "ratio_ci95_low", "ratio_ci95_high"),
+                "engine (output tokens/s)": interval(table, "numerator_output_tokens_per_s"),
+                "over (output tokens/s)": interval(table, "denominator_output_tokens_per_s"),
+                "steps in which requests waited (%)": pairs(table, "steps_waiting_share", 100),
+                "engine: for blocks (%)": table["numerator_steps_waiting_for_blocks_share"] * 100,
+                "note": notes,
+            }
+        )
+    )
+
+
+def latency_view(table: pd.DataFrame) -> pd.DataFrame:
+    """Latencies in seconds."""
+    medians = ("median_s", "median_ci95_low_s", "median_ci95_high_s", "median_min_s", "median_max_s")
+    return text(
+        pd.DataFrame(
+            {
+                "engine": table["label"],
+                "requests": scope(table),
+                "metric": table["metric"].str.replace("_", " "),
+                "handed back": table["returned"],
+                "samples": table["samples"],
+                "median (s)": spans(table, *medians),
+                "p90 (s)": table["p90_s"],
+                "p99 (s)": table["p99_s"],
+            }
+        )
+    )
+
+
+def roofline_view(table: pd.DataFrame) -> pd.DataFrame:
+    """Decoding steps in ms against their bound, with what they wait for."""
+    return text(
+        pd.DataFrame(
+            {
+                "engine": table["label"],
+                "requests": scope(table),
+                "requests at once": table["running_mean_requests"],
+                "decoding step (ms)": interval(table, "decode_step_s", 1e3),
+                "must move (MiB)": table["must_move_bytes"] / MIB,
+                "copy bandwidth (GB/s)": table["copy_bytes_per_s"] / 1e9,
+                "bound (ms)": 1e3 * table["bound_s"],
+                "of the bound (%)": 100 * table["fraction_of_bound"],
+                "GPU busy (%)": 100 * table["gpu_busy_share"],
+                "CPU busy (%)": 100 * table["cpu_busy_share"],
+                "waits for": table["limited_by"],
+            }
+        )
+    )

@@ -1,0 +1,102 @@
+"""Tables of what is held against something else: claims, targets, equal outputs, the instrument beside its peers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from kvbench.benchmarks import targets
+from kvbench.report.cells import labels, number, spans, text, text_column
+
+STATEMENT = ("quotation", "source", "wording")
+SYMBOLS = {"above": ">", "below": "<", "at_least": "≥", "at_most": "≤"}
+
+
+def claims_view(table: pd.DataFrame) -> pd.DataFrame:
+    """Statements with what was measured, the threshold and the verdict; published values stand beside."""
+    pairs = zip(table["engine_median"], table["over_median"], strict=True)
+    arms = [None if pd.isna(over) else f"{number(engine)} / {number(over)}" for engine, over in pairs]
+    tests = text_column(table["is"].map(SYMBOLS)) + " " + text_column(table["threshold"].map(number))
+    return text(
+        pd.DataFrame(
+            {
+                "statement": [f"{q} ({s}, {w})" for q, s, w in zip(*(table[name] for name in STATEMENT), strict=True)],
+                "verdict": table["verdict"],
+                "measured": spans(table, "value", "value_ci95_low", "value_ci95_high", "value_min", "value_max"),
+                "engine / over": arms,
+                "supported if": tests,
+                "tested as": table["reading"],
+                "reason": table["reason"],
+                "published, other systems": table["published"],
+            }
+        )
+    )
+
+
+def parity_view(table: pd.DataFrame, with_names: bool = False) -> pd.DataFrame:
+    """Shares of equal outputs."""
+    names = {"model": table["model"], "workload": table["workload"]} if with_names else {}
+    return text(
+        pd.DataFrame(
+            {
+                **names,
+                "engine": labels(table, "engine"),
+                "dtype": table["dtype"],
+                "comparable": table["comparable"],
+                "requests": table["requests_compared"],
+                "equal (%)": table["share_equal"] * 100,
+                "median common prefix (tokens)": table["median_common_prefix_tokens"],
+                "gate": table["gate"],
+                "near ties": table["near_ties"],
+                "first difference": table["first_difference"],
+            }
+        )
+    )
+
+
+def targets_view(table: pd.DataFrame) -> pd.DataFrame:
+    """Each target with its worst value and whose that is."""
+    return text(
+        pd.DataFrame(
+            {
+                "target": table["says"],
+                "wanted": text_column(table["is"].map(targets.SYMBOLS))
+                + " "
+                + text_column(table["threshold"].map(str)),
+                "measured": table["measured"].map(_measured),
+                "the worst of": table["rows"],
+                "found in": table["of"],
+                "verdict": table["verdict"],
+            }
+        )
+    )
+
+
+def _measured(value: Any) -> Any:
+    """A number read from a column that also has words."""
+    try:
+        return f"{float(value):.4g}" if pd.notna(value) else value
+    except ValueError:
+        return value
+
+
+def benchmarks_view(table: pd.DataFrame) -> pd.DataFrame:
+    """Both sides of each benchmark of the instrument, and their ratio."""
+    return text(
+        pd.DataFrame(
+            {
+                "ours": table["ours"],
+                "beside": table["other"],
+                "model, workload": text_column(table["model"]) + ", " + text_column(table["workload"]),
+                "passes of each": table["passes"],
+                "output tokens a pass": text_column(table["ours_output_tokens"].map(number))
+                + " / "
+                + text_column(table["other_output_tokens"].map(number)),
+                "ours (output tokens/s)": table["ours_output_tokens_per_s"],
+                "beside (output tokens/s)": table["other_output_tokens_per_s"],
+                "ratio, median over passes": spans(table, "ratio", "ratio_ci95_low", "ratio_ci95_high"),
+                "time inside the hooks (%)": 100 * table["hook_share_of_wall"],
+            }
+        )
+    )
