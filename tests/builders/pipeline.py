@@ -12,7 +12,8 @@ from typing import Any
 import pandas as pd
 from matplotlib.text import Text
 
-from builders.runs import Request, write_margins, write_run
+from builders.runs import write_margins, write_run
+from builders.simulated_requests import Request
 from kvbench.analysis import claims, parity
 from kvbench.analysis.results import Run, load_runs, read_table
 from kvbench.analysis.tables import of_runs, sweeps, workloads

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from builders.pipeline import READS, draw, emptied, report, run_script, texts, write_results
-from builders.runs import Request, make_requests
+from builders.simulated_requests import Request, make_requests
 
 from kvbench.analysis.results import read_table
 from kvbench.capacity.contexts import curves, read_conditions

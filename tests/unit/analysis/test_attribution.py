@@ -5,7 +5,9 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from builders.runs import ALL_ENGINES, make_requests, simulate, write_run, write_runs
+from builders.runs import ALL_ENGINES, write_run, write_runs
+from builders.simulated_engine import simulate
+from builders.simulated_requests import make_requests
 
 from kvbench.analysis.results import load_run, load_runs
 from kvbench.analysis.tables import attribution, ratios

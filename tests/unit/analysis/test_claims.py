@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from builders.runs import ALL_ENGINES, make_requests, write_runs
+from builders.runs import ALL_ENGINES, write_runs
+from builders.simulated_requests import make_requests
 
 from kvbench.analysis.claims import Claims, read_claims, table
 from kvbench.analysis.results import load_runs, read_table

@@ -2,7 +2,8 @@
 
 import pandas as pd
 import pytest
-from builders.runs import make_requests, write_margins, write_run
+from builders.runs import write_margins, write_run
+from builders.simulated_requests import make_requests
 
 from kvbench.analysis.parity import common_prefix, compare, gate, table
 from kvbench.analysis.results import load_runs

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from builders.runs import SLOT_BYTES, write_run, write_runs
+from builders.run_recording import SLOT_BYTES
+from builders.runs import write_run, write_runs
 
 from kvbench.analysis.results import load_run, load_runs
 from kvbench.analysis.tables import roofline

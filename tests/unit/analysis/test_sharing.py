@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from builders.runs import make_requests, write_run
+from builders.runs import write_run
+from builders.simulated_requests import make_requests
 
 from kvbench.analysis.published import read_published
 from kvbench.analysis.results import load_runs

@@ -10,7 +10,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from builders.runs import BLOCK, MAX_BATCHED_TOKENS, make_requests, write_run
+from builders.run_recording import MAX_BATCHED_TOKENS
+from builders.runs import write_run
+from builders.simulated_engine import BLOCK
+from builders.simulated_requests import make_requests
 
 from kvbench.analysis.published import read_published
 from kvbench.analysis.results import load_runs, read_table

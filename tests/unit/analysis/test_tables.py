@@ -4,18 +4,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from builders.runs import (
-    BLOCK,
-    ENGINES,
-    MAX_LENGTH,
-    MIB,
-    SLOT_BYTES,
-    Request,
-    make_requests,
-    simulate,
-    write_run,
-    write_runs,
-)
+from builders.run_recording import MIB, SLOT_BYTES
+from builders.runs import ENGINES, write_run, write_runs
+from builders.simulated_engine import BLOCK, MAX_LENGTH, simulate
+from builders.simulated_requests import Request, make_requests
 
 from kvbench.analysis.results import load_run, load_runs, point_key
 from kvbench.analysis.tables import devices, kv_waste, latency, memory, ratios, throughput

@@ -6,7 +6,9 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
-from builders.runs import ENGINES, make_requests, simulate, write_margins, write_run, write_runs
+from builders.runs import ENGINES, write_margins, write_run, write_runs
+from builders.simulated_engine import simulate
+from builders.simulated_requests import make_requests
 from matplotlib.colors import to_hex
 
 from kvbench.analysis import parity as parity_table

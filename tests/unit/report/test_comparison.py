@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from builders.runs import make_requests, write_runs
+from builders.runs import write_runs
+from builders.simulated_requests import make_requests
 
 from compare import run
 from kvbench.errors import UserError

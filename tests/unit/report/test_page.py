@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from builders.runs import Request, make_requests, write_margins, write_run, write_runs
+from builders.runs import write_margins, write_run, write_runs
+from builders.simulated_requests import Request, make_requests
 
 from kvbench.analysis import claims, parity
 from kvbench.analysis.results import load_runs, read_table

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from builders.runs import make_requests, write_runs
+from builders.runs import write_runs
+from builders.simulated_requests import make_requests
 
 from kvbench.analysis.results import load_runs
 from kvbench.analysis.tables import attribution, kv_waste, ratios, repeats, roofline, sharing, sweeps, throughput
