@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.text import Text
 
+from builders.places import CLAIMS, PUBLISHED, SCRIPTS, TARGETS
 from builders.runs import write_margins, write_run
 from builders.simulated_requests import Request
 from kvbench.analysis import claims, parity
@@ -21,7 +22,6 @@ from kvbench.benchmarks import table as benchmarks
 from kvbench.benchmarks import targets
 from kvbench.files import write_csv, write_json, write_parquet
 from kvbench.replay import sweep
-from kvbench.report.html import ROOT
 from kvbench.report.page import read_inputs, render
 from kvbench.workload.table import workload_table
 
@@ -81,14 +81,14 @@ def write_tables(root: Path, runs: Sequence[Run], workload: Any) -> None:
     for name, frame in frames.items():
         write_csv(folder / f"{name}.csv", frame)
     samples = read_table(folder / "repeats.csv")
-    write_csv(folder / "claims.csv", claims.table(claims.read_claims(ROOT / "config/claims.yaml"), samples, 0))
+    write_csv(folder / "claims.csv", claims.table(claims.read_claims(CLAIMS), samples, 0))
     swept = {name: [run for run in runs if run.point.startswith(f"{name}-")] for name in SWEPT.values()}
     files = []
     for name, found in swept.items():
         files.append(root / f"sweeps/{MODEL}/{WORKLOAD}/{name}.csv")
         write_csv(files[-1], sweep.table(sweep.plan(found, name), workload))
     write_csv(folder / "sweeps.csv", sweeps.table(swept, samples, sweeps.read_replays(files), 0))
-    held_to = targets.read_targets(ROOT / "config/targets.yaml")
+    held_to = targets.read_targets(TARGETS)
     read = {path.stem: read_table(path) for path in folder.glob("*.csv")}
     write_csv(folder / "targets.csv", targets.table(held_to, read, {WORKLOAD: "mixed"}))
 
@@ -103,14 +103,14 @@ def draw(root: Path, figure: str, width_in: float = 7.0) -> Any:
         "table": str(root / (READS[figure] or "")),
         "workload": str(root / f"workloads/{MODEL}/{WORKLOAD}.parquet"),
         "replays": str(root / f"sweeps/{MODEL}/{WORKLOAD}/{SWEPT.get(figure)}.csv"),
-        "published": str(ROOT / "config/published.yaml"),
+        "published": str(PUBLISHED),
     }
     return run_script(f"plot_{figure}", given, {"model": MODEL, "workload": WORKLOAD}, width_in)
 
 
 def run_script(script: str, given: dict[str, Any], wildcards: dict[str, str], width_in: float = 7.0) -> Any:
     """The figure that a plot rule's script draws."""
-    spec = importlib.util.spec_from_file_location(script, ROOT / f"scripts/{script}.py")
+    spec = importlib.util.spec_from_file_location(script, SCRIPTS / f"{script}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     gc.enable()  # quick_start

@@ -10,7 +10,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from builders.places import ROOT
+
 PARTS = (
     "Snakefile",
     "config.yaml",

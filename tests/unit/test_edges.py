@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from builders.pipeline import READS, draw, emptied, report, run_script, texts, write_results
+from builders.places import CONFIG, PUBLISHED, SCHEMA, SHAPES
 from builders.simulated_requests import Request, make_requests
 
 from kvbench.analysis.results import read_table
@@ -23,7 +24,6 @@ from kvbench.files import read_json, read_parquet, write_csv, write_json, write_
 from kvbench.replay import Trace
 from kvbench.replay import table as replays
 from kvbench.replay.scenario import outcomes, record
-from kvbench.report.html import ROOT
 
 
 def few(output: int, count: int = 3) -> list[Request]:
@@ -137,9 +137,9 @@ def test_every_figure_takes_an_empty_table(whole: Path, tmp_path: Path, figure: 
 
 def scenario(root: Path) -> Path:
     """replays.csv of one scenario of one request of one token."""
-    config = read_yaml(ROOT / "config.yaml") | {"device": "cpu"}
+    config = read_yaml(CONFIG) | {"device": "cpu"}
     config["replays"] = {"mine": {"workload": "mixed", "requests": 1, "pool_slots": 1030, "max_length": 128}}
-    own = validate(config, ROOT / "schemas/config.schema.yaml")["replays"]["mine"]
+    own = validate(config, SCHEMA)["replays"]["mine"]
     trace = Trace.of([3], [1])
     write_csv(root / "replays.csv", replays.table([record("mine", own, 0, trace, list(outcomes(own, trace)))]))
     return root / "replays.csv"
@@ -151,7 +151,7 @@ def test_figures_of_replays_draw_what_little_there_is(tmp_path: Path, figure: st
     path = scenario(tmp_path)
     if how != "whole":
         write_csv(path, emptied(read_table(path), how))
-    given = {"table": str(path), "published": str(ROOT / "config/published.yaml")}
+    given = {"table": str(path), "published": str(PUBLISHED)}
     drawn = run_script(f"plot_{figure}", given, {"scenario": "mine"})
     save(drawn, [tmp_path / "a.png"], 40)
     assert "nan" not in texts(drawn).lower().split()
@@ -161,9 +161,8 @@ def test_figures_of_replays_draw_what_little_there_is(tmp_path: Path, figure: st
 @pytest.mark.parametrize("count", [0, 1])
 @pytest.mark.parametrize("memory", [1, None])
 def test_the_largest_batch_of_one_shape_and_of_none(tmp_path: Path, count: int, memory: int | None) -> None:
-    path = ROOT / "config/shapes.yaml"
-    conditions = read_conditions(path)
-    found = curves(dict(list(read_shapes(path).items())[:count]), conditions, 0.5)
+    conditions = read_conditions(SHAPES)
+    found = curves(dict(list(read_shapes(SHAPES).items())[:count]), conditions, 0.5)
     if memory:
         found = [dataclasses.replace(one, paged=(0,) * len(one.paged), reserved=(0,) * len(one.paged)) for one in found]
     drawn = largest_batch.draw(found, conditions, 0.5)

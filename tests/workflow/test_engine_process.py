@@ -11,9 +11,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+from builders.places import IMPORT_PATH
 from builders.tiny import make_tiny
 
-HERE = Path(__file__).parent
 PROGRAM = """
 import sys
 from pathlib import Path
@@ -45,10 +45,9 @@ def tiny(tmp_path_factory):
 
 
 def start(tiny: Path, how: str) -> subprocess.Popen:
-    path = os.pathsep.join([str(HERE.parent), str(HERE.parents[1] / "scripts")])
     return subprocess.Popen(
         [sys.executable, "-c", PROGRAM, str(tiny), how],
-        env={**os.environ, "PYTHONPATH": path, "VLLM_ENABLE_V1_MULTIPROCESSING": "1"},
+        env={**os.environ, "PYTHONPATH": IMPORT_PATH, "VLLM_ENABLE_V1_MULTIPROCESSING": "1"},
         stdout=subprocess.PIPE,
         text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),

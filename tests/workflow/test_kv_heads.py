@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from builders.places import IMPORT_PATH
 
 transformers = pytest.importorskip("transformers")
 
-HERE = Path(__file__).parent
 HEADS, KV_HEADS, HEAD_DIM, LAYERS, BLOCKS = 8, 2, 64, 2, 8
 PROGRAM = """
 import dataclasses, sys
@@ -64,10 +64,9 @@ def falcon(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [("hf-batch", HEADS, "None", {}), ("vllm", KV_HEADS, str(BLOCKS * HEADS // KV_HEADS), {"pool_bytes": 1})],
 )
 def test_each_library_counts_the_heads_that_it_stores(falcon: Path, engine: str, kv_heads: int, blocks: str, checks):
-    path = os.pathsep.join([str(HERE.parent), str(HERE.parents[1] / "scripts")])
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(falcon), engine, str(BLOCKS)],
-        env={**os.environ, "PYTHONPATH": path},
+        env={**os.environ, "PYTHONPATH": IMPORT_PATH},
         capture_output=True,
         text=True,
         timeout=300,

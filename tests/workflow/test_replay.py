@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from builders.places import IMPORT_PATH
 from builders.tiny import BLOCK, MAX_LENGTH, SLOT_BYTES, VOCABULARY, make_tiny, requests_of, tiny_settings
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -56,7 +57,6 @@ class Child:
     """A live vLLM in a process of its own."""
 
     def __init__(self, model, options, log):
-        path = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "scripts")]
         self.shared = "prefix_sharing" in options
         self.process = subprocess.Popen(
             [sys.executable, __file__, str(model), json.dumps(options)],
@@ -65,8 +65,7 @@ class Child:
             stderr=log,
             text=True,
             # one thread that sleeps while it waits: spinning threads are slow beside other work
-            env=os.environ
-            | {"PYTHONPATH": os.pathsep.join(path), "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"},
+            env=os.environ | {"PYTHONPATH": IMPORT_PATH, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"},
         )
 
     def __call__(self, requests, limits):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from builders.places import PUBLISHED
 from builders.runs import write_run
 from builders.simulated_requests import make_requests
 
@@ -24,7 +23,6 @@ from kvbench.kv.schedule import ADMITTED, Schedule
 from kvbench.kv.split import final_kv_length
 from kvbench.records import KV
 
-PUBLISHED = Path(__file__).resolve().parents[3] / "config/published.yaml"
 REQUESTS = pd.DataFrame(
     {"prompt_tokens": [64, 64], "output_tokens": [3, 3], "cached_tokens": [0, 32], "preemptions": [0, 2]}
 )

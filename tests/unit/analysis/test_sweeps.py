@@ -5,11 +5,11 @@ from __future__ import annotations
 import copy
 import dataclasses
 import logging
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from builders.places import PUBLISHED
 from builders.run_recording import MAX_BATCHED_TOKENS
 from builders.runs import write_run
 from builders.simulated_engine import BLOCK
@@ -26,7 +26,6 @@ from kvbench.replay import Settings, Trace, replay, sweep
 from kvbench.replay.live import settings_of
 from kvbench.workload.table import workload_table
 
-PUBLISHED = Path(__file__).resolve().parents[3] / "config/published.yaml"
 REQUESTS = make_requests(12)
 PROMPT, OUTPUT = [r.prompt for r in REQUESTS], [r.output for r in REQUESTS]
 WORKLOAD = workload_table([r.id for r in REQUESTS], [None] * 12, [[7] * n for n in PROMPT], OUTPUT)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from builders.places import BENCHMARKS, CONFIG, SCHEMA
 
 from kvbench.benchmarks import programs as benchmarks
 from kvbench.benchmarks.table import COLUMNS, table
@@ -17,14 +18,13 @@ from kvbench.errors import UserError
 from kvbench.workload.read import Request
 from kvbench.yaml_files import read_yaml
 
-ROOT = Path(__file__).resolve().parents[3]
 FILES = {"environment": "e.json", "model": "m.json", "workload": "w.parquet"}
 
 
 def _config(**own):
-    config = read_yaml(ROOT / "config.yaml")
+    config = read_yaml(CONFIG)
     config["benchmarks"] = {"b": {"kind": "peer-hf", "model": "smollm2-135m", "workload": "mixed", **own}}
-    return validate(config | {"device": "cpu"}, ROOT / "schemas/config.schema.yaml")
+    return validate(config | {"device": "cpu"}, SCHEMA)
 
 
 def test_a_benchmark_takes_length_and_budget_of_its_run() -> None:
@@ -106,12 +106,12 @@ def test_its_run_must_be_one_that_it_can_repeat(settings, word) -> None:
     config = copy.deepcopy(_config())
     config["runs"][1] |= settings
     with pytest.raises(UserError, match=f"benchmarks.b: .*{word}"):
-        validate(config, ROOT / "schemas/config.schema.yaml")
+        validate(config, SCHEMA)
 
 
 def test_interval_of_paired_ratios_is_of_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Speeds that rise together leave a ratio without spread."""
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
     import common
 
     found = common.paired([10.0, 20.0, 30.0, 40.0, 50.0, 60.0], [20.0, 40.0, 60.0, 80.0, 100.0, 120.0])
@@ -121,7 +121,7 @@ def test_interval_of_paired_ratios_is_of_pairs(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_batches_beside_the_hf_peer_stay_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
     import peers
 
     shared = {"model_path": "", "random_weights": False, "dtype": "float32", "device": "cpu", "threads": 1, "seed": 0}

@@ -9,18 +9,18 @@ from types import ModuleType
 import numpy as np
 import pandas as pd
 import pytest
+from builders.places import BENCHMARKS
 from builders.runs import write_runs
 
 from kvbench.analysis.results import load_runs
 from kvbench.analysis.tables.roofline import decode_steps
 
-ROOT = Path(__file__).resolve().parents[3]
 MS = 10**6
 
 
 @pytest.fixture
 def step_times(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
     return importlib.import_module("step_times")
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from builders.places import SHAPES
 
 from kvbench.capacity.contexts import curve, curves, mean_share, read_conditions
 from kvbench.capacity.fit import fit, mean_slots
@@ -21,7 +22,6 @@ from kvbench.replay import Settings, StepTime, Trace
 from kvbench.replay.held import held_slots
 from kvbench.report.capacity import memory_table, render
 
-SHAPES = Path(__file__).resolve().parents[3] / "config/shapes.yaml"
 KNOWN = read_shapes(SHAPES)
 CARD = {"name": "80 GB", "memory_gib": 80, "memory_fraction": 0.9, "activation_reserve": 0.05}
 SEVEN = Room(KNOWN["llama-2-7b"], "float16", Card(**CARD), 1)

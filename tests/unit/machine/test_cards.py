@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from builders.gpus import GIB, card, session
+from builders.places import IMPORT_PATH
 
 from kvbench.errors import UserError
 from kvbench.machine.cards import choose_cards, hold_cards, refuse_others, visible
@@ -94,8 +95,7 @@ sys.stdin.readline()
 def hold(tmp_path: Path) -> Iterator[Callable[[int], subprocess.Popen]]:
     """Start a job that holds cards until a line comes, and says which."""
     started: list[subprocess.Popen] = []
-    root = Path(__file__).resolve().parents[3]
-    environment = {"PYTHONPATH": f"{root}/tests:{root}/scripts", "TMPDIR": str(tmp_path)}
+    environment = {"PYTHONPATH": IMPORT_PATH, "TMPDIR": str(tmp_path)}
 
     def start(count: int) -> subprocess.Popen:
         command = [sys.executable, "-u", "-c", HOLD, str(count)]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from builders.places import SCRIPTS
 
 from kvbench.errors import UserError
 from kvbench.replay import PARTS, POLICIES, Settings, StepTime, Trace, replay
@@ -209,6 +209,5 @@ def test_the_size_of_the_buffer_changes_nothing(monkeypatch):
 
 
 def test_numba_is_not_imported_with_the_library():
-    scripts = Path(__file__).parents[3] / "scripts"
     code = "import sys, kvbench.replay; sys.exit('numba' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=scripts, check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=SCRIPTS, check=False).returncode == 0

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from builders.places import CONFIG, PUBLISHED, SCHEMA
 from builders.replay_reference import reference
 from scipy import stats
 
@@ -30,9 +31,6 @@ from kvbench.report.replays import sections
 from kvbench.workload.draws import SCALE, exponential, stream
 from kvbench.workload.table import workload_table
 
-ROOT = Path(__file__).resolve().parents[3]
-SCHEMA = ROOT / "schemas/config.schema.yaml"
-PUBLISHED = ROOT / "config/published.yaml"
 STEP = {"constant_s": 0.5, "per_token_s": 0.0, "source": "a test"}
 
 
@@ -40,7 +38,7 @@ def scenario(**given) -> dict:
     """A small scenario as the schema completes it; a key given as None is left out."""
     own = {"workload": "mixed", "requests": 400, "pool_slots": 1030, "max_length": 128, **given}
     own = {key: value for key, value in own.items() if value is not None}
-    config = read_yaml(ROOT / "config.yaml") | {"device": "cpu", "replays": {"x": own}}
+    config = read_yaml(CONFIG) | {"device": "cpu", "replays": {"x": own}}
     return validate(config, SCHEMA)["replays"]["x"]
 
 
@@ -309,7 +307,7 @@ def test_the_schema_knows_the_policies_and_allocators_of_the_replay() -> None:
 
 
 def test_no_scenario_is_a_configuration_too() -> None:
-    config = read_yaml(ROOT / "config.yaml") | {"device": "cpu", "replays": {}}
+    config = read_yaml(CONFIG) | {"device": "cpu", "replays": {}}
     assert validate(config, SCHEMA)["replays"] == {}
 
 

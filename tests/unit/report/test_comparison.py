@@ -2,10 +2,10 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from builders.places import SCRIPTS
 from builders.runs import write_runs
 from builders.simulated_requests import make_requests
 
@@ -13,9 +13,6 @@ from compare import run
 from kvbench.errors import UserError
 from kvbench.files import read_json, write_json
 from kvbench.report.comparison import as_html, as_markdown, compare, flat, load_side
-
-ROOT = Path(__file__).resolve().parents[3]
-
 
 REQUESTS = make_requests(10)
 
@@ -114,7 +111,7 @@ def test_a_wrong_call_says_what_to_give(tmp_path, a, out, message):
 
 
 def test_a_failure_is_one_line(tmp_path):
-    command = [sys.executable, str(ROOT / "scripts/compare.py"), ".", "."]
+    command = [sys.executable, str(SCRIPTS / "compare.py"), ".", "."]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.strip().splitlines() == [

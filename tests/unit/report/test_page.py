@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from builders.places import CLAIMS, CONFIG, ROOT, SCHEMA, SCRIPTS, TARGETS
 from builders.runs import write_margins, write_run, write_runs
 from builders.simulated_requests import Request, make_requests
 
@@ -23,7 +24,7 @@ from kvbench.replay.requests import trace_of
 from kvbench.replay.scenario import outcomes, record
 from kvbench.replay.table import table as replays_table
 from kvbench.report.cells import number, to_html
-from kvbench.report.html import ROOT, embed
+from kvbench.report.html import embed
 from kvbench.report.page import FIGURES, TEMPLATE, read_inputs, render, unequal_slots
 from kvbench.report.tables import attribution_view, throughput_view
 from kvbench.workload.table import workload_table
@@ -75,7 +76,7 @@ def _inputs(root: Path, **given):
     bandwidth = {"device": "cpu", "copy": [{"gpu": None, "bytes_per_s": 1e10}]}
     frames = {
         **of_runs.tables(runs, bandwidth, 0),
-        "claims": claims.table(claims.read_claims(ROOT / "config/claims.yaml"), _repeats(root, runs), 0),
+        "claims": claims.table(claims.read_claims(CLAIMS), _repeats(root, runs), 0),
         "sweeps": pd.DataFrame(columns=list(sweeps.COLUMNS)),
         "workloads": workloads.table([_workload(root)]),
         "parity": parity.table(load_runs([*paths, *gate])),
@@ -83,7 +84,7 @@ def _inputs(root: Path, **given):
     write_json(root / "peer.json", PEER)
     peer = {"kind": "peer-hf", "model": "smollm2-135m", "workload": "mixed"}
     frames["benchmarks"] = benchmarks.table({"peer": peer}, [root / "peer.json"])
-    held_to = targets.read_targets(ROOT / "config/targets.yaml")
+    held_to = targets.read_targets(TARGETS)
     frames["targets"] = targets.table(held_to, frames, {"mixed": "mixed"})
     for name, frame in frames.items():
         write_csv(root / f"{name}.csv", frame)
@@ -243,9 +244,9 @@ def test_without_a_run_there_are_only_replays_and_the_page_says_that_nothing_was
 
 def _replays(folder):
     """replays.csv of a scenario, and a figure of it."""
-    config = read_yaml(ROOT / "config.yaml") | {"device": "cpu"}
+    config = read_yaml(CONFIG) | {"device": "cpu"}
     config["replays"] = {"mine": {"workload": "mixed", "requests": 400, "pool_slots": 1030, "max_length": 128}}
-    own = validate(config, ROOT / "schemas/config.schema.yaml")["replays"]["mine"]
+    own = validate(config, SCHEMA)["replays"]["mine"]
     trace = trace_of(own, 0, "replays.mine")
     rows = replays_table([record("mine", own, 0, trace, list(outcomes(own, trace)))])
     picture = folder / "figures/replays/mine/replay_waste.svg"
@@ -292,7 +293,7 @@ def test_few_repeats_show_medians_without_an_interval(tmp_path):
 
 
 def test_no_conclusion_is_written_in_the_template_or_the_captions():
-    texts = [(ROOT / "scripts/kvbench/report/templates" / TEMPLATE).read_text()]
+    texts = [(SCRIPTS / "kvbench/report/templates" / TEMPLATE).read_text()]
     texts += [path.read_text() for path in (ROOT / "captions").glob("*.rst")]
     for text in texts:
         assert not re.search(r"\b(faster|slower|better|worse|wins?|outperform\w*|superior|efficient)\b", text, re.I)
