@@ -6,7 +6,8 @@ import dataclasses
 
 import numpy as np
 import pytest
-from builders.tiny import MAX_LENGTH, SLOT_BYTES, make_tiny, requests_of, tiny_settings
+from builders.requests import requests_of
+from builders.tiny import MAX_LENGTH, SLOT_BYTES, make_tiny, tiny_requests, tiny_settings
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -19,7 +20,6 @@ from kvbench.kv.schedule import FREED, PREEMPTED
 from kvbench.kv.split import final_kv_length
 from kvbench.measure.kv_rows import kv_rows
 from kvbench.measure.loading import check_pool
-from kvbench.workload.read import Request
 
 BLOCKS = 8  # two requests of the maximum length: enough to run any, few enough to preempt
 LENGTHS = st.lists(st.tuples(st.integers(1, 90), st.integers(1, 38)), min_size=1, max_size=12)
@@ -40,7 +40,7 @@ class Serving:
         engine.load()
 
     def __call__(self, lengths):
-        return self.serve(requests_of(lengths))
+        return self.serve(tiny_requests(lengths))
 
     def serve(self, requests):
         generated = self.engine.generate(requests, lambda tokens: None, None, lambda part: None)
@@ -265,10 +265,10 @@ def test_each_contiguous_check_can_fail(contiguous, name, by):
 def starting_alike(members):
     """Requests of (group, common tokens, own tokens, output): a group's text, then tokens of the request's own."""
     texts = np.random.default_rng(7).integers(5, 400, (3, 90)).tolist()
-    return [
-        Request(f"r{i}", None, (*texts[group][:common], 400 + i, *range(5, 4 + own)), output, 0.0)
+    return requests_of(
+        ((*texts[group][:common], 400 + i, *range(5, 4 + own)), output)
         for i, (group, common, own, output) in enumerate(members)
-    ]
+    )
 
 
 MEMBERS = st.lists(

@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 from kvbench.engines.vllm.runner import VllmEngine
 from kvbench.measure.kv_rows import kv_rows
-from builders.tiny import SLOT_BYTES, requests_of, tiny_settings
+from builders.tiny import SLOT_BYTES, tiny_requests, tiny_settings
 
 engine = VllmEngine(tiny_settings(Path(sys.argv[1]), "vllm", 8))
 engine.prepare(block_passes=[0])
@@ -29,7 +29,7 @@ try:
     if sys.argv[2] == "error":
         raise ValueError("on purpose")
     lengths = [(60, 30)] * 6 if sys.argv[2] == "end" else [(10, 100)] * 200
-    requests = requests_of(lengths)
+    requests = tiny_requests(lengths)
     print("generating", flush=True)
     generated = engine.collect(engine.generate(requests, lambda n: None, None, lambda part: None), 0)
     columns, found = kv_rows(generated, requests, slot_bytes=SLOT_BYTES, static_width=None, shared=False)

@@ -7,7 +7,7 @@ import threading
 from importlib.util import find_spec
 
 import pytest
-from builders.tiny import MAX_LENGTH, SLOT_BYTES, make_tiny, requests_of, tiny_settings
+from builders.tiny import MAX_LENGTH, SLOT_BYTES, make_tiny, tiny_requests, tiny_settings
 
 from kvbench.engines.attention import require_attention
 from kvbench.engines.out_of_memory import OutOfMemory
@@ -33,7 +33,7 @@ def settings_of(tiny, engine, **changes):
 def serve(engine, lengths=LENGTHS, passes=1):
     """What each pass generated; the engine stays open."""
     engine.load()
-    requests = requests_of(lengths)
+    requests = tiny_requests(lengths)
     found = []
     for number in range(passes):
         generated = engine.generate(requests, lambda tokens: None, None, lambda part: None)
@@ -98,7 +98,7 @@ def test_a_failed_pass_leaves_no_thread(tiny, monkeypatch):
 
     monkeypatch.setattr(engine.model, "forward", broken)
     with pytest.raises(RuntimeError, match="no such kernel"):
-        engine.generate(requests_of(LENGTHS), lambda tokens: None, None, lambda part: None)
+        engine.generate(tiny_requests(LENGTHS), lambda tokens: None, None, lambda part: None)
     engine.close()
     engine.close()
     assert threading.active_count() == before
@@ -148,7 +148,7 @@ def test_compiled_decoding_has_one_shape_and_the_same_tokens(tiny, compiling_on_
     assert [c.output_token_ids for c in second.completions] == tokens_of(settings_of(tiny, "hf-static"))
     assert [len(b.request_ids) for b in second.batches] == [3, 3, 1]
     assert [b.empty_rows for b in second.batches] == [0, 0, 2]
-    columns, _ = kv_rows(first, requests_of(LENGTHS), slot_bytes=SLOT_BYTES, static_width=MAX_LENGTH, shared=False)
+    columns, _ = kv_rows(first, tiny_requests(LENGTHS), slot_bytes=SLOT_BYTES, static_width=MAX_LENGTH, shared=False)
     assert set(columns["pool"]) == {3 * MAX_LENGTH}
     assert columns["allocated"][-2] == MAX_LENGTH
 
@@ -173,11 +173,11 @@ def test_a_batch_out_of_memory_says_so_and_leaves_nothing(tiny, monkeypatch, nam
     engine.load()
     scarce(engine, 2, monkeypatch)
     with pytest.raises(OutOfMemory) as error:
-        engine.generate(requests_of(LENGTHS), lambda tokens: None, None, lambda part: None)
+        engine.generate(tiny_requests(LENGTHS), lambda tokens: None, None, lambda part: None)
     assert error.value.rows == rows
     assert engine.static_cache is None
     engine.limit_rows(2)
-    generated = engine.generate(requests_of(LENGTHS), lambda tokens: None, None, lambda part: None)
+    generated = engine.generate(tiny_requests(LENGTHS), lambda tokens: None, None, lambda part: None)
     assert max(len(b.request_ids) for b in generated.batches) == 2
     assert engine.capacity()["batch_rows"] == 2
     engine.close()
@@ -188,7 +188,7 @@ def test_a_batch_out_of_memory_says_so_and_leaves_nothing(tiny, monkeypatch, nam
 )
 def test_the_costliest_batch_has_most_rows_then_the_largest_cache(tiny, rows, batch):
     engine = hf_engines.make_engine(settings_of(tiny, "hf-batch"))
-    assert [(r.prompt_tokens, r.output_tokens) for r in engine.costliest_batch(requests_of(LENGTHS), rows)] == batch
+    assert [(r.prompt_tokens, r.output_tokens) for r in engine.costliest_batch(tiny_requests(LENGTHS), rows)] == batch
 
 
 def test_other_errors_are_not_taken_for_want_of_memory(tiny, monkeypatch):
@@ -196,7 +196,7 @@ def test_other_errors_are_not_taken_for_want_of_memory(tiny, monkeypatch):
     engine.load()
     monkeypatch.setattr(engine.model, "forward", lambda *args, **kwargs: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        engine.generate(requests_of(LENGTHS), lambda tokens: None, None, lambda part: None)
+        engine.generate(tiny_requests(LENGTHS), lambda tokens: None, None, lambda part: None)
     engine.close()
 
 

@@ -16,14 +16,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from builders.places import IMPORT_PATH
-from builders.tiny import BLOCK, MAX_LENGTH, SLOT_BYTES, VOCABULARY, make_tiny, requests_of, tiny_settings
+from builders.requests import request, requests_of
+from builders.tiny import BLOCK, MAX_LENGTH, SLOT_BYTES, VOCABULARY, make_tiny, tiny_requests, tiny_settings
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from kvbench.measure.kv_rows import kv_rows
 from kvbench.records import SPLIT
 from kvbench.replay import Settings, Trace, replay
-from kvbench.workload.read import Request
 from kvbench.workload.table import workload_table
 
 BLOCKS = 8
@@ -116,7 +116,7 @@ def same(live, trace, own):
 @example(TIGHT, {})
 @example(TIGHT, LIMITS[3])
 def test_paged_is_the_live_vllm_step_by_step(vllm, lengths, limits):
-    live, own = vllm(requests_of(lengths), limits)
+    live, own = vllm(tiny_requests(lengths), limits)
     same(live, Trace.of(*np.array(lengths).T), own)
     assert {name: getattr(own, name) for name in limits} == limits
     assert lengths != TIGHT or limits or live["preemptions"][-1] > 0
@@ -134,7 +134,7 @@ def grouped(members, branch_tokens=0):
         (*texts[group][:common].tolist(), 5 + i, *rng.integers(5, VOCABULARY, own - 1).tolist())
         for i, (group, common, own, _) in enumerate(members)
     ]
-    return [Request(f"r{i}", None, p, m[3], 0.0) for i, (p, m) in enumerate(zip(prompts, members, strict=True))]
+    return requests_of(zip(prompts, (output for *_, output in members), strict=True))
 
 
 MEMBERS = st.lists(
@@ -197,7 +197,7 @@ def padded_settings(engine):
 @given(LENGTHS)
 @example([(3, 30), (90, 1), (20, 38), (90, 38), (1, 1)])
 def test_padded_batches_are_transformers_step_by_step(transformers, lengths):
-    requests = requests_of(lengths)
+    requests = tiny_requests(lengths)
     generated = transformers.generate(requests, lambda tokens: None, None, lambda part: None)
     live = steps_of(generated, requests, MAX_LENGTH if transformers.settings.engine == "hf-static" else None)
     same(live, Trace.of(*np.array(lengths).T), padded_settings(transformers))
@@ -215,7 +215,7 @@ CHANGES = (
 
 @pytest.mark.parametrize("vllm", ["plain"], indirect=True)
 def test_the_comparison_fails_where_a_setting_or_a_number_differs(vllm):
-    live, own = vllm(requests_of(TIGHT), {})
+    live, own = vllm(tiny_requests(TIGHT), {})
     trace = Trace.of(*np.array(TIGHT).T)
     same(live, trace, own)
     for change in CHANGES:
@@ -267,7 +267,7 @@ def serve(model, options):
     scheduler = engine.llm.llm_engine.engine_core.engine_core.scheduler
     for number, line in enumerate(sys.stdin):
         asked, limits = json.loads(line)
-        requests = [Request(name, None, tuple(prompt), output, 0.0) for name, prompt, output in asked]
+        requests = [request(prompt, output, name) for name, prompt, output in asked]
         set_limits(scheduler, limits)
         generated = engine.collect(engine.generate(requests, lambda tokens: None, None, str), number)
         rows = steps_of(generated, requests, shared=scheduler.cache_config.enable_prefix_caching)

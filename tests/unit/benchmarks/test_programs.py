@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from builders.engine_settings import engine_settings
 from builders.places import BENCHMARKS, CONFIG, SCHEMA
+from builders.requests import requests_of
 
 from kvbench.benchmarks import programs as benchmarks
 from kvbench.benchmarks.table import COLUMNS, table
 from kvbench.config.settings import benchmark_settings, validate
-from kvbench.engines.base import EngineSettings
 from kvbench.engines.transformers.batches import plan_batches
 from kvbench.errors import UserError
-from kvbench.workload.read import Request
 from kvbench.yaml_files import read_yaml
 
 FILES = {"environment": "e.json", "model": "m.json", "workload": "w.parquet"}
@@ -124,17 +124,8 @@ def test_batches_beside_the_hf_peer_stay_whole(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     import peers
 
-    shared = {"model_path": "", "random_weights": False, "dtype": "float32", "device": "cpu", "threads": 1, "seed": 0}
-    small = {
-        "max_length": 12,
-        "budget_bytes": 1000,
-        "slot_bytes": 10,
-        "block_size": 32,
-        "temperature": 0.0,
-        "top_p": 1.0,
-    }
-    settings = EngineSettings(engine="hf-batch", **shared, **small)
-    requests = [Request(str(p), None, (1,) * p, o, 0.0) for p, o in ((9, 2), (2, 9), (3, 3), (8, 8), (1, 1))]
+    settings = engine_settings("hf-batch", max_length=12, budget_bytes=1000, slot_bytes=10)
+    requests = requests_of([(9, 2), (2, 9), (3, 3), (8, 8), (1, 1)])
     batches = [requests[:3], requests[3:]]
     assert [len(plan_batches(settings, batch)) for batch in batches] == [2, 2]
     assert [plan_batches(peers.roomy(settings, batches), batch) for batch in batches] == [[batch] for batch in batches]
