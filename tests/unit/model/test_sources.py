@@ -5,11 +5,11 @@ import json
 import sys
 from collections import namedtuple
 from pathlib import Path
-from types import SimpleNamespace
 
 import gguf
 import numpy as np
 import pytest
+from builders.silent import SilentBar
 from safetensors.numpy import save
 
 from kvbench.errors import UserError
@@ -256,12 +256,11 @@ def test_remote_code_is_refused(model_folder: Path):
 
 
 def test_digests_of_a_folder(model_folder: Path):
-    seen: list[int] = []
-    bar = SimpleNamespace(update=seen.append, close=lambda: None)
+    bar = SilentBar()
     digests = file_digests(model_folder, lambda total, unit: bar)
     assert digests["model.safetensors"] == hashlib.sha256(WEIGHTS).hexdigest()
     assert sorted(digests) == ["config.json", "model.safetensors", "tokenizer.json"]
-    assert sum(seen) == sum(file.stat().st_size for file in model_folder.iterdir())
+    assert sum(bar.seen) == sum(file.stat().st_size for file in model_folder.iterdir())
 
 
 # hub
