@@ -2,10 +2,10 @@
 
 import math
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
+from builders.models import architecture, model_record
 from builders.places import SHAPES
 
 from kvbench.capacity.contexts import curve, curves, mean_share, read_conditions
@@ -17,7 +17,6 @@ from kvbench.capacity.shapes import read_shapes, shape_of_plan, shape_of_record
 from kvbench.capacity.table import table
 from kvbench.errors import UserError
 from kvbench.figures import largest_batch
-from kvbench.model.record import Architecture, ModelRecord
 from kvbench.replay import Settings, StepTime, Trace
 from kvbench.replay.held import held_slots
 from kvbench.report.capacity import memory_table, render
@@ -202,7 +201,7 @@ def test_what_cannot_be_planned_is_refused_in_one_line(given, line):
 def test_shapes_come_by_sizes_and_from_a_prepared_model():
     sizes = {"layers": 2, "kv_heads": 3, "head_dim": 4, "parameters": 5}
     assert shape_of_plan({"shape": sizes}, {}, "x").parameters == 5
-    record = ModelRecord("m", "shape", Path("/m"), False, "auto", Architecture(2, 8, 3, 4, 32, 99, 5, 64))
+    record = model_record(architecture=architecture(**sizes, max_position_embeddings=64))
     found = shape_of_record(record)
     assert (found.layers, found.kv_heads, found.head_dim, found.parameters, found.max_context) == (2, 3, 4, 5, 64)
 
