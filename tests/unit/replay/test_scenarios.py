@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from builders.places import CONFIG, PUBLISHED, SCHEMA
+from builders.refusals import refused
 from builders.replay_reference import reference
 from scipy import stats
 
@@ -210,9 +211,8 @@ def test_a_fault_of_a_file_is_named_by_its_line(tmp_path: Path, text: str, given
     file = tmp_path / ("trace.jsonl" if text.startswith("{") else "trace.csv")
     file.write_text(text)
     own = scenario(workload=None, requests=None, file=str(file), **{"step_time": STEP, **given})
-    with pytest.raises(UserError, match=line) as caught:
+    with refused(line):
         trace_of(own, 0, "replays.x")
-    assert "\n" not in str(caught.value)
 
 
 def test_what_is_left_out_of_a_file_is_counted_and_shown(tmp_path: Path) -> None:
@@ -287,10 +287,9 @@ def test_a_workload_longer_than_the_maximum_is_refused() -> None:
     ],
 )
 def test_what_the_configuration_gets_wrong_is_named_before_anything_runs(given: dict, line: str) -> None:
-    with pytest.raises(UserError, match=line) as caught:
+    with refused(line) as caught:
         scenario(**given)
     assert str(caught.value).startswith("config.yaml: replays.x")
-    assert "\n" not in str(caught.value)
 
 
 def test_a_pool_of_just_one_request_is_enough() -> None:
