@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 
-import pyarrow as pa
 import pytest
 from builders.models import model_record
 from builders.orders import order_settings
 from builders.tiny import BLOCK, MAX_LENGTH, SLOT_BYTES, make_tiny, tiny_requests
+from builders.workloads import workload
 
 from kvbench.adapter import Job
 from kvbench.analysis.results import load_runs
@@ -20,7 +20,6 @@ from kvbench.measure.orders import Order
 from kvbench.measure.run import run
 from kvbench.measure.run_files import Paths
 from kvbench.model.architecture import read_architecture
-from kvbench.records import WORKLOAD
 
 LENGTHS = [(20, 10), (5, 30), (61, 8), (33, 20), (90, 1), (2, 25), (40, 17)]
 BUDGET_MIB = 16 * BLOCK * SLOT_BYTES / 2**20  # four rows of the maximum length
@@ -34,12 +33,9 @@ def inputs(tmp_path_factory):
     record = model_record(source="path", path=model, dtype="float32", architecture=read_architecture(model, "tiny"))
     write_json(folder / "model.json", record.to_json())
     write_json(folder / "environment.json", {"device": "cpu"})
-    requests = [
-        {"request_id": r.request_id, "prompt_token_ids": r.prompt_token_ids, "output_tokens": r.output_tokens}
-        | {"text": None, "arrival_s": 0.0}
-        for r in tiny_requests(LENGTHS)
-    ]
-    write_parquet(folder / "workload.parquet", pa.Table.from_pylist(requests, schema=WORKLOAD))
+    requests = tiny_requests(LENGTHS)
+    table = workload([r.prompt_token_ids for r in requests], [r.output_tokens for r in requests])
+    write_parquet(folder / "workload.parquet", table)
     return folder
 
 

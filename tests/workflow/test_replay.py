@@ -18,13 +18,13 @@ import pytest
 from builders.places import IMPORT_PATH
 from builders.requests import request, requests_of
 from builders.tiny import BLOCK, MAX_LENGTH, SLOT_BYTES, VOCABULARY, make_tiny, tiny_requests, tiny_settings
+from builders.workloads import workload
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from kvbench.measure.kv_rows import kv_rows
 from kvbench.records import SPLIT
 from kvbench.replay import Settings, Trace, replay
-from kvbench.workload.table import workload_table
 
 BLOCKS = 8
 LENGTHS = st.lists(st.tuples(st.integers(1, 90), st.integers(1, 38)), min_size=1, max_size=12)
@@ -165,8 +165,7 @@ def test_shared_prefixes_are_found_from_token_ids(vllm, members, branch_tokens, 
     """Prefixes within prefixes too, which no single group of a request can say."""
     requests = grouped(members, branch_tokens)
     live, own = vllm(requests, limits)
-    names, prompts = zip(*((r.request_id, r.prompt_token_ids) for r in requests), strict=True)
-    table = workload_table(names, [None] * len(names), prompts, [r.output_tokens for r in requests])
+    table = workload([r.prompt_token_ids for r in requests], [r.output_tokens for r in requests])
     same(live, Trace.from_table(table, prefix_sharing=True), own)
     assert (members, branch_tokens) != BRANCHES or live["prefix_hit_tokens"][-1] > 8 * 64
 

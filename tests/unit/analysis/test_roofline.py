@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from builders.bandwidth import bandwidth
 from builders.run_recording import SLOT_BYTES
 from builders.runs import write_run, write_runs
 
@@ -16,8 +17,7 @@ from kvbench.files import read_json, read_parquet, write_json, write_parquet
 from kvbench.records import DEVICE, KV
 
 RATE = 1e10
-CPU = {"device": "cpu", "copy": [{"gpu": None, "bytes_per_s": RATE}]}
-CUDA = {"device": "cuda", "copy": [{"gpu": 0, "bytes_per_s": RATE}, {"gpu": 1, "bytes_per_s": RATE}]}
+CPU, CUDA = bandwidth(RATE), bandwidth(RATE, gpus=2)
 
 
 def kv(*rows):

@@ -14,6 +14,7 @@ from builders.run_recording import MAX_BATCHED_TOKENS
 from builders.runs import write_run
 from builders.simulated_engine import BLOCK
 from builders.simulated_requests import make_requests
+from builders.workloads import workload
 
 from kvbench.analysis.published import read_published
 from kvbench.analysis.results import load_runs, read_table
@@ -24,11 +25,10 @@ from kvbench.figures.data import rows_of
 from kvbench.files import read_parquet, write_csv
 from kvbench.replay import Settings, Trace, replay, sweep
 from kvbench.replay.live import settings_of
-from kvbench.workload.table import workload_table
 
 REQUESTS = make_requests(12)
 PROMPT, OUTPUT = [r.prompt for r in REQUESTS], [r.output for r in REQUESTS]
-WORKLOAD = workload_table([r.id for r in REQUESTS], [None] * 12, [[7] * n for n in PROMPT], OUTPUT)
+WORKLOAD = workload(PROMPT, OUTPUT)
 TRACE = Trace.of(PROMPT, OUTPUT)
 POOLS = {16: 544, 128: 4096}  # slots by MiB of the point's name; the synthetic engine preempts in the first
 

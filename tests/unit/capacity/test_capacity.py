@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 from builders.models import architecture, model_record
+from builders.pictures import write_picture
 from builders.places import SHAPES
 from builders.refusals import refused
 
@@ -245,8 +246,7 @@ def test_the_figure_draws_slots_over_context():
 def test_the_page_shows_the_arithmetic_and_the_tables_numbers(tmp_path):
     step = {"constant_s": 0.1, "per_token_s": 0.0, "source": "a <test>"}
     found = answer("busy", make_plan(requests_per_s=30, step_time=step), KNOWN, 0)
-    picture = tmp_path / "largest_batch.svg"
-    picture.write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
+    picture = write_picture(tmp_path / "largest_batch.svg")
     page = render([found, answer("calm", make_plan(), KNOWN, 0)], [picture])
     cells = set(re.findall(r"<td[^>]*>(.*?)</td>", page))
     assert {"2 × 32 layers × 32 KV heads × 128 × 2 bytes", "524,288 bytes", "59,537,612,800 // 524,288"} <= cells

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from builders.pictures import write_picture
 from builders.places import CONFIG, PUBLISHED, SCHEMA
 from builders.refusals import refused
 from builders.replay_reference import reference
+from builders.workloads import workload
 from scipy import stats
 
 from kvbench.analysis.published import Published, read_published
@@ -30,7 +32,6 @@ from kvbench.replay.table import REGION, rows_of, shares, table
 from kvbench.replay.window import window_of
 from kvbench.report.replays import sections
 from kvbench.workload.draws import SCALE, exponential, stream
-from kvbench.workload.table import workload_table
 
 STEP = {"constant_s": 0.5, "per_token_s": 0.0, "source": "a test"}
 
@@ -136,8 +137,7 @@ def test_a_file_of_token_ids_is_the_trace_of_the_same_table(tmp_path: Path, pref
     own = of_ids(tmp_path, TREE, shared_prefix_tokens=prefix, requests=requests, max_running=5, max_step_tokens=30)
     prompts = [[*range(200_000, 200_000 + prefix), *ids] for ids in TREE[:requests]]
     count = len(prompts)
-    tabled = workload_table(list(map(str, range(count))), [None] * count, prompts, [4] * count)
-    wanted, trace = Trace.from_table(tabled, prefix_sharing=True), trace_of(own, 0, "replays.x")
+    wanted, trace = Trace.from_table(workload(prompts, [4] * count), prefix_sharing=True), trace_of(own, 0, "replays.x")
     for name in ("prompt_tokens", "output_tokens", "arrival_ns", "text_order", "common_tokens"):
         np.testing.assert_array_equal(getattr(trace, name), getattr(wanted, name), err_msg=name)
     settings = settings_of(own, "paged")
@@ -470,9 +470,7 @@ def test_without_published_values_no_mark_and_no_legend_of_one(tmp_path: Path) -
 
 def test_the_report_shows_each_scenario(tmp_path: Path) -> None:
     _, rows = ran(tmp_path, requests_per_s=2.0, step_time=STEP)
-    picture = tmp_path / "replays/x/replay_waste.svg"
-    picture.parent.mkdir(parents=True)
-    picture.write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
+    picture = write_picture(tmp_path / "replays/x/replay_waste.svg")
     [one] = sections(rows, [picture, tmp_path / "replays/y/replay_waste.svg"])
     assert (one.name, [each.name for each in one.figures]) == ("x", ["replay_waste"])
     assert "arriving at 2 a second; time of a step: a test" in one.setting

@@ -7,9 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from builders.bandwidth import bandwidth
+from builders.pictures import SVG, write_picture
 from builders.places import CLAIMS, CONFIG, ROOT, SCHEMA, SCRIPTS, TARGETS
 from builders.runs import write_margins, write_run, write_runs
 from builders.simulated_requests import Request, make_requests
+from builders.workloads import workload
 
 from kvbench.analysis import claims, parity
 from kvbench.analysis.results import load_runs, read_table
@@ -27,9 +30,7 @@ from kvbench.report.cells import number, to_html
 from kvbench.report.html import embed
 from kvbench.report.page import FIGURES, TEMPLATE, read_inputs, render, unequal_slots
 from kvbench.report.tables import attribution_view, throughput_view
-from kvbench.workload.table import workload_table
 
-PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" width="10" height="10"/>'
 ENVIRONMENT = {
     "device": "cpu",
     "cpu": {"model": "A CPU & more", "cpus": 4, "cpus_usable": 2, "instruction_sets": ["avx2"]},
@@ -61,7 +62,7 @@ def _repeats(root, runs):
 
 def _workload(root):
     path = root / "workloads/smollm2-135m/mixed.parquet"
-    write_parquet(path, workload_table(["a", "b"], ["x", "y"], [[1, 2, 3], [4]], [5, 7]))
+    write_parquet(path, workload([[1, 2, 3], [4]], [5, 7]))
     return path
 
 
@@ -73,9 +74,8 @@ def _inputs(root: Path, **given):
     ]
     write_margins(gate[0], requests, {})
     runs = load_runs(paths)
-    bandwidth = {"device": "cpu", "copy": [{"gpu": None, "bytes_per_s": 1e10}]}
     frames = {
-        **of_runs.tables(runs, bandwidth, 0),
+        **of_runs.tables(runs, bandwidth(), 0),
         "claims": claims.table(claims.read_claims(CLAIMS), _repeats(root, runs), 0),
         "sweeps": pd.DataFrame(columns=list(sweeps.COLUMNS)),
         "workloads": workloads.table([_workload(root)]),
@@ -88,10 +88,7 @@ def _inputs(root: Path, **given):
     frames["targets"] = targets.table(held_to, frames, {"mixed": "mixed"})
     for name, frame in frames.items():
         write_csv(root / f"{name}.csv", frame)
-    figures = [root / "figures/smollm2-135m/mixed" / f"{name}.svg" for name in FIGURES]
-    for path in figures:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(PICTURE)
+    figures = [write_picture(root / f"figures/smollm2-135m/mixed/{name}.svg") for name in FIGURES]
     write_json(root / "environment.json", ENVIRONMENT)
     (root / "config.yaml").write_text("seed: 0  # <as given>\n")
     tables = [root / f"{name}.csv" for name in frames]
@@ -249,16 +246,14 @@ def _replays(folder):
     own = validate(config, SCHEMA)["replays"]["mine"]
     trace = trace_of(own, 0, "replays.mine")
     rows = replays_table([record("mine", own, 0, trace, list(outcomes(own, trace)))])
-    picture = folder / "figures/replays/mine/replay_waste.svg"
-    write_text(picture, PICTURE)
-    return rows, picture
+    return rows, write_picture(folder / "figures/replays/mine/replay_waste.svg")
 
 
 def test_a_figure_that_was_not_drawn_is_named_first(tmp_path):
     _, given = _inputs(tmp_path)
     said = not_drawn.sentence(IndexError("a < b"), "logs/x.log")
     path = next(path for path in given[3] if path.stem == "roofline")
-    write_text(path, PICTURE.replace("/>", f"><desc>{html.escape(not_drawn.mark(said))}</desc></svg>"))
+    write_text(path, SVG.replace("/>", f"><desc>{html.escape(not_drawn.mark(said))}</desc></svg>"))
     page = render(*given)
     assert page.index("could not be drawn; the tables") < page.index("<h2>In short</h2>")
     assert page.count(html.escape(said)) == 2  # in the list, and below the picture

@@ -3,6 +3,7 @@
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from builders.workloads import workload
 
 from kvbench.analysis.tables.workloads import table
 from kvbench.errors import UserError
@@ -10,7 +11,6 @@ from kvbench.figures import workload_lengths
 from kvbench.figures.data import lengths
 from kvbench.files import write_parquet
 from kvbench.workload.read import content_digest, read_workload
-from kvbench.workload.table import workload_table
 
 
 @pytest.fixture
@@ -19,8 +19,7 @@ def paths(tmp_path):
     found = []
     for name, prompts, outputs in (("a", [1, 2, 40], [30, 20, 10]), ("b", [5], [7])):
         path = tmp_path / "model" / f"{name}.parquet"
-        ids = [f"r{i}" for i in range(len(prompts))]
-        write_parquet(path, workload_table(ids, [None] * len(ids), [[3] * n for n in prompts], outputs))
+        write_parquet(path, workload(prompts, outputs))
         found.append(path)
     return found
 
@@ -64,8 +63,7 @@ def test_a_workload_of_one_length_is_drawn(paths):
 def test_the_digest_is_of_what_engines_are_given_and_not_of_the_file(tmp_path):
     def digest(compression="snappy", ids=("a", "b"), prompts=((1, 2), (3,)), outputs=(4, 5)):
         path = tmp_path / "w.parquet"
-        given = workload_table(list(ids), [None, None], [list(p) for p in prompts], list(outputs))
-        pq.write_table(given, path, compression=compression)
+        pq.write_table(workload(prompts, outputs, ids=ids), path, compression=compression)
         return content_digest(read_workload(path))
 
     assert digest() == digest("zstd") == digest(ids=("c", "d"))
