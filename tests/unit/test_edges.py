@@ -10,20 +10,18 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from builders.pipeline import READS, draw, emptied, report, run_script, texts, write_results
-from builders.places import CONFIG, PUBLISHED, SCHEMA, SHAPES
+from builders.places import PUBLISHED, SHAPES
+from builders.scenarios import replayed, scenario, write_replays
 from builders.simulated_requests import Request, make_requests
 
 from kvbench.analysis.results import read_table
 from kvbench.capacity.contexts import curves, read_conditions
 from kvbench.capacity.shapes import read_shapes
-from kvbench.config.settings import read_yaml, validate
 from kvbench.errors import UserError
 from kvbench.figures import largest_batch, workload_lengths
 from kvbench.figures.style import save
 from kvbench.files import read_json, read_parquet, write_csv, write_json, write_parquet
 from kvbench.replay import Trace
-from kvbench.replay import table as replays
-from kvbench.replay.scenario import outcomes, record
 
 
 def few(output: int, count: int = 3) -> list[Request]:
@@ -135,20 +133,11 @@ def test_every_figure_takes_an_empty_table(whole: Path, tmp_path: Path, figure: 
     assert "nan" not in texts(drawn).lower().split()
 
 
-def scenario(root: Path) -> Path:
-    """replays.csv of one scenario of one request of one token."""
-    config = read_yaml(CONFIG) | {"device": "cpu"}
-    config["replays"] = {"mine": {"workload": "mixed", "requests": 1, "pool_slots": 1030, "max_length": 128}}
-    own = validate(config, SCHEMA)["replays"]["mine"]
-    trace = Trace.of([3], [1])
-    write_csv(root / "replays.csv", replays.table([record("mine", own, 0, trace, list(outcomes(own, trace)))]))
-    return root / "replays.csv"
-
-
 @pytest.mark.parametrize("how", ["whole", "empty", "one row", "no values"])
 @pytest.mark.parametrize("figure", ["replay_waste", "batched_requests"])
 def test_figures_of_replays_draw_what_little_there_is(tmp_path: Path, figure: str, how: str) -> None:
-    path = scenario(tmp_path)
+    own = scenario("mine", requests=1)
+    path = write_replays(tmp_path, replayed(own, Trace.of([3], [1]), "mine"))
     if how != "whole":
         write_csv(path, emptied(read_table(path), how))
     given = {"table": str(path), "published": str(PUBLISHED)}

@@ -8,15 +8,16 @@ import pytest
 from builders.runs import ALL_ENGINES, write_run, write_runs
 from builders.simulated_engine import simulate
 from builders.simulated_requests import make_requests
+from builders.speeds import median_speed
+from builders.tables import figure_rows, only
 
 from kvbench.analysis.results import load_run, load_runs
 from kvbench.analysis.tables import attribution, ratios
 from kvbench.analysis.tables.repeats import for_blocks, steps_of
 from kvbench.errors import UserError
 from kvbench.figures import attribution as figure
-from kvbench.figures.data import rows_of
 from kvbench.figures.style import look
-from kvbench.files import read_json, write_csv, write_json
+from kvbench.files import read_json, write_json
 
 SPEED = "output_tokens_per_s_median"
 
@@ -34,13 +35,7 @@ def table(long):
 
 
 def _row(table, factor, part="chain"):
-    found = table[(table["factor"] == factor) & (table["part"] == part)]
-    assert len(found) == 1
-    return found.iloc[0]
-
-
-def _median(run, scope):
-    return np.median([r["output_tokens"] / r["wall_s"] for r in run.timed(scope)])
+    return only(table, factor=factor, part=part)
 
 
 def test_chain_and_total_are_of_the_subset_and_paging_also_of_all(long, table):
@@ -49,9 +44,11 @@ def test_chain_and_total_are_of_the_subset_and_paging_also_of_all(long, table):
     engines = {run.engine: run for run in long}
     paging = _row(table, "paging", "side")
     assert (paging["scope"], paging["requests"], paging["measurable"]) == ("all", 60, "yes")
-    assert paging["ratio"] == pytest.approx(_median(engines["vllm"], "all") / _median(engines["vllm-reserved"], "all"))
+    assert paging["ratio"] == pytest.approx(
+        median_speed(engines["vllm"], "all") / median_speed(engines["vllm-reserved"], "all")
+    )
     batching = _row(table, "batching")
-    assert batching[f"denominator_{SPEED}"] == pytest.approx(_median(engines["vllm-sequential"], "sequential"))
+    assert batching[f"denominator_{SPEED}"] == pytest.approx(median_speed(engines["vllm-sequential"], "sequential"))
     assert batching["ratio"] == pytest.approx(batching[f"numerator_{SPEED}"] / batching[f"denominator_{SPEED}"])
     assert batching["ratio_ci95_low"] < batching["ratio"] < batching["ratio_ci95_high"]
 
@@ -186,8 +183,7 @@ def test_few_repeats_give_no_interval(tmp_path):
 
 
 def test_the_waterfall_begins_where_the_factor_before_ended(table, tmp_path):
-    write_csv(tmp_path / "attribution.csv", table)
-    rows = rows_of(tmp_path / "attribution.csv", "smollm2-135m", "mixed")
+    rows = figure_rows(tmp_path, table)
     ratios, speeds, waits = figure.draw(rows).axes
     bars = [bar for c in ratios.containers if hasattr(c, "patches") for bar in c.patches]
     runtime, batching, total, paging = bars[:4]
@@ -208,25 +204,23 @@ def test_the_waterfall_begins_where_the_factor_before_ended(table, tmp_path):
 
 def test_engines_that_were_not_run_are_said_in_the_figure(long, tmp_path):
     some = [run for run in long if run.engine in ("hf-sequential", "vllm")]
-    write_csv(tmp_path / "attribution.csv", attribution.table(some, 0))
-    axes = figure.draw(rows_of(tmp_path / "attribution.csv", "smollm2-135m", "mixed"), {"width_in": 3.5}).axes[0]
+    axes = figure.draw(figure_rows(tmp_path, attribution.table(some, 0)), {"width_in": 3.5}).axes[0]
     assert "vllm-sequential was not run" in {text.get_text() for text in axes.texts}
     assert len(axes.get_yticklabels()) == 4
 
 
 def test_of_two_engines_without_the_chain_the_ratio_is_drawn(long, tmp_path):
     some = [run for run in long if run.engine in ("hf-batch", "vllm")]
-    write_csv(tmp_path / "attribution.csv", attribution.table(some, 0))
-    rows = rows_of(tmp_path / "attribution.csv", "smollm2-135m", "mixed")
+    rows = figure_rows(tmp_path, attribution.table(some, 0))
     found = _row(rows, "over padded batches", "side")
-    assert found["ratio"] == pytest.approx(_median(some[1], "all") / _median(some[0], "all"))
+    assert found["ratio"] == pytest.approx(median_speed(some[1], "all") / median_speed(some[0], "all"))
     axes = figure.draw(rows).axes[0]
     assert [bar.get_x() + bar.get_width() for bar in axes.patches] == pytest.approx([found["ratio"]])
 
 
 def test_one_engine_alone_makes_a_figure_of_reasons(long, tmp_path):
-    write_csv(tmp_path / "attribution.csv", attribution.table([run for run in long if run.engine == "hf-batch"], 0))
-    drawn = figure.draw(rows_of(tmp_path / "attribution.csv", "smollm2-135m", "mixed"))
+    alone = [run for run in long if run.engine == "hf-batch"]
+    drawn = figure.draw(figure_rows(tmp_path, attribution.table(alone, 0)))
     assert drawn.get_supxlabel() == "of no pair were both engines run"
     assert not drawn.axes[0].patches
     drawn.draw_without_rendering()

@@ -7,12 +7,12 @@ import yaml
 from builders.places import CLAIMS
 from builders.runs import ALL_ENGINES, write_runs
 from builders.simulated_requests import make_requests
+from builders.tables import read_back
 
 from kvbench.analysis.claims import Claims, read_claims, table
-from kvbench.analysis.results import load_runs, read_table
+from kvbench.analysis.results import load_runs
 from kvbench.analysis.tables import repeats
 from kvbench.errors import UserError
-from kvbench.files import write_csv
 
 FIXED = {"source": "s", "wording": "in short", "quotation": "q", "reading": "r", "threshold_from": "ours"}
 
@@ -196,8 +196,8 @@ def test_an_unknown_column_is_named():
 def shipped(tmp_path_factory):
     root = tmp_path_factory.mktemp("claims")
     runs = load_runs(write_runs(root / "runs", ALL_ENGINES, requests=make_requests(40, 1), sequential=8))
-    write_csv(root / "repeats.csv", repeats.table(runs))
-    return table(read_claims(CLAIMS), read_table(root / "repeats.csv"), 0).set_index("id")
+    samples = read_back(root / "repeats.csv", repeats.table(runs))
+    return table(read_claims(CLAIMS), samples, 0).set_index("id")
 
 
 def test_every_shipped_claim_has_a_row_a_verdict_and_a_reason(shipped):

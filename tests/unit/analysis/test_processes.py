@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from builders.runs import write_run
+from builders.tables import figure_rows
 
 from kvbench.analysis.claims import Claims
 from kvbench.analysis.claims import table as claims_table
@@ -16,8 +17,8 @@ from kvbench.errors import UserError
 from kvbench.figures import latency as latency_figure
 from kvbench.figures import memory as memory_figure
 from kvbench.figures import throughput as throughput_figure
-from kvbench.figures.data import latencies, memory_trace, rows_of, speeds
-from kvbench.files import read_json, write_csv, write_json
+from kvbench.figures.data import latencies, memory_trace, speeds
+from kvbench.files import read_json, write_json
 from kvbench.report.cells import number
 from kvbench.report.tables import processes_view
 
@@ -154,8 +155,7 @@ def test_a_repeat_is_disturbed_against_all_processes_of_its_run_and_crossed_in_t
         [r["cpu_s"] / r["wall_s"] / 2 for r in record["repeats"][1:5]]
     )
     assert set(throughput.table(runs, 0)["disturbed_repeats"]) == {4}
-    write_csv(tmp_path / "t.csv", throughput.table(runs, 0))
-    figure = throughput_figure.draw(speeds(runs, rows_of(tmp_path / "t.csv", "smollm2-135m", "mixed")))
+    figure = throughput_figure.draw(speeds(runs, figure_rows(tmp_path, throughput.table(runs, 0))))
     dots, crosses = figure.axes[0].lines[:2]
     assert (dots.get_marker(), crosses.get_marker()) == ("o", "x")
     assert list(crosses.get_xdata()) == list(dots.get_xdata()[4:8])
@@ -193,8 +193,7 @@ def test_processes_of_one_repeat_have_no_spread_within():
 
 
 def test_figures_show_all_processes_and_time_series_the_first(runs, tmp_path):
-    write_csv(tmp_path / "t.csv", throughput.table(runs, 0))
-    found = speeds(runs, rows_of(tmp_path / "t.csv", "smollm2-135m", "mixed"))
+    found = speeds(runs, figure_rows(tmp_path, throughput.table(runs, 0)))
     assert found["all"][1].repeats == pytest.approx(tuple(np.concatenate(_rates(runs[1]))))
     assert "n = 12 repeats in 3 processes" in throughput_figure.draw(found)._supxlabel.get_text()
     figure = latency_figure.draw(latencies(runs, list(latency_figure.TITLES)))

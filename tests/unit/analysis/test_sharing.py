@@ -9,6 +9,7 @@ import pytest
 from builders.places import PUBLISHED
 from builders.runs import write_run
 from builders.simulated_requests import make_requests
+from builders.tables import figure_rows
 
 from kvbench.analysis.published import read_published
 from kvbench.analysis.results import load_runs
@@ -16,8 +17,8 @@ from kvbench.analysis.tables import repeats, sharing
 from kvbench.analysis.tables.reuse import preemption_facts, sharing_facts
 from kvbench.errors import UserError
 from kvbench.figures import sharing as figure
-from kvbench.figures.data import block_traces, rows_of
-from kvbench.files import read_parquet, write_csv, write_parquet
+from kvbench.figures.data import block_traces
+from kvbench.files import read_parquet, write_parquet
 from kvbench.kv.paged import rebuild, shared_split
 from kvbench.kv.schedule import ADMITTED, Schedule
 from kvbench.kv.split import final_kv_length
@@ -148,9 +149,7 @@ def test_engines_without_blocks_save_nothing_and_say_so_by_an_empty_cell(runs):
 
 @pytest.fixture(scope="module")
 def drawn(runs, tmp_path_factory):
-    path = tmp_path_factory.mktemp("tables") / "sharing.csv"
-    write_csv(path, sharing.table(runs, repeats.table(runs), 0))
-    table = rows_of(path, "smollm2-135m", "mixed")
+    table = figure_rows(tmp_path_factory.mktemp("tables"), sharing.table(runs, repeats.table(runs), 0))
     kind = figure.PUBLISHED["parallel-sampling"]
     published = {column: read_published(PUBLISHED, name) for column, name in kind.items()}
     return table, figure.draw(table, block_traces(runs, table["engine"]), published)

@@ -14,6 +14,7 @@ from builders.run_recording import MAX_BATCHED_TOKENS
 from builders.runs import write_run
 from builders.simulated_engine import BLOCK
 from builders.simulated_requests import make_requests
+from builders.tables import read_back
 from builders.workloads import workload
 
 from kvbench.analysis.published import read_published
@@ -149,11 +150,11 @@ def test_shared_blocks_leave_what_is_computed_again_unknown_once_requests_are_pr
 def tables(runs, tmp_path_factory):
     """(Path of sweeps.csv, its rows, replays), through the files as the rules write them."""
     root = tmp_path_factory.mktemp("tables")
-    write_csv(root / "repeats.csv", repeats.table(runs))
+    samples = read_back(root / "repeats.csv", repeats.table(runs))
     write_csv(root / "kv_budget_mib.csv", sweep.table(sweep.plan(runs, "kv_budget_mib"), WORKLOAD))
     replays = sweeps.read_replays([root / "kv_budget_mib.csv"])
-    write_csv(root / "sweeps.csv", sweeps.table({"kv_budget_mib": runs}, read_table(root / "repeats.csv"), replays, 0))
-    return root / "sweeps.csv", read_table(root / "sweeps.csv"), replays
+    path = root / "sweeps.csv"
+    return path, read_back(path, sweeps.table({"kv_budget_mib": runs}, samples, replays, 0)), replays
 
 
 def test_live_values_stand_beside_the_replay_and_their_difference(runs, tables):

@@ -1,30 +1,28 @@
 """Benchmarks of the instrument: how their programs are called, what their table holds, what of a run they refuse."""
 
-import copy
 import json
 import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from builders.configured import complete, configured
 from builders.engine_settings import engine_settings
-from builders.places import BENCHMARKS, CONFIG, SCHEMA
+from builders.places import BENCHMARKS
 from builders.requests import requests_of
 
 from kvbench.benchmarks import programs as benchmarks
 from kvbench.benchmarks.table import COLUMNS, table
-from kvbench.config.settings import benchmark_settings, validate
+from kvbench.config.settings import benchmark_settings
 from kvbench.engines.transformers.batches import plan_batches
 from kvbench.errors import UserError
-from kvbench.yaml_files import read_yaml
 
 FILES = {"environment": "e.json", "model": "m.json", "workload": "w.parquet"}
 
 
 def _config(**own):
-    config = read_yaml(CONFIG)
-    config["benchmarks"] = {"b": {"kind": "peer-hf", "model": "smollm2-135m", "workload": "mixed", **own}}
-    return validate(config | {"device": "cpu"}, SCHEMA)
+    benchmark = {"kind": "peer-hf", "model": "smollm2-135m", "workload": "mixed", **own}
+    return configured(benchmarks={"b": benchmark})
 
 
 def test_a_benchmark_takes_length_and_budget_of_its_run() -> None:
@@ -103,10 +101,10 @@ def test_what_is_wrong_is_named(own, word) -> None:
     [({"kv_budget_mib": "auto"}, "kv_budget_mib"), ({"engines": ["vllm"]}, "no entry of runs serves hf-batch")],
 )
 def test_its_run_must_be_one_that_it_can_repeat(settings, word) -> None:
-    config = copy.deepcopy(_config())
+    config = _config()
     config["runs"][1] |= settings
     with pytest.raises(UserError, match=f"benchmarks.b: .*{word}"):
-        validate(config, SCHEMA)
+        complete(config)
 
 
 def test_interval_of_paired_ratios_is_of_pairs(monkeypatch: pytest.MonkeyPatch) -> None:

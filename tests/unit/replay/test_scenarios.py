@@ -8,51 +8,31 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from builders.configured import configured
 from builders.pictures import write_picture
-from builders.places import CONFIG, PUBLISHED, SCHEMA
+from builders.places import PUBLISHED, SCHEMA
 from builders.refusals import refused
 from builders.replay_reference import reference
+from builders.scenarios import STEP, ran, replayed, scenario, write_replays
 from builders.workloads import workload
 from scipy import stats
 
 from kvbench.analysis.published import Published, read_published
 from kvbench.config import checks as config_checks
-from kvbench.config.settings import read_yaml, validate
+from kvbench.config.settings import read_yaml
 from kvbench.errors import UserError
 from kvbench.figures import batched_requests, replay_waste
 from kvbench.figures.style import save
-from kvbench.files import read_json, write_csv, write_json
 from kvbench.replay import COLUMNS, POLICIES, Settings, StepTime, Trace, replay
 from kvbench.replay.describe import setting
 from kvbench.replay.held import alone_live_share
 from kvbench.replay.inputs import ALLOCATORS, RESERVING
 from kvbench.replay.requests import arrivals, draw, trace_of
-from kvbench.replay.scenario import notes, outcomes, record, series_table, settings_of, steps_table
+from kvbench.replay.scenario import notes, outcomes, series_table, settings_of, steps_table
 from kvbench.replay.table import REGION, rows_of, shares, table
 from kvbench.replay.window import window_of
 from kvbench.report.replays import sections
 from kvbench.workload.draws import SCALE, exponential, stream
-
-STEP = {"constant_s": 0.5, "per_token_s": 0.0, "source": "a test"}
-
-
-def scenario(**given) -> dict:
-    """A small scenario as the schema completes it; a key given as None is left out."""
-    own = {"workload": "mixed", "requests": 400, "pool_slots": 1030, "max_length": 128, **given}
-    own = {key: value for key, value in own.items() if value is not None}
-    config = read_yaml(CONFIG) | {"device": "cpu", "replays": {"x": own}}
-    return validate(config, SCHEMA)["replays"]["x"]
-
-
-def ran(tmp_path: Path, **given) -> tuple[dict, pd.DataFrame]:
-    """The record and the rows of a scenario, both through their files."""
-    own = scenario(**given)
-    trace = trace_of(own, 0, "replays.x")
-    write_json(tmp_path / "replay.json", record("x", own, 0, trace, list(outcomes(own, trace))))
-    found = read_json(tmp_path / "replay.json")
-    write_csv(tmp_path / "replays.csv", table([found]))
-    return found, rows_of(tmp_path / "replays.csv", "x")
-
 
 # --- requests
 
@@ -154,23 +134,21 @@ def test_the_digest_knows_equal_lengths_of_other_text(tmp_path: Path) -> None:
     digests = []
     for prompts in (alike, apart, alike):
         own = of_ids(tmp_path, prompts)
-        trace = trace_of(own, 0, "replays.x")
-        digests.append(record("x", own, 0, trace, list(outcomes(own, trace)))["requests"]["digest"])
+        digests.append(replayed(own)["requests"]["digest"])
     assert digests[0] == digests[2] != digests[1]
 
 
 def test_hits_stand_in_the_table_and_the_report(tmp_path: Path) -> None:
     prompts = [[*range(8), n, n] for n in range(6)]
     own = of_ids(tmp_path, prompts, policies=["reserve-max", "paged"], max_running=3)
-    trace = trace_of(own, 0, "replays.x")
-    found = record("x", own, 0, trace, list(outcomes(own, trace)))
+    found = replayed(own)
     shared = found["policies"]["paged"]["totals"]["prefix_hit_tokens"]
     assert shared > 0
-    write_csv(tmp_path / "replays.csv", table([found]))
-    rows = rows_of(tmp_path / "replays.csv", "x").set_index("policy")
+    path = write_replays(tmp_path, found)
+    rows = rows_of(path, "x").set_index("policy")
     assert rows.loc["paged", "prefix_hit_tokens"] == shared
     assert pd.isna(rows.loc["reserve-max", "prefix_hit_tokens"])
-    [shown] = sections(rows_of(tmp_path / "replays.csv", "x"), [])
+    [shown] = sections(rows_of(path, "x"), [])
     assert list(shown.table["found again by sharing (tokens)"]) == ["–", str(shared)]
     _, off = ran(tmp_path)
     assert off["prefix_hit_tokens"].isna().all()
@@ -306,8 +284,7 @@ def test_the_schema_knows_the_policies_and_allocators_of_the_replay() -> None:
 
 
 def test_no_scenario_is_a_configuration_too() -> None:
-    config = read_yaml(CONFIG) | {"device": "cpu", "replays": {}}
-    assert validate(config, SCHEMA)["replays"] == {}
+    assert configured(replays={})["replays"] == {}
 
 
 # --- windows and shares

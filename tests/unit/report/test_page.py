@@ -9,22 +9,21 @@ import pandas as pd
 import pytest
 from builders.bandwidth import bandwidth
 from builders.pictures import SVG, write_picture
-from builders.places import CLAIMS, CONFIG, ROOT, SCHEMA, SCRIPTS, TARGETS
+from builders.places import CLAIMS, ROOT, SCRIPTS, TARGETS
 from builders.runs import write_margins, write_run, write_runs
+from builders.scenarios import replayed, scenario
 from builders.simulated_requests import Request, make_requests
+from builders.tables import read_back
 from builders.workloads import workload
 
 from kvbench.analysis import claims, parity
-from kvbench.analysis.results import load_runs, read_table
+from kvbench.analysis.results import load_runs
 from kvbench.analysis.tables import of_runs, repeats, sweeps, workloads
 from kvbench.benchmarks import table as benchmarks
 from kvbench.benchmarks import targets
-from kvbench.config.settings import read_yaml, validate
 from kvbench.errors import UserError
 from kvbench.figures import not_drawn
 from kvbench.files import write_csv, write_json, write_parquet, write_text
-from kvbench.replay.requests import trace_of
-from kvbench.replay.scenario import outcomes, record
 from kvbench.replay.table import table as replays_table
 from kvbench.report.cells import number, to_html
 from kvbench.report.html import embed
@@ -55,11 +54,6 @@ PEER = {
 }
 
 
-def _repeats(root, runs):
-    write_csv(root / "repeats.csv", repeats.table(runs))
-    return read_table(root / "repeats.csv")
-
-
 def _workload(root):
     path = root / "workloads/smollm2-135m/mixed.parquet"
     write_parquet(path, workload([[1, 2, 3], [4]], [5, 7]))
@@ -76,7 +70,7 @@ def _inputs(root: Path, **given):
     runs = load_runs(paths)
     frames = {
         **of_runs.tables(runs, bandwidth(), 0),
-        "claims": claims.table(claims.read_claims(CLAIMS), _repeats(root, runs), 0),
+        "claims": claims.table(claims.read_claims(CLAIMS), read_back(root / "repeats.csv", repeats.table(runs)), 0),
         "sweeps": pd.DataFrame(columns=list(sweeps.COLUMNS)),
         "workloads": workloads.table([_workload(root)]),
         "parity": parity.table(load_runs([*paths, *gate])),
@@ -241,11 +235,7 @@ def test_without_a_run_there_are_only_replays_and_the_page_says_that_nothing_was
 
 def _replays(folder):
     """replays.csv of a scenario, and a figure of it."""
-    config = read_yaml(CONFIG) | {"device": "cpu"}
-    config["replays"] = {"mine": {"workload": "mixed", "requests": 400, "pool_slots": 1030, "max_length": 128}}
-    own = validate(config, SCHEMA)["replays"]["mine"]
-    trace = trace_of(own, 0, "replays.mine")
-    rows = replays_table([record("mine", own, 0, trace, list(outcomes(own, trace)))])
+    rows = replays_table([replayed(scenario("mine"), name="mine")])
     return rows, write_picture(folder / "figures/replays/mine/replay_waste.svg")
 
 
