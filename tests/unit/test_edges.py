@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from builders.changed_runs import changed_record
 from builders.pipeline import READS, draw, emptied, report, run_script, texts, write_results
 from builders.places import PUBLISHED, SHAPES
 from builders.scenarios import replayed, scenario, write_replays
@@ -20,7 +21,7 @@ from kvbench.capacity.shapes import read_shapes
 from kvbench.errors import UserError
 from kvbench.figures import largest_batch, workload_lengths
 from kvbench.figures.style import save
-from kvbench.files import read_json, read_parquet, write_csv, write_json, write_parquet
+from kvbench.files import read_parquet, write_csv, write_parquet
 from kvbench.replay import Trace
 
 
@@ -43,26 +44,24 @@ def without(name: str, *columns: str):
 
 def unknown(folder: Path) -> None:
     """What run.json may not know."""
-    record = read_json(folder / "run.json")
-    memory = record["memory"]
-    memory |= {"parts": dict.fromkeys(memory["parts"]), "process_bytes": None}
-    memory |= {"unattributed_bytes": None}
-    record["settings"]["in_force"] = {"max_num_seqs": 256, "max_num_batched_tokens": 4096}
-    record["digests"] = {}
-    write_json(folder / "run.json", record)
+    with changed_record(folder / "run.json") as record:
+        memory = record["memory"]
+        memory |= {"parts": dict.fromkeys(memory["parts"]), "process_bytes": None}
+        memory |= {"unattributed_bytes": None}
+        record["settings"]["in_force"] = {"max_num_seqs": 256, "max_num_batched_tokens": 4096}
+        record["digests"] = {}
 
 
 def unserved(folder: Path) -> None:
     """hf-batch could not serve one row."""
     if "hf-batch" in folder.parts:
-        record = read_json(folder / "run.json")
-        record |= {"repeats": [], "batches": [], "phases": record["phases"][:2]}
-        record["out_of_memory"] = {
-            "largest_batch_rows": None,
-            "out_of_memory_rows": 1,
-            "trials": [{"rows": 1, "fits": False}],
-        }
-        write_json(folder / "run.json", record)
+        with changed_record(folder / "run.json") as record:
+            record |= {"repeats": [], "batches": [], "phases": record["phases"][:2]}
+            record["out_of_memory"] = {
+                "largest_batch_rows": None,
+                "out_of_memory_rows": 1,
+                "trials": [{"rows": 1, "fits": False}],
+            }
         for name in ("requests", "kv", "blocks"):
             without(name)(folder)
 

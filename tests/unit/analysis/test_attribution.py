@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from builders.changed_runs import changed_record
 from builders.runs import ALL_ENGINES, write_run, write_runs
 from builders.simulated_engine import simulate
 from builders.simulated_requests import make_requests
@@ -44,9 +45,7 @@ def test_chain_and_total_are_of_the_subset_and_paging_also_of_all(long, table):
     engines = {run.engine: run for run in long}
     paging = _row(table, "paging", "side")
     assert (paging["scope"], paging["requests"], paging["measurable"]) == ("all", 60, "yes")
-    assert paging["ratio"] == pytest.approx(
-        median_speed(engines["vllm"], "all") / median_speed(engines["vllm-reserved"], "all")
-    )
+    assert paging["ratio"] == pytest.approx(median_speed(engines["vllm"]) / median_speed(engines["vllm-reserved"]))
     batching = _row(table, "batching")
     assert batching[f"denominator_{SPEED}"] == pytest.approx(median_speed(engines["vllm-sequential"], "sequential"))
     assert batching["ratio"] == pytest.approx(batching[f"numerator_{SPEED}"] / batching[f"denominator_{SPEED}"])
@@ -85,12 +84,11 @@ def test_without_a_subset_the_product_is_the_total(tmp_path):
     """One scope: every factor is of all requests and paging stands once."""
     paths = write_runs(tmp_path, ALL_ENGINES, requests=make_requests(40, 1))
     for path in paths:
-        record = read_json(path)
-        kept = [r for r in record["repeats"] if r["scope"] == "all"]
-        if not kept:
-            kept = [r | {"scope": "all"} for r in record["repeats"]]
-        record["repeats"] = kept
-        write_json(path, record)
+        with changed_record(path) as record:
+            kept = [r for r in record["repeats"] if r["scope"] == "all"]
+            if not kept:
+                kept = [r | {"scope": "all"} for r in record["repeats"]]
+            record["repeats"] = kept
     for name in ("hf-sequential", "vllm-sequential"):
         requests = {"requests": make_requests(40, 1), "sequential": 40}
         path = write_run(tmp_path, name, **requests)
@@ -122,9 +120,8 @@ def test_waiting_for_another_limit_is_not_waiting_for_blocks(tmp_path, limit):
     steps = steps_of(run)
     steps = steps[steps["repeat"].isin(run.timed_numbers("all"))]
     before = for_blocks(run, steps)
-    record = read_json(path)
-    record["settings"]["in_force"] |= limit
-    write_json(path, record)
+    with changed_record(path) as record:
+        record["settings"]["in_force"] |= limit
     changed = load_run(path)
     assert for_blocks(changed, steps) < 0.25 < 0.5 < before
     reserved = load_run(write_run(tmp_path, "vllm-reserved", requests=make_requests(60, 1), repeats=2))
@@ -165,9 +162,8 @@ def test_pools_of_different_size_are_no_measure_of_paging(tmp_path, long):
 
 def test_requests_of_the_same_lengths_but_other_tokens_are_not_the_same(tmp_path):
     paths = write_runs(tmp_path, ("hf-sequential", "vllm-sequential"))
-    record = read_json(paths[1])
-    record["digests"]["workload"] = dict.fromkeys(record["digests"]["workload"], "other")
-    write_json(paths[1], record)
+    with changed_record(paths[1]) as record:
+        record["digests"]["workload"] = dict.fromkeys(record["digests"]["workload"], "other")
     row = _row(attribution.table(load_runs(paths), 0), "runtime and kernels")
     assert (row["measurable"], row["reason"]) == ("not run", "the two engines have no repeats of the same requests")
     with pytest.raises(UserError, match="other requests or tokens"):

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from builders.changed_runs import changed_record
 from builders.runs import write_run
 from builders.tables import figure_rows
 
@@ -112,9 +113,8 @@ def test_steps_of_all_processes_are_summed(runs, tmp_path):
     assert whole.live_share_of_allocated == pytest.approx(alone.live_share_of_allocated)
     assert whole.allocated_peak_bytes == alone.allocated_peak_bytes
     paths = _write(tmp_path, ("vllm",), device="cuda")
-    record = read_json(paths[1])
-    record["memory"]["external_fragmentation_bytes"] *= 4
-    write_json(paths[1], record)
+    with changed_record(paths[1]) as record:
+        record["memory"]["external_fragmentation_bytes"] *= 4
     row, external = kv_waste.table(load_runs(paths)).iloc[0], record["memory"]["external_fragmentation_bytes"] / 4
     expected = row.live_mean_bytes / (row.allocated_mean_bytes + external * (1 + 4 + 1) / 3)
     assert row.live_share_of_allocated_and_external == pytest.approx(expected)
@@ -124,11 +124,10 @@ def test_memory_is_of_the_process_in_the_middle_and_adds_up(tmp_path):
     paths = _write(tmp_path, ("vllm",))
     totals = []
     for path, extra in zip(paths, (9, 0, 5), strict=True):
-        record = read_json(path)
-        record["memory"]["parts"]["weights"] += extra
-        record["memory"]["process_bytes"] += extra
-        totals.append(record["memory"]["process_bytes"])
-        write_json(path, record)
+        with changed_record(path) as record:
+            record["memory"]["parts"]["weights"] += extra
+            record["memory"]["process_bytes"] += extra
+            totals.append(record["memory"]["process_bytes"])
     table = memory.table(load_runs(paths))
     assert set(table["process_bytes"]) == {table["bytes"].sum()} == {totals[2]}
     assert set(table["process_bytes_min"]) == {totals[1]}
@@ -144,10 +143,9 @@ def test_repeats_name_their_process(runs):
 
 def test_a_repeat_is_disturbed_against_all_processes_of_its_run_and_crossed_in_the_figure(tmp_path):
     paths = _write(tmp_path, ("vllm",))
-    record = read_json(paths[1])
-    for repeat in record["repeats"]:
-        repeat["cpu_s"] *= 0.5  # the whole second process
-    write_json(paths[1], record)
+    with changed_record(paths[1]) as record:
+        for repeat in record["repeats"]:
+            repeat["cpu_s"] *= 0.5  # the whole second process
     runs = load_runs(paths)
     table = repeats.table(runs).query("scope == 'all'")
     assert list(table["disturbed"]) == [False] * 4 + [True] * 4 + [False] * 4

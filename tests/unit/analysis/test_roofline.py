@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
 from builders.bandwidth import bandwidth
+from builders.changed_runs import changed_record, replace_rows
 from builders.run_recording import SLOT_BYTES
 from builders.runs import write_run, write_runs
 
 from kvbench.analysis.results import load_run, load_runs
 from kvbench.analysis.tables import roofline
 from kvbench.figures import roofline as figure
-from kvbench.files import read_json, read_parquet, write_json, write_parquet
-from kvbench.records import DEVICE, KV
+from kvbench.files import read_json, read_parquet, write_json
 
 RATE = 1e10
 CPU, CUDA = bandwidth(RATE), bandwidth(RATE, gpus=2)
@@ -48,17 +47,16 @@ def test_a_decoding_step_lies_between_two_of_its_kind():
 def run(tmp_path):
     """A run with one timed repeat of three decoding steps of 4 ms that hold 100 slots."""
     path = write_run(tmp_path, "vllm", repeats=1)
-    record = read_json(path)
-    [repeat] = [r for r in record["repeats"] if r["timed"] and r["scope"] == "all"]
-    record["memory"]["parts"]["weights"] = 39_000_000
-    write_json(path, record)
+    with changed_record(path) as record:
+        [repeat] = [r for r in record["repeats"] if r["timed"] and r["scope"] == "all"]
+        record["memory"]["parts"]["weights"] = 39_000_000
     rows = [(0, 2, 50), (10, 2, 2), (14, 2, 2), (18, 2, 2), (22, 2, 2)]
     template = read_parquet(path.parent / "kv.parquet").to_pandas().iloc[:1]
     frame = pd.concat([template] * len(rows), ignore_index=True)
     frame["repeat"], frame["live"] = repeat["repeat"], 100
     for i, (ms, running, scheduled) in enumerate(rows):
         frame.loc[i, ["t_ns", "running", "scheduled_tokens"]] = (ms * 1_000_000, running, scheduled)
-    write_parquet(path.parent / "kv.parquet", pa.Table.from_pandas(frame, schema=KV, preserve_index=False))
+    replace_rows(path.parent / "kv.parquet", frame)
     return load_run(path)
 
 
@@ -104,7 +102,7 @@ def on_gpu(tmp_path, engine, busy=37.0, gpus=1):
     frame["gpu_busy_percent"] = np.where(timed, busy, 99.0)
     others = [frame[frame["gpu"] == 0].assign(gpu=index) for index in range(1, gpus)]
     frame = pd.concat([frame, *others])
-    write_parquet(path.parent / "device.parquet", pa.Table.from_pandas(frame, schema=DEVICE, preserve_index=False))
+    replace_rows(path.parent / "device.parquet", frame)
     return load_run(path)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
+from builders.changed_runs import replace_rows
 from builders.places import PUBLISHED
 from builders.runs import write_run
 from builders.simulated_requests import make_requests
@@ -18,11 +18,10 @@ from kvbench.analysis.tables.reuse import preemption_facts, sharing_facts
 from kvbench.errors import UserError
 from kvbench.figures import sharing as figure
 from kvbench.figures.data import block_traces
-from kvbench.files import read_parquet, write_parquet
+from kvbench.files import read_parquet
 from kvbench.kv.paged import rebuild, shared_split
 from kvbench.kv.schedule import ADMITTED, Schedule
 from kvbench.kv.split import final_kv_length
-from kvbench.records import KV
 
 REQUESTS = pd.DataFrame(
     {"prompt_tokens": [64, 64], "output_tokens": [3, 3], "cached_tokens": [0, 32], "preemptions": [0, 2]}
@@ -115,7 +114,7 @@ def runs(tmp_path_factory):
     path = paths[1].parent / "kv.parquet"
     kv = read_parquet(path).to_pandas()
     kv["unshared"] = 2 * kv["allocated"]
-    write_parquet(path, pa.Table.from_pandas(kv, preserve_index=False).cast(KV))
+    replace_rows(path, kv)
     return load_runs([*paths, write_run(root, "hf-batch", requests=requests)])
 
 

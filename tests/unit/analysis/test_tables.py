@@ -2,8 +2,8 @@
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
+from builders.changed_runs import changed_record, replace_rows
 from builders.run_recording import MIB, SLOT_BYTES
 from builders.runs import ENGINES, write_run, write_runs
 from builders.simulated_engine import BLOCK, MAX_LENGTH, simulate
@@ -13,8 +13,8 @@ from builders.tables import only
 from kvbench.analysis.results import load_run, load_runs, point_key
 from kvbench.analysis.tables import devices, kv_waste, latency, memory, ratios, throughput
 from kvbench.errors import UserError
-from kvbench.files import read_json, read_parquet, write_json, write_parquet
-from kvbench.records import DEVICE, SPLIT
+from kvbench.files import read_parquet, write_json, write_parquet
+from kvbench.records import SPLIT
 
 
 @pytest.fixture(scope="module")
@@ -213,10 +213,9 @@ def test_ratios_compare_the_same_requests_with_both_values_beside(runs):
 
 def test_a_ratio_over_other_work_is_refused(tmp_path):
     paths = write_runs(tmp_path, ("hf-batch", "vllm"))
-    record = read_json(paths[1])
-    for repeat in record["repeats"]:
-        repeat["output_tokens"] -= 1
-    write_json(paths[1], record)
+    with changed_record(paths[1]) as record:
+        for repeat in record["repeats"]:
+            repeat["output_tokens"] -= 1
     with pytest.raises(UserError, match="other requests or tokens"):
         ratios.table(load_runs(paths), 0)
 
@@ -241,7 +240,7 @@ def test_devices_have_a_row_each_with_its_own_peak(tmp_path):
     samples = read_parquet(folder / "device.parquet").to_pandas()
     second = samples[samples["gpu"] == 0].assign(gpu=1)
     second["process_bytes"] //= 2
-    write_parquet(folder / "device.parquet", pa.Table.from_pandas(pd.concat([samples, second]), schema=DEVICE))
+    replace_rows(folder / "device.parquet", pd.concat([samples, second]))
     table = devices.table(load_runs([folder]))
     assert list(table["gpu"]) == [0, 1]
     timed = samples[samples["phase"].astype(str).str.startswith("repeat-") & (samples["gpu"] == 0)]
@@ -259,10 +258,9 @@ def test_the_host_stands_in_where_there_is_no_gpu(runs):
 
 def test_energy_is_for_a_token_and_for_a_request_where_every_repeat_has_it(tmp_path):
     path = write_run(tmp_path, "vllm", "mixed", requests=make_requests(4), repeats=2)
-    record = read_json(path)
-    for number, repeat in enumerate(record["repeats"]):
-        repeat |= {"energy_j": 60.0 * (number + 1), "output_tokens": 30, "requests": 4}
-    write_json(path, record)
+    with changed_record(path) as record:
+        for number, repeat in enumerate(record["repeats"]):
+            repeat |= {"energy_j": 60.0 * (number + 1), "output_tokens": 30, "requests": 4}
     timed = [r["energy_j"] for r in record["repeats"] if r["timed"] and r["scope"] == "all"]
     row = throughput.table(load_runs([path]), seed=0).iloc[0]
     assert row["energy_j_per_output_token_median"] == np.median(timed) / 30

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from builders.changed_runs import changed_record
 from builders.places import SCRIPTS
 from builders.runs import write_runs
 from builders.simulated_requests import make_requests
@@ -12,7 +13,7 @@ from builders.tables import only
 
 from compare import run
 from kvbench.errors import UserError
-from kvbench.files import read_json, write_json
+from kvbench.files import write_json
 from kvbench.report.comparison import as_html, as_markdown, compare, flat, load_side
 
 REQUESTS = make_requests(10)
@@ -114,9 +115,8 @@ def test_a_failure_is_one_line(tmp_path):
 def test_the_same_requests_are_told_by_their_content_and_else_by_totals(tmp_path):
     a, b = (_folder(tmp_path / name, ("vllm",)) for name in ("a", "b"))
     path = b / "results/runs/smollm2-135m/vllm/mixed/base/run.json"
-    record = read_json(path)
-    record["digests"]["workload"]["all"] = "other"
-    write_json(path, record)
+    with changed_record(path) as record:
+        record["digests"]["workload"]["all"] = "other"
     found = compare(load_side(a), load_side(b), 0)["B over A"]
     assert only(found, metric="output tokens/s", requests="all")["note"] == "other requests"
     assert only(found, metric="output tokens/s", requests="subset")["note"] == "n = 6"
@@ -130,9 +130,8 @@ def test_the_same_requests_are_told_by_their_content_and_else_by_totals(tmp_path
 def test_disturbed_repeats_are_counted(tmp_path):
     a, b = (_folder(tmp_path / name, ("vllm",)) for name in ("a", "b"))
     path = b / "results/runs/smollm2-135m/vllm/mixed/base/run.json"
-    record = read_json(path)
-    next(r for r in record["repeats"] if r["timed"] and r["scope"] == "all")["cpu_s"] /= 2
-    write_json(path, record)
+    with changed_record(path) as record:
+        next(r for r in record["repeats"] if r["timed"] and r["scope"] == "all")["cpu_s"] /= 2
     found = compare(load_side(a), load_side(b), 0)["B over A"]
     assert set(found.loc[found["requests"] == "all", "note"]) == {"n = 6, disturbed 0 and 1"}
     assert set(found.loc[found["requests"] == "subset", "note"]) == {"n = 6"}
