@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from builders.engine_settings import engine_settings
 from builders.requests import requests_of
-from kvbench.engines.base import EngineSettings
+from kvbench.engines.base import Engine, EngineSettings, Generated
 from kvbench.workload.read import Request
 
 LAYERS, HEADS, KV_HEADS, HEAD_DIM, VOCABULARY, MAX_LENGTH, BLOCK = 2, 4, 2, 32, 512, 128, 32
@@ -54,3 +55,8 @@ def tiny_requests(lengths: list[tuple[int, int]]) -> list[Request]:
     """Requests of (prompt, output) tokens with token ids that depend on both."""
     ids = [[(7 * i + 3 * j) % (VOCABULARY - 10) + 5 for j in range(prompt)] for i, (prompt, _) in enumerate(lengths)]
     return requests_of([(prompt, output) for prompt, (_, output) in zip(ids, lengths, strict=True)])
+
+
+def generate(engine: Engine, requests: Sequence[Request]) -> Generated:
+    """What the engine makes of the requests, with nobody who watches."""
+    return engine.generate(requests, lambda tokens: None, None, lambda part: None)

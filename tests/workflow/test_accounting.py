@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 from builders.requests import requests_of
-from builders.tiny import MAX_LENGTH, SLOT_BYTES, make_tiny, tiny_requests, tiny_settings
+from builders.tiny import MAX_LENGTH, SLOT_BYTES, generate, tiny_requests, tiny_settings
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -26,11 +26,6 @@ LENGTHS = st.lists(st.tuples(st.integers(1, 90), st.integers(1, 38)), min_size=1
 EXAMPLES = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 
 
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory):
-    return make_tiny(tmp_path_factory.mktemp("tiny"))
-
-
 class Serving:
     """An engine that counts its passes and reads block ids in all of them."""
 
@@ -43,7 +38,7 @@ class Serving:
         return self.serve(tiny_requests(lengths))
 
     def serve(self, requests):
-        generated = self.engine.generate(requests, lambda tokens: None, None, lambda part: None)
+        generated = generate(self.engine, requests)
         generated = self.engine.collect(generated, self.number)
         self.number += 1
         assert [len(c.output_token_ids) for c in generated.completions] == [r.output_tokens for r in requests]

@@ -12,14 +12,13 @@ from pathlib import Path
 import psutil
 import pytest
 from builders.places import IMPORT_PATH
-from builders.tiny import make_tiny
 
 PROGRAM = """
 import sys
 from pathlib import Path
 from kvbench.engines.vllm.runner import VllmEngine
 from kvbench.measure.kv_rows import kv_rows
-from builders.tiny import SLOT_BYTES, tiny_requests, tiny_settings
+from builders.tiny import SLOT_BYTES, generate, tiny_requests, tiny_settings
 
 engine = VllmEngine(tiny_settings(Path(sys.argv[1]), "vllm", 8))
 engine.prepare(block_passes=[0])
@@ -31,17 +30,12 @@ try:
     lengths = [(60, 30)] * 6 if sys.argv[2] == "end" else [(10, 100)] * 200
     requests = tiny_requests(lengths)
     print("generating", flush=True)
-    generated = engine.collect(engine.generate(requests, lambda n: None, None, lambda part: None), 0)
+    generated = engine.collect(generate(engine, requests), 0)
     columns, found = kv_rows(generated, requests, slot_bytes=SLOT_BYTES, static_width=None, shared=False)
     print("checked", found["blocks_in_use"], found["distinct_block_ids"], columns["preemptions"][-1], flush=True)
 finally:
     engine.close()
 """
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
-    return make_tiny(tmp_path_factory.mktemp("tiny"))
 
 
 def start(tiny: Path, how: str) -> subprocess.Popen:

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 
 import pytest
 from builders.refusals import refused
-from builders.tiny import MAX_LENGTH, SLOT_BYTES, make_tiny, tiny_requests, tiny_settings
+from builders.tiny import MAX_LENGTH, SLOT_BYTES, generate, tiny_requests, tiny_settings
 
 from kvbench.engines.attention import require_attention
 from kvbench.engines.out_of_memory import OutOfMemory
@@ -22,11 +22,6 @@ BLOCKS = 12  # three reservations of the maximum length
 LENGTHS = [(20, 10), (5, 30), (61, 8), (33, 20), (90, 1), (2, 25), (40, 17)]
 
 
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
-    return make_tiny(tmp_path_factory.mktemp("tiny"))
-
-
 def settings_of(tiny, engine, **changes):
     return dataclasses.replace(tiny_settings(tiny, engine, BLOCKS), **changes)
 
@@ -37,7 +32,7 @@ def serve(engine, lengths=LENGTHS, passes=1):
     requests = tiny_requests(lengths)
     found = []
     for number in range(passes):
-        generated = engine.generate(requests, lambda tokens: None, None, lambda part: None)
+        generated = generate(engine, requests)
         found.append(engine.collect(generated, number))
     return found
 
@@ -99,7 +94,7 @@ def test_a_failed_pass_leaves_no_thread(tiny, monkeypatch):
 
     monkeypatch.setattr(engine.model, "forward", broken)
     with pytest.raises(RuntimeError, match="no such kernel"):
-        engine.generate(tiny_requests(LENGTHS), lambda tokens: None, None, lambda part: None)
+        generate(engine, tiny_requests(LENGTHS))
     engine.close()
     engine.close()
     assert threading.active_count() == before
@@ -174,11 +169,11 @@ def test_a_batch_out_of_memory_says_so_and_leaves_nothing(tiny, monkeypatch, nam
     engine.load()
     scarce(engine, 2, monkeypatch)
     with pytest.raises(OutOfMemory) as error:
-        engine.generate(tiny_requests(LENGTHS), lambda tokens: None, None, lambda part: None)
+        generate(engine, tiny_requests(LENGTHS))
     assert error.value.rows == rows
     assert engine.static_cache is None
     engine.limit_rows(2)
-    generated = engine.generate(tiny_requests(LENGTHS), lambda tokens: None, None, lambda part: None)
+    generated = generate(engine, tiny_requests(LENGTHS))
     assert max(len(b.request_ids) for b in generated.batches) == 2
     assert engine.capacity()["batch_rows"] == 2
     engine.close()
@@ -197,7 +192,7 @@ def test_other_errors_are_not_taken_for_want_of_memory(tiny, monkeypatch):
     engine.load()
     monkeypatch.setattr(engine.model, "forward", lambda *args, **kwargs: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        engine.generate(tiny_requests(LENGTHS), lambda tokens: None, None, lambda part: None)
+        generate(engine, tiny_requests(LENGTHS))
     engine.close()
 
 

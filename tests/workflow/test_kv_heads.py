@@ -22,7 +22,7 @@ from kvbench.measure.kv_rows import kv_rows
 from kvbench.measure.loading import load_engine
 from kvbench.model.architecture import read_architecture
 from kvbench.model.slots import slot_bytes
-from builders.tiny import BLOCK, tiny_requests, tiny_settings
+from builders.tiny import BLOCK, generate, tiny_requests, tiny_settings
 
 folder, name, blocks = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 slot = slot_bytes(read_architecture(folder, "falcon"), 4)
@@ -33,7 +33,7 @@ engine.prepare(block_passes=[0])
 try:
     loaded = load_engine(engine, print)
     requests = tiny_requests([(20, 10), (5, 30)])
-    generated = engine.collect(engine.generate(requests, lambda n: None, None, lambda part: None), 0)
+    generated = engine.collect(generate(engine, requests), 0)
     kv_rows(generated, requests, slot_bytes=engine.settings.slot_bytes, static_width=None, shared=False)
     print("checked", engine.settings.slot_bytes, engine.capacity()["blocks"], loaded.checks, sep=";", flush=True)
 finally:

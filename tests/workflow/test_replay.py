@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from builders.places import IMPORT_PATH
 from builders.requests import request, requests_of
-from builders.tiny import BLOCK, MAX_LENGTH, SLOT_BYTES, VOCABULARY, make_tiny, tiny_requests, tiny_settings
+from builders.tiny import BLOCK, MAX_LENGTH, SLOT_BYTES, VOCABULARY, generate, tiny_requests, tiny_settings
 from builders.workloads import workload
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -46,11 +46,6 @@ ENGINES = {
     "large blocks": {"block_size": 2 * BLOCK},
     "prefix caching": {"prefix_sharing": True},
 }
-
-
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory):
-    return make_tiny(tmp_path_factory.mktemp("tiny"))
 
 
 class Child:
@@ -197,7 +192,7 @@ def padded_settings(engine):
 @example([(3, 30), (90, 1), (20, 38), (90, 38), (1, 1)])
 def test_padded_batches_are_transformers_step_by_step(transformers, lengths):
     requests = tiny_requests(lengths)
-    generated = transformers.generate(requests, lambda tokens: None, None, lambda part: None)
+    generated = generate(transformers, requests)
     live = steps_of(generated, requests, MAX_LENGTH if transformers.settings.engine == "hf-static" else None)
     same(live, Trace.of(*np.array(lengths).T), padded_settings(transformers))
 
@@ -268,7 +263,7 @@ def serve(model, options):
         asked, limits = json.loads(line)
         requests = [request(prompt, output, name) for name, prompt, output in asked]
         set_limits(scheduler, limits)
-        generated = engine.collect(engine.generate(requests, lambda tokens: None, None, str), number)
+        generated = engine.collect(generate(engine, requests), number)
         rows = steps_of(generated, requests, shared=scheduler.cache_config.enable_prefix_caching)
         answer = [{name: values.tolist() for name, values in rows.items()}, in_force(scheduler)]
         print(json.dumps(answer), file=answers, flush=True)
