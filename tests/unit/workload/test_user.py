@@ -1,15 +1,14 @@
 """Users' files: the three formats, and every fault named by file, line and reason."""
 
 import gzip
-import itertools
 import json
 import re
-from pathlib import Path
 
 import pandas as pd
 import pytest
-from builders.models import BOS, bare_model, byte_model
+from builders.models import BOS, bare_model
 from builders.refusals import refused
+from builders.user_files import GOOD, LIMIT, TOO_LONG, conversation, line, read
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -25,21 +24,6 @@ from kvbench.workload.selection import FileCounts, Selection, counts_of
 from kvbench.workload.table import lengths_of
 from kvbench.workload.user import read_user_file
 from kvbench.workload.vocabulary import Vocabulary, load_vocabulary
-
-LIMIT = Limit.of(512, 2048)
-
-
-@pytest.fixture(scope="module")
-def vocabulary(tmp_path_factory: pytest.TempPathFactory) -> Vocabulary:
-    return load_vocabulary(byte_model(tmp_path_factory.mktemp("model")))
-
-
-def read(tmp_path: Path, name: str, content: str | bytes, vocabulary: Vocabulary, **options):
-    file = tmp_path / name
-    file.write_bytes(content.encode() if isinstance(content, str) else content)
-    selection = Selection(options.pop("too_long", "refuse"), options.pop("bad_turns", "refuse"))
-    return read_user_file(file, vocabulary, options.pop("limit", LIMIT), 0, selection, **options)
-
 
 JSONL = """{"prompt": "Hello", "output_tokens": 3}
 
@@ -78,11 +62,6 @@ def test_jsonl_of_a_frame_goes_through_pandas(tmp_path, vocabulary):
     rows = read(tmp_path, "r.jsonl", content, vocabulary).to_pylist()
     assert [(row["text"], row["output_tokens"], row["arrival_s"]) for row in rows] == [("Hello", 3, 0), (None, 4, 0.5)]
     assert rows[1]["prompt_token_ids"] == [5, 6]
-
-
-def conversation(*turns: str, **more) -> dict:
-    speakers = itertools.cycle(("human", "gpt"))
-    return {"conversations": [{"from": one, "value": turn} for one, turn in zip(speakers, turns, strict=False)], **more}
 
 
 def test_sharegpt(tmp_path, vocabulary):
@@ -165,14 +144,6 @@ def test_jsonl_with_blank_lines_at_its_ends(tmp_path, vocabulary, content):
     rows = read(tmp_path, "r.jsonl", content, vocabulary).to_pylist()
     assert [row["output_tokens"] for row in rows] == [3, 4]
     assert rows[0]["request_id"] == str(1 + content.index("{", 0) - content.replace("\n", "").index("{"))
-
-
-def line(**entry) -> str:
-    return json.dumps({"prompt": "x", "output_tokens": 1} | entry) + "\n"
-
-
-GOOD = line()
-TOO_LONG = line(prompt="y" * 600)
 
 
 @pytest.mark.parametrize(
@@ -306,21 +277,17 @@ def test_texts_are_encoded_some_at_a_time(tmp_path, vocabulary, monkeypatch):
     assert [lengths.tolist() for lengths in lengths_of(whole)] == [[*range(2, 9)], [*range(2, 9)]]
 
 
-def turns(*values, speakers=("human", "gpt")) -> dict:
-    return {"conversations": [{"from": one, "value": value} for one, value in zip(speakers, values, strict=False)]}
-
-
 BAD = [
-    ("r.json", turns("", "b"), "empty prompt"),
-    ("r.json", turns("a", " \n"), "empty reply"),
-    ("r.json", turns("a", None), "no reply"),
+    ("r.json", conversation("", "b"), "empty prompt"),
+    ("r.json", conversation("a", " \n"), "empty reply"),
+    ("r.json", conversation("a", None), "no reply"),
     ("r.json", {"conversations": [{"from": "human"}, {"from": "gpt", "value": "b"}]}, "no prompt"),
-    ("r.json", turns("a"), "fewer than two turns"),
+    ("r.json", conversation("a"), "fewer than two turns"),
     ("r.json", {"conversations": []}, "fewer than two turns"),
-    ("r.json", turns("b", "a", speakers=("gpt", "human")), "the first turn is from gpt, no prompt"),
-    ("r.json", turns("s", "a", speakers=("system", "human")), "the first turn is from system, no prompt"),
-    ("r.json", turns("a", "a", speakers=("human", "human")), "the second turn is from human, no reply"),
-    ("r.json", turns("a", "\ud800"), "reply holds half a surrogate pair"),
+    ("r.json", conversation("b", "a", speakers=("gpt", "human")), "the first turn is from gpt, no prompt"),
+    ("r.json", conversation("s", "a", speakers=("system", "human")), "the first turn is from system, no prompt"),
+    ("r.json", conversation("a", "a", speakers=("human", "human")), "the second turn is from human, no reply"),
+    ("r.json", conversation("a", "\ud800"), "reply holds half a surrogate pair"),
     ("r.jsonl", {"prompt": " ", "output_tokens": 1}, "empty prompt"),
     ("r.jsonl", {"prompt": None, "output_tokens": 1}, "no prompt"),
     ("r.jsonl", {"prompt_token_ids": [], "output_tokens": 1}, "empty prompt_token_ids"),
@@ -336,7 +303,7 @@ BAD = [
 def file_of(name: str, bad: str | dict) -> str:
     """A good request, a bad one and another good one."""
     if name == "r.json":
-        return "[\n" + ",\n".join(map(json.dumps, [turns("a", "b"), bad, turns("c", "d")])) + "\n]"
+        return "[\n" + ",\n".join(map(json.dumps, [conversation("a", "b"), bad, conversation("c", "d")])) + "\n]"
     good, text = ("7,2", bad) if name == "r.csv" else (GOOD.strip(), json.dumps(bad))
     return "\n".join([good, text, good])
 
@@ -364,7 +331,7 @@ class Deaf:
 @pytest.mark.parametrize(("given", "what"), [(("mute", "b"), "prompt"), (("a", "mute"), "reply")])
 def test_text_without_tokens_is_a_bad_turn(tmp_path, given, what):
     vocabulary = Vocabulary("m", 300, frozenset(), Deaf())
-    content = json.dumps([turns("a", "b"), turns(*given)])
+    content = json.dumps([conversation("a", "b"), conversation(*given)])
     with pytest.raises(UserError, match=f"entry 2: .* makes no token of the {what}; give other text, or set bad_turns"):
         read(tmp_path, "r.json", content, vocabulary)
     assert counts_of(read(tmp_path, "r.json", content, vocabulary, bad_turns="skip")) == FileCounts(2, 0, 1)
@@ -384,7 +351,7 @@ def test_what_is_no_bad_turn_is_refused_all_the_same(tmp_path, vocabulary, bad):
 def test_a_list_is_read_in_pieces(tmp_path, monkeypatch, size):
     monkeypatch.setattr(file_text, "PIECE_BYTES", size)
     file = tmp_path / "r.json"
-    entries = [turns("é😀", "b"), {"conversations": [], "id": "x, ]["}, turns("c" * 50, "\n\u2028")]
+    entries = [conversation("é😀", "b"), {"conversations": [], "id": "x, ]["}, conversation("c" * 50, "\n\u2028")]
     for content in (json.dumps(entries, ensure_ascii=False), json.dumps(entries, indent=2), " [ ] \n", "\ufeff[]"):
         file.write_text(content, encoding="utf-8")
         assert [entry for _, entry in items(file)] == json.loads(content.lstrip("\ufeff"))
