@@ -9,9 +9,9 @@ from pathlib import Path
 import gguf
 import numpy as np
 import pytest
+from builders.model_folder import WEIGHTS
 from builders.refusals import refused
 from builders.silent import SilentBar
-from safetensors.numpy import save
 
 from kvbench.errors import UserError
 from kvbench.model import disk, hub, package
@@ -22,7 +22,6 @@ from kvbench.model.prepare import check_settings, prepare_model
 from kvbench.model.shape import _within_vocabulary, own_fields
 
 WHERE = "config.yaml: models.m"
-WEIGHTS = save({"a": np.arange(4, dtype=np.float32)})
 PINNED = "0123456789abcdef0123456789abcdef01234567"
 LLAMA_FIELDS = {
     "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim", "hidden_size",
@@ -32,9 +31,6 @@ LLAMA_FIELDS = {
 
 def fields(shape: dict, known: set[str] | None = None) -> dict:
     return own_fields(shape, known or LLAMA_FIELDS, f"{WHERE}.shape")
-
-
-# settings
 
 
 @pytest.mark.parametrize(
@@ -51,9 +47,6 @@ def fields(shape: dict, known: set[str] | None = None) -> dict:
 def test_bad_settings(settings, message):
     with pytest.raises(UserError, match=message.replace(".", r"\.")):
         check_settings(settings, WHERE)
-
-
-# package
 
 
 @pytest.fixture
@@ -176,19 +169,6 @@ def test_too_little_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         disk.require_free(tmp_path / "not" / "yet", 15 * 10**8, "m")
 
 
-# path
-
-
-@pytest.fixture
-def model_folder(tmp_path: Path) -> Path:
-    folder = tmp_path / "mine"
-    folder.mkdir()
-    (folder / "config.json").write_text('{"model_type": "llama"}')
-    (folder / "model.safetensors").write_bytes(WEIGHTS)
-    (folder / "tokenizer.json").write_text("{}")
-    return folder
-
-
 def test_path_is_absolute(model_folder: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(model_folder.parent)
     assert find_folder("mine", "m") == model_folder
@@ -262,9 +242,6 @@ def test_digests_of_a_folder(model_folder: Path):
     assert digests["model.safetensors"] == hashlib.sha256(WEIGHTS).hexdigest()
     assert sorted(digests) == ["config.json", "model.safetensors", "tokenizer.json"]
     assert sum(bar.seen) == sum(file.stat().st_size for file in model_folder.iterdir())
-
-
-# hub
 
 
 @pytest.mark.parametrize("revision", [None, "", "main", PINNED[:12], PINNED.replace("a", "g")])
@@ -349,9 +326,6 @@ def test_hub_errors_are_one_line(fake_hub: FakeHub, error: Exception, mend: str)
     with refused(mend) as caught:
         hub.fetch("owner/name", PINNED, "m")
     assert "models.m.id: owner/name" in str(caught.value)
-
-
-# shape
 
 
 def test_friendly_names_of_llama():
