@@ -5,14 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from builders.changed_runs import replace_rows
 from builders.places import PUBLISHED
-from builders.runs import write_run
-from builders.simulated_requests import make_requests
+from builders.shared import write_shared_runs
 from builders.tables import figure_rows
 
 from kvbench.analysis.published import read_published
-from kvbench.analysis.results import load_runs
 from kvbench.analysis.tables import repeats, sharing
 from kvbench.analysis.tables.reuse import preemption_facts, sharing_facts
 from kvbench.errors import UserError
@@ -105,17 +102,7 @@ def test_a_complete_requests_own_blocks_are_finished_beside_a_running_one():
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """The two points; that which shares has half of its blocks in common, and one request's output differs."""
-    root = tmp_path_factory.mktemp("sharing")
-    requests = make_requests(8)
-    flips = {(requests[0].id, 0): 1}
-    paths = [write_run(root, "vllm", requests=requests, point="prefix_sharing-false")]
-    paths += [write_run(root, "vllm", requests=requests, point="prefix_sharing-true", flips=flips)]
-    path = paths[1].parent / "kv.parquet"
-    kv = read_parquet(path).to_pandas()
-    kv["unshared"] = 2 * kv["allocated"]
-    replace_rows(path, kv)
-    return load_runs([*paths, write_run(root, "hf-batch", requests=requests)])
+    return write_shared_runs(tmp_path_factory.mktemp("sharing"))
 
 
 def test_the_table_sets_both_points_against_each_other(runs):
