@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,14 @@ def scenario(name: str = "x", **given: Any) -> dict[str, Any]:
     own = {"workload": "mixed", "requests": 400, "pool_slots": 1030, "max_length": 128, **given}
     own = {key: value for key, value in own.items() if value is not None}
     return configured(replays={name: own})["replays"][name]
+
+
+def of_ids(folder: Path, prompts: list[list[int]], **given: Any) -> dict[str, Any]:
+    """A scenario of a file with these token ids, 4 tokens generated for each."""
+    file = folder / "ids.jsonl"
+    file.write_text("".join(json.dumps({"prompt_token_ids": ids, "output_tokens": 4}) + "\n" for ids in prompts))
+    wanted = {"workload": None, "requests": None, "prefix_sharing": True, "policies": ["paged"], "block_size": 4}
+    return scenario(file=str(file), **wanted | given)
 
 
 def replayed(own: dict[str, Any], trace: Trace | None = None, name: str = "x") -> dict[str, Any]:

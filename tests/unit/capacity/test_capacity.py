@@ -8,6 +8,7 @@ import pytest
 from builders.models import architecture, model_record
 from builders.pictures import write_picture
 from builders.places import SHAPES
+from builders.plans import CARD, KNOWN, make_plan
 from builders.refusals import refused
 
 from kvbench.capacity.contexts import curve, curves, mean_share, read_conditions
@@ -23,25 +24,7 @@ from kvbench.replay import Settings, StepTime, Trace
 from kvbench.replay.held import held_slots
 from kvbench.report.capacity import memory_table, render
 
-KNOWN = read_shapes(SHAPES)
-CARD = {"name": "80 GB", "memory_gib": 80, "memory_fraction": 0.9, "activation_reserve": 0.05}
 SEVEN = Room(KNOWN["llama-2-7b"], "float16", Card(**CARD), 1)
-
-
-def make_plan(**given):
-    plan = {
-        "model": "llama-2-7b",
-        "dtype": "float16",
-        "card": CARD,
-        "cards_per_model": 1,
-        "workload": "mixed",
-        "requests": 400,
-        "max_length": 128,
-        "block_size": 16,
-        "max_running": 40,
-        "max_step_tokens": 8192,
-    }
-    return {**plan, **given}
 
 
 def decoder(layers, hidden, kv_width, feed_forward, vocabulary=32000):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from builders.pictures import write_picture
 from builders.places import PUBLISHED, SCHEMA
 from builders.refusals import refused
 from builders.replay_reference import reference
-from builders.scenarios import STEP, ran, replayed, scenario, write_replays
+from builders.scenarios import STEP, of_ids, ran, replayed, scenario, write_replays
 from builders.workloads import workload
 from scipy import stats
 
@@ -33,8 +32,6 @@ from kvbench.replay.table import REGION, rows_of, shares, table
 from kvbench.replay.window import window_of
 from kvbench.report.replays import sections
 from kvbench.workload.draws import SCALE, exponential, stream
-
-# --- requests
 
 
 def test_exponential_draws_are_exponential_and_pinned() -> None:
@@ -83,14 +80,6 @@ def test_a_file_gives_lengths_and_arrivals_in_its_order(tmp_path: Path) -> None:
     ids = tmp_path / "trace.jsonl"
     ids.write_text('{"prompt_token_ids": [5, 6, 7], "output_tokens": 2}\n')
     assert trace_of({**own, "file": str(ids)}, 0, "replays.x").prompt_tokens.tolist() == [3]
-
-
-def of_ids(folder: Path, prompts: list[list[int]], **given) -> dict:
-    """A scenario of a file with these token ids, 4 tokens generated for each."""
-    file = folder / "ids.jsonl"
-    file.write_text("".join(json.dumps({"prompt_token_ids": ids, "output_tokens": 4}) + "\n" for ids in prompts))
-    wanted = {"workload": None, "requests": None, "prefix_sharing": True, "policies": ["paged"], "block_size": 4}
-    return scenario(file=str(file), **wanted | given)
 
 
 def hits(own: dict, trace: Trace) -> int:
@@ -225,9 +214,6 @@ def test_a_workload_longer_than_the_maximum_is_refused() -> None:
         trace_of(scenario(max_length=100), 0, "replays.x")
 
 
-# --- the configuration
-
-
 @pytest.mark.parametrize(
     ("given", "line"),
     [
@@ -285,9 +271,6 @@ def test_the_schema_knows_the_policies_and_allocators_of_the_replay() -> None:
 
 def test_no_scenario_is_a_configuration_too() -> None:
     assert configured(replays={})["replays"] == {}
-
-
-# --- windows and shares
 
 
 def test_the_window_of_a_full_queue_leaves_out_its_beginning_and_its_end() -> None:
@@ -349,9 +332,6 @@ def test_a_request_alone_is_a_replay_of_one_at_a_time(policy: str, allocator: st
     own = Settings(policy, 4096, max_running=1, max_length=200, block_size=16, allocator=allocator)
     assert alone_live_share(trace, own) == pytest.approx(replay(trace, own).totals.utilisation)
     assert alone_live_share(trace, Settings("hf-batch", 4096)) is None
-
-
-# --- files, table, figures
 
 
 def test_the_table_has_a_row_a_policy_with_what_was_replayed(tmp_path: Path) -> None:
