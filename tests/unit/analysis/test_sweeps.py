@@ -9,6 +9,7 @@ import logging
 import numpy as np
 import pandas as pd
 import pytest
+from builders.drawn import lines_of, points_of
 from builders.places import PUBLISHED
 from builders.run_recording import MAX_BATCHED_TOKENS
 from builders.simulated_engine import BLOCK
@@ -174,17 +175,6 @@ def test_without_sweeps_there_are_no_rows():
     found = sweeps.table({}, pd.DataFrame({"scope": []}), empty, 0)
     assert list(found) == list(sweeps.COLUMNS)
     assert found.empty
-
-
-def lines_of(axes):
-    """Replays' lines: (x, y)."""
-    return [(line.get_xdata(), line.get_ydata()) for line in axes.lines if line.get_marker() == "."]
-
-
-def points_of(axes):
-    """Median and whisker ends of each engine's points."""
-    found = [(c.lines[0].get_ydata(), c.lines[2][0].get_segments()) for c in axes.containers]
-    return [(middle, [segment[:, 1] for segment in segments if len(segment)]) for middle, segments in found]
 
 
 @pytest.mark.parametrize("width_in", [3.5, 7])
