@@ -2,7 +2,6 @@
 
 import math
 
-import numpy as np
 import pandas as pd
 import pytest
 from builders.changed_runs import changed_record
@@ -10,14 +9,12 @@ from builders.runs import ALL_ENGINES, write_run, write_runs
 from builders.simulated_engine import simulate
 from builders.simulated_requests import make_requests
 from builders.speeds import median_speed
-from builders.tables import figure_rows, only
+from builders.tables import only
 
 from kvbench.analysis.results import load_run, load_runs
 from kvbench.analysis.tables import attribution, ratios
 from kvbench.analysis.tables.repeats import for_blocks, steps_of
 from kvbench.errors import UserError
-from kvbench.figures import attribution as figure
-from kvbench.figures.style import look
 from kvbench.files import read_json, write_json
 
 SPEED = "output_tokens_per_s_median"
@@ -176,48 +173,3 @@ def test_few_repeats_give_no_interval(tmp_path):
     assert row["ratio"] > 1
     assert pd.isna(row["ratio_ci95_low"])
     assert row["reason"] == "n = 5; an interval needs 6 repeats"
-
-
-def test_the_waterfall_begins_where_the_factor_before_ended(table, tmp_path):
-    rows = figure_rows(tmp_path, table)
-    ratios, speeds, waits = figure.draw(rows).axes
-    bars = [bar for c in ratios.containers if hasattr(c, "patches") for bar in c.patches]
-    runtime, batching, total, paging = bars[:4]
-    assert runtime.get_x() == 1
-    assert batching.get_x() == pytest.approx(runtime.get_x() + runtime.get_width())
-    assert total.get_x() == paging.get_x() == 1
-    assert paging.get_width() == pytest.approx(_row(table, "paging", "side")["ratio"] - 1, rel=1e-5)
-    assert "not measurable here" in {text.get_text() for text in ratios.texts}
-    marks = [line for line in speeds.lines if line.get_marker() == look("vllm-sequential").marker]
-    assert marks[0].get_xdata() == pytest.approx([_row(table, "batching")[f"denominator_{SPEED}"]] * 1, rel=1e-2)
-    blocks = [line.get_xdata()[0] for line in waits.lines if line.get_marker() == "|"]
-    shares = [x for x in blocks if not np.isnan(x)]
-    assert shares[-1] == pytest.approx(
-        100 * _row(table, "paging", "side")["numerator_steps_waiting_for_blocks_share"], rel=1e-4
-    )
-    assert len(ratios.get_yticklabels()) == 11
-
-
-def test_engines_that_were_not_run_are_said_in_the_figure(long, tmp_path):
-    some = [run for run in long if run.engine in ("hf-sequential", "vllm")]
-    axes = figure.draw(figure_rows(tmp_path, attribution.table(some, 0)), {"width_in": 3.5}).axes[0]
-    assert "vllm-sequential was not run" in {text.get_text() for text in axes.texts}
-    assert len(axes.get_yticklabels()) == 4
-
-
-def test_of_two_engines_without_the_chain_the_ratio_is_drawn(long, tmp_path):
-    some = [run for run in long if run.engine in ("hf-batch", "vllm")]
-    rows = figure_rows(tmp_path, attribution.table(some, 0))
-    found = _row(rows, "over padded batches", "side")
-    assert found["ratio"] == pytest.approx(median_speed(some[1], "all") / median_speed(some[0], "all"))
-    axes = figure.draw(rows).axes[0]
-    assert [bar.get_x() + bar.get_width() for bar in axes.patches] == pytest.approx([found["ratio"]])
-
-
-def test_one_engine_alone_makes_a_figure_of_reasons(long, tmp_path):
-    alone = [run for run in long if run.engine == "hf-batch"]
-    drawn = figure.draw(figure_rows(tmp_path, attribution.table(alone, 0)))
-    assert drawn.get_supxlabel() == "of no pair were both engines run"
-    assert not drawn.axes[0].patches
-    drawn.draw_without_rendering()
-    assert max(axes.get_tightbbox().x1 for axes in drawn.axes) <= drawn.bbox.x1

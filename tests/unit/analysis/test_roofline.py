@@ -8,14 +8,14 @@ import pytest
 from builders.bandwidth import bandwidth
 from builders.changed_runs import changed_record, replace_rows
 from builders.run_recording import SLOT_BYTES
-from builders.runs import write_run, write_runs
+from builders.runs import write_run
 
-from kvbench.analysis.results import load_run, load_runs
+from kvbench.analysis.results import load_run
 from kvbench.analysis.tables import roofline
-from kvbench.figures import roofline as figure
 from kvbench.files import read_json, read_parquet, write_json
 
 RATE = 1e10
+
 CPU, CUDA = bandwidth(RATE), bandwidth(RATE, gpus=2)
 
 
@@ -124,30 +124,3 @@ def test_gpus_that_take_turns_are_busy_for_the_sum_of_their_times(tmp_path, engi
     assert found["gpu_busy_share"] == pytest.approx(share)
     assert found["power_mean_w"] == 620.0
     assert found["limited_by"] == limit
-
-
-def test_the_figure_has_a_row_a_run_with_its_step_and_bound(tmp_path):
-    table = roofline.table(load_runs(write_runs(tmp_path)), CPU, 0)
-    table = table.assign(label=table["engine"])
-    chosen = figure.one_scope(table)
-    assert list(chosen["engine"]) == list(dict.fromkeys(table["engine"]))
-    assert set(chosen.query("engine == 'vllm'")["scope"]) == {"all"}
-    left, right = figure.draw(table).axes
-    points = [line.get_xdata()[0] for line in left.lines if line.get_marker() not in ("|", "None")]
-    np.testing.assert_allclose(points, 1e3 * chosen["decode_step_s_median"])
-    bounds = [line.get_xdata()[0] for line in left.lines if line.get_marker() == "|"]
-    np.testing.assert_allclose(bounds, 1e3 * chosen["bound_s"])
-    np.testing.assert_allclose([bar.get_width() for bar in right.patches], 100 * chosen["cpu_busy_share"])
-
-
-@pytest.mark.parametrize("factor", [1, 50])  # 50: a linear axis that holds both begins below zero
-def test_the_figure_holds_steps_however_far_apart(tmp_path, factor):
-    table = roofline.table(load_runs(write_runs(tmp_path)), CPU, 0)
-    slow = table["engine"] == table["engine"].iloc[0]
-    steps = [name for name in table if name.startswith("decode_step_s_")]
-    table.loc[slow, steps] *= factor
-    table = table.assign(label=table["engine"])
-    low, high = figure.draw(table).axes[0].get_xlim()
-    shown = 1e3 * figure.one_scope(table)[["bound_s", "decode_step_s_median"]]
-    assert 0 < low <= shown.min(axis=None)
-    assert shown.max(axis=None) <= high < 10 * shown.max(axis=None)

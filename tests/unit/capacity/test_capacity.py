@@ -1,17 +1,15 @@
-"""Capacity: memory, requests at once and Little's law by hand; refusals name the mend; the page shows the numbers."""
+"""Capacity: memory, requests at once and Little's law by hand; refusals name the mend."""
 
 import math
-import re
 
 import numpy as np
 import pytest
 from builders.models import architecture, model_record
-from builders.pictures import write_picture
 from builders.places import SHAPES
 from builders.plans import CARD, KNOWN, make_plan
 from builders.refusals import refused
 
-from kvbench.capacity.contexts import curve, curves, mean_share, read_conditions
+from kvbench.capacity.contexts import read_conditions
 from kvbench.capacity.fit import fit, mean_slots
 from kvbench.capacity.memory import Card, Room, cards_for_weights
 from kvbench.capacity.plan import answer
@@ -19,10 +17,8 @@ from kvbench.capacity.rate import demand
 from kvbench.capacity.shapes import read_shapes, shape_of_plan, shape_of_record
 from kvbench.capacity.table import table
 from kvbench.errors import UserError
-from kvbench.figures import largest_batch
 from kvbench.replay import Settings, StepTime, Trace
 from kvbench.replay.held import held_slots
-from kvbench.report.capacity import memory_table, render
 
 SEVEN = Room(KNOWN["llama-2-7b"], "float16", Card(**CARD), 1)
 
@@ -207,36 +203,3 @@ def test_a_mistake_in_the_shapes_is_named(tmp_path, old, new, line):
     read = read_conditions if line.startswith("figure") else read_shapes
     with pytest.raises(UserError, match=line):
         read(path)
-
-
-def test_the_figure_draws_slots_over_context():
-    conditions = read_conditions(SHAPES)
-    found = curve(KNOWN["llama-2-7b"], conditions, 0.25)
-    assert found.reserved[:4] == (443, 221, 110, 55)  # 113,558 // 256 and so on
-    assert found.paged[3] == int(113_558 / (0.25 * 2048 + 7.5))
-    share = mean_share(conditions, 0)
-    assert 0.15 < share < 0.30
-    drawn = curves(KNOWN, conditions, share)
-    assert [one.cards for one in drawn] == [1, 1, 1, 2]
-    axes = largest_batch.draw(drawn, conditions, share).axes[0]
-    assert axes.get_xscale() == axes.get_yscale() == "log"
-    lines = [line for line in axes.lines if line.get_linestyle() == "-" and len(line.get_xdata()) > 2]
-    assert list(lines[1].get_ydata()) == list(drawn[1].paged[:5])  # up to 4096 positions
-    lowest = min(min(line.get_ydata()) for line in axes.lines if len(line.get_ydata()))
-    assert lowest >= 1
-
-
-def test_the_page_shows_the_arithmetic_and_the_tables_numbers(tmp_path):
-    step = {"constant_s": 0.1, "per_token_s": 0.0, "source": "a <test>"}
-    found = answer("busy", make_plan(requests_per_s=30, step_time=step), KNOWN, 0)
-    picture = write_picture(tmp_path / "largest_batch.svg")
-    page = render([found, answer("calm", make_plan(), KNOWN, 0)], [picture])
-    cells = set(re.findall(r"<td[^>]*>(.*?)</td>", page))
-    assert {"2 × 32 layers × 32 KV heads × 128 × 2 bytes", "524,288 bytes", "59,537,612,800 // 524,288"} <= cells
-    assert f"113,558 / {128:,} = 887" in cells
-    assert "a &lt;test&gt;" in page
-    for need in found.demands:
-        assert f"30 × {need.time_s:#.3g} = {need.in_service:#.3g}" in cells
-    assert page.count("How long a step takes is not known here") == 1
-    assert not re.search(r"""(?:src|href)=["'](?!data:)""", page)
-    assert memory_table(found.room, 16).shape == (6, 3)
