@@ -1,8 +1,13 @@
-"""What stands in the axes of a figure of points beside replays."""
+"""What stands in the axes of a figure."""
 
 from __future__ import annotations
 
 from typing import Any
+
+
+def widths_of(axes: Any) -> list[float]:
+    """Lengths of all bars that lie."""
+    return [patch.get_width() for patch in axes.patches]
 
 
 def lines_of(axes: Any) -> list[tuple[Any, Any]]:
