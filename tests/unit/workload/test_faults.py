@@ -108,7 +108,7 @@ def test_missing_file_is_named(tmp_path, vocabulary):
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (gzip.compress(b"10,5\n"), "compressed by gzip; unpack it first"),
+        (gzip.compress(b"10,5\n", mtime=0), "compressed by gzip; unpack it first"),
         (b"PK\x03\x04...", "a zip archive or a spreadsheet; "),
         (b"PAR1...", "Parquet; write it as CSV or JSONL"),
         ("10,5\n".encode("utf-16"), "UTF-16; save it as UTF-8"),
