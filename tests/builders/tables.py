@@ -27,6 +27,11 @@ def figure_rows(
     return rows_of(folder / "table.csv", model, workload)
 
 
+def factor_row(table: pd.DataFrame, factor: str, part: str = "chain") -> pd.Series:
+    """The row of a factor in a part of the table of attribution."""
+    return only(table, factor=factor, part=part)
+
+
 def only(table: pd.DataFrame, **wanted: Any) -> pd.Series:
     """The one row whose columns have these values."""
     found = table[np.logical_and.reduce([table[name] == value for name, value in wanted.items()])]

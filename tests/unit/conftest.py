@@ -6,9 +6,18 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from builders.runs import ALL_ENGINES, write_runs
+from builders.simulated_requests import make_requests
 from builders.swept import by_block_size, write_sweep_tables, write_swept_runs
 
-from kvbench.analysis.results import Run
+from kvbench.analysis.results import Run, load_runs
+
+
+@pytest.fixture(scope="session")
+def long_runs(tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
+    """Every engine on 60 requests, so that blocks are short in most steps; the subset of 4 fits."""
+    requests = make_requests(60, 1)
+    return load_runs(write_runs(tmp_path_factory.mktemp("long"), ALL_ENGINES, requests=requests))
 
 
 @pytest.fixture(scope="session")

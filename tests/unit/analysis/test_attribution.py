@@ -9,7 +9,7 @@ from builders.runs import ALL_ENGINES, write_run, write_runs
 from builders.simulated_engine import simulate
 from builders.simulated_requests import make_requests
 from builders.speeds import median_speed
-from builders.tables import only
+from builders.tables import factor_row
 
 from kvbench.analysis.results import load_run, load_runs
 from kvbench.analysis.tables import attribution, ratios
@@ -21,36 +21,25 @@ SPEED = "output_tokens_per_s_median"
 
 
 @pytest.fixture(scope="module")
-def long(tmp_path_factory):
-    """60 requests, so that blocks are short in most steps; the subset of 4 fits."""
-    root = tmp_path_factory.mktemp("long")
-    return load_runs(write_runs(root, ALL_ENGINES, requests=make_requests(60, 1)))
+def table(long_runs):
+    return attribution.table(long_runs, seed=0)
 
 
-@pytest.fixture(scope="module")
-def table(long):
-    return attribution.table(long, seed=0)
-
-
-def _row(table, factor, part="chain"):
-    return only(table, factor=factor, part=part)
-
-
-def test_chain_and_total_are_of_the_subset_and_paging_also_of_all(long, table):
+def test_chain_and_total_are_of_the_subset_and_paging_also_of_all(long_runs, table):
     assert set(table.loc[table["part"] != "side", "scope"]) == {"sequential"}
     assert set(table.loc[table["part"] != "side", "requests"]) == {4}
-    engines = {run.engine: run for run in long}
-    paging = _row(table, "paging", "side")
+    engines = {run.engine: run for run in long_runs}
+    paging = factor_row(table, "paging", "side")
     assert (paging["scope"], paging["requests"], paging["measurable"]) == ("all", 60, "yes")
     assert paging["ratio"] == pytest.approx(median_speed(engines["vllm"]) / median_speed(engines["vllm-reserved"]))
-    batching = _row(table, "batching")
+    batching = factor_row(table, "batching")
     assert batching[f"denominator_{SPEED}"] == pytest.approx(median_speed(engines["vllm-sequential"], "sequential"))
     assert batching["ratio"] == pytest.approx(batching[f"numerator_{SPEED}"] / batching[f"denominator_{SPEED}"])
     assert batching["ratio_ci95_low"] < batching["ratio"] < batching["ratio_ci95_high"]
 
 
 def test_paging_prints_no_gain_where_nothing_waits_but_keeps_both_speeds(table):
-    row = _row(table, "paging")
+    row = factor_row(table, "paging")
     assert row[f"numerator_{SPEED}"] > 1.2 * row[f"denominator_{SPEED}"]
     assert row[["ratio", "ratio_ci95_low", "ratio_ci95_high", "interval_against_1"]].isna().all()
     assert row["measurable"] == "not measurable here"
@@ -60,7 +49,7 @@ def test_paging_prints_no_gain_where_nothing_waits_but_keeps_both_speeds(table):
 def test_where_reservations_alone_keep_requests_waiting_the_reason_says_so(tmp_path):
     """10 requests: blocks for nearly all of them from the start, reservations for 4."""
     runs = load_runs(write_runs(tmp_path, ("vllm-reserved", "vllm"), requests=make_requests(10, 1)))
-    row = _row(attribution.table(runs, 0), "paging", "side")
+    row = factor_row(attribution.table(runs, 0), "paging", "side")
     shares = [row[f"{arm}_steps_waiting_share"] for arm in attribution.ARMS]
     assert shares[0] < 0.5 < shares[1]
     expected = f"{shares[0]:.0%} of vllm's steps and {shares[1]:.0%} of vllm-reserved's, so that a ratio would be"
@@ -69,8 +58,12 @@ def test_where_reservations_alone_keep_requests_waiting_the_reason_says_so(tmp_p
 
 
 def test_a_product_of_two_scopes_says_so_and_is_not_the_total(table):
-    total = _row(table, "total", "total")
-    factors = [_row(table, "runtime and kernels"), _row(table, "batching"), _row(table, "paging", "side")]
+    total = factor_row(table, "total", "total")
+    factors = [
+        factor_row(table, "runtime and kernels"),
+        factor_row(table, "batching"),
+        factor_row(table, "paging", "side"),
+    ]
     assert total["product"] == pytest.approx(math.prod(row["ratio"] for row in factors))
     assert total["product_over_ratio"] == pytest.approx(total["product"] / total["ratio"])
     assert total["product_over_ratio"] > 1.5
@@ -94,13 +87,13 @@ def test_without_a_subset_the_product_is_the_total(tmp_path):
     found = attribution.table(load_runs(paths), 0)
     assert list(found["factor"]).count("paging") == 1
     assert set(found["scope"]) == {"all"}
-    total = _row(found, "total", "total")
+    total = factor_row(found, "total", "total")
     assert total["product_is"] == "exact: all factors are of the same requests"
     assert total["product"] == pytest.approx(total["ratio"], rel=1e-12)
 
 
 def test_shares_of_waiting_are_counted_from_the_simulated_steps(table):
-    row = _row(table, "paging", "side")
+    row = factor_row(table, "paging", "side")
     steps = simulate("vllm", make_requests(60, 1), 1088).steps
     waiting = sum(step.waiting > 0 for step in steps) / len(steps)
     assert row["numerator_steps_waiting_share"] == pytest.approx(waiting)
@@ -122,37 +115,37 @@ def test_waiting_for_another_limit_is_not_waiting_for_blocks(tmp_path, limit):
     changed = load_run(path)
     assert for_blocks(changed, steps) < 0.25 < 0.5 < before
     reserved = load_run(write_run(tmp_path, "vllm-reserved", requests=make_requests(60, 1), repeats=2))
-    row = _row(attribution.table([changed, reserved], 0), "paging", "side")
+    row = factor_row(attribution.table([changed, reserved], 0), "paging", "side")
     assert row["measurable"] == "not measurable here"
     assert "max_num_seqs or max_num_batched_tokens" in row["reason"]
     assert pd.isna(row["ratio"])
 
 
-def test_a_pool_with_room_is_not_short_of_blocks(long):
-    run = next(run for run in long if run.engine == "vllm")
+def test_a_pool_with_room_is_not_short_of_blocks(long_runs):
+    run = next(run for run in long_runs if run.engine == "vllm")
     steps = steps_of(run)
     assert for_blocks(run, steps.assign(pool=steps["allocated"] + 512)) == 0
     assert for_blocks(run, steps.assign(pool=steps["allocated"] + 511, waiting=1)) == 1
 
 
-def test_a_missing_arm_leaves_its_factor_empty_with_the_reason(long):
-    some = [run for run in long if run.engine not in ("vllm-reserved", "hf-continuous")]
+def test_a_missing_arm_leaves_its_factor_empty_with_the_reason(long_runs):
+    some = [run for run in long_runs if run.engine not in ("vllm-reserved", "hf-continuous")]
     found = attribution.table(some, 0)
     for factor, part in (("batching", "chain"), ("paging", "chain"), ("paging", "side")):
-        row = _row(found, factor, part)
+        row = factor_row(found, factor, part)
         assert (row["measurable"], row["reason"]) == ("not run", "vllm-reserved was not run")
         assert pd.isna(row["ratio"])
-    assert _row(found, "runtime and kernels")["measurable"] == "yes"
-    total = _row(found, "total", "total")
+    assert factor_row(found, "runtime and kernels")["measurable"] == "yes"
+    total = factor_row(found, "total", "total")
     assert total["ratio"] > 1
     assert pd.isna(total["product"])
     assert total["product_is"] == "not formed: no ratio for batching and paging"
 
 
-def test_pools_of_different_size_are_no_measure_of_paging(tmp_path, long):
-    kept = [run for run in long if run.engine == "vllm"]
+def test_pools_of_different_size_are_no_measure_of_paging(tmp_path, long_runs):
+    kept = [run for run in long_runs if run.engine == "vllm"]
     other = load_run(write_run(tmp_path, "vllm-reserved", requests=make_requests(60, 1), slots=1056))
-    row = _row(attribution.table([*kept, other], 0), "paging", "side")
+    row = factor_row(attribution.table([*kept, other], 0), "paging", "side")
     assert row["reason"] == "the pools differ: 34 and 33 blocks"
     assert pd.isna(row["ratio"])
 
@@ -161,7 +154,7 @@ def test_requests_of_the_same_lengths_but_other_tokens_are_not_the_same(tmp_path
     paths = write_runs(tmp_path, ("hf-sequential", "vllm-sequential"))
     with changed_record(paths[1]) as record:
         record["digests"]["workload"] = dict.fromkeys(record["digests"]["workload"], "other")
-    row = _row(attribution.table(load_runs(paths), 0), "runtime and kernels")
+    row = factor_row(attribution.table(load_runs(paths), 0), "runtime and kernels")
     assert (row["measurable"], row["reason"]) == ("not run", "the two engines have no repeats of the same requests")
     with pytest.raises(UserError, match="other requests or tokens"):
         ratios.table(load_runs(paths), 0)
@@ -169,7 +162,7 @@ def test_requests_of_the_same_lengths_but_other_tokens_are_not_the_same(tmp_path
 
 def test_few_repeats_give_no_interval(tmp_path):
     found = attribution.table(load_runs(write_runs(tmp_path, ("hf-sequential", "vllm-sequential"), repeats=5)), 0)
-    row = _row(found, "runtime and kernels")
+    row = factor_row(found, "runtime and kernels")
     assert row["ratio"] > 1
     assert pd.isna(row["ratio_ci95_low"])
     assert row["reason"] == "n = 5; an interval needs 6 repeats"

@@ -1,22 +1,15 @@
 """The table of workload lengths against counts by hand."""
 
 import pytest
-from builders.workloads import workload
+from builders.workloads import write_workloads
 
 from kvbench.analysis.tables.workloads import table
 from kvbench.errors import UserError
-from kvbench.files import write_parquet
 
 
 @pytest.fixture
 def paths(tmp_path):
-    """Outputs fall where prompts rise, so that sums are not sums of percentiles."""
-    found = []
-    for name, prompts, outputs in (("a", [1, 2, 40], [30, 20, 10]), ("b", [5], [7])):
-        path = tmp_path / "model" / f"{name}.parquet"
-        write_parquet(path, workload(prompts, outputs))
-        found.append(path)
-    return found
+    return write_workloads(tmp_path / "model")
 
 
 def test_three_rows_a_workload(paths):

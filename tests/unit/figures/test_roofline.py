@@ -11,13 +11,9 @@ from kvbench.analysis.results import load_runs
 from kvbench.analysis.tables import roofline
 from kvbench.figures import roofline as figure
 
-RATE = 1e10
-
-CPU, CUDA = bandwidth(RATE), bandwidth(RATE, gpus=2)
-
 
 def test_the_figure_has_a_row_a_run_with_its_step_and_bound(tmp_path):
-    table = roofline.table(load_runs(write_runs(tmp_path)), CPU, 0)
+    table = roofline.table(load_runs(write_runs(tmp_path)), bandwidth(), 0)
     table = table.assign(label=table["engine"])
     chosen = figure.one_scope(table)
     assert list(chosen["engine"]) == list(dict.fromkeys(table["engine"]))
@@ -32,7 +28,7 @@ def test_the_figure_has_a_row_a_run_with_its_step_and_bound(tmp_path):
 
 @pytest.mark.parametrize("factor", [1, 50])  # 50: a linear axis that holds both begins below zero
 def test_the_figure_holds_steps_however_far_apart(tmp_path, factor):
-    table = roofline.table(load_runs(write_runs(tmp_path)), CPU, 0)
+    table = roofline.table(load_runs(write_runs(tmp_path)), bandwidth(), 0)
     slow = table["engine"] == table["engine"].iloc[0]
     steps = [name for name in table if name.startswith("decode_step_s_")]
     table.loc[slow, steps] *= factor

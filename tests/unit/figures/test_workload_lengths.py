@@ -2,22 +2,15 @@
 
 import numpy as np
 import pytest
-from builders.workloads import workload
+from builders.workloads import write_workloads
 
 from kvbench.figures import workload_lengths
 from kvbench.figures.data import lengths
-from kvbench.files import write_parquet
 
 
 @pytest.fixture
 def paths(tmp_path):
-    """Outputs fall where prompts rise, so that sums are not sums of percentiles."""
-    found = []
-    for name, prompts, outputs in (("a", [1, 2, 40], [30, 20, 10]), ("b", [5], [7])):
-        path = tmp_path / "model" / f"{name}.parquet"
-        write_parquet(path, workload(prompts, outputs))
-        found.append(path)
-    return found
+    return write_workloads(tmp_path / "model")
 
 
 def test_the_figure_draws_every_request(paths):

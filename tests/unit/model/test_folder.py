@@ -6,13 +6,12 @@ from pathlib import Path
 
 import pytest
 from builders.model_folder import WEIGHTS
+from builders.model_settings import WHERE
 from builders.silent import SilentBar
 
 from kvbench.errors import UserError
 from kvbench.model.folder import check_folder, file_digests
 from kvbench.model.local import find_folder
-
-WHERE = "config.yaml: models.m"
 
 
 def test_path_is_absolute(model_folder: Path, monkeypatch: pytest.MonkeyPatch):

@@ -4,12 +4,11 @@ from collections import namedtuple
 from pathlib import Path
 
 import pytest
+from builders.model_settings import PINNED
 from builders.refusals import refused
 
 from kvbench.errors import UserError
 from kvbench.model import hub
-
-PINNED = "0123456789abcdef0123456789abcdef01234567"
 
 
 @pytest.mark.parametrize("revision", [None, "", "main", PINNED[:12], PINNED.replace("a", "g")])

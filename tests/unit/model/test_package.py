@@ -5,12 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from builders.model_settings import WHERE
 
 from kvbench.errors import UserError
 from kvbench.model import package
 from kvbench.model.prepare import prepare_model
-
-WHERE = "config.yaml: models.m"
 
 
 @pytest.fixture

@@ -4,14 +4,11 @@ from collections import namedtuple
 from pathlib import Path
 
 import pytest
+from builders.model_settings import PINNED, WHERE
 
 from kvbench.errors import UserError
 from kvbench.model import disk
 from kvbench.model.prepare import check_settings
-
-WHERE = "config.yaml: models.m"
-
-PINNED = "0123456789abcdef0123456789abcdef01234567"
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,10 @@
 """Models that are a bare shape: friendly names of sizes, and sizes that do not go together."""
 
 import pytest
+from builders.model_settings import WHERE
 
 from kvbench.errors import UserError
 from kvbench.model.shape import _within_vocabulary, own_fields
-
-WHERE = "config.yaml: models.m"
 
 LLAMA_FIELDS = {
     "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim", "hidden_size",
