@@ -1,14 +1,14 @@
 """Benchmarks of the instrument: how their programs are called, what their table holds, what of a run they refuse."""
 
 import json
-import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pandas as pd
 import pytest
 from builders.configured import complete, configured
 from builders.engine_settings import engine_settings
-from builders.places import BENCHMARKS
 from builders.requests import requests_of
 
 from kvbench.benchmarks import programs as benchmarks
@@ -107,25 +107,18 @@ def test_its_run_must_be_one_that_it_can_repeat(settings, word) -> None:
         complete(config)
 
 
-def test_interval_of_paired_ratios_is_of_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interval_of_paired_ratios_is_of_pairs(program: Callable[[str], ModuleType]) -> None:
     """Speeds that rise together leave a ratio without spread."""
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    import common
-
-    found = common.paired([10.0, 20.0, 30.0, 40.0, 50.0, 60.0], [20.0, 40.0, 60.0, 80.0, 100.0, 120.0])
+    found = program("common").paired([10.0, 20.0, 30.0, 40.0, 50.0, 60.0], [20.0, 40.0, 60.0, 80.0, 100.0, 120.0])
     assert (found["ratio"], found["ratio_ci95_low"], found["ratio_ci95_high"]) == (0.5, 0.5, 0.5)
     assert (found["ours_output_tokens_per_s"], found["passes"]) == (35.0, 6)
-    sys.modules.pop("common", None)
 
 
-def test_batches_beside_the_hf_peer_stay_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    import peers
-
+def test_batches_beside_the_hf_peer_stay_whole(program: Callable[[str], ModuleType]) -> None:
     settings = engine_settings("hf-batch", max_length=12, budget_bytes=1000, slot_bytes=10)
     requests = requests_of([(9, 2), (2, 9), (3, 3), (8, 8), (1, 1)])
     batches = [requests[:3], requests[3:]]
     assert [len(plan_batches(settings, batch)) for batch in batches] == [2, 2]
-    assert [plan_batches(peers.roomy(settings, batches), batch) for batch in batches] == [[batch] for batch in batches]
-    for name in ("peers", "common"):
-        sys.modules.pop(name, None)
+    assert [plan_batches(program("peers").roomy(settings, batches), batch) for batch in batches] == [
+        [batch] for batch in batches
+    ]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pandas as pd
 import pytest
-from builders.places import BENCHMARKS
 from builders.runs import write_runs
 
 from kvbench.analysis.results import load_runs
@@ -19,9 +18,8 @@ MS = 10**6
 
 
 @pytest.fixture
-def step_times(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    return importlib.import_module("step_times")
+def step_times(program: Callable[[str], ModuleType]) -> ModuleType:
+    return program("step_times")
 
 
 def served(batches: list[tuple[int, list[int]]], slow_ms: int, fast_ms: int) -> tuple[dict, pd.DataFrame]:
