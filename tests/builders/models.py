@@ -1,18 +1,41 @@
-"""Small prepared models: one with a byte tokenizer, one that is a bare shape."""
+"""Models as they are recorded: bare ones, and small prepared ones with a byte tokenizer or as a bare shape."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from kvbench.model.record import Architecture, ModelRecord
 
 BOS, EOS = 256, 257
 
 
+def architecture(**sizes: int | None) -> Architecture:
+    """Two layers of four heads, two of them for keys and values, 16 wide."""
+    given = {
+        "layers": 2,
+        "attention_heads": 4,
+        "kv_heads": 2,
+        "head_dim": 16,
+        "hidden_size": 64,
+        "vocab_size": 300,
+        "parameters": 10_000,
+        "max_position_embeddings": 2048,
+    }
+    return Architecture(**given | sizes)
+
+
+def model_record(**given: Any) -> ModelRecord:
+    """The record of a `shape` model without a tokenizer."""
+    record = {"name": "tiny", "source": "shape", "path": Path("/models/tiny"), "tokenizer": False}
+    return ModelRecord(**record | {"dtype": "auto", "architecture": architecture()} | given)
+
+
 def bare_model(folder: Path, vocab_size: int = 300, maximum: int = 2048) -> ModelRecord:
     """A `shape` model whose special ids are 1 and 2."""
-    return _record(folder, False, {"bos_token_id": 1, "eos_token_id": [2], "pad_token_id": None}, vocab_size, maximum)
+    ids = {"bos_token_id": 1, "eos_token_id": [2], "pad_token_id": None}
+    return _prepared(folder, ids, vocab_size, maximum)
 
 
 def byte_model(folder: Path, vocab_size: int = 300, maximum: int = 2048) -> ModelRecord:
@@ -27,14 +50,14 @@ def byte_model(folder: Path, vocab_size: int = 300, maximum: int = 2048) -> Mode
     tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", BOS)])
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(folder / "tokenizer.json"))
-    return _record(folder, True, {"bos_token_id": BOS, "eos_token_id": EOS}, vocab_size, maximum)
+    ids = {"bos_token_id": BOS, "eos_token_id": EOS}
+    return _prepared(folder, ids, vocab_size, maximum, source="path", tokenizer=True)
 
 
-def _record(folder: Path, tokenizer: bool, config: dict, vocab_size: int, maximum: int) -> ModelRecord:
+def _prepared(folder: Path, ids: dict, vocab_size: int, maximum: int, **given: Any) -> ModelRecord:
     (folder / "model").mkdir(parents=True, exist_ok=True)
-    (folder / "model" / "config.json").write_text(json.dumps(config))
-    architecture = Architecture(2, 4, 2, 16, 64, vocab_size, 10_000, maximum)
-    source = "path" if tokenizer else "shape"
-    record = ModelRecord("tiny", source, folder / "model", tokenizer, "auto", architecture, folder=folder)
+    (folder / "model" / "config.json").write_text(json.dumps(ids))
+    sizes = architecture(vocab_size=vocab_size, max_position_embeddings=maximum)
+    record = model_record(path=folder / "model", architecture=sizes, folder=folder, **given)
     (folder / "model.json").write_text(json.dumps(record.to_json()))
     return ModelRecord.load(folder / "model.json")

@@ -11,7 +11,11 @@ from typing import Any
 import pandas as pd
 from matplotlib.text import Text
 
-from builders.runs import Request, write_margins, write_run
+from builders.bandwidth import bandwidth
+from builders.places import CLAIMS, PUBLISHED, TARGETS
+from builders.runs import write_margins, write_run
+from builders.simulated_requests import Request
+from builders.workloads import workload
 from kvbench.analysis import claims, parity
 from kvbench.analysis.results import Run, load_runs, read_table
 from kvbench.analysis.tables import of_runs, sweeps, workloads
@@ -19,12 +23,9 @@ from kvbench.benchmarks import table as benchmarks
 from kvbench.benchmarks import targets
 from kvbench.files import write_csv, write_json, write_parquet
 from kvbench.replay import sweep
-from kvbench.report.html import ROOT
 from kvbench.report.page import read_inputs, render
-from kvbench.workload.table import workload_table
 
 MODEL, WORKLOAD = "smollm2-135m", "mixed"
-BANDWIDTH = {"device": "cpu", "copy": [{"gpu": None, "bytes_per_s": 1e10}]}
 ENVIRONMENT = {"device": "cpu", "cpu": {"model": "A CPU", "cpus": 2, "cpus_usable": 2}}
 PAIRS = {name: Path("tables") / f"{name}.csv" for name in ("kv_waste", "parity", "attribution", "roofline")}
 SWEPT = {"block_size": "block_size", "preemption": "kv_budget_mib"}
@@ -61,17 +62,16 @@ def write_results(
         write_margins(paths[0], list(requests), {})
     for path in paths:
         change(path.parent)
-    tokens = [[7] * r.prompt for r in requests]
-    table = workload_table([r.id for r in requests], [None] * len(requests), tokens, [r.output for r in requests])
+    table = workload([r.prompt for r in requests], [r.output for r in requests], ids=[r.id for r in requests])
     write_parquet(root / f"workloads/{MODEL}/{WORKLOAD}.parquet", table)
     write_tables(root, load_runs(paths), table)
 
 
-def write_tables(root: Path, runs: Sequence[Run], workload: Any) -> None:
+def write_tables(root: Path, runs: Sequence[Run], requests: Any) -> None:
     """results/tables and results/sweeps as the rules of analysis and replay write them."""
     folder = root / "tables"
     frames = {
-        **of_runs.tables(runs, BANDWIDTH, 0),
+        **of_runs.tables(runs, bandwidth(), 0),
         "workloads": workloads.table([root / f"workloads/{MODEL}/{WORKLOAD}.parquet"]),
         "parity": parity.table(runs),
         "benchmarks": benchmarks.table({}, []),
@@ -79,14 +79,14 @@ def write_tables(root: Path, runs: Sequence[Run], workload: Any) -> None:
     for name, frame in frames.items():
         write_csv(folder / f"{name}.csv", frame)
     samples = read_table(folder / "repeats.csv")
-    write_csv(folder / "claims.csv", claims.table(claims.read_claims(ROOT / "config/claims.yaml"), samples, 0))
+    write_csv(folder / "claims.csv", claims.table(claims.read_claims(CLAIMS), samples, 0))
     swept = {name: [run for run in runs if run.point.startswith(f"{name}-")] for name in SWEPT.values()}
     files = []
     for name, found in swept.items():
         files.append(root / f"sweeps/{MODEL}/{WORKLOAD}/{name}.csv")
-        write_csv(files[-1], sweep.table(sweep.plan(found, name), workload))
+        write_csv(files[-1], sweep.table(sweep.plan(found, name), requests))
     write_csv(folder / "sweeps.csv", sweeps.table(swept, samples, sweeps.read_replays(files), 0))
-    held_to = targets.read_targets(ROOT / "config/targets.yaml")
+    held_to = targets.read_targets(TARGETS)
     read = {path.stem: read_table(path) for path in folder.glob("*.csv")}
     write_csv(folder / "targets.csv", targets.table(held_to, read, {WORKLOAD: "mixed"}))
 
@@ -101,7 +101,7 @@ def draw(root: Path, figure: str, width_in: float = 7.0) -> Any:
         "table": str(root / (READS[figure] or "")),
         "workload": str(root / f"workloads/{MODEL}/{WORKLOAD}.parquet"),
         "replays": str(root / f"sweeps/{MODEL}/{WORKLOAD}/{SWEPT.get(figure)}.csv"),
-        "published": str(ROOT / "config/published.yaml"),
+        "published": str(PUBLISHED),
     }
     return run_plot(figure, given, {"model": MODEL, "workload": WORKLOAD}, width_in)
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
-from kvbench.engines.base import EngineSettings
+from builders.engine_settings import engine_settings
+from builders.requests import requests_of
+from kvbench.engines.base import Engine, EngineSettings, Generated
 from kvbench.workload.read import Request
 
 LAYERS, HEADS, KV_HEADS, HEAD_DIM, VOCABULARY, MAX_LENGTH, BLOCK = 2, 4, 2, 32, 512, 128, 32
@@ -36,26 +39,24 @@ def make_tiny(folder: Path) -> Path:
 
 def tiny_settings(model: Path, engine: str, blocks: int) -> EngineSettings:
     """Settings on the CPU with a budget of `blocks` blocks."""
-    return EngineSettings(
-        engine=engine,
+    return engine_settings(
+        engine,
         model_path=str(model),
         random_weights=engine.startswith("vllm"),  # no tokenizer beside the model; dummy weights do for accounting
-        dtype="float32",
-        device="cpu",
         threads=2,
         max_length=MAX_LENGTH,
         budget_bytes=blocks * BLOCK * SLOT_BYTES,
         slot_bytes=SLOT_BYTES,
         block_size=BLOCK,
-        temperature=0.0,
-        top_p=1.0,
-        seed=0,
     )
 
 
-def requests_of(lengths: list[tuple[int, int]]) -> list[Request]:
+def tiny_requests(lengths: list[tuple[int, int]]) -> list[Request]:
     """Requests of (prompt, output) tokens with token ids that depend on both."""
-    return [
-        Request(f"r{i}", None, tuple((7 * i + 3 * j) % (VOCABULARY - 10) + 5 for j in range(p)), o, 0.0)
-        for i, (p, o) in enumerate(lengths)
-    ]
+    ids = [[(7 * i + 3 * j) % (VOCABULARY - 10) + 5 for j in range(prompt)] for i, (prompt, _) in enumerate(lengths)]
+    return requests_of([(prompt, output) for prompt, (_, output) in zip(ids, lengths, strict=True)])
+
+
+def generate(engine: Engine, requests: Sequence[Request]) -> Generated:
+    """What the engine makes of the requests, with nobody who watches."""
+    return engine.generate(requests, lambda tokens: None, None, lambda part: None)

@@ -9,8 +9,12 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
+import yaml
+
+from builders.places import ROOT
+
 PARTS = (
     "Snakefile",
     "config.yaml",
@@ -56,6 +60,21 @@ def make_quick(tree: Path) -> Path:
         source = script.read_text()
         script.write_text(QUICK + source.replace("from __future__ import annotations\n", ""))
     return tree
+
+
+def quick_project(target: Path) -> Path:
+    """A copy of the project in `target` whose scripts do nothing but write."""
+    return make_quick(copy_project(target))
+
+
+def read_config(tree: Path) -> dict[str, Any]:
+    """The configuration of a copy."""
+    return yaml.safe_load((tree / "config.yaml").read_text())
+
+
+def write_config(tree: Path, settings: dict[str, Any]) -> None:
+    """Give a copy, or a folder of results, this configuration."""
+    (tree / "config.yaml").write_text(yaml.safe_dump(settings))
 
 
 def snakemake(tree: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess:

@@ -9,22 +9,20 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from builders.changed_runs import changed_record
 from builders.pipeline import READS, draw, emptied, report, run_plot, texts, write_results
-from builders.runs import Request, make_requests
+from builders.places import PUBLISHED, SHAPES
+from builders.scenarios import replayed, scenario, write_replays
+from builders.simulated_requests import Request, make_requests
 
 from kvbench.analysis.results import read_table
 from kvbench.capacity.contexts import curves, read_conditions
 from kvbench.capacity.shapes import read_shapes
-from kvbench.config.settings import validate
 from kvbench.errors import UserError
 from kvbench.figures import largest_batch, workload_lengths
 from kvbench.figures.saving import save
-from kvbench.files import read_json, read_parquet, write_csv, write_json, write_parquet
+from kvbench.files import read_parquet, write_csv, write_parquet
 from kvbench.replay import Trace
-from kvbench.replay import table as replays
-from kvbench.replay.scenario import outcomes, record
-from kvbench.report.html import ROOT
-from kvbench.yaml_files import read_yaml
 
 
 def few(output: int, count: int = 3) -> list[Request]:
@@ -46,26 +44,24 @@ def without(name: str, *columns: str):
 
 def unknown(folder: Path) -> None:
     """What run.json may not know."""
-    record = read_json(folder / "run.json")
-    memory = record["memory"]
-    memory |= {"parts": dict.fromkeys(memory["parts"]), "process_bytes": None}
-    memory |= {"unattributed_bytes": None}
-    record["settings"]["in_force"] = {"max_num_seqs": 256, "max_num_batched_tokens": 4096}
-    record["digests"] = {}
-    write_json(folder / "run.json", record)
+    with changed_record(folder / "run.json") as record:
+        memory = record["memory"]
+        memory |= {"parts": dict.fromkeys(memory["parts"]), "process_bytes": None}
+        memory |= {"unattributed_bytes": None}
+        record["settings"]["in_force"] = {"max_num_seqs": 256, "max_num_batched_tokens": 4096}
+        record["digests"] = {}
 
 
 def unserved(folder: Path) -> None:
     """hf-batch could not serve one row."""
     if "hf-batch" in folder.parts:
-        record = read_json(folder / "run.json")
-        record |= {"repeats": [], "batches": [], "phases": record["phases"][:2]}
-        record["out_of_memory"] = {
-            "largest_batch_rows": None,
-            "out_of_memory_rows": 1,
-            "trials": [{"rows": 1, "fits": False}],
-        }
-        write_json(folder / "run.json", record)
+        with changed_record(folder / "run.json") as record:
+            record |= {"repeats": [], "batches": [], "phases": record["phases"][:2]}
+            record["out_of_memory"] = {
+                "largest_batch_rows": None,
+                "out_of_memory_rows": 1,
+                "trials": [{"rows": 1, "fits": False}],
+            }
         for name in ("requests", "kv", "blocks"):
             without(name)(folder)
 
@@ -136,23 +132,14 @@ def test_every_figure_takes_an_empty_table(whole: Path, tmp_path: Path, figure: 
     assert "nan" not in texts(drawn).lower().split()
 
 
-def scenario(root: Path) -> Path:
-    """replays.csv of one scenario of one request of one token."""
-    config = read_yaml(ROOT / "config.yaml") | {"device": "cpu"}
-    config["replays"] = {"mine": {"workload": "mixed", "requests": 1, "pool_slots": 1030, "max_length": 128}}
-    own = validate(config, ROOT / "schemas/config.schema.yaml")["replays"]["mine"]
-    trace = Trace.of([3], [1])
-    write_csv(root / "replays.csv", replays.table([record("mine", own, 0, trace, list(outcomes(own, trace)))]))
-    return root / "replays.csv"
-
-
 @pytest.mark.parametrize("how", ["whole", "empty", "one row", "no values"])
 @pytest.mark.parametrize("figure", ["replay_waste", "batched_requests"])
 def test_figures_of_replays_draw_what_little_there_is(tmp_path: Path, figure: str, how: str) -> None:
-    path = scenario(tmp_path)
+    own = scenario("mine", requests=1)
+    path = write_replays(tmp_path, replayed(own, Trace.of([3], [1]), "mine"))
     if how != "whole":
         write_csv(path, emptied(read_table(path), how))
-    given = {"table": str(path), "published": str(ROOT / "config/published.yaml")}
+    given = {"table": str(path), "published": str(PUBLISHED)}
     drawn = run_plot(figure, given, {"scenario": "mine"})
     save(drawn, [tmp_path / "a.png"], 40)
     assert "nan" not in texts(drawn).lower().split()
@@ -162,9 +149,8 @@ def test_figures_of_replays_draw_what_little_there_is(tmp_path: Path, figure: st
 @pytest.mark.parametrize("count", [0, 1])
 @pytest.mark.parametrize("memory", [1, None])
 def test_the_largest_batch_of_one_shape_and_of_none(tmp_path: Path, count: int, memory: int | None) -> None:
-    path = ROOT / "config/shapes.yaml"
-    conditions = read_conditions(path)
-    found = curves(dict(list(read_shapes(path).items())[:count]), conditions, 0.5)
+    conditions = read_conditions(SHAPES)
+    found = curves(dict(list(read_shapes(SHAPES).items())[:count]), conditions, 0.5)
     if memory:
         found = [dataclasses.replace(one, paged=(0,) * len(one.paged), reserved=(0,) * len(one.paged)) for one in found]
     drawn = largest_batch.draw(found, conditions, 0.5)

@@ -6,7 +6,8 @@ import dataclasses
 
 import numpy as np
 import pytest
-from builders.tiny import MAX_LENGTH, SLOT_BYTES, make_tiny, requests_of, tiny_settings
+from builders.requests import requests_of
+from builders.tiny import MAX_LENGTH, SLOT_BYTES, generate, tiny_requests, tiny_settings
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -19,16 +20,10 @@ from kvbench.kv.schedule import FREED, PREEMPTED
 from kvbench.kv.split import final_kv_length
 from kvbench.measure.kv_rows import kv_rows
 from kvbench.measure.loading import check_pool
-from kvbench.workload.read import Request
 
 BLOCKS = 8  # two requests of the maximum length: enough to run any, few enough to preempt
 LENGTHS = st.lists(st.tuples(st.integers(1, 90), st.integers(1, 38)), min_size=1, max_size=12)
 EXAMPLES = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
-
-
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory):
-    return make_tiny(tmp_path_factory.mktemp("tiny"))
 
 
 class Serving:
@@ -40,10 +35,10 @@ class Serving:
         engine.load()
 
     def __call__(self, lengths):
-        return self.serve(requests_of(lengths))
+        return self.serve(tiny_requests(lengths))
 
     def serve(self, requests):
-        generated = self.engine.generate(requests, lambda tokens: None, None, lambda part: None)
+        generated = generate(self.engine, requests)
         generated = self.engine.collect(generated, self.number)
         self.number += 1
         assert [len(c.output_token_ids) for c in generated.completions] == [r.output_tokens for r in requests]
@@ -265,10 +260,10 @@ def test_each_contiguous_check_can_fail(contiguous, name, by):
 def starting_alike(members):
     """Requests of (group, common tokens, own tokens, output): a group's text, then tokens of the request's own."""
     texts = np.random.default_rng(7).integers(5, 400, (3, 90)).tolist()
-    return [
-        Request(f"r{i}", None, (*texts[group][:common], 400 + i, *range(5, 4 + own)), output, 0.0)
+    return requests_of(
+        ((*texts[group][:common], 400 + i, *range(5, 4 + own)), output)
         for i, (group, common, own, output) in enumerate(members)
-    ]
+    )
 
 
 MEMBERS = st.lists(

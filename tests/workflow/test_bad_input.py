@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from builders.tiny_overlay import tiny_overlay
 from builders.tree import contents, copy_project, snakemake
 
 # What Snakemake says of itself before it has read anything of ours.
@@ -68,20 +69,6 @@ def test_a_bad_config_file(tree: Path, text: str, line: str) -> None:
         path.write_text(good)
 
 
-USER = """
-device: cpu
-capacity: {}
-models:
-  tiny:
-    source: shape
-    dtype: float32
-    shape: {model_type: llama, layers: 2, heads: 4, hidden_size: 64, intermediate_size: 128, vocab_size: 512,
-            max_position_embeddings: 128}
-workloads:
-  mine: {kind: user, file: FILE}
-runs:
-  - {models: [tiny], workloads: [mine], engines: [hf-batch, vllm], max_length: LENGTH}
-"""
 GOOD = '{"prompt_token_ids": [5, 6], "output_tokens": 3}\n'
 
 
@@ -96,8 +83,8 @@ def with_model(tree: Path) -> Path:
     return tree
 
 
-def use(tree: Path, file: str, length: int = 128) -> None:
-    (tree / "own.yaml").write_text(USER.replace("FILE", file).replace("LENGTH", str(length)))
+def use(tree: Path, file: str, max_length: int = 128, **options: str) -> None:
+    (tree / "own.yaml").write_text(tiny_overlay(file, max_length, **options))
 
 
 @pytest.mark.parametrize(
@@ -129,7 +116,7 @@ def test_a_users_file_is_refused_before_an_engine_starts(
 
 def test_what_is_left_out_of_a_users_file_is_told(with_model: Path) -> None:
     (with_model / "a.csv").write_text("\n,prompt_tokens,output_tokens\n0,10.0,5\n1,100,50\n2,,5\n")
-    use(with_model, "a.csv, too_long: skip, bad_turns: skip")
+    use(with_model, "a.csv", too_long="skip", bad_turns="skip")
     made = "results/workloads/tiny/mine.parquet"
     done = snakemake(with_model, "--configfile", "config.yaml", "own.yaml", "--", made)
     (with_model / made).unlink()

@@ -11,15 +11,14 @@ from pathlib import Path
 
 import psutil
 import pytest
-from builders.tiny import make_tiny
+from builders.places import IMPORT_PATH
 
-HERE = Path(__file__).parent
 PROGRAM = """
 import sys
 from pathlib import Path
 from kvbench.engines.vllm.runner import VllmEngine
 from kvbench.measure.kv_rows import kv_rows
-from builders.tiny import SLOT_BYTES, requests_of, tiny_settings
+from builders.tiny import SLOT_BYTES, generate, tiny_requests, tiny_settings
 
 engine = VllmEngine(tiny_settings(Path(sys.argv[1]), "vllm", 8))
 engine.prepare(block_passes=[0])
@@ -29,9 +28,9 @@ try:
     if sys.argv[2] == "error":
         raise ValueError("on purpose")
     lengths = [(60, 30)] * 6 if sys.argv[2] == "end" else [(10, 100)] * 200
-    requests = requests_of(lengths)
+    requests = tiny_requests(lengths)
     print("generating", flush=True)
-    generated = engine.collect(engine.generate(requests, lambda n: None, None, lambda part: None), 0)
+    generated = engine.collect(generate(engine, requests), 0)
     columns, found = kv_rows(generated, requests, slot_bytes=SLOT_BYTES, static_width=None, shared=False)
     print("checked", found["blocks_in_use"], found["distinct_block_ids"], columns["preemptions"][-1], flush=True)
 finally:
@@ -39,16 +38,10 @@ finally:
 """
 
 
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
-    return make_tiny(tmp_path_factory.mktemp("tiny"))
-
-
 def start(tiny: Path, how: str) -> subprocess.Popen:
-    path = os.pathsep.join([str(HERE.parent), str(HERE.parents[1] / "scripts")])
     return subprocess.Popen(
         [sys.executable, "-c", PROGRAM, str(tiny), how],
-        env={**os.environ, "PYTHONPATH": path, "VLLM_ENABLE_V1_MULTIPROCESSING": "1"},
+        env={**os.environ, "PYTHONPATH": IMPORT_PATH, "VLLM_ENABLE_V1_MULTIPROCESSING": "1"},
         stdout=subprocess.PIPE,
         text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),

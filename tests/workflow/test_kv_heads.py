@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from builders.places import IMPORT_PATH
 
 transformers = pytest.importorskip("transformers")
 
-HERE = Path(__file__).parent
 HEADS, KV_HEADS, HEAD_DIM, LAYERS, BLOCKS = 8, 2, 64, 2, 8
 PROGRAM = """
 import dataclasses, sys
@@ -22,7 +22,7 @@ from kvbench.measure.kv_rows import kv_rows
 from kvbench.measure.loading import load_engine
 from kvbench.model.architecture import read_architecture
 from kvbench.model.slots import slot_bytes
-from builders.tiny import BLOCK, requests_of, tiny_settings
+from builders.tiny import BLOCK, generate, tiny_requests, tiny_settings
 
 folder, name, blocks = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 slot = slot_bytes(read_architecture(folder, "falcon"), 4)
@@ -32,8 +32,8 @@ engine = VllmEngine(settings) if name == "vllm" else make_engine(settings)
 engine.prepare(block_passes=[0])
 try:
     loaded = load_engine(engine, print)
-    requests = requests_of([(20, 10), (5, 30)])
-    generated = engine.collect(engine.generate(requests, lambda n: None, None, lambda part: None), 0)
+    requests = tiny_requests([(20, 10), (5, 30)])
+    generated = engine.collect(generate(engine, requests), 0)
     kv_rows(generated, requests, slot_bytes=engine.settings.slot_bytes, static_width=None, shared=False)
     print("checked", engine.settings.slot_bytes, engine.capacity()["blocks"], loaded.checks, sep=";", flush=True)
 finally:
@@ -64,10 +64,9 @@ def falcon(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [("hf-batch", HEADS, "None", {}), ("vllm", KV_HEADS, str(BLOCKS * HEADS // KV_HEADS), {"pool_bytes": 1})],
 )
 def test_each_library_counts_the_heads_that_it_stores(falcon: Path, engine: str, kv_heads: int, blocks: str, checks):
-    path = os.pathsep.join([str(HERE.parent), str(HERE.parents[1] / "scripts")])
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(falcon), engine, str(BLOCKS)],
-        env={**os.environ, "PYTHONPATH": path},
+        env={**os.environ, "PYTHONPATH": IMPORT_PATH},
         capture_output=True,
         text=True,
         timeout=300,

@@ -11,7 +11,8 @@ from pathlib import Path
 from textwrap import dedent, indent
 
 import pytest
-from builders.tree import ROOT, copy_project, snakemake
+from builders.places import ROOT, SCRIPTS
+from builders.tree import copy_project, snakemake
 
 from kvbench.figures.registry import CATEGORIES, FIGURES, Entry
 
@@ -85,17 +86,17 @@ def test_a_rule_has_all_that_is_asked_of_it(name: str, body: str) -> None:
 
 def test_each_script_belongs_to_a_rule() -> None:
     alone = {"compare", "gallery", "monitor"}
-    assert {path.stem for path in (ROOT / "scripts").glob("*.py")} - alone == {name for name, _ in rules()}
+    assert {path.stem for path in SCRIPTS.glob("*.py")} - alone == {name for name, _ in rules()}
 
 
 def test_adapters_are_thin() -> None:
     for name, _ in rules():
-        assert len((ROOT / f"scripts/{name}.py").read_text().splitlines()) <= 80, name
+        assert len((SCRIPTS / f"{name}.py").read_text().splitlines()) <= 80, name
 
 
 def test_scripts_read_no_configuration() -> None:
     """What a script reads from `snakemake.config` is hidden from the rerun triggers."""
-    for path in (ROOT / "scripts").rglob("*.py"):
+    for path in SCRIPTS.rglob("*.py"):
         names = {
             node.attr
             for node in ast.walk(ast.parse(path.read_text()))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 
-import pyarrow as pa
 import pytest
-from builders.tiny import BLOCK, MAX_LENGTH, SLOT_BYTES, make_tiny, requests_of
+from builders.models import model_record
+from builders.orders import order_settings
+from builders.tiny import BLOCK, MAX_LENGTH, SLOT_BYTES, make_tiny, tiny_requests
+from builders.workloads import workload
 
 from kvbench.adapter import Job
 from kvbench.analysis.results import load_runs
@@ -18,8 +20,6 @@ from kvbench.measure.orders import Order
 from kvbench.measure.run import run
 from kvbench.measure.run_files import Paths
 from kvbench.model.architecture import read_architecture
-from kvbench.model.record import ModelRecord
-from kvbench.records import WORKLOAD
 
 LENGTHS = [(20, 10), (5, 30), (61, 8), (33, 20), (90, 1), (2, 25), (40, 17)]
 BUDGET_MIB = 16 * BLOCK * SLOT_BYTES / 2**20  # four rows of the maximum length
@@ -30,15 +30,12 @@ def inputs(tmp_path_factory):
     """model.json, environment.json and a workload of the tiny model."""
     folder = tmp_path_factory.mktemp("inputs")
     model = make_tiny(folder / "tiny")
-    record = ModelRecord("tiny", "path", model, False, "float32", read_architecture(model, "tiny"))
+    record = model_record(source="path", path=model, dtype="float32", architecture=read_architecture(model, "tiny"))
     write_json(folder / "model.json", record.to_json())
     write_json(folder / "environment.json", {"device": "cpu"})
-    requests = [
-        {"request_id": r.request_id, "prompt_token_ids": r.prompt_token_ids, "output_tokens": r.output_tokens}
-        | {"text": None, "arrival_s": 0.0}
-        for r in requests_of(LENGTHS)
-    ]
-    write_parquet(folder / "workload.parquet", pa.Table.from_pylist(requests, schema=WORKLOAD))
+    requests = tiny_requests(LENGTHS)
+    table = workload([r.prompt_token_ids for r in requests], [r.output_tokens for r in requests])
+    write_parquet(folder / "workload.parquet", table)
     return folder
 
 
@@ -46,30 +43,8 @@ def run_with_room_for(room, inputs, folder, monkeypatch, engine):
     """Run an engine whose model runs out of memory where `room(rows, slots a row)` says no; the finished run."""
     import torch
 
-    settings = {
-        "model": "tiny",
-        "engine": engine,
-        "workload": "some",
-        "point": "base",
-        "process": 1,
-        "purpose": "measure",
-        "repeats": 2,
-        "sequential_requests": 2,
-        "sampling": {"temperature": 0.0, "top_p": 1.0},
-        "seed": 0,
-        "max_length": MAX_LENGTH,
-        "kv_budget_mib": BUDGET_MIB,
-        "memory_fraction": 0.8,
-        "block_size": BLOCK,
-        "cpu_threads": torch.get_num_threads(),  # this process has loaded torch, so no other number would be in force
-        "sample_period_s": 0.01,
-        "dtype": "float32",
-        "options": {},
-        "device": "cpu",
-        "gpus": 1,
-        "prefix_sharing": False,
-        "shared_gpu": False,
-    }
+    threads = torch.get_num_threads()  # this process has loaded torch, so no other number would be in force
+    settings = order_settings(engine=engine, max_length=MAX_LENGTH, kv_budget_mib=BUDGET_MIB, cpu_threads=threads)
     made = make_engine
 
     def make_scarce(resolved):

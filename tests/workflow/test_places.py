@@ -8,29 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
-from builders.tree import contents, copy_project, make_quick, snakemake
+from builders.tiny_overlay import tiny_overlay
+from builders.tree import contents, copy_project, quick_project, read_config, snakemake, write_config
 
 from kvbench.analysis.results import read_table
 from kvbench.files import read_json
 
-TINY = """
-device: cpu
-repeats: 1
-capacity: {}
-replays: {}
-models:
-  smollm2-135m: null
-  tiny:
-    source: shape
-    dtype: float32
-    shape: {model_type: llama, layers: 2, heads: 4, kv_heads: 2, head_dim: 32, hidden_size: 128, intermediate_size: 128,
-            vocab_size: 512, max_position_embeddings: 128}
-workloads:
-  mine: {kind: user, file: my requests.jsonl}
-runs:
-  - {models: [tiny], workloads: [mine], engines: [hf-batch, vllm], max_length: 128, kv_budget_mib: 1}
-"""
 REQUESTS = '{"prompt_token_ids": [5, 6, 7], "output_tokens": 3}\n' * 3
 REPLAYS = """
 device: cpu
@@ -44,13 +27,13 @@ replays:
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_quick(copy_project(tmp_path_factory.mktemp("places") / "tree"))
+    return quick_project(tmp_path_factory.mktemp("places") / "tree")
 
 
 def test_results_lie_in_another_folder(quick: Path, tmp_path: Path) -> None:
     """The user's file counts from there, the overlay from here; nothing is written here, and nothing is stale there."""
     (tmp_path / "my requests.jsonl").write_text(REQUESTS)
-    (quick / "own.yaml").write_text(TINY)
+    (quick / "own.yaml").write_text(tiny_overlay("my requests.jsonl"))
     before = contents(quick)
     call = ("--directory", str(tmp_path), "--configfile", "own.yaml")
     done = snakemake(quick, *call)
@@ -62,8 +45,8 @@ def test_results_lie_in_another_folder(quick: Path, tmp_path: Path) -> None:
 
 
 def test_a_folders_own_configuration_holds(quick: Path, tmp_path: Path) -> None:
-    settings = yaml.safe_load((quick / "config.yaml").read_text()) | {"runs": [], "capacity": {}, "speed": 1}
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings))
+    settings = read_config(quick) | {"runs": [], "capacity": {}, "speed": 1}
+    write_config(tmp_path, settings)
     done = snakemake(quick, "--directory", str(tmp_path))
     assert done.stderr.splitlines()[-1].startswith("config.yaml: speed: unknown key; ")
 
@@ -74,7 +57,7 @@ def test_engines_run_in_a_folder_whose_name_needs_quotes(tmp_path: Path, name: s
     tree = copy_project(tmp_path / name)
     (tree / ".venv").symlink_to(Path(sys.executable).parents[1].resolve())
     (tree / "my requests.jsonl").write_text(REQUESTS)
-    (tree / "own.yaml").write_text(TINY)
+    (tree / "own.yaml").write_text(tiny_overlay("my requests.jsonl"))
     runs = [f"results/runs/tiny/{engine}/mine/base/run.json" for engine in ("hf-batch", "vllm")]
     command = [tree / ".venv/bin/python", "-m", "snakemake", "--configfile", "own.yaml", "--", *runs]
     done = subprocess.run(command, cwd=tree, env=os.environ, capture_output=True, text=True, timeout=500, check=False)

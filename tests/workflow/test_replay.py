@@ -15,15 +15,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from builders.tiny import BLOCK, MAX_LENGTH, SLOT_BYTES, VOCABULARY, make_tiny, requests_of, tiny_settings
+from builders.places import IMPORT_PATH
+from builders.requests import request, requests_of
+from builders.tiny import BLOCK, MAX_LENGTH, SLOT_BYTES, VOCABULARY, generate, tiny_requests, tiny_settings
+from builders.workloads import workload
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from kvbench.measure.kv_rows import kv_rows
 from kvbench.records import SPLIT
 from kvbench.replay import Settings, Trace, replay
-from kvbench.workload.read import Request
-from kvbench.workload.table import workload_table
 
 BLOCKS = 8
 LENGTHS = st.lists(st.tuples(st.integers(1, 90), st.integers(1, 38)), min_size=1, max_size=12)
@@ -47,16 +48,10 @@ ENGINES = {
 }
 
 
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory):
-    return make_tiny(tmp_path_factory.mktemp("tiny"))
-
-
 class Child:
     """A live vLLM in a process of its own."""
 
     def __init__(self, model, options, log):
-        path = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "scripts")]
         self.shared = "prefix_sharing" in options
         self.process = subprocess.Popen(
             [sys.executable, __file__, str(model), json.dumps(options)],
@@ -65,8 +60,7 @@ class Child:
             stderr=log,
             text=True,
             # one thread that sleeps while it waits: spinning threads are slow beside other work
-            env=os.environ
-            | {"PYTHONPATH": os.pathsep.join(path), "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"},
+            env=os.environ | {"PYTHONPATH": IMPORT_PATH, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"},
         )
 
     def __call__(self, requests, limits):
@@ -117,7 +111,7 @@ def same(live, trace, own):
 @example(TIGHT, {})
 @example(TIGHT, LIMITS[3])
 def test_paged_is_the_live_vllm_step_by_step(vllm, lengths, limits):
-    live, own = vllm(requests_of(lengths), limits)
+    live, own = vllm(tiny_requests(lengths), limits)
     same(live, Trace.of(*np.array(lengths).T), own)
     assert {name: getattr(own, name) for name in limits} == limits
     assert lengths != TIGHT or limits or live["preemptions"][-1] > 0
@@ -135,7 +129,7 @@ def grouped(members, branch_tokens=0):
         (*texts[group][:common].tolist(), 5 + i, *rng.integers(5, VOCABULARY, own - 1).tolist())
         for i, (group, common, own, _) in enumerate(members)
     ]
-    return [Request(f"r{i}", None, p, m[3], 0.0) for i, (p, m) in enumerate(zip(prompts, members, strict=True))]
+    return requests_of(zip(prompts, (output for *_, output in members), strict=True))
 
 
 MEMBERS = st.lists(
@@ -166,8 +160,7 @@ def test_shared_prefixes_are_found_from_token_ids(vllm, members, branch_tokens, 
     """Prefixes within prefixes too, which no single group of a request can say."""
     requests = grouped(members, branch_tokens)
     live, own = vllm(requests, limits)
-    names, prompts = zip(*((r.request_id, r.prompt_token_ids) for r in requests), strict=True)
-    table = workload_table(names, [None] * len(names), prompts, [r.output_tokens for r in requests])
+    table = workload([r.prompt_token_ids for r in requests], [r.output_tokens for r in requests])
     same(live, Trace.from_table(table, prefix_sharing=True), own)
     assert (members, branch_tokens) != BRANCHES or live["prefix_hit_tokens"][-1] > 8 * 64
 
@@ -198,8 +191,8 @@ def padded_settings(engine):
 @given(LENGTHS)
 @example([(3, 30), (90, 1), (20, 38), (90, 38), (1, 1)])
 def test_padded_batches_are_transformers_step_by_step(transformers, lengths):
-    requests = requests_of(lengths)
-    generated = transformers.generate(requests, lambda tokens: None, None, lambda part: None)
+    requests = tiny_requests(lengths)
+    generated = generate(transformers, requests)
     live = steps_of(generated, requests, MAX_LENGTH if transformers.settings.engine == "hf-static" else None)
     same(live, Trace.of(*np.array(lengths).T), padded_settings(transformers))
 
@@ -216,7 +209,7 @@ CHANGES = (
 
 @pytest.mark.parametrize("vllm", ["plain"], indirect=True)
 def test_the_comparison_fails_where_a_setting_or_a_number_differs(vllm):
-    live, own = vllm(requests_of(TIGHT), {})
+    live, own = vllm(tiny_requests(TIGHT), {})
     trace = Trace.of(*np.array(TIGHT).T)
     same(live, trace, own)
     for change in CHANGES:
@@ -268,9 +261,9 @@ def serve(model, options):
     scheduler = engine.llm.llm_engine.engine_core.engine_core.scheduler
     for number, line in enumerate(sys.stdin):
         asked, limits = json.loads(line)
-        requests = [Request(name, None, tuple(prompt), output, 0.0) for name, prompt, output in asked]
+        requests = [request(prompt, output, name) for name, prompt, output in asked]
         set_limits(scheduler, limits)
-        generated = engine.collect(engine.generate(requests, lambda tokens: None, None, str), number)
+        generated = engine.collect(generate(engine, requests), number)
         rows = steps_of(generated, requests, shared=scheduler.cache_config.enable_prefix_caching)
         answer = [{name: values.tolist() for name, values in rows.items()}, in_force(scheduler)]
         print(json.dumps(answer), file=answers, flush=True)

@@ -9,8 +9,15 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-import yaml
-from builders.tree import copy_project, make_quick, planned, ran, snakemake, stale
+from builders.tree import (
+    planned,
+    quick_project,
+    ran,
+    read_config,
+    snakemake,
+    stale,
+    write_config,
+)
 
 RUNS = {
     "runs": [
@@ -28,9 +35,9 @@ AFTER_RUNS = {"check_parity": 1, "summarise_runs": 1, "summarise_sweeps": 1, "ch
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tree in which everything has been made."""
-    tree = make_quick(copy_project(tmp_path_factory.mktemp("finished") / "tree"))
-    settings = yaml.safe_load((tree / "config.yaml").read_text()) | RUNS | {"device": "cpu"}
-    (tree / "config.yaml").write_text(yaml.safe_dump(settings))
+    tree = quick_project(tmp_path_factory.mktemp("finished") / "tree")
+    settings = read_config(tree) | RUNS | {"device": "cpu"}
+    write_config(tree, settings)
     done = snakemake(tree)
     assert done.returncode == 0, done.stderr
     return tree
@@ -43,12 +50,12 @@ def tree(finished: Path, tmp_path: Path) -> Path:
 
 def reconfigure(tree: Path, path: str, value: object) -> None:
     *parents, last = path.split("/")
-    settings = yaml.safe_load((tree / "config.yaml").read_text())
+    settings = read_config(tree)
     place = settings
     for part in parents:
         place = place[part]
     place[last] = value
-    (tree / "config.yaml").write_text(yaml.safe_dump(settings))
+    write_config(tree, settings)
 
 
 def edit(tree: Path, name: str) -> None:
@@ -63,7 +70,7 @@ def test_a_second_call_has_nothing_to_do(tree: Path) -> None:
 
 
 def test_a_fresh_clone_beside_old_results_has_nothing_to_do(tree: Path, tmp_path: Path) -> None:
-    clone = make_quick(copy_project(tmp_path / "clone"))
+    clone = quick_project(tmp_path / "clone")
     shutil.copy(tree / "config.yaml", clone / "config.yaml")
     for name in ("results", "resources", ".snakemake"):
         shutil.copytree(tree / name, clone / name, copy_function=shutil.copy)
@@ -238,7 +245,7 @@ def test_the_seed_sets_the_order_of_runs_behind_the_gate(tree: Path) -> None:
 
 
 def test_an_added_run_makes_only_itself(tree: Path) -> None:
-    settings = yaml.safe_load((tree / "config.yaml").read_text())
+    settings = read_config(tree)
     settings["runs"].append({"models": ["smollm2-135m"], "workloads": ["guide"], "engines": ["hf-static"]})
     reconfigure(tree, "runs", settings["runs"])
     made = {tuple(output.split("/")[3:5]) for rule, output in planned(tree) if rule.startswith("run_")}
@@ -306,7 +313,7 @@ def test_code_of_the_replay_reruns_replays_and_plans(tree: Path) -> None:
 def test_a_users_file_reruns_its_scenario(tree: Path) -> None:
     (tree / "trace.csv").write_text("3,4\n")
     own = {"file": "trace.csv", "pool_slots": 15700}
-    settings = yaml.safe_load((tree / "config.yaml").read_text())
+    settings = read_config(tree)
     reconfigure(tree, "replays", {**settings["replays"], "mine": own})
     assert ran(tree)["run_replay"] == 1
     (tree / "trace.csv").write_text("3,5\n")

@@ -6,14 +6,14 @@ import re
 from pathlib import Path
 
 import pytest
-from builders.tree import copy_project, make_quick, snakemake
+from builders.tree import quick_project, snakemake
 
 JOB = re.compile(r"\d\d:\d\d:\d\d \[(\d+)/(\d+)\] (\w+)( .*)?")
 
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_quick(copy_project(tmp_path_factory.mktemp("terminal") / "tree"))
+    return quick_project(tmp_path_factory.mktemp("terminal") / "tree")
 
 
 @pytest.fixture(scope="module")

@@ -2,60 +2,44 @@
 
 import math
 
-import numpy as np
 import pandas as pd
 import pytest
-from builders.runs import ALL_ENGINES, make_requests, simulate, write_run, write_runs
+from builders.changed_runs import changed_record
+from builders.runs import ALL_ENGINES, write_run, write_runs
+from builders.simulated_engine import simulate
+from builders.simulated_requests import make_requests
+from builders.speeds import median_speed
+from builders.tables import factor_row
 
 from kvbench.analysis.results import load_run, load_runs
 from kvbench.analysis.tables import attribution, ratios
 from kvbench.analysis.tables.repeats import for_blocks, steps_of
 from kvbench.errors import UserError
-from kvbench.figures import attribution as figure
-from kvbench.figures.data.rows import rows_of
-from kvbench.figures.style import look
-from kvbench.files import read_json, write_csv, write_json
+from kvbench.files import read_json, write_json
 
 SPEED = "output_tokens_per_s_median"
 
 
 @pytest.fixture(scope="module")
-def long(tmp_path_factory):
-    """60 requests, so that blocks are short in most steps; the subset of 4 fits."""
-    root = tmp_path_factory.mktemp("long")
-    return load_runs(write_runs(root, ALL_ENGINES, requests=make_requests(60, 1)))
+def table(long_runs):
+    return attribution.table(long_runs, seed=0)
 
 
-@pytest.fixture(scope="module")
-def table(long):
-    return attribution.table(long, seed=0)
-
-
-def _row(table, factor, part="chain"):
-    found = table[(table["factor"] == factor) & (table["part"] == part)]
-    assert len(found) == 1
-    return found.iloc[0]
-
-
-def _median(run, scope):
-    return np.median([r["output_tokens"] / r["wall_s"] for r in run.timed(scope)])
-
-
-def test_chain_and_total_are_of_the_subset_and_paging_also_of_all(long, table):
+def test_chain_and_total_are_of_the_subset_and_paging_also_of_all(long_runs, table):
     assert set(table.loc[table["part"] != "side", "scope"]) == {"sequential"}
     assert set(table.loc[table["part"] != "side", "requests"]) == {4}
-    engines = {run.engine: run for run in long}
-    paging = _row(table, "paging", "side")
+    engines = {run.engine: run for run in long_runs}
+    paging = factor_row(table, "paging", "side")
     assert (paging["scope"], paging["requests"], paging["measurable"]) == ("all", 60, "yes")
-    assert paging["ratio"] == pytest.approx(_median(engines["vllm"], "all") / _median(engines["vllm-reserved"], "all"))
-    batching = _row(table, "batching")
-    assert batching[f"denominator_{SPEED}"] == pytest.approx(_median(engines["vllm-sequential"], "sequential"))
+    assert paging["ratio"] == pytest.approx(median_speed(engines["vllm"]) / median_speed(engines["vllm-reserved"]))
+    batching = factor_row(table, "batching")
+    assert batching[f"denominator_{SPEED}"] == pytest.approx(median_speed(engines["vllm-sequential"], "sequential"))
     assert batching["ratio"] == pytest.approx(batching[f"numerator_{SPEED}"] / batching[f"denominator_{SPEED}"])
     assert batching["ratio_ci95_low"] < batching["ratio"] < batching["ratio_ci95_high"]
 
 
 def test_paging_prints_no_gain_where_nothing_waits_but_keeps_both_speeds(table):
-    row = _row(table, "paging")
+    row = factor_row(table, "paging")
     assert row[f"numerator_{SPEED}"] > 1.2 * row[f"denominator_{SPEED}"]
     assert row[["ratio", "ratio_ci95_low", "ratio_ci95_high", "interval_against_1"]].isna().all()
     assert row["measurable"] == "not measurable here"
@@ -65,7 +49,7 @@ def test_paging_prints_no_gain_where_nothing_waits_but_keeps_both_speeds(table):
 def test_where_reservations_alone_keep_requests_waiting_the_reason_says_so(tmp_path):
     """10 requests: blocks for nearly all of them from the start, reservations for 4."""
     runs = load_runs(write_runs(tmp_path, ("vllm-reserved", "vllm"), requests=make_requests(10, 1)))
-    row = _row(attribution.table(runs, 0), "paging", "side")
+    row = factor_row(attribution.table(runs, 0), "paging", "side")
     shares = [row[f"{arm}_steps_waiting_share"] for arm in attribution.ARMS]
     assert shares[0] < 0.5 < shares[1]
     expected = f"{shares[0]:.0%} of vllm's steps and {shares[1]:.0%} of vllm-reserved's, so that a ratio would be"
@@ -74,8 +58,12 @@ def test_where_reservations_alone_keep_requests_waiting_the_reason_says_so(tmp_p
 
 
 def test_a_product_of_two_scopes_says_so_and_is_not_the_total(table):
-    total = _row(table, "total", "total")
-    factors = [_row(table, "runtime and kernels"), _row(table, "batching"), _row(table, "paging", "side")]
+    total = factor_row(table, "total", "total")
+    factors = [
+        factor_row(table, "runtime and kernels"),
+        factor_row(table, "batching"),
+        factor_row(table, "paging", "side"),
+    ]
     assert total["product"] == pytest.approx(math.prod(row["ratio"] for row in factors))
     assert total["product_over_ratio"] == pytest.approx(total["product"] / total["ratio"])
     assert total["product_over_ratio"] > 1.5
@@ -86,12 +74,11 @@ def test_without_a_subset_the_product_is_the_total(tmp_path):
     """One scope: every factor is of all requests and paging stands once."""
     paths = write_runs(tmp_path, ALL_ENGINES, requests=make_requests(40, 1))
     for path in paths:
-        record = read_json(path)
-        kept = [r for r in record["repeats"] if r["scope"] == "all"]
-        if not kept:
-            kept = [r | {"scope": "all"} for r in record["repeats"]]
-        record["repeats"] = kept
-        write_json(path, record)
+        with changed_record(path) as record:
+            kept = [r for r in record["repeats"] if r["scope"] == "all"]
+            if not kept:
+                kept = [r | {"scope": "all"} for r in record["repeats"]]
+            record["repeats"] = kept
     for name in ("hf-sequential", "vllm-sequential"):
         requests = {"requests": make_requests(40, 1), "sequential": 40}
         path = write_run(tmp_path, name, **requests)
@@ -100,13 +87,13 @@ def test_without_a_subset_the_product_is_the_total(tmp_path):
     found = attribution.table(load_runs(paths), 0)
     assert list(found["factor"]).count("paging") == 1
     assert set(found["scope"]) == {"all"}
-    total = _row(found, "total", "total")
+    total = factor_row(found, "total", "total")
     assert total["product_is"] == "exact: all factors are of the same requests"
     assert total["product"] == pytest.approx(total["ratio"], rel=1e-12)
 
 
 def test_shares_of_waiting_are_counted_from_the_simulated_steps(table):
-    row = _row(table, "paging", "side")
+    row = factor_row(table, "paging", "side")
     steps = simulate("vllm", make_requests(60, 1), 1088).steps
     waiting = sum(step.waiting > 0 for step in steps) / len(steps)
     assert row["numerator_steps_waiting_share"] == pytest.approx(waiting)
@@ -123,53 +110,51 @@ def test_waiting_for_another_limit_is_not_waiting_for_blocks(tmp_path, limit):
     steps = steps_of(run)
     steps = steps[steps["repeat"].isin(run.timed_numbers("all"))]
     before = for_blocks(run, steps)
-    record = read_json(path)
-    record["settings"]["in_force"] |= limit
-    write_json(path, record)
+    with changed_record(path) as record:
+        record["settings"]["in_force"] |= limit
     changed = load_run(path)
     assert for_blocks(changed, steps) < 0.25 < 0.5 < before
     reserved = load_run(write_run(tmp_path, "vllm-reserved", requests=make_requests(60, 1), repeats=2))
-    row = _row(attribution.table([changed, reserved], 0), "paging", "side")
+    row = factor_row(attribution.table([changed, reserved], 0), "paging", "side")
     assert row["measurable"] == "not measurable here"
     assert "max_num_seqs or max_num_batched_tokens" in row["reason"]
     assert pd.isna(row["ratio"])
 
 
-def test_a_pool_with_room_is_not_short_of_blocks(long):
-    run = next(run for run in long if run.engine == "vllm")
+def test_a_pool_with_room_is_not_short_of_blocks(long_runs):
+    run = next(run for run in long_runs if run.engine == "vllm")
     steps = steps_of(run)
     assert for_blocks(run, steps.assign(pool=steps["allocated"] + 512)) == 0
     assert for_blocks(run, steps.assign(pool=steps["allocated"] + 511, waiting=1)) == 1
 
 
-def test_a_missing_arm_leaves_its_factor_empty_with_the_reason(long):
-    some = [run for run in long if run.engine not in ("vllm-reserved", "hf-continuous")]
+def test_a_missing_arm_leaves_its_factor_empty_with_the_reason(long_runs):
+    some = [run for run in long_runs if run.engine not in ("vllm-reserved", "hf-continuous")]
     found = attribution.table(some, 0)
     for factor, part in (("batching", "chain"), ("paging", "chain"), ("paging", "side")):
-        row = _row(found, factor, part)
+        row = factor_row(found, factor, part)
         assert (row["measurable"], row["reason"]) == ("not run", "vllm-reserved was not run")
         assert pd.isna(row["ratio"])
-    assert _row(found, "runtime and kernels")["measurable"] == "yes"
-    total = _row(found, "total", "total")
+    assert factor_row(found, "runtime and kernels")["measurable"] == "yes"
+    total = factor_row(found, "total", "total")
     assert total["ratio"] > 1
     assert pd.isna(total["product"])
     assert total["product_is"] == "not formed: no ratio for batching and paging"
 
 
-def test_pools_of_different_size_are_no_measure_of_paging(tmp_path, long):
-    kept = [run for run in long if run.engine == "vllm"]
+def test_pools_of_different_size_are_no_measure_of_paging(tmp_path, long_runs):
+    kept = [run for run in long_runs if run.engine == "vllm"]
     other = load_run(write_run(tmp_path, "vllm-reserved", requests=make_requests(60, 1), slots=1056))
-    row = _row(attribution.table([*kept, other], 0), "paging", "side")
+    row = factor_row(attribution.table([*kept, other], 0), "paging", "side")
     assert row["reason"] == "the pools differ: 34 and 33 blocks"
     assert pd.isna(row["ratio"])
 
 
 def test_requests_of_the_same_lengths_but_other_tokens_are_not_the_same(tmp_path):
     paths = write_runs(tmp_path, ("hf-sequential", "vllm-sequential"))
-    record = read_json(paths[1])
-    record["digests"]["workload"] = dict.fromkeys(record["digests"]["workload"], "other")
-    write_json(paths[1], record)
-    row = _row(attribution.table(load_runs(paths), 0), "runtime and kernels")
+    with changed_record(paths[1]) as record:
+        record["digests"]["workload"] = dict.fromkeys(record["digests"]["workload"], "other")
+    row = factor_row(attribution.table(load_runs(paths), 0), "runtime and kernels")
     assert (row["measurable"], row["reason"]) == ("not run", "the two engines have no repeats of the same requests")
     with pytest.raises(UserError, match="other requests or tokens"):
         ratios.table(load_runs(paths), 0)
@@ -177,55 +162,7 @@ def test_requests_of_the_same_lengths_but_other_tokens_are_not_the_same(tmp_path
 
 def test_few_repeats_give_no_interval(tmp_path):
     found = attribution.table(load_runs(write_runs(tmp_path, ("hf-sequential", "vllm-sequential"), repeats=5)), 0)
-    row = _row(found, "runtime and kernels")
+    row = factor_row(found, "runtime and kernels")
     assert row["ratio"] > 1
     assert pd.isna(row["ratio_ci95_low"])
     assert row["reason"] == "n = 5; an interval needs 6 repeats"
-
-
-def test_the_waterfall_begins_where_the_factor_before_ended(table, tmp_path):
-    write_csv(tmp_path / "attribution.csv", table)
-    rows = rows_of(tmp_path / "attribution.csv", "smollm2-135m", "mixed")
-    ratios, speeds, waits = figure.draw(rows).axes
-    bars = [bar for c in ratios.containers if hasattr(c, "patches") for bar in c.patches]
-    runtime, batching, total, paging = bars[:4]
-    assert runtime.get_x() == 1
-    assert batching.get_x() == pytest.approx(runtime.get_x() + runtime.get_width())
-    assert total.get_x() == paging.get_x() == 1
-    assert paging.get_width() == pytest.approx(_row(table, "paging", "side")["ratio"] - 1, rel=1e-5)
-    assert "not measurable here" in {text.get_text() for text in ratios.texts}
-    marks = [line for line in speeds.lines if line.get_marker() == look("vllm-sequential").marker]
-    assert marks[0].get_xdata() == pytest.approx([_row(table, "batching")[f"denominator_{SPEED}"]] * 1, rel=1e-2)
-    blocks = [line.get_xdata()[0] for line in waits.lines if line.get_marker() == "|"]
-    shares = [x for x in blocks if not np.isnan(x)]
-    assert shares[-1] == pytest.approx(
-        100 * _row(table, "paging", "side")["numerator_steps_waiting_for_blocks_share"], rel=1e-4
-    )
-    assert len(ratios.get_yticklabels()) == 11
-
-
-def test_engines_that_were_not_run_are_said_in_the_figure(long, tmp_path):
-    some = [run for run in long if run.engine in ("hf-sequential", "vllm")]
-    write_csv(tmp_path / "attribution.csv", attribution.table(some, 0))
-    axes = figure.draw(rows_of(tmp_path / "attribution.csv", "smollm2-135m", "mixed"), {"width_in": 3.5}).axes[0]
-    assert "vllm-sequential was not run" in {text.get_text() for text in axes.texts}
-    assert len(axes.get_yticklabels()) == 4
-
-
-def test_of_two_engines_without_the_chain_the_ratio_is_drawn(long, tmp_path):
-    some = [run for run in long if run.engine in ("hf-batch", "vllm")]
-    write_csv(tmp_path / "attribution.csv", attribution.table(some, 0))
-    rows = rows_of(tmp_path / "attribution.csv", "smollm2-135m", "mixed")
-    found = _row(rows, "over padded batches", "side")
-    assert found["ratio"] == pytest.approx(_median(some[1], "all") / _median(some[0], "all"))
-    axes = figure.draw(rows).axes[0]
-    assert [bar.get_x() + bar.get_width() for bar in axes.patches] == pytest.approx([found["ratio"]])
-
-
-def test_one_engine_alone_makes_a_figure_of_reasons(long, tmp_path):
-    write_csv(tmp_path / "attribution.csv", attribution.table([run for run in long if run.engine == "hf-batch"], 0))
-    drawn = figure.draw(rows_of(tmp_path / "attribution.csv", "smollm2-135m", "mixed"))
-    assert drawn.get_supxlabel() == "of no pair were both engines run"
-    assert not drawn.axes[0].patches
-    drawn.draw_without_rendering()
-    assert max(axes.get_tightbbox().x1 for axes in drawn.axes) <= drawn.bbox.x1

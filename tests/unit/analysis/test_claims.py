@@ -1,20 +1,19 @@
 """Claims: a verdict needs the whole interval on one side, enough repeats, the same requests and its conditions."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from builders.runs import ALL_ENGINES, make_requests, write_runs
+from builders.places import CLAIMS
+from builders.runs import ALL_ENGINES, write_runs
+from builders.simulated_requests import make_requests
+from builders.tables import read_back
 
 from kvbench.analysis.claims import Claims, read_claims, table
-from kvbench.analysis.results import load_runs, read_table
+from kvbench.analysis.results import load_runs
 from kvbench.analysis.tables import repeats
 from kvbench.errors import UserError
-from kvbench.files import write_csv
 
-SHIPPED = Path(__file__).resolve().parents[3] / "config/claims.yaml"
 FIXED = {"source": "s", "wording": "in short", "quotation": "q", "reading": "r", "threshold_from": "ours"}
 
 
@@ -197,12 +196,12 @@ def test_an_unknown_column_is_named():
 def shipped(tmp_path_factory):
     root = tmp_path_factory.mktemp("claims")
     runs = load_runs(write_runs(root / "runs", ALL_ENGINES, requests=make_requests(40, 1), sequential=8))
-    write_csv(root / "repeats.csv", repeats.table(runs))
-    return table(read_claims(SHIPPED), read_table(root / "repeats.csv"), 0).set_index("id")
+    samples = read_back(root / "repeats.csv", repeats.table(runs))
+    return table(read_claims(CLAIMS), samples, 0).set_index("id")
 
 
 def test_every_shipped_claim_has_a_row_a_verdict_and_a_reason(shipped):
-    assert list(shipped.index) == [claim["id"] for claim in read_claims(SHIPPED).claims]
+    assert list(shipped.index) == [claim["id"] for claim in read_claims(CLAIMS).claims]
     assert set(shipped["verdict"]) == {"supported", "not supported", "not measurable here"}
     assert shipped["reason"].str.len().min() > 10
 
@@ -221,5 +220,5 @@ def test_shipped_claims_measure_what_they_say(shipped):
 
 
 def test_no_published_value_is_a_threshold():
-    for claim in read_claims(SHIPPED).claims:
+    for claim in read_claims(CLAIMS).claims:
         assert claim.get("threshold") in (None, 0, 1) or claim["threshold_from"].startswith("ours")

@@ -2,12 +2,13 @@
 
 import pandas as pd
 import pytest
-from builders.runs import make_requests, write_margins, write_run
+from builders.changed_runs import changed_record
+from builders.runs import write_margins, write_run
+from builders.simulated_requests import make_requests
 
 from kvbench.analysis.parity import common_prefix, compare, gate, table
 from kvbench.analysis.results import load_runs
 from kvbench.errors import UserError
-from kvbench.files import read_json, write_json
 
 REFERENCE = {"a": [1, 2, 3, 4], "b": [5, 6, 7, 8]}
 REQUESTS = make_requests(16)
@@ -126,9 +127,8 @@ def test_sampled_outputs_are_not_compared(tmp_path):
 def test_random_weights_are_those_of_a_library(tmp_path, engine, comparable):
     paths = [write_run(tmp_path, e) for e in ("hf-batch", engine)]
     for path in paths:
-        record = read_json(path)
-        record["digests"]["model"] = {"config.json": "c0de"}
-        write_json(path, record)
+        with changed_record(path) as record:
+            record["digests"]["model"] = {"config.json": "c0de"}
     row = table(load_runs(paths)).iloc[0]
     assert row.comparable == comparable
     assert pd.isna(row.share_equal) == (comparable != "yes")

@@ -3,7 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+from builders.changed_runs import changed_record
 from builders.runs import write_run
+from builders.tables import figure_rows
 
 from kvbench.analysis.claims import Claims
 from kvbench.analysis.claims import table as claims_table
@@ -18,9 +20,8 @@ from kvbench.figures import memory as memory_figure
 from kvbench.figures import throughput as throughput_figure
 from kvbench.figures.data.latencies import latencies
 from kvbench.figures.data.memory import memory_trace
-from kvbench.figures.data.rows import rows_of
 from kvbench.figures.data.speeds import speeds
-from kvbench.files import read_json, write_csv, write_json
+from kvbench.files import read_json, write_json
 from kvbench.report.cells import number
 from kvbench.report.tables.speed import processes_view
 
@@ -114,9 +115,8 @@ def test_steps_of_all_processes_are_summed(runs, tmp_path):
     assert whole.live_share_of_allocated == pytest.approx(alone.live_share_of_allocated)
     assert whole.allocated_peak_bytes == alone.allocated_peak_bytes
     paths = _write(tmp_path, ("vllm",), device="cuda")
-    record = read_json(paths[1])
-    record["memory"]["external_fragmentation_bytes"] *= 4
-    write_json(paths[1], record)
+    with changed_record(paths[1]) as record:
+        record["memory"]["external_fragmentation_bytes"] *= 4
     row, external = kv_waste.table(load_runs(paths)).iloc[0], record["memory"]["external_fragmentation_bytes"] / 4
     expected = row.live_mean_bytes / (row.allocated_mean_bytes + external * (1 + 4 + 1) / 3)
     assert row.live_share_of_allocated_and_external == pytest.approx(expected)
@@ -126,11 +126,10 @@ def test_memory_is_of_the_process_in_the_middle_and_adds_up(tmp_path):
     paths = _write(tmp_path, ("vllm",))
     totals = []
     for path, extra in zip(paths, (9, 0, 5), strict=True):
-        record = read_json(path)
-        record["memory"]["parts"]["weights"] += extra
-        record["memory"]["process_bytes"] += extra
-        totals.append(record["memory"]["process_bytes"])
-        write_json(path, record)
+        with changed_record(path) as record:
+            record["memory"]["parts"]["weights"] += extra
+            record["memory"]["process_bytes"] += extra
+            totals.append(record["memory"]["process_bytes"])
     table = memory.table(load_runs(paths))
     assert set(table["process_bytes"]) == {table["bytes"].sum()} == {totals[2]}
     assert set(table["process_bytes_min"]) == {totals[1]}
@@ -146,10 +145,9 @@ def test_repeats_name_their_process(runs):
 
 def test_a_repeat_is_disturbed_against_all_processes_of_its_run_and_crossed_in_the_figure(tmp_path):
     paths = _write(tmp_path, ("vllm",))
-    record = read_json(paths[1])
-    for repeat in record["repeats"]:
-        repeat["cpu_s"] *= 0.5  # the whole second process
-    write_json(paths[1], record)
+    with changed_record(paths[1]) as record:
+        for repeat in record["repeats"]:
+            repeat["cpu_s"] *= 0.5  # the whole second process
     runs = load_runs(paths)
     table = repeats.table(runs).query("scope == 'all'")
     assert list(table["disturbed"]) == [False] * 4 + [True] * 4 + [False] * 4
@@ -157,8 +155,7 @@ def test_a_repeat_is_disturbed_against_all_processes_of_its_run_and_crossed_in_t
         [r["cpu_s"] / r["wall_s"] / 2 for r in record["repeats"][1:5]]
     )
     assert set(throughput.table(runs, 0)["disturbed_repeats"]) == {4}
-    write_csv(tmp_path / "t.csv", throughput.table(runs, 0))
-    figure = throughput_figure.draw(speeds(runs, rows_of(tmp_path / "t.csv", "smollm2-135m", "mixed")))
+    figure = throughput_figure.draw(speeds(runs, figure_rows(tmp_path, throughput.table(runs, 0))))
     dots, crosses = figure.axes[0].lines[:2]
     assert (dots.get_marker(), crosses.get_marker()) == ("o", "x")
     assert list(crosses.get_xdata()) == list(dots.get_xdata()[4:8])
@@ -196,8 +193,7 @@ def test_processes_of_one_repeat_have_no_spread_within():
 
 
 def test_figures_show_all_processes_and_time_series_the_first(runs, tmp_path):
-    write_csv(tmp_path / "t.csv", throughput.table(runs, 0))
-    found = speeds(runs, rows_of(tmp_path / "t.csv", "smollm2-135m", "mixed"))
+    found = speeds(runs, figure_rows(tmp_path, throughput.table(runs, 0)))
     assert found["all"][1].repeats == pytest.approx(tuple(np.concatenate(_rates(runs[1]))))
     assert "n = 12 repeats in 3 processes" in throughput_figure.draw(found)._supxlabel.get_text()
     figure = latency_figure.draw(latencies(runs, list(latency_figure.TITLES)))

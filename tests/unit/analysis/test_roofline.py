@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
-from builders.runs import SLOT_BYTES, write_run, write_runs
+from builders.bandwidth import bandwidth
+from builders.changed_runs import changed_record, replace_rows
+from builders.run_recording import SLOT_BYTES
+from builders.runs import write_run
 
-from kvbench.analysis.results import load_run, load_runs
+from kvbench.analysis.results import load_run
 from kvbench.analysis.tables import roofline
-from kvbench.figures import roofline as figure
-from kvbench.files import read_json, read_parquet, write_json, write_parquet
-from kvbench.records import DEVICE, KV
+from kvbench.files import read_json, read_parquet, write_json
 
 RATE = 1e10
-CPU = {"device": "cpu", "copy": [{"gpu": None, "bytes_per_s": RATE}]}
-CUDA = {"device": "cuda", "copy": [{"gpu": 0, "bytes_per_s": RATE}, {"gpu": 1, "bytes_per_s": RATE}]}
+
+CPU, CUDA = bandwidth(RATE), bandwidth(RATE, gpus=2)
 
 
 def kv(*rows):
@@ -47,17 +47,16 @@ def test_a_decoding_step_lies_between_two_of_its_kind():
 def run(tmp_path):
     """A run with one timed repeat of three decoding steps of 4 ms that hold 100 slots."""
     path = write_run(tmp_path, "vllm", repeats=1)
-    record = read_json(path)
-    [repeat] = [r for r in record["repeats"] if r["timed"] and r["scope"] == "all"]
-    record["memory"]["parts"]["weights"] = 39_000_000
-    write_json(path, record)
+    with changed_record(path) as record:
+        [repeat] = [r for r in record["repeats"] if r["timed"] and r["scope"] == "all"]
+        record["memory"]["parts"]["weights"] = 39_000_000
     rows = [(0, 2, 50), (10, 2, 2), (14, 2, 2), (18, 2, 2), (22, 2, 2)]
     template = read_parquet(path.parent / "kv.parquet").to_pandas().iloc[:1]
     frame = pd.concat([template] * len(rows), ignore_index=True)
     frame["repeat"], frame["live"] = repeat["repeat"], 100
     for i, (ms, running, scheduled) in enumerate(rows):
         frame.loc[i, ["t_ns", "running", "scheduled_tokens"]] = (ms * 1_000_000, running, scheduled)
-    write_parquet(path.parent / "kv.parquet", pa.Table.from_pandas(frame, schema=KV, preserve_index=False))
+    replace_rows(path.parent / "kv.parquet", frame)
     return load_run(path)
 
 
@@ -103,7 +102,7 @@ def on_gpu(tmp_path, engine, busy=37.0, gpus=1):
     frame["gpu_busy_percent"] = np.where(timed, busy, 99.0)
     others = [frame[frame["gpu"] == 0].assign(gpu=index) for index in range(1, gpus)]
     frame = pd.concat([frame, *others])
-    write_parquet(path.parent / "device.parquet", pa.Table.from_pandas(frame, schema=DEVICE, preserve_index=False))
+    replace_rows(path.parent / "device.parquet", frame)
     return load_run(path)
 
 
@@ -125,30 +124,3 @@ def test_gpus_that_take_turns_are_busy_for_the_sum_of_their_times(tmp_path, engi
     assert found["gpu_busy_share"] == pytest.approx(share)
     assert found["power_mean_w"] == 620.0
     assert found["limited_by"] == limit
-
-
-def test_the_figure_has_a_row_a_run_with_its_step_and_bound(tmp_path):
-    table = roofline.table(load_runs(write_runs(tmp_path)), CPU, 0)
-    table = table.assign(label=table["engine"])
-    chosen = figure.one_scope(table)
-    assert list(chosen["engine"]) == list(dict.fromkeys(table["engine"]))
-    assert set(chosen.query("engine == 'vllm'")["scope"]) == {"all"}
-    left, right = figure.draw(table).axes
-    points = [line.get_xdata()[0] for line in left.lines if line.get_marker() not in ("|", "None")]
-    np.testing.assert_allclose(points, 1e3 * chosen["decode_step_s_median"])
-    bounds = [line.get_xdata()[0] for line in left.lines if line.get_marker() == "|"]
-    np.testing.assert_allclose(bounds, 1e3 * chosen["bound_s"])
-    np.testing.assert_allclose([bar.get_width() for bar in right.patches], 100 * chosen["cpu_busy_share"])
-
-
-@pytest.mark.parametrize("factor", [1, 50])  # 50: a linear axis that holds both begins below zero
-def test_the_figure_holds_steps_however_far_apart(tmp_path, factor):
-    table = roofline.table(load_runs(write_runs(tmp_path)), CPU, 0)
-    slow = table["engine"] == table["engine"].iloc[0]
-    steps = [name for name in table if name.startswith("decode_step_s_")]
-    table.loc[slow, steps] *= factor
-    table = table.assign(label=table["engine"])
-    low, high = figure.draw(table).axes[0].get_xlim()
-    shown = 1e3 * figure.one_scope(table)[["bound_s", "decode_step_s_median"]]
-    assert 0 < low <= shown.min(axis=None)
-    assert shown.max(axis=None) <= high < 10 * shown.max(axis=None)

@@ -2,26 +2,19 @@
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
-from builders.runs import (
-    BLOCK,
-    ENGINES,
-    MAX_LENGTH,
-    MIB,
-    SLOT_BYTES,
-    Request,
-    make_requests,
-    simulate,
-    write_run,
-    write_runs,
-)
+from builders.changed_runs import changed_record, replace_rows
+from builders.run_recording import MIB, SLOT_BYTES
+from builders.runs import ENGINES, write_run, write_runs
+from builders.simulated_engine import BLOCK, MAX_LENGTH, simulate
+from builders.simulated_requests import Request, make_requests
+from builders.tables import only
 
 from kvbench.analysis.results import load_run, load_runs, point_key
 from kvbench.analysis.tables import devices, kv_waste, latency, memory, ratios, throughput
 from kvbench.errors import UserError
-from kvbench.files import read_json, read_parquet, write_json, write_parquet
-from kvbench.records import DEVICE, SPLIT
+from kvbench.files import read_parquet, write_json, write_parquet
+from kvbench.records import SPLIT
 
 
 @pytest.fixture(scope="module")
@@ -32,12 +25,6 @@ def runs(tmp_path_factory):
 @pytest.fixture(scope="module")
 def by_engine(runs):
     return {run.engine: run for run in runs}
-
-
-def _one(table, **wanted):
-    found = table[np.logical_and.reduce([table[key] == value for key, value in wanted.items()])]
-    assert len(found) == 1
-    return found.iloc[0]
 
 
 def test_runs_come_in_the_order_of_engines_and_other_files_are_passed_over(runs):
@@ -62,7 +49,7 @@ def test_a_broken_run_is_one_line_that_names_the_file(tmp_path):
 
 def test_throughput_is_tokens_over_wall_time(runs, by_engine):
     table = throughput.table(runs, seed=0)
-    row = _one(table, engine="vllm", scope="all")
+    row = only(table, engine="vllm", scope="all")
     repeats = by_engine["vllm"].timed("all")
     walls = np.array([r["wall_s"] for r in repeats])
     tokens = sum(r.output for r in make_requests(16))
@@ -97,7 +84,7 @@ def test_warm_up_and_block_repeats_enter_no_table(runs, by_engine):
 def test_a_sequential_engine_has_only_its_subset(runs):
     table = throughput.table(runs, seed=0)
     assert list(table[table.engine == "hf-sequential"].scope) == ["sequential"]
-    assert _one(table, engine="hf-sequential", scope="sequential").requests == 4
+    assert only(table, engine="hf-sequential", scope="sequential").requests == 4
 
 
 def test_three_repeats_give_no_interval_in_any_table(tmp_path):
@@ -111,7 +98,7 @@ def test_three_repeats_give_no_interval_in_any_table(tmp_path):
 
 
 def test_latency_by_hand(by_engine):
-    row = _one(latency.table([by_engine["vllm"]], 0), scope="all", metric="time_per_output_token")
+    row = only(latency.table([by_engine["vllm"]], 0), scope="all", metric="time_per_output_token")
     rows = by_engine["vllm"].timed_requests("all")
     seconds = (rows.finish_s - rows.first_token_s) / (rows.output_tokens - 1)
     assert row.median_s == pytest.approx(np.median([seconds[rows.repeat == n].median() for n in rows.repeat.unique()]))
@@ -124,13 +111,13 @@ def test_one_token_requests_have_no_time_per_output_token(tmp_path):
     requests = [Request("one", 5, 1), Request("two", 5, 3)]
     run = load_run(write_run(tmp_path, "vllm", requests=requests, sequential=1))
     table = latency.table([run], 0)
-    assert _one(table, scope="all", metric="time_per_output_token").samples == 6
-    assert _one(table, scope="all", metric="end_to_end").samples == 12
+    assert only(table, scope="all", metric="time_per_output_token").samples == 6
+    assert only(table, scope="all", metric="end_to_end").samples == 12
 
 
 def test_p99_appears_from_100_samples(tmp_path):
     run = load_run(write_run(tmp_path, "vllm", requests=make_requests(20), repeats=6))
-    row = _one(latency.table([run], 0), scope="all", metric="end_to_end")
+    row = only(latency.table([run], 0), scope="all", metric="end_to_end")
     assert row.samples == 120
     assert row.p90_s < row.p99_s <= row.max_s
 
@@ -150,9 +137,9 @@ def test_memory_rows_add_up_to_the_process_and_unknown_is_not_zero(runs):
     one = table[table.engine == "vllm"]
     assert one["bytes"].sum() == one["process_bytes"].iloc[0]
     assert one["share_of_process"].sum() == pytest.approx(1)
-    assert pd.isna(_one(table, engine="vllm", part="cuda_graphs")["bytes"])
+    assert pd.isna(only(table, engine="vllm", part="cuda_graphs")["bytes"])
     assert list(one["part"]) == [*memory.PARTS, "unattributed"]
-    assert _one(table, engine="vllm", part="unattributed")["bytes"] == 31 * MIB
+    assert only(table, engine="vllm", part="unattributed")["bytes"] == 31 * MIB
 
 
 def test_kv_waste_by_hand():
@@ -168,7 +155,7 @@ def test_kv_waste_sums_only_timed_rows_of_scope_all(runs, by_engine):
     table = kv_waste.table(runs)
     for engine in ("hf-batch", "hf-static", "vllm"):
         steps = simulate(engine, make_requests(16), 1088).steps
-        row = _one(table, engine=engine)
+        row = only(table, engine=engine)
         allocated = sum(sum(s.split.values()) for s in steps)
         assert row.steps == 6 * len(steps)
         for name in SPLIT:
@@ -177,9 +164,9 @@ def test_kv_waste_sums_only_timed_rows_of_scope_all(runs, by_engine):
         assert row.unused_pool_share_of_pool == pytest.approx(1 - allocated / pool)
         assert row.allocated_mean_bytes == pytest.approx(allocated / len(steps) * SLOT_BYTES)
         assert row.allocated_peak_bytes == max(sum(s.split.values()) for s in steps) * SLOT_BYTES
-    assert _one(table, engine="hf-sequential").live_share_of_allocated == 1
-    assert _one(table, engine="vllm").pool_peak_bytes == 1088 // BLOCK * BLOCK * SLOT_BYTES
-    assert _one(table, engine="hf-static").pool_peak_bytes == 2 * MAX_LENGTH * SLOT_BYTES
+    assert only(table, engine="hf-sequential").live_share_of_allocated == 1
+    assert only(table, engine="vllm").pool_peak_bytes == 1088 // BLOCK * BLOCK * SLOT_BYTES
+    assert only(table, engine="hf-static").pool_peak_bytes == 2 * MAX_LENGTH * SLOT_BYTES
 
 
 def test_live_share_with_external_fragmentation_only_where_the_allocator_tells(tmp_path, runs):
@@ -216,9 +203,9 @@ def test_ratios_compare_the_same_requests_with_both_values_beside(runs):
     ):
         rows = table[table.scope == scope]
         assert list(rows.numerator) == engines
-        below = _one(speed, engine=reference, scope=scope).output_tokens_per_s_median
+        below = only(speed, engine=reference, scope=scope).output_tokens_per_s_median
         for row in rows.itertuples():
-            above = _one(speed, engine=row.numerator, scope=scope).output_tokens_per_s_median
+            above = only(speed, engine=row.numerator, scope=scope).output_tokens_per_s_median
             assert row.numerator_output_tokens_per_s_median == pytest.approx(above)
             assert row.ratio == pytest.approx(above / below)
             assert row.ratio_ci95_low < row.ratio < row.ratio_ci95_high
@@ -226,10 +213,9 @@ def test_ratios_compare_the_same_requests_with_both_values_beside(runs):
 
 def test_a_ratio_over_other_work_is_refused(tmp_path):
     paths = write_runs(tmp_path, ("hf-batch", "vllm"))
-    record = read_json(paths[1])
-    for repeat in record["repeats"]:
-        repeat["output_tokens"] -= 1
-    write_json(paths[1], record)
+    with changed_record(paths[1]) as record:
+        for repeat in record["repeats"]:
+            repeat["output_tokens"] -= 1
     with pytest.raises(UserError, match="other requests or tokens"):
         ratios.table(load_runs(paths), 0)
 
@@ -237,7 +223,7 @@ def test_a_ratio_over_other_work_is_refused(tmp_path):
 def test_a_sweep_point_is_compared_at_its_point_else_with_base(tmp_path):
     paths = [*write_runs(tmp_path, ("hf-batch", "vllm")), write_run(tmp_path, "vllm", point="block_size=64")]
     table = ratios.table(load_runs(paths), 0)
-    assert _one(table, point="block_size=64").denominator_point == "base"
+    assert only(table, point="block_size=64").denominator_point == "base"
 
 
 def test_no_ratio_between_a_point_of_another_budget_and_the_base(tmp_path):
@@ -245,7 +231,7 @@ def test_no_ratio_between_a_point_of_another_budget_and_the_base(tmp_path):
     paths = [*write_runs(tmp_path, ("hf-batch", "vllm")), write_run(tmp_path, "vllm", **short)]
     assert set(ratios.table(load_runs(paths), 0)["point"]) == {"base"}
     paths.append(write_run(tmp_path, "hf-batch", **short))
-    row = _one(ratios.table(load_runs(paths), 0), point="kv_budget_mib-24")
+    row = only(ratios.table(load_runs(paths), 0), point="kv_budget_mib-24")
     assert (row.denominator, row.denominator_point) == ("hf-batch", "kv_budget_mib-24")
 
 
@@ -254,7 +240,7 @@ def test_devices_have_a_row_each_with_its_own_peak(tmp_path):
     samples = read_parquet(folder / "device.parquet").to_pandas()
     second = samples[samples["gpu"] == 0].assign(gpu=1)
     second["process_bytes"] //= 2
-    write_parquet(folder / "device.parquet", pa.Table.from_pandas(pd.concat([samples, second]), schema=DEVICE))
+    replace_rows(folder / "device.parquet", pd.concat([samples, second]))
     table = devices.table(load_runs([folder]))
     assert list(table["gpu"]) == [0, 1]
     timed = samples[samples["phase"].astype(str).str.startswith("repeat-") & (samples["gpu"] == 0)]
@@ -272,10 +258,9 @@ def test_the_host_stands_in_where_there_is_no_gpu(runs):
 
 def test_energy_is_for_a_token_and_for_a_request_where_every_repeat_has_it(tmp_path):
     path = write_run(tmp_path, "vllm", "mixed", requests=make_requests(4), repeats=2)
-    record = read_json(path)
-    for number, repeat in enumerate(record["repeats"]):
-        repeat |= {"energy_j": 60.0 * (number + 1), "output_tokens": 30, "requests": 4}
-    write_json(path, record)
+    with changed_record(path) as record:
+        for number, repeat in enumerate(record["repeats"]):
+            repeat |= {"energy_j": 60.0 * (number + 1), "output_tokens": 30, "requests": 4}
     timed = [r["energy_j"] for r in record["repeats"] if r["timed"] and r["scope"] == "all"]
     row = throughput.table(load_runs([path]), seed=0).iloc[0]
     assert row["energy_j_per_output_token_median"] == np.median(timed) / 30

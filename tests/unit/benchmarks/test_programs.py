@@ -1,31 +1,28 @@
 """Benchmarks of the instrument: how their programs are called, what their table holds, what of a run they refuse."""
 
-import copy
 import json
-import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pandas as pd
 import pytest
+from builders.configured import complete, configured
+from builders.engine_settings import engine_settings
+from builders.requests import requests_of
 
 from kvbench.benchmarks import programs as benchmarks
 from kvbench.benchmarks.table import COLUMNS, table
 from kvbench.config.parameters import benchmark_settings
-from kvbench.config.settings import validate
-from kvbench.engines.base import EngineSettings
 from kvbench.engines.transformers.batches import plan_batches
 from kvbench.errors import UserError
-from kvbench.workload.read import Request
-from kvbench.yaml_files import read_yaml
 
-ROOT = Path(__file__).resolve().parents[3]
 FILES = {"environment": "e.json", "model": "m.json", "workload": "w.parquet"}
 
 
 def _config(**own):
-    config = read_yaml(ROOT / "config.yaml")
-    config["benchmarks"] = {"b": {"kind": "peer-hf", "model": "smollm2-135m", "workload": "mixed", **own}}
-    return validate(config | {"device": "cpu"}, ROOT / "schemas/config.schema.yaml")
+    benchmark = {"kind": "peer-hf", "model": "smollm2-135m", "workload": "mixed", **own}
+    return configured(benchmarks={"b": benchmark})
 
 
 def test_a_benchmark_takes_length_and_budget_of_its_run() -> None:
@@ -104,40 +101,24 @@ def test_what_is_wrong_is_named(own, word) -> None:
     [({"kv_budget_mib": "auto"}, "kv_budget_mib"), ({"engines": ["vllm"]}, "no entry of runs serves hf-batch")],
 )
 def test_its_run_must_be_one_that_it_can_repeat(settings, word) -> None:
-    config = copy.deepcopy(_config())
+    config = _config()
     config["runs"][1] |= settings
     with pytest.raises(UserError, match=f"benchmarks.b: .*{word}"):
-        validate(config, ROOT / "schemas/config.schema.yaml")
+        complete(config)
 
 
-def test_interval_of_paired_ratios_is_of_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interval_of_paired_ratios_is_of_pairs(program: Callable[[str], ModuleType]) -> None:
     """Speeds that rise together leave a ratio without spread."""
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    import common
-
-    found = common.paired([10.0, 20.0, 30.0, 40.0, 50.0, 60.0], [20.0, 40.0, 60.0, 80.0, 100.0, 120.0])
+    found = program("common").paired([10.0, 20.0, 30.0, 40.0, 50.0, 60.0], [20.0, 40.0, 60.0, 80.0, 100.0, 120.0])
     assert (found["ratio"], found["ratio_ci95_low"], found["ratio_ci95_high"]) == (0.5, 0.5, 0.5)
     assert (found["ours_output_tokens_per_s"], found["passes"]) == (35.0, 6)
-    sys.modules.pop("common", None)
 
 
-def test_batches_beside_the_hf_peer_stay_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    import peers
-
-    shared = {"model_path": "", "random_weights": False, "dtype": "float32", "device": "cpu", "threads": 1, "seed": 0}
-    small = {
-        "max_length": 12,
-        "budget_bytes": 1000,
-        "slot_bytes": 10,
-        "block_size": 32,
-        "temperature": 0.0,
-        "top_p": 1.0,
-    }
-    settings = EngineSettings(engine="hf-batch", **shared, **small)
-    requests = [Request(str(p), None, (1,) * p, o, 0.0) for p, o in ((9, 2), (2, 9), (3, 3), (8, 8), (1, 1))]
+def test_batches_beside_the_hf_peer_stay_whole(program: Callable[[str], ModuleType]) -> None:
+    settings = engine_settings("hf-batch", max_length=12, budget_bytes=1000, slot_bytes=10)
+    requests = requests_of([(9, 2), (2, 9), (3, 3), (8, 8), (1, 1)])
     batches = [requests[:3], requests[3:]]
     assert [len(plan_batches(settings, batch)) for batch in batches] == [2, 2]
-    assert [plan_batches(peers.roomy(settings, batches), batch) for batch in batches] == [[batch] for batch in batches]
-    for name in ("peers", "common"):
-        sys.modules.pop(name, None)
+    assert [plan_batches(program("peers").roomy(settings, batches), batch) for batch in batches] == [
+        [batch] for batch in batches
+    ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -14,14 +14,12 @@ from builders.runs import write_runs
 from kvbench.analysis.results import load_runs
 from kvbench.analysis.tables.roofline import decode_steps
 
-ROOT = Path(__file__).resolve().parents[3]
 MS = 10**6
 
 
 @pytest.fixture
-def step_times(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    return importlib.import_module("step_times")
+def step_times(program: Callable[[str], ModuleType]) -> ModuleType:
+    return program("step_times")
 
 
 def served(batches: list[tuple[int, list[int]]], slow_ms: int, fast_ms: int) -> tuple[dict, pd.DataFrame]:

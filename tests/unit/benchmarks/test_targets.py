@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from builders.places import TARGETS
 
 from kvbench.benchmarks.targets import lines, read_targets, table
 from kvbench.errors import UserError
 
-SHIPPED = Path(__file__).resolve().parents[3] / "config/targets.yaml"
 WASTE = pd.DataFrame(
     {
         "model": "m",
@@ -98,5 +98,5 @@ def test_a_broken_file_is_refused_in_one_line(tmp_path: Path, text: str, word: s
 
 
 def test_the_shipped_targets_are_well_formed() -> None:
-    ids = [target["id"] for target in read_targets(SHIPPED)]
+    ids = [target["id"] for target in read_targets(TARGETS)]
     assert len(set(ids)) == len(ids) > 0

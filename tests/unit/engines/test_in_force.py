@@ -4,8 +4,8 @@ from enum import Enum, IntEnum
 from types import SimpleNamespace
 
 import pytest
+from builders.engine_settings import engine_settings
 
-from kvbench.engines.base import EngineSettings
 from kvbench.engines.in_force import compare_in_force, same
 from kvbench.errors import UserError
 
@@ -16,12 +16,6 @@ class Mode(Enum):
 
 class Level(IntEnum):
     NONE = 0
-
-
-def settings(temperature=0.0, options=None, device="cpu") -> EngineSettings:
-    return EngineSettings(
-        "vllm", "", False, "float32", device, 2, 64, 100, 1, 32, temperature, 0.9, 0, options=options or {}
-    )
 
 
 @pytest.mark.parametrize(
@@ -49,7 +43,9 @@ def test_another_value(asked, in_force):
 
 def test_a_temperature_that_the_engine_raises_is_refused():
     with pytest.raises(UserError) as error:
-        compare_in_force(settings(temperature=0.004), {"temperature": 0.01, "top_p": 0.9, "top_k": 0})
+        compare_in_force(
+            engine_settings("vllm", temperature=0.004, top_p=0.9), {"temperature": 0.01, "top_p": 0.9, "top_k": 0}
+        )
     assert str(error.value) == (
         "config.yaml: sampling.temperature: vllm runs with 0.01 where 0.004 was asked for; write 0.01, or leave the "
         "engine out of these runs"
@@ -57,20 +53,20 @@ def test_a_temperature_that_the_engine_raises_is_refused():
 
 
 def test_top_p_counts_only_where_tokens_are_drawn():
-    assert compare_in_force(settings(), {"temperature": 0.0, "top_p": 1.0}) == {}
+    assert compare_in_force(engine_settings("vllm", top_p=0.9), {"temperature": 0.0, "top_p": 1.0}) == {}
     with pytest.raises(UserError, match=r"sampling\.top_p: vllm runs with 1.0 where 0.9"):
-        compare_in_force(settings(temperature=0.5), {"temperature": 0.5, "top_p": 1.0})
+        compare_in_force(engine_settings("vllm", temperature=0.5, top_p=0.9), {"temperature": 0.5, "top_p": 1.0})
 
 
 def test_threads_count_on_a_cpu_alone():
-    assert compare_in_force(settings(device="cuda"), {"threads": 1}) == {}
+    assert compare_in_force(engine_settings("vllm", device="cuda", threads=2), {"threads": 1}) == {}
     with pytest.raises(UserError, match=r"cpu_threads: vllm runs with 1 where 2"):
-        compare_in_force(settings(), {"threads": 1})
+        compare_in_force(engine_settings("vllm", threads=2), {"threads": 1})
 
 
 def test_an_option_that_the_engine_changes_is_told():
     asked = {"max_num_seqs": 7, "enable_chunked_prefill": True, "unknown_to_it": 3}
     reported = {"options": {"max_num_seqs": 7, "enable_chunked_prefill": False}}
-    assert compare_in_force(settings(options=asked), reported) == {
+    assert compare_in_force(engine_settings("vllm", options=asked), reported) == {
         "enable_chunked_prefill": {"asked": True, "in_force": False}
     }

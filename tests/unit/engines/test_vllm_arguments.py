@@ -5,27 +5,23 @@ from dataclasses import replace
 from types import ModuleType, SimpleNamespace
 
 import pytest
+from builders.engine_settings import engine_settings
 
-from kvbench.engines.base import EngineSettings
 from kvbench.engines.vllm import runner as vllm_engine
 from kvbench.engines.vllm.arguments import engine_arguments, graph_sizes, own_arguments, step_of_vllm
 from kvbench.engines.vllm.recording import VARIABLE
 from kvbench.errors import UserError
 
-SETTINGS = EngineSettings(
-    engine="vllm-reserved",
+SETTINGS = engine_settings(
+    "vllm-reserved",
     model_path="m",
     random_weights=True,
     dtype="float16",
     device="cuda",
-    threads=1,
     max_length=64,
     budget_bytes=64 * 10 * 6,
     slot_bytes=10,
     block_size=16,
-    temperature=0.0,
-    top_p=1.0,
-    seed=0,
 )
 SIZES = [1, 2, 4, 8, 512]
 TOKENS = 16384

@@ -9,11 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from builders.places import ROOT
 
 import bootstrap
 import lock
 
-ENVS = Path(bootstrap.ROOT) / "envs"
+ENVS = ROOT / "envs"
 EXCLUDED = {"torchvision", "torchaudio", "torchcodec", "llama-cpp-python", "llm"}
 
 

@@ -6,7 +6,10 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
-from builders.runs import ENGINES, make_requests, simulate, write_margins, write_run, write_runs
+from builders.runs import ENGINES, write_margins, write_run, write_runs
+from builders.simulated_engine import simulate
+from builders.simulated_requests import make_requests
+from builders.tables import figure_rows
 from matplotlib.colors import to_hex
 
 from kvbench.analysis import parity as parity_table
@@ -18,13 +21,11 @@ from kvbench.errors import UserError
 from kvbench.figures import kv_waste, latency, memory, memory_parts, parity, throughput
 from kvbench.figures.data.latencies import latencies
 from kvbench.figures.data.memory import memory_trace
-from kvbench.figures.data.rows import rows_of
 from kvbench.figures.data.speeds import speeds
 from kvbench.figures.data.steps import thin
 from kvbench.figures.saving import save
 from kvbench.figures.style import LOOKS, look, settle
 from kvbench.figures.words import value_text
-from kvbench.files import write_csv
 from kvbench.records import SPLIT
 
 MIB = 2**20
@@ -41,11 +42,7 @@ def results(tmp_path_factory):
         "kv_waste": kv_waste_table.table(runs),
         "parity": parity_table.table(runs),
     }
-    tables = {}
-    for name, frame in frames.items():
-        write_csv(root / f"{name}.csv", frame)
-        tables[name] = rows_of(root / f"{name}.csv", "smollm2-135m", "mixed")
-    return runs, tables
+    return runs, {name: figure_rows(root, frame) for name, frame in frames.items()}
 
 
 def _bars(axes, label=None):
@@ -75,16 +72,14 @@ def test_throughput_bars_intervals_and_dots_equal_the_data(results):
 def test_points_of_a_sweep_stand_by_size(tmp_path):
     points = ["block_size-32", "block_size-128", "block_size-64"]
     runs = load_runs([write_run(tmp_path, "vllm", point=point) for point in points])
-    write_csv(tmp_path / "t.csv", throughput_table.table(runs, 0))
-    figure = throughput.draw(speeds(runs, rows_of(tmp_path / "t.csv", "smollm2-135m", "mixed")))
+    figure = throughput.draw(speeds(runs, figure_rows(tmp_path, throughput_table.table(runs, 0))))
     drawn = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert drawn == [f"vllm (block_size-{size})" for size in (32, 64, 128)]
 
 
 def test_few_repeats_draw_no_interval(tmp_path):
     runs = load_runs(write_runs(tmp_path, ("vllm",), repeats=3))
-    write_csv(tmp_path / "t.csv", throughput_table.table(runs, 0))
-    figure = throughput.draw(speeds(runs, rows_of(tmp_path / "t.csv", "smollm2-135m", "mixed")))
+    figure = throughput.draw(speeds(runs, figure_rows(tmp_path, throughput_table.table(runs, 0))))
     assert all(hasattr(c, "patches") for axes in figure.axes for c in axes.containers)
     assert "interval" not in figure._supxlabel.get_text()
 

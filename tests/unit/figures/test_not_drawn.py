@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from builders.places import SCRIPTS
 
 from kvbench.figures import not_drawn
-from kvbench.report.html import ROOT, figure
+from kvbench.report.html import figure
 
 DRIVER = """
 import sys
@@ -28,7 +29,7 @@ plot(SimpleNamespace(rule="plot_roofline", wildcards=["m", "w"], log=["logs/w.lo
 
 
 def drawn(folder: Path, body: str) -> subprocess.CompletedProcess[str]:
-    code = DRIVER.format(scripts=str(ROOT / "scripts"), body=body)
+    code = DRIVER.format(scripts=str(SCRIPTS), body=body)
     return subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=60)
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from builders.gpus import GIB, card, session
+from builders.places import IMPORT_PATH
+from builders.refusals import refused
 
 from kvbench.errors import UserError
 from kvbench.machine.cards import choose_cards, hold_cards, refuse_others, visible
@@ -44,13 +46,12 @@ def test_too_few_cards_are_refused_by_key():
 def test_another_program_is_named_with_its_gpu_command_and_memory(monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     other = GpuProcess(os.getppid(), 3 * GIB)
-    with pytest.raises(UserError) as error:
+    with refused() as error:
         refuse_others(session([card(0, other)]), 1, allow=False, wait=lambda seconds: None)
     line = str(error.value)
     assert f"GPU 0 (NVIDIA H100): process {os.getppid()} (" in line
     assert "holds 3072 MiB" in line
     assert "shared_gpu" in line
-    assert "\n" not in line
 
 
 def test_a_program_of_another_container_is_named_by_its_number():
@@ -94,8 +95,7 @@ sys.stdin.readline()
 def hold(tmp_path: Path) -> Iterator[Callable[[int], subprocess.Popen]]:
     """Start a job that holds cards until a line comes, and says which."""
     started: list[subprocess.Popen] = []
-    root = Path(__file__).resolve().parents[3]
-    environment = {"PYTHONPATH": f"{root}/tests:{root}/scripts", "TMPDIR": str(tmp_path)}
+    environment = {"PYTHONPATH": IMPORT_PATH, "TMPDIR": str(tmp_path)}
 
     def start(count: int) -> subprocess.Popen:
         command = [sys.executable, "-u", "-c", HOLD, str(count)]

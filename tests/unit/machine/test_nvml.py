@@ -8,63 +8,11 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from builders.gpus import GIB
+from builders.pynvml import NVMLError, answering, fake_pynvml
 
 from kvbench.errors import UserError
 from kvbench.machine.nvml import GpuProcess, Session
-
-GIB = 2**30
-
-
-class NVMLError(Exception):
-    """As in pynvml: the text is NVML's own."""
-
-
-def fake_pynvml(gpus: int = 1, init_error: str | None = None, **answers: Any) -> ModuleType:
-    """A pynvml with `gpus` H100s; `answers` replaces functions by a value, or by an exception to raise."""
-    module = ModuleType("pynvml")
-    module.NVMLError = NVMLError
-    for name in ("NotSupported", "NoPermission", "FunctionNotFound", "LibraryNotFound"):
-        setattr(module, f"NVMLError_{name}", type(f"NVMLError_{name}", (NVMLError,), {}))
-    module.calls = {"init": 0, "shutdown": 0, "handle": 0}
-
-    def init() -> None:
-        if init_error:
-            raise module.NVMLError_LibraryNotFound(init_error)
-        module.calls["init"] += 1
-
-    def handle(index: int) -> str:
-        module.calls["handle"] += 1
-        return f"handle-{index}"
-
-    def shutdown() -> None:
-        module.calls["shutdown"] += 1
-
-    module.nvmlInit, module.nvmlShutdown, module.nvmlDeviceGetHandleByIndex = init, shutdown, handle
-    defaults = {
-        "nvmlSystemGetDriverVersion": "580.95.05",
-        "nvmlSystemGetCudaDriverVersion": 13000,
-        "nvmlDeviceGetCount": gpus,
-        "nvmlDeviceGetUUID": "GPU-1234",
-        "nvmlDeviceGetName": "NVIDIA H100 80GB HBM3",
-        "nvmlDeviceGetCudaComputeCapability": (9, 0),
-        "nvmlDeviceGetMemoryInfo": SimpleNamespace(total=80 * GIB, used=3 * GIB, free=77 * GIB),
-        "nvmlDeviceGetPowerUsage": 71_500,
-        "nvmlDeviceGetTotalEnergyConsumption": 9_876_543_210,
-        "nvmlDeviceGetUtilizationRates": SimpleNamespace(gpu=37, memory=5),
-        "nvmlDeviceGetComputeRunningProcesses": [SimpleNamespace(pid=42, usedGpuMemory=2 * GIB)],
-    }
-    for name, value in (defaults | answers).items():
-        setattr(module, name, _function(module, value))
-    return module
-
-
-def _function(module: ModuleType, value: Any) -> Any:
-    def function(*_: Any) -> Any:
-        if isinstance(value, str) and value.startswith("NVMLError"):
-            raise getattr(module, value)(value)
-        return value
-
-    return function
 
 
 @pytest.fixture
@@ -179,7 +127,7 @@ def test_opened_once_and_closed_once(install):
 def test_a_lost_gpu_is_not_hidden(install):
     install(fake_pynvml())
     session = Session()
-    sys.modules["pynvml"].nvmlDeviceGetMemoryInfo = _function(sys.modules["pynvml"], "NVMLError")
+    sys.modules["pynvml"].nvmlDeviceGetMemoryInfo = answering(sys.modules["pynvml"], "NVMLError")
     with pytest.raises(NVMLError):
         session.gpus()
 

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-SCRIPTS = Path(__file__).resolve().parents[3] / "scripts"
+from builders.places import IMPORT_PATH
 
 # A job does what it is told, a line at a time, and says when it has done it.
 JOB = """
@@ -39,7 +38,7 @@ class Job:
             stdin=subprocess.PIPE,
             stdout=log.open("w"),
             text=True,
-            env={"PYTHONPATH": str(SCRIPTS), "TMPDIR": str(folder)},
+            env={"PYTHONPATH": IMPORT_PATH, "TMPDIR": str(folder)},
         )
 
     def ask(self, step: str) -> Job:

@@ -5,32 +5,19 @@ from pathlib import Path
 
 import pytest
 from builders.models import byte_model
+from builders.orders import order_settings
 
 from kvbench.errors import UserError
 from kvbench.files import write_json
 from kvbench.measure.orders import Order, resolve
 
 SLOT_BYTES = 2 * 2 * 2 * 16 * 4  # of the model for tests, in float32
-SETTINGS = {
-    "engine": "vllm",
-    "dtype": "float32",
-    "block_size": 32,
-    "max_length": 192,
-    "kv_budget_mib": 0.25,
-    "memory_fraction": 0.8,
-    "cpu_threads": 1,
-    "sampling": {"temperature": 0.0, "top_p": 1.0},
-    "seed": 0,
-    "prefix_sharing": False,
-    "options": {},
-    "gpus": 1,
-}
 
 
 def order(folder: Path, purpose: str, maximum: int, **changes) -> Order:
     model = byte_model(folder / "model", maximum=maximum)
     write_json(folder / "environment.json", {"device": "cpu"})
-    settings = {**SETTINGS, "purpose": purpose, **changes}
+    settings = order_settings(purpose=purpose, **changes)
     return Order(settings, folder / "environment.json", model.folder / "model.json", folder / "workload.parquet", {})
 
 

@@ -1,12 +1,12 @@
 """The order of a run: warm-up, timed passes a scope, the pass that reads block ids."""
 
 import pytest
+from builders.requests import requests_of
 
 from kvbench.engines.names import ENGINES
 from kvbench.measure.passes import WARM_UP_TOKENS, plan_passes
-from kvbench.workload.read import Request
 
-REQUESTS = [Request(str(i), None, (1,) * (i + 1), 10 + i, 0.0) for i in range(6)]
+REQUESTS = requests_of([(1 + i, 10 + i) for i in range(6)])
 
 
 def plan(engine, subset, **kwargs):

@@ -5,21 +5,22 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from builders.models import architecture, model_record
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kvbench.errors import UserError
-from kvbench.model.record import Architecture, ModelRecord
+from kvbench.model.record import ModelRecord
 from kvbench.model.slots import itemsize, resolve_dtype, slot_bytes
 
-SMOLLM2 = Architecture(30, 9, 3, 64, 576, 49152, 134515008, 8192)
+SMOLLM2 = architecture(layers=30, attention_heads=9, kv_heads=3, head_dim=64)
 
 
 def test_slot_bytes_of_known_models():
     assert slot_bytes(SMOLLM2, 2) == 23_040
-    llama_7b = Architecture(32, 32, 32, 128, 4096, 32000, 6_738_415_616, 4096)
+    llama_7b = architecture(layers=32, kv_heads=32, head_dim=128)
     assert slot_bytes(llama_7b, 2) == 512 * 1024
-    opt_13b = Architecture(40, 40, 40, 128, 5120, 50272, 12_853_473_280, 2048)
+    opt_13b = architecture(layers=40, kv_heads=40, head_dim=128)
     assert slot_bytes(opt_13b, 2) == 800 * 1024  # the PagedAttention paper's 800 KB a token
 
 
@@ -59,9 +60,7 @@ def test_itemsize():
 
 
 def test_record_survives_a_move(tmp_path: Path):
-    record = ModelRecord(
-        "m", "package", tmp_path / "a" / "model", True, "auto", SMOLLM2, {"x": "1"}, "v", tmp_path / "a"
-    )
+    record = model_record(path=tmp_path / "a" / "model", files={"x": "1"}, revision="v", folder=tmp_path / "a")
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "model.json").write_text(json.dumps(record.to_json()))
     assert ModelRecord.load(tmp_path / "a" / "model.json") == record
@@ -70,7 +69,7 @@ def test_record_survives_a_move(tmp_path: Path):
 
 
 def test_record_keeps_an_outside_path(tmp_path: Path):
-    record = ModelRecord("m", "path", Path("/models/m"), True, "auto", SMOLLM2, folder=tmp_path)
+    record = model_record(path=Path("/models/m"), folder=tmp_path)
     assert record.to_json()["path"] == "/models/m"
 
 

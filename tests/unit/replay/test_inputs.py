@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from builders.places import SCRIPTS
+from builders.refusals import refused
+from builders.workloads import workload
 
 from kvbench.errors import UserError
 from kvbench.replay import PARTS, POLICIES, Settings, StepTime, Trace, replay
 from kvbench.replay.result import SUMMED
 from kvbench.replay.texts import block_texts
-from kvbench.workload.table import workload_table
 
 ONE = Trace.of([100], [20])
 
@@ -41,10 +42,9 @@ ONE = Trace.of([100], [20])
     ],
 )
 def test_settings_are_refused_by_name(settings, named):
-    with pytest.raises(UserError) as error:
+    with refused() as error:
         replay(ONE, settings)
     assert named in str(error.value)
-    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_traces_are_refused_by_name(columns, named):
 
 
 def test_a_workload_file_is_a_trace():
-    table = workload_table(["a", "b"], [None, None], [[1, 2, 3], [4]], [7, 8], [0.0, 1.5])
+    table = workload([[1, 2, 3], [4]], [7, 8], arrivals=[0.0, 1.5])
     trace = Trace.from_table(table)
     assert trace.prompt_tokens.tolist() == [3, 1]
     assert trace.output_tokens.tolist() == [7, 8]
@@ -102,7 +102,7 @@ def test_requests_that_begin_alike_are_found_from_their_token_ids(block_size):
     rng = np.random.default_rng(0)
     prompts = [[int(t) for t in rng.choice([0, 1, 256, 70_000], rng.integers(1, 14), p=[0.7, 0.1, 0.1, 0.1])]
                for _ in range(40)]  # fmt: skip
-    table = workload_table(list(map(str, range(40))), [None] * 40, prompts, [1] * 40)
+    table = workload(prompts, [1] * 40)
     assert found_texts(Trace.from_table(table, prefix_sharing=True), block_size) == same_texts(prompts, block_size)
     assert not found_texts(Trace.from_table(table), block_size)
 
@@ -209,6 +209,5 @@ def test_the_size_of_the_buffer_changes_nothing(monkeypatch):
 
 
 def test_numba_is_not_imported_with_the_library():
-    scripts = Path(__file__).parents[3] / "scripts"
     code = "import sys, kvbench.replay; sys.exit('numba' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=scripts, check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=SCRIPTS, check=False).returncode == 0

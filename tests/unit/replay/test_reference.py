@@ -7,11 +7,11 @@ import dataclasses
 import numpy as np
 import pytest
 from builders.replay_reference import reference
+from builders.workloads import workload
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kvbench.replay import ALLOCATORS, COLUMNS, Settings, StepTime, Trace, replay
-from kvbench.workload.table import workload_table
 
 EXAMPLES = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 REQUEST = st.tuples(
@@ -40,8 +40,7 @@ def alone(prompt, output, gap):
 def work_of(rows):
     """(The trace, and what the reference takes: prompts, output tokens, arrivals in ns)."""
     prompts, (_, output, gap, _, _) = prompts_of(rows), np.array(rows).T
-    names = [str(number) for number in range(len(rows))]
-    table = workload_table(names, [None] * len(rows), prompts, output, np.cumsum(gap) / 1e9)
+    table = workload(prompts, output, arrivals=np.cumsum(gap) / 1e9)
     return Trace.from_table(table, prefix_sharing=True), (prompts, output, np.cumsum(gap))
 
 

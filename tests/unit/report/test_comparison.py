@@ -2,19 +2,19 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
-import numpy as np
 import pytest
-from builders.runs import make_requests, write_runs
+from builders.changed_runs import changed_record
+from builders.places import SCRIPTS
+from builders.runs import write_runs
+from builders.simulated_requests import make_requests
+from builders.speeds import median_speed
+from builders.tables import only
 
 from compare import run
 from kvbench.errors import UserError
-from kvbench.files import read_json, write_json
+from kvbench.files import write_json
 from kvbench.report.comparison import as_html, as_markdown, compare, flat, load_side
-
-ROOT = Path(__file__).resolve().parents[3]
-
 
 REQUESTS = make_requests(10)
 
@@ -35,19 +35,10 @@ def folders(tmp_path_factory):
     return a, b
 
 
-def _row(frame, **wanted):
-    found = frame[np.logical_and.reduce([frame[key] == value for key, value in wanted.items()])]
-    assert len(found) == 1
-    return found.iloc[0]
-
-
 def test_the_ratio_is_b_over_a_of_the_medians_between_both(folders):
     sides = [load_side(folder) for folder in folders]
-    row = _row(compare(*sides, 0)["B over A"], metric="output tokens/s", requests="all")
-    speeds = []
-    for side in sides:
-        run = next(run for run in side.runs if run.engine == "vllm")
-        speeds.append(np.median([r["output_tokens"] / r["wall_s"] for r in run.timed("all")]))
+    row = only(compare(*sides, 0)["B over A"], metric="output tokens/s", requests="all")
+    speeds = [median_speed(next(run for run in side.runs if run.engine == "vllm")) for side in sides]
     assert speeds[0] != speeds[1]
     value, low, high = (float(part.strip(",[]")) for part in row["B / A"].split())
     assert value == pytest.approx(speeds[1] / speeds[0], rel=5e-3)
@@ -70,9 +61,9 @@ def test_other_requests_and_few_repeats_are_said(tmp_path, folders):
     write_runs(other / "runs", ("vllm",), requests=REQUESTS[:9], repeats=3)
     write_json(other / "environment.json", {})
     found = compare(load_side(folders[0]), load_side(other), 0)["B over A"]
-    row = _row(found, metric="output tokens/s", requests="all")
+    row = only(found, metric="output tokens/s", requests="all")
     assert (row["B / A"], row["note"]) == ("–", "other requests")
-    subset = _row(found, metric="output tokens/s", requests="subset")
+    subset = only(found, metric="output tokens/s", requests="subset")
     assert "[" not in subset["B / A"] + subset["B"]
     assert "[" in subset["A"]
     assert subset["note"] == "n = 6 and 3"
@@ -113,7 +104,7 @@ def test_a_wrong_call_says_what_to_give(tmp_path, a, out, message):
 
 
 def test_a_failure_is_one_line(tmp_path):
-    command = [sys.executable, str(ROOT / "scripts/compare.py"), ".", "."]
+    command = [sys.executable, str(SCRIPTS / "compare.py"), ".", "."]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.strip().splitlines() == [
@@ -124,15 +115,14 @@ def test_a_failure_is_one_line(tmp_path):
 def test_the_same_requests_are_told_by_their_content_and_else_by_totals(tmp_path):
     a, b = (_folder(tmp_path / name, ("vllm",)) for name in ("a", "b"))
     path = b / "results/runs/smollm2-135m/vllm/mixed/base/run.json"
-    record = read_json(path)
-    record["digests"]["workload"]["all"] = "other"
-    write_json(path, record)
+    with changed_record(path) as record:
+        record["digests"]["workload"]["all"] = "other"
     found = compare(load_side(a), load_side(b), 0)["B over A"]
-    assert _row(found, metric="output tokens/s", requests="all")["note"] == "other requests"
-    assert _row(found, metric="output tokens/s", requests="subset")["note"] == "n = 6"
+    assert only(found, metric="output tokens/s", requests="all")["note"] == "other requests"
+    assert only(found, metric="output tokens/s", requests="subset")["note"] == "n = 6"
     del record["digests"]["workload"]
     write_json(path, record)
-    row = _row(compare(load_side(a), load_side(b), 0)["B over A"], metric="output tokens/s", requests="all")
+    row = only(compare(load_side(a), load_side(b), 0)["B over A"], metric="output tokens/s", requests="all")
     assert row["note"] == "n = 6; same requests by their totals only: a record has no digest"
     assert "[" in row["B / A"]
 
@@ -140,9 +130,8 @@ def test_the_same_requests_are_told_by_their_content_and_else_by_totals(tmp_path
 def test_disturbed_repeats_are_counted(tmp_path):
     a, b = (_folder(tmp_path / name, ("vllm",)) for name in ("a", "b"))
     path = b / "results/runs/smollm2-135m/vllm/mixed/base/run.json"
-    record = read_json(path)
-    next(r for r in record["repeats"] if r["timed"] and r["scope"] == "all")["cpu_s"] /= 2
-    write_json(path, record)
+    with changed_record(path) as record:
+        next(r for r in record["repeats"] if r["timed"] and r["scope"] == "all")["cpu_s"] /= 2
     found = compare(load_side(a), load_side(b), 0)["B over A"]
     assert set(found.loc[found["requests"] == "all", "note"]) == {"n = 6, disturbed 0 and 1"}
     assert set(found.loc[found["requests"] == "subset", "note"]) == {"n = 6"}
@@ -159,5 +148,5 @@ def test_folders_without_a_common_run_say_so(tmp_path):
 def test_processes_are_counted(tmp_path):
     a, b = (_folder(tmp_path / name, ("vllm",)) for name in ("a", "b"))
     write_runs(b / "results/runs", ("vllm",), requests=REQUESTS, process=2, slower=1.5)
-    row = _row(compare(load_side(a), load_side(b), 0)["B over A"], metric="output tokens/s", requests="all")
+    row = only(compare(load_side(a), load_side(b), 0)["B over A"], metric="output tokens/s", requests="all")
     assert row["note"] == "n = 6 and 12 in 1 and 2 processes"

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+from builders.places import GALLERY
 
 from kvbench.analysis.results import read_table
 from kvbench.report.found import LONGEST, SENTENCES, UNKNOWN, in_short
 from kvbench.report.summary import sentences
-
-GALLERY = Path(__file__).resolve().parents[3] / "docs/gallery"
 
 
 def found(gallery: str, *workloads: str, has_capacity: bool = False) -> tuple[dict[str, pd.DataFrame], list[str]]:

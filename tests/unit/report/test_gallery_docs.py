@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pandas as pd
 import pytest
+from builders.places import GALLERY, ROOT
 
 from kvbench.report.cells import NONE, number, span
 
-ROOT = Path(__file__).resolve().parents[3]
-GALLERY = ROOT / "docs/gallery"
 FOLDERS = sorted(path.name for path in GALLERY.iterdir() if path.is_dir())
 SPEED = "output_tokens_per_s_median"
 # Name in README.md, gallery, model, workload.

@@ -7,28 +7,29 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from builders.runs import Request, make_requests, write_margins, write_run, write_runs
+from builders.bandwidth import bandwidth
+from builders.pictures import SVG, write_picture
+from builders.places import CLAIMS, ROOT, SCRIPTS, TARGETS
+from builders.runs import write_margins, write_run, write_runs
+from builders.scenarios import replayed, scenario
+from builders.simulated_requests import Request, make_requests
+from builders.tables import read_back
+from builders.workloads import workload
 
 from kvbench.analysis import claims, parity
-from kvbench.analysis.results import load_runs, read_table
+from kvbench.analysis.results import load_runs
 from kvbench.analysis.tables import of_runs, repeats, sweeps, workloads
 from kvbench.benchmarks import table as benchmarks
 from kvbench.benchmarks import targets
-from kvbench.config.settings import validate
 from kvbench.errors import UserError
 from kvbench.figures import not_drawn
 from kvbench.files import write_csv, write_json, write_parquet, write_text
-from kvbench.replay.requests import trace_of
-from kvbench.replay.scenario import outcomes, record
 from kvbench.replay.table import table as replays_table
 from kvbench.report.cells import number, to_html
-from kvbench.report.html import ROOT, caption, embed
+from kvbench.report.html import caption, embed
 from kvbench.report.page import PLACED, TEMPLATE, read_inputs, render, unequal_slots
 from kvbench.report.tables.speed import attribution_view, throughput_view
-from kvbench.workload.table import workload_table
-from kvbench.yaml_files import read_yaml
 
-PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" width="10" height="10"/>'
 ENVIRONMENT = {
     "device": "cpu",
     "cpu": {"model": "A CPU & more", "cpus": 4, "cpus_usable": 2, "instruction_sets": ["avx2"]},
@@ -53,14 +54,9 @@ PEER = {
 }
 
 
-def _repeats(root, runs):
-    write_csv(root / "repeats.csv", repeats.table(runs))
-    return read_table(root / "repeats.csv")
-
-
 def _workload(root):
     path = root / "workloads/smollm2-135m/mixed.parquet"
-    write_parquet(path, workload_table(["a", "b"], ["x", "y"], [[1, 2, 3], [4]], [5, 7]))
+    write_parquet(path, workload([[1, 2, 3], [4]], [5, 7]))
     return path
 
 
@@ -72,10 +68,9 @@ def _inputs(root: Path, **given):
     ]
     write_margins(gate[0], requests, {})
     runs = load_runs(paths)
-    bandwidth = {"device": "cpu", "copy": [{"gpu": None, "bytes_per_s": 1e10}]}
     frames = {
-        **of_runs.tables(runs, bandwidth, 0),
-        "claims": claims.table(claims.read_claims(ROOT / "config/claims.yaml"), _repeats(root, runs), 0),
+        **of_runs.tables(runs, bandwidth(), 0),
+        "claims": claims.table(claims.read_claims(CLAIMS), read_back(root / "repeats.csv", repeats.table(runs)), 0),
         "sweeps": pd.DataFrame(columns=list(sweeps.COLUMNS)),
         "workloads": workloads.table([_workload(root)]),
         "parity": parity.table(load_runs([*paths, *gate])),
@@ -83,14 +78,11 @@ def _inputs(root: Path, **given):
     write_json(root / "peer.json", PEER)
     peer = {"kind": "peer-hf", "model": "smollm2-135m", "workload": "mixed"}
     frames["benchmarks"] = benchmarks.table({"peer": peer}, [root / "peer.json"])
-    held_to = targets.read_targets(ROOT / "config/targets.yaml")
+    held_to = targets.read_targets(TARGETS)
     frames["targets"] = targets.table(held_to, frames, {"mixed": "mixed"})
     for name, frame in frames.items():
         write_csv(root / f"{name}.csv", frame)
-    figures = [root / "figures/smollm2-135m/mixed" / f"{name}.svg" for name in PLACED]
-    for path in figures:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(PICTURE)
+    figures = [write_picture(root / f"figures/smollm2-135m/mixed/{name}.svg") for name in PLACED]
     write_json(root / "environment.json", ENVIRONMENT)
     (root / "config.yaml").write_text("seed: 0  # <as given>\n")
     tables = [root / f"{name}.csv" for name in frames]
@@ -215,7 +207,7 @@ def test_a_figure_without_a_place_follows_the_others(tmp_path):
     _, given = _inputs(tmp_path)
     assert "Further figures" not in render(*given)
     new = given[3][0].with_name("largest_batch.svg")
-    new.write_text(PICTURE)
+    write_picture(new)
     page = render(*given[:3], [new, *given[3]], given[4])
     assert page.count("data:image/svg") == len(PLACED) + 1
     assert page.index("<h3>Parity</h3>") < page.index("<h3>Further figures</h3>") < page.index("<h3>Claims</h3>")
@@ -254,21 +246,15 @@ def test_without_a_run_there_are_only_replays_and_the_page_says_that_nothing_was
 
 def _replays(folder):
     """replays.csv of a scenario, and a figure of it."""
-    config = read_yaml(ROOT / "config.yaml") | {"device": "cpu"}
-    config["replays"] = {"mine": {"workload": "mixed", "requests": 400, "pool_slots": 1030, "max_length": 128}}
-    own = validate(config, ROOT / "schemas/config.schema.yaml")["replays"]["mine"]
-    trace = trace_of(own, 0, "replays.mine")
-    rows = replays_table([record("mine", own, 0, trace, list(outcomes(own, trace)))])
-    picture = folder / "figures/replays/mine/replay_waste.svg"
-    write_text(picture, PICTURE)
-    return rows, picture
+    rows = replays_table([replayed(scenario("mine"), name="mine")])
+    return rows, write_picture(folder / "figures/replays/mine/replay_waste.svg")
 
 
 def test_a_figure_that_was_not_drawn_is_named_first(tmp_path):
     _, given = _inputs(tmp_path)
     said = not_drawn.sentence(IndexError("a < b"), "logs/x.log")
     path = next(path for path in given[3] if path.stem == "roofline")
-    write_text(path, PICTURE.replace("/>", f"><desc>{html.escape(not_drawn.mark(said))}</desc></svg>"))
+    write_text(path, SVG.replace("/>", f"><desc>{html.escape(not_drawn.mark(said))}</desc></svg>"))
     page = render(*given)
     assert page.index("could not be drawn; the tables") < page.index("<h2>In short</h2>")
     assert page.count(html.escape(said)) == 2  # in the list, and below the picture
@@ -303,7 +289,7 @@ def test_few_repeats_show_medians_without_an_interval(tmp_path):
 
 
 def test_no_conclusion_is_written_in_the_template_or_the_captions():
-    texts = [(ROOT / "scripts/kvbench/report/templates" / TEMPLATE).read_text()]
+    texts = [(SCRIPTS / "kvbench/report/templates" / TEMPLATE).read_text()]
     texts += [path.read_text() for path in (ROOT / "captions").glob("*.rst")]
     for text in texts:
         assert not re.search(r"\b(faster|slower|better|worse|wins?|outperform\w*|superior|efficient)\b", text, re.I)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from builders.runs import make_requests, write_runs
+from builders.bandwidth import bandwidth
+from builders.runs import write_runs
+from builders.simulated_requests import make_requests
 
 from kvbench.analysis.results import load_runs
 from kvbench.analysis.tables import attribution, kv_waste, ratios, repeats, roofline, sharing, sweeps, throughput
 from kvbench.report.summary import sentences
 
-BANDWIDTH = {"device": "cpu", "copy": [{"gpu": None, "bytes_per_s": 1e12}]}
+BANDWIDTH = bandwidth(1e12)
 PARITY = {"model": "smollm2-135m", "workload": "mixed", "engine": "vllm", "point": "base", "comparable": "yes"}
 
 NO_SWEEPS = pd.DataFrame(columns=list(sweeps.COLUMNS))

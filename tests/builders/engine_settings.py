@@ -1,0 +1,26 @@
+"""An engine's settings with everything resolved."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kvbench.engines.base import EngineSettings
+
+
+def engine_settings(engine: str = "hf-batch", **changes: Any) -> EngineSettings:
+    """A greedy engine on the CPU, 6,400 slots of a byte, of no model in particular; a test names what it is about."""
+    given = {
+        "model_path": "",
+        "random_weights": False,
+        "dtype": "float32",
+        "device": "cpu",
+        "threads": 1,
+        "max_length": 96,
+        "budget_bytes": 6400,
+        "slot_bytes": 1,
+        "block_size": 32,
+        "temperature": 0.0,
+        "top_p": 1.0,
+        "seed": 0,
+    }
+    return EngineSettings(engine=engine, **given | changes)

@@ -1,0 +1,18 @@
+"""Where the project's own files lie that tests read, and what a process needs to import its code and the builders."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = ROOT / "scripts"
+BENCHMARKS = ROOT / "benchmarks"
+GALLERY = ROOT / "docs/gallery"
+CONFIG = ROOT / "config.yaml"
+SCHEMA = ROOT / "schemas/config.schema.yaml"
+CLAIMS = ROOT / "config/claims.yaml"
+PUBLISHED = ROOT / "config/published.yaml"
+SHAPES = ROOT / "config/shapes.yaml"
+TARGETS = ROOT / "config/targets.yaml"
+IMPORT_PATH = os.pathsep.join(map(str, (ROOT / "tests", SCRIPTS)))  # PYTHONPATH of a process of its own

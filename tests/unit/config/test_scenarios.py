@@ -1,0 +1,75 @@
+"""Scenarios of the configuration: what is wrong is named before anything runs."""
+
+from __future__ import annotations
+
+import pytest
+from builders.configured import configured
+from builders.places import SCHEMA
+from builders.refusals import refused
+from builders.scenarios import scenario
+
+from kvbench.config.checks import replays as config_checks
+from kvbench.replay import POLICIES
+from kvbench.replay.inputs import ALLOCATORS, RESERVING
+from kvbench.replay.requests import trace_of
+from kvbench.replay.scenario import outcomes
+from kvbench.yaml_files import read_yaml
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ({"polices": []}, r"replays\.x\.polices: unknown key; did you mean policies\?"),
+        ({"policies": ["pagd"]}, r'replays\.x\.policies\[0\]: "pagd" .*did you mean paged\?'),
+        ({"block_size": 0}, r"replays\.x\.block_size: 0 is not allowed; .*from 1 to 1024"),
+        ({"pool_slots": 0}, r"replays\.x\.pool_slots: 0 is not allowed"),
+        (
+            {"pool_slots": 100},
+            r"x\.pool_slots: under reserve-max one request gets at most 64 of 100, .* is 128",
+        ),
+        ({"pool_slots": 130, "block_size": 100}, r"pool_slots: under hf-static one request gets at most 100 of 130"),
+        ({"pool_slots": 100, "policies": ["hf-batch"]}, r"pool_slots: under hf-batch .* at most 100 of 100"),
+        ({"workload": None}, r"replays\.x: needs a workload by name or a file"),
+        ({"file": "x.csv"}, r"replays\.x: needs a workload by name or a file"),
+        ({"workload": None, "file": "no.csv"}, r'replays\.x\.file: no file "no\.csv"; give one that exists'),
+        ({"requests": None}, r"replays\.x\.requests: missing; write how many"),
+        ({"trace": "sharegpt"}, r"replays\.x\.trace: says what a file is"),
+        ({"requests_per_s": 2}, r"replays\.x\.requests_per_s: arrivals need the time of a step; add step_time"),
+        ({"step_time": {"constant_s": 1}}, r"replays\.x\.step_time\.source: missing"),
+        ({"shared_prefix_tokens": 127}, r"replays\.x\.shared_prefix_tokens: 127 leave no room in max_length 128"),
+        (
+            {"prefix_sharing": True},
+            r"replays\.x\.prefix_sharing: mixed has lengths alone, .*; give shared_prefix_tokens",
+        ),
+        (
+            {"prefix_sharing": True, "shared_prefix_tokens": 15},
+            r"replays\.x\.prefix_sharing: mixed has lengths alone",
+        ),
+        (
+            {"prefix_sharing": True, "shared_prefix_tokens": 16, "policies": ["oracle"]},
+            r"replays\.x\.prefix_sharing: of the policies only paged shares blocks; add it",
+        ),
+        ({"series_bins": 1}, r"replays\.x\.series_bins: 1 is not allowed"),
+    ],
+)
+def test_what_the_configuration_gets_wrong_is_named_before_anything_runs(given: dict, line: str) -> None:
+    with refused(line) as caught:
+        scenario(**given)
+    assert str(caught.value).startswith("config.yaml: replays.x")
+
+
+def test_a_pool_of_just_one_request_is_enough() -> None:
+    own = scenario(pool_slots=128, policies=list(POLICIES), allocator="best-fit")
+    trace = trace_of(own, 0, "replays.x")
+    assert {one.settings.policy for one in outcomes(own, trace)} == set(POLICIES)
+
+
+def test_the_schema_knows_the_policies_and_allocators_of_the_replay() -> None:
+    keys = read_yaml(SCHEMA)["$defs"]["replay"]["properties"]
+    assert set(keys["policies"]["items"]["enum"]) == set(POLICIES) == set(keys["policies"]["default"])
+    assert set(keys["allocator"]["enum"]) == set(ALLOCATORS)
+    assert config_checks.RESERVING == RESERVING
+
+
+def test_no_scenario_is_a_configuration_too() -> None:
+    assert configured(replays={})["replays"] == {}

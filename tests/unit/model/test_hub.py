@@ -1,0 +1,95 @@
+"""Models of the hub: pinned, fetched without pickled weights, and every error in one line."""
+
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+from builders.model_settings import PINNED
+from builders.refusals import refused
+
+from kvbench.errors import UserError
+from kvbench.model import hub
+
+
+@pytest.mark.parametrize("revision", [None, "", "main", PINNED[:12], PINNED.replace("a", "g")])
+def test_unpinned_revision(revision):
+    with pytest.raises(UserError, match=r"models\.m\.revision: .* is not pinned; give the commit's 40 hex digits"):
+        hub.fetch("owner/name", revision, "m")
+
+
+@pytest.mark.parametrize("model_id", ["a/b/c", "", "a b", None])
+def test_bad_id(model_id):
+    with pytest.raises(UserError, match=r"models\.m\.id"):
+        hub.fetch(model_id, PINNED, "m")
+
+
+File = namedtuple("File", "filename file_size will_download")
+
+
+class FakeHub:
+    """Stands for huggingface_hub.snapshot_download: an empty cache, a listing, a folder after the download."""
+
+    def __init__(self, listing: list[File] | Exception, folder: Path) -> None:
+        self.listing, self.folder, self.fetched = listing, folder, []
+
+    def __call__(self, model_id, *, dry_run=False, local_files_only=False, allow_patterns=(), **_):
+        from huggingface_hub.errors import LocalEntryNotFoundError
+
+        if local_files_only:
+            raise LocalEntryNotFoundError("not cached")
+        if isinstance(self.listing, Exception):
+            raise self.listing
+        if dry_run:
+            return self.listing
+        assert not any("bin" in pattern for pattern in allow_patterns)
+        self.fetched.append(model_id)
+        return str(self.folder)
+
+
+@pytest.fixture
+def fake_hub(model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> FakeHub:
+    import huggingface_hub
+
+    fake = FakeHub([File("config.json", 10, True), File("model.safetensors", 1000, True)], model_folder)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", fake)
+    return fake
+
+
+def test_hub_model_is_fetched(fake_hub: FakeHub):
+    assert hub.fetch("owner/name", PINNED, "m") == fake_hub.folder
+    assert fake_hub.fetched == ["owner/name"]
+
+
+def test_hub_model_without_safetensors(fake_hub: FakeHub):
+    fake_hub.listing = [File("config.json", 10, True)]
+    with pytest.raises(UserError, match="no safetensors"):
+        hub.fetch("owner/name", PINNED, "m")
+    assert not fake_hub.fetched
+
+
+def test_hub_model_too_large_for_the_disk(fake_hub: FakeHub):
+    fake_hub.listing = [File("model.safetensors", 10**18, True)]
+    with pytest.raises(UserError, match="GB are free"):
+        hub.fetch("owner/name", PINNED, "m")
+    assert not fake_hub.fetched
+
+
+class RepositoryNotFoundError(OSError): ...
+
+
+class GatedRepoError(RepositoryNotFoundError): ...
+
+
+@pytest.mark.parametrize(
+    ("error", "mend"),
+    [
+        (ConnectionError("no route"), "cannot be reached; check the network"),
+        (RepositoryNotFoundError("404"), "no such model"),
+        (GatedRepoError("403"), "terms must be accepted"),
+    ],
+)
+def test_hub_errors_are_one_line(fake_hub: FakeHub, error: Exception, mend: str):
+    fake_hub.listing = error
+    with refused(mend) as caught:
+        hub.fetch("owner/name", PINNED, "m")
+    assert "models.m.id: owner/name" in str(caught.value)
