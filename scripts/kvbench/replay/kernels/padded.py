@@ -3,10 +3,9 @@
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from kvbench.replay.kernels import inner
+from kvbench.replay.kernels.compiled import inner, outer
 
 DONE, COMPLETED, NOW, NEXT, ARRIVED, FIRST, PASS, WIDTH, LONGEST, REFUSED = range(10)
 MAX_ROWS, POOL, ROW, MAX_LENGTH, STEP_NS, TOKEN_NS = range(6)
@@ -75,7 +74,7 @@ def _note(requests, options, state, row):
     row[13] = options[POOL] - (at[NEXT] - at[FIRST]) * width
 
 
-@njit(cache=True)
+@outer
 def advance(requests, options, state, rows):
     """Run up to len(rows) passes; returns how many. `state.at[DONE]` is set when no request is left.
 

@@ -9,10 +9,10 @@ block is evicted first decides who hits later.
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from kvbench.replay.kernels import inner
+from kvbench.replay.kernels.blocks import adopt, cached, ceil, give_back, take
+from kvbench.replay.kernels.compiled import inner, outer
 
 # Places in State.at and in the options; the first two are the same in every kernel.
 DONE, COMPLETED, NOW, NEXT, ARRIVED, RUNNING, STACKED, FREE, PREEMPTIONS, HITS = range(10)
@@ -43,157 +43,12 @@ class State(NamedTuple):
     preempted: NDArray[np.int64]  # (R,) times
 
 
-class Blocks(NamedTuple):
-    """Identities of B blocks, None without sharing. Index B of the free list is its two ends."""
-
-    after: NDArray[np.int32]  # (B + 1,) free list, from the first to be taken
-    before: NDArray[np.int32]  # (B + 1,)
-    references: NDArray[np.int32]  # (B,)
-    owner: NDArray[np.int64]  # (B,) number of a text, or R + request for its own; -1: not cached
-    place: NDArray[np.int64]  # (B,) number of the block in its owner's text
-    chain: NDArray[np.int32]  # (B,) next block of the same bucket, oldest first
-    bucket: NDArray[np.int32]  # (power of two,)
-    table: NDArray[np.int32]  # (M, longest request) block ids
-    row: NDArray[np.int32]  # (R,) row of a running request in the table
-    rows: NDArray[np.int32]  # (M + 1,) rows not in use; their number is in the last place
-
-
-@inner
-def _ceil(tokens, size):
-    return (tokens + size - 1) // size
-
-
-@inner
-def _bucket(blocks, owner, place):
-    mixed = owner * 2654435761 + place * 2246822519
-    return (mixed ^ (mixed >> 17)) & (blocks.bucket.size - 1)
-
-
-@inner
-def _owner(requests, request, place):
-    """Whose text the full block `place` of a request ends: one that others begin with too, else its own."""
-    if place < requests.texts.shape[1] and requests.texts[request, place] >= 0:
-        return np.int64(requests.texts[request, place])
-    return np.int64(requests.prompt.size + request)
-
-
-@inner
-def _find(blocks, owner, place):
-    """The oldest cached block with this text, or -1."""
-    block = blocks.bucket[_bucket(blocks, owner, place)]
-    while block >= 0 and (blocks.owner[block] != owner or blocks.place[block] != place):
-        block = blocks.chain[block]
-    return block
-
-
-@inner
-def _remember(blocks, block, owner, place):
-    at = _bucket(blocks, owner, place)
-    blocks.owner[block], blocks.place[block], blocks.chain[block] = owner, place, -1
-    if blocks.bucket[at] < 0:
-        blocks.bucket[at] = block
-        return
-    last = blocks.bucket[at]
-    while blocks.chain[last] >= 0:
-        last = blocks.chain[last]
-    blocks.chain[last] = block
-
-
-@inner
-def _forget(blocks, block):
-    if blocks.owner[block] < 0:
-        return
-    at = _bucket(blocks, blocks.owner[block], blocks.place[block])
-    if blocks.bucket[at] == block:
-        blocks.bucket[at] = blocks.chain[block]
-    else:
-        last = blocks.bucket[at]
-        while blocks.chain[last] != block:
-            last = blocks.chain[last]
-        blocks.chain[last] = blocks.chain[block]
-    blocks.owner[block] = -1
-
-
-@inner
-def _unlink(blocks, block):
-    left, right = blocks.before[block], blocks.after[block]
-    blocks.after[left], blocks.before[right] = right, left
-
-
-@inner
-def _link_after(blocks, left, block):
-    right = blocks.after[left]
-    blocks.after[left] = blocks.before[right] = block
-    blocks.before[block], blocks.after[block] = left, right
-
-
-@inner
-def _hits(requests, options, state, blocks, request):
-    """(Cached blocks that a request can begin with, how many of them nobody refers to). The last token is always
-    computed again, so its block never counts."""
-    hits = unused = 0
-    while (hits + 1) * options[BLOCK] < state.known[request]:
-        block = _find(blocks, _owner(requests, request, hits), hits)
-        if block < 0:
-            break
-        hits += 1
-        unused += blocks.references[block] == 0
-    return hits, unused
-
-
-@inner
-def _adopt(requests, blocks, request, hits):
-    """Give an admitted request its row of the table and the cached blocks that it begins with."""
-    last = blocks.rows.size - 1
-    blocks.rows[last] -= 1
-    row = blocks.rows[blocks.rows[last]]
-    blocks.row[request] = row
-    for place in range(hits):
-        block = _find(blocks, _owner(requests, request, place), place)
-        if blocks.references[block] == 0:
-            _unlink(blocks, block)
-        blocks.references[block] += 1
-        blocks.table[row, place] = block
-
-
-@inner
-def _take(requests, options, blocks, request, stored, tokens):
-    """Blocks from the front of the free list for tokens stored .. tokens; those now full become findable."""
-    size, row, ends = options[BLOCK], blocks.row[request], blocks.references.size
-    for place in range(_ceil(stored, size), _ceil(tokens, size)):
-        block = blocks.after[ends]
-        _unlink(blocks, block)
-        _forget(blocks, block)
-        blocks.references[block] = 1
-        blocks.table[row, place] = block
-    for place in range(stored // size, tokens // size):
-        _remember(blocks, blocks.table[row, place], _owner(requests, request, place), place)
-
-
-@inner
-def _give_back(options, blocks, request, stored):
-    """Release a request's blocks, last first: cached ones to the end of the free list, others to its front.
-
-    Returns the number that nobody refers to any more.
-    """
-    ends, row, last, freed = blocks.references.size, blocks.row[request], blocks.rows.size - 1, 0
-    for place in range(_ceil(stored, options[BLOCK]) - 1, -1, -1):
-        block = blocks.table[row, place]
-        blocks.references[block] -= 1
-        if blocks.references[block] == 0:
-            freed += 1
-            _link_after(blocks, ends if blocks.owner[block] < 0 else blocks.before[ends], block)
-    blocks.rows[blocks.rows[last]] = row
-    blocks.rows[last] += 1
-    return freed
-
-
 @inner
 def _release(options, state, blocks, request):
     if blocks is not None:
-        state.at[FREE] += _give_back(options, blocks, request, state.computed[request])
+        state.at[FREE] += give_back(blocks, options[BLOCK], request, state.computed[request])
     else:
-        state.at[FREE] += _ceil(state.computed[request], options[BLOCK])
+        state.at[FREE] += ceil(state.computed[request], options[BLOCK])
 
 
 @inner
@@ -205,7 +60,7 @@ def _serve_running(requests, options, state, blocks, threshold, budget):
         request = state.running[served]
         stored = state.computed[request]
         new = min(state.known[request] - stored, threshold, budget)
-        need = _ceil(stored + new, size) - _ceil(stored, size)
+        need = ceil(stored + new, size) - ceil(stored, size)
         while need > at[FREE] and at[RUNNING] > served:
             at[RUNNING] -= 1
             victim = state.running[at[RUNNING]]
@@ -220,7 +75,7 @@ def _serve_running(requests, options, state, blocks, threshold, budget):
             break
         at[FREE] -= need
         if blocks is not None:
-            _take(requests, options, blocks, request, stored, stored + new)
+            take(requests, blocks, size, request, stored, stored + new)
         state.computed[request] += new
         budget -= new
         served += 1
@@ -233,22 +88,22 @@ def _admit(requests, options, state, blocks, threshold, budget):
     at, size = state.at, options[BLOCK]
     while budget > 0 and at[RUNNING] < options[MAX_RUNNING] and (at[STACKED] or at[NEXT] < at[ARRIVED]):
         request = state.stack[at[STACKED] - 1] if at[STACKED] else at[NEXT]
-        hits, unused = _hits(requests, options, state, blocks, request) if blocks is not None else (0, 0)
+        hits, unused = cached(requests, blocks, size, request, state.known[request]) if blocks is not None else (0, 0)
         stored = hits * size
         new = min(state.known[request] - stored, threshold, budget)
         must_fit = state.known[request] if options[PROMPT_MUST_FIT] else stored + new
         watermark = options[WATERMARK] if at[RUNNING] else 0
-        if _ceil(must_fit, size) - hits + unused + watermark > at[FREE]:
+        if ceil(must_fit, size) - hits + unused + watermark > at[FREE]:
             return budget, True
         if at[STACKED]:
             at[STACKED] -= 1
         else:
             at[NEXT] += 1
             state.start_ns[request] = at[NOW]
-        at[FREE] -= _ceil(stored + new, size) - hits + unused
+        at[FREE] -= ceil(stored + new, size) - hits + unused
         if blocks is not None:
-            _adopt(requests, blocks, request, hits)
-            _take(requests, options, blocks, request, stored, stored + new)
+            adopt(requests, blocks, request, hits)
+            take(requests, blocks, size, request, stored, stored + new)
         at[HITS] += stored
         state.computed[request] = stored + new
         state.running[at[RUNNING]] = request
@@ -265,7 +120,7 @@ def _note(requests, options, state, pool_blocks, tokens, refused, row):
     for place in range(at[RUNNING]):
         request = state.running[place]
         stored = state.computed[request]
-        tail = _ceil(stored, size) * size - stored
+        tail = ceil(stored, size) * size - stored
         tails += tail
         reserved += min(tail, requests.prompt[request] + requests.output[request] - 1 - stored)
     row[0], row[1], row[2], row[3] = at[NOW], at[RUNNING], at[STACKED] + at[ARRIVED] - at[NEXT], tokens
@@ -295,7 +150,7 @@ def _end_step(requests, options, state, blocks, served):
     at[RUNNING] = kept
 
 
-@njit(cache=True)
+@outer
 def advance(requests, options, state, blocks, pool_blocks, rows):
     """Run up to len(rows) steps; returns how many. `state.at[DONE]` is set when no request is left."""
     at, step = state.at, 0

@@ -1,4 +1,4 @@
-"""Contiguous reservations made once, at admission, from a real allocator: buddy or best fit.
+"""Contiguous reservations made once, at admission, from a real allocator: `buddy` or `best_fit`.
 
 The scheduler is the paged kernel's without preemption (a reservation covers all that a request will store), so that
 two policies differ by their memory alone. Decoding steps between two events are written in one go, each with its own
@@ -8,12 +8,13 @@ row. Sizes and addresses are slots.
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from kvbench.replay.kernels import inner
+from kvbench.replay.kernels import best_fit, buddy
+from kvbench.replay.kernels.compiled import inner, outer
+from kvbench.replay.kernels.free_space import HOLES
 
-DONE, COMPLETED, NOW, NEXT, ARRIVED, RUNNING, FREE, HOLES = range(8)
+DONE, COMPLETED, NOW, NEXT, ARRIVED, RUNNING, FREE = range(HOLES)
 MAX_RUNNING, STEP_TOKENS, LONG_PREFILL, STEP_NS, TOKEN_NS, BUDDY = range(6)
 NEVER = np.int64(1 << 62)
 
@@ -30,7 +31,7 @@ class Requests(NamedTuple):
 class State(NamedTuple):
     """What goes on between calls; M is the most requests that run at once."""
 
-    at: NDArray[np.int64]  # (8,) scalars
+    at: NDArray[np.int64]  # (8,) scalars, the last one HOLES
     known: NDArray[np.int64]  # (R,) prompt and generated tokens
     computed: NDArray[np.int64]  # (R,) tokens stored
     address: NDArray[np.int64]  # (R,)
@@ -41,148 +42,6 @@ class State(NamedTuple):
     finish_ns: NDArray[np.int64]  # (R,)
 
 
-class Space(NamedTuple):
-    """The free space of a pool of P slots. Best fit: holes by address. Buddy: a list of free chunks for each power."""
-
-    hole_start: NDArray[np.int64]  # (M + 2,)
-    hole_size: NDArray[np.int64]  # (M + 2,)
-    head: NDArray[np.int64]  # (levels,) latest free chunk of 2^level slots, or -1
-    level: NDArray[np.int8]  # (P,) level of the free chunk that begins here, or -1
-    after: NDArray[np.int32]  # (P,)
-    before: NDArray[np.int32]  # (P,)
-
-
-@inner
-def _best_fit(at, space, size):
-    """Address in the smallest hole that holds `size`, the lowest of equals; -1 if none does."""
-    best = -1
-    for hole in range(at[HOLES]):
-        room = space.hole_size[hole]
-        if room >= size and (best < 0 or room < space.hole_size[best]):
-            best = hole
-    if best < 0:
-        return -1
-    address = space.hole_start[best]
-    space.hole_start[best] += size
-    space.hole_size[best] -= size
-    if space.hole_size[best] == 0:
-        at[HOLES] -= 1
-        for hole in range(best, at[HOLES]):
-            space.hole_start[hole], space.hole_size[hole] = space.hole_start[hole + 1], space.hole_size[hole + 1]
-    return address
-
-
-@inner
-def _return_hole(at, space, address, size):
-    """Free a range and join it with its neighbours."""
-    place = at[HOLES]
-    while place > 0 and space.hole_start[place - 1] > address:
-        place -= 1
-    joins_left = place > 0 and space.hole_start[place - 1] + space.hole_size[place - 1] == address
-    joins_right = place < at[HOLES] and address + size == space.hole_start[place]
-    if joins_left:
-        space.hole_size[place - 1] += size
-        if joins_right:
-            space.hole_size[place - 1] += space.hole_size[place]
-            at[HOLES] -= 1
-            for hole in range(place, at[HOLES]):
-                space.hole_start[hole], space.hole_size[hole] = space.hole_start[hole + 1], space.hole_size[hole + 1]
-    elif joins_right:
-        space.hole_start[place] = address
-        space.hole_size[place] += size
-    else:
-        for hole in range(at[HOLES], place, -1):
-            space.hole_start[hole], space.hole_size[hole] = space.hole_start[hole - 1], space.hole_size[hole - 1]
-        space.hole_start[place], space.hole_size[place] = address, size
-        at[HOLES] += 1
-
-
-@inner
-def _push(space, address, level):
-    head = space.head[level]
-    space.level[address], space.after[address], space.before[address] = level, head, -1
-    if head >= 0:
-        space.before[head] = address
-    space.head[level] = address
-
-
-@inner
-def _remove(space, address):
-    level, left, right = space.level[address], space.before[address], space.after[address]
-    if left >= 0:
-        space.after[left] = right
-    else:
-        space.head[level] = right
-    if right >= 0:
-        space.before[right] = left
-    space.level[address] = -1
-
-
-@inner
-def _level_of(size):
-    level = 0
-    while 1 << level < size:
-        level += 1
-    return level
-
-
-@inner
-def _buddy(space, size):
-    """Address of a chunk of the next power of two, split from the smallest free one; -1 if there is none."""
-    wanted = level = _level_of(size)
-    while level < space.head.size and space.head[level] < 0:
-        level += 1
-    if level >= space.head.size:
-        return -1
-    address = space.head[level]
-    _remove(space, address)
-    while level > wanted:
-        level -= 1
-        _push(space, address + (1 << level), level)
-    return address
-
-
-@inner
-def _return_buddy(space, address, level):
-    """Free a chunk and merge it with its buddy as long as that is free."""
-    while level + 1 < space.head.size:
-        buddy = address ^ (1 << level)
-        if buddy >= space.level.size or space.level[buddy] != level:
-            break
-        _remove(space, buddy)
-        address = min(address, buddy)
-        level += 1
-    _push(space, address, level)
-
-
-@njit(cache=True)
-def open_pool(options, state, space):
-    """Make the whole pool free; a buddy pool falls into the powers of two of its size, the largest first."""
-    pool = space.level.size if options[BUDDY] else state.at[FREE]
-    if not options[BUDDY]:
-        space.hole_start[0], space.hole_size[0], state.at[HOLES] = 0, pool, 1
-        return
-    address = 0
-    for level in range(space.head.size - 1, -1, -1):
-        if pool - address >= 1 << level:
-            _push(space, address, level)
-            address += 1 << level
-
-
-@inner
-def _largest(options, at, space):
-    """Slots of the largest reservation that would succeed now."""
-    if options[BUDDY]:
-        for level in range(space.head.size - 1, -1, -1):
-            if space.head[level] >= 0:
-                return 1 << level
-        return 0
-    largest = 0
-    for hole in range(at[HOLES]):
-        largest = max(largest, space.hole_size[hole])
-    return largest
-
-
 @inner
 def _admit(requests, options, state, space, threshold, budget):
     """Waiting requests in order until one is refused. Returns (budget left, refused for memory)."""
@@ -190,11 +49,10 @@ def _admit(requests, options, state, space, threshold, budget):
     while budget > 0 and at[RUNNING] < options[MAX_RUNNING] and at[NEXT] < at[ARRIVED]:
         request = at[NEXT]
         asked = requests.asked[request]
-        address = _buddy(space, asked) if options[BUDDY] else _best_fit(at, space, asked)
+        address = buddy.take(space, asked) if options[BUDDY] else best_fit.take(at, space, asked)
         if address < 0:
             return budget, True
-        state.address[request] = address
-        state.width[request] = 1 << _level_of(asked) if options[BUDDY] else asked
+        state.address[request], state.width[request] = address, 1 << buddy.level_of(asked) if options[BUDDY] else asked
         at[FREE] -= state.width[request]
         at[NEXT] += 1
         state.start_ns[request] = at[NOW]
@@ -223,7 +81,7 @@ def _note(requests, options, state, space, tokens, refused, row):
     row[9] = row[10] = 0
     row[11] = refused
     row[12] = at[FREE] if refused and at[FREE] >= requests.asked[at[NEXT]] else 0
-    row[13] = _largest(options, at, space)
+    row[13] = buddy.largest(space) if options[BUDDY] else best_fit.largest(at, space)
 
 
 @inner
@@ -241,9 +99,9 @@ def _end_step(requests, options, state, space, served):
                 at[COMPLETED] += 1
                 at[FREE] += state.width[request]
                 if options[BUDDY]:
-                    _return_buddy(space, state.address[request], _level_of(state.width[request]))
+                    buddy.give_back(space, state.address[request], buddy.level_of(state.width[request]))
                 else:
-                    _return_hole(at, space, state.address[request], state.width[request])
+                    best_fit.give_back(at, space, state.address[request], state.width[request])
                 continue
         state.running[kept] = request
         kept += 1
@@ -291,7 +149,7 @@ def _decode(requests, options, state, refused, steps, rows, step):
     return done
 
 
-@njit(cache=True)
+@outer
 def advance(requests, options, state, space, rows):
     """Run up to len(rows) steps; returns how many. `state.at[DONE]` is set when no request is left."""
     at, step = state.at, 0

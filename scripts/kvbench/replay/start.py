@@ -1,0 +1,159 @@
+"""A replay's beginning: nothing has arrived, and the policy's pool is free."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kvbench.kv.policies import PADDED, RESERVING
+from kvbench.replay.inputs import Settings, Trace, reservation
+from kvbench.replay.texts import block_texts, unshared
+
+Advance = Callable[[NDArray[np.int64]], int]
+
+
+def prepared(trace: Trace, settings: Settings) -> tuple[Any, Advance]:
+    """A policy's initial state and its kernel with everything but the buffer bound."""
+    if settings.policy in RESERVING:
+        return _reserve(trace, settings)
+    if settings.policy in PADDED:
+        return _padded(trace, settings)
+    return _paged(trace, settings)
+
+
+def _paged(trace: Trace, settings: Settings) -> tuple[Any, Advance]:
+    from kvbench.replay.kernels import paged
+
+    count, pool = len(trace), settings.pool_blocks
+    options = np.array(
+        [
+            settings.block_size,
+            settings.max_running,
+            settings.max_step_tokens,
+            settings.long_prefill_tokens,
+            settings.watermark_blocks,
+            settings.prompt_must_fit,
+            settings.step_time.constant_ns,
+            settings.step_time.per_token_ns,
+        ],
+        np.int64,
+    )
+    most = min(settings.max_running, count, pool)  # a running request holds a block of its own
+    order, common = (trace.text_order, trace.common_tokens) if settings.prefix_sharing else unshared(count)
+    texts = block_texts(order, common, settings.block_size)
+    requests = paged.Requests(trace.prompt_tokens, trace.output_tokens, trace.arrival_ns, texts)
+    state = paged.State(
+        at=np.zeros(10, np.int64),
+        known=trace.prompt_tokens.copy(),
+        computed=np.zeros(count, np.int64),
+        running=np.zeros(most, np.int64),
+        stack=np.zeros(most, np.int64),
+        start_ns=np.full(count, -1),
+        first_ns=np.full(count, -1),
+        finish_ns=np.full(count, -1),
+        preempted=np.zeros(count, np.int64),
+    )
+    state.at[paged.FREE] = pool
+    longest = -(-int(trace.final_tokens.max()) // settings.block_size)
+    blocks = _blocks(pool, most, longest, count) if settings.prefix_sharing else None
+    return state, lambda rows: paged.advance(requests, options, state, blocks, pool, rows)
+
+
+def _blocks(pool: int, rows: int, longest: int, requests: int) -> Any:
+    """All blocks free, in order of their ids."""
+    from kvbench.replay.kernels.blocks import Blocks
+
+    ring = np.arange(pool + 1, dtype=np.int32)
+    return Blocks(
+        after=np.roll(ring, -1),
+        before=np.roll(ring, 1),
+        references=np.zeros(pool, np.int32),
+        owner=np.full(pool, -1),
+        place=np.zeros(pool, np.int64),
+        chain=np.full(pool, -1, np.int32),
+        bucket=np.full(1 << (2 * pool - 1).bit_length(), -1, np.int32),
+        table=np.zeros((rows, longest), np.int32),
+        row=np.zeros(requests, np.int32),
+        rows=np.append(np.arange(rows), rows).astype(np.int32),
+    )
+
+
+def _reserve(trace: Trace, settings: Settings) -> tuple[Any, Advance]:
+    from kvbench.replay.kernels import reserve
+
+    count, pool = len(trace), settings.pool_slots
+    buddy = settings.allocator == "buddy"
+    options = np.array(
+        [
+            settings.max_running,
+            settings.max_step_tokens,
+            settings.long_prefill_tokens,
+            settings.step_time.constant_ns,
+            settings.step_time.per_token_ns,
+            buddy,
+        ],
+        np.int64,
+    )
+    most = min(settings.max_running, count, pool)
+    requests = reserve.Requests(
+        trace.prompt_tokens, trace.output_tokens, trace.arrival_ns, reservation(trace, settings)
+    )
+    state = reserve.State(
+        at=np.zeros(8, np.int64),
+        known=trace.prompt_tokens.copy(),
+        computed=np.zeros(count, np.int64),
+        address=np.zeros(count, np.int64),
+        width=np.zeros(count, np.int64),
+        running=np.zeros(most, np.int64),
+        start_ns=np.full(count, -1),
+        first_ns=np.full(count, -1),
+        finish_ns=np.full(count, -1),
+    )
+    state.at[reserve.FREE] = pool
+    space = _free_space(state.at, pool, most, buddy)
+    return state, lambda rows: reserve.advance(requests, options, state, space, rows)
+
+
+def _free_space(at: NDArray[np.int64], pool: int, most: int, buddy: bool) -> Any:
+    """A pool all free, which `most` requests may share; what the other allocator needs is as short as may be."""
+    from kvbench.replay.kernels.free_space import FreeSpace, open_pool
+
+    addresses = pool if buddy else 1
+    space = FreeSpace(
+        hole_start=np.zeros(most + 2, np.int64),
+        hole_size=np.zeros(most + 2, np.int64),
+        head=np.full(pool.bit_length(), -1),
+        level=np.full(addresses, -1, np.int8),
+        after=np.zeros(addresses, np.int32),
+        before=np.zeros(addresses, np.int32),
+    )
+    open_pool(at, space, pool, buddy)
+    return space
+
+
+def _padded(trace: Trace, settings: Settings) -> tuple[Any, Advance]:
+    from kvbench.replay.kernels import padded
+
+    count = len(trace)
+    options = np.array(
+        [
+            settings.max_running,
+            settings.pool_slots,
+            settings.row_slots if settings.policy == "hf-static" else 0,
+            (1 << 31) if settings.max_length is None else settings.max_length,
+            settings.step_time.constant_ns,
+            settings.step_time.per_token_ns,
+        ],
+        np.int64,
+    )
+    requests = padded.Requests(trace.prompt_tokens, trace.output_tokens, trace.arrival_ns)
+    state = padded.State(
+        at=np.zeros(10, np.int64),
+        start_ns=np.full(count, -1),
+        first_ns=np.full(count, -1),
+        finish_ns=np.full(count, -1),
+    )
+    return state, lambda rows: padded.advance(requests, options, state, rows)
