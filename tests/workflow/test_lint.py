@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from importlib import import_module
 from pathlib import Path
 from textwrap import dedent, indent
@@ -56,6 +57,19 @@ def test_rooms_import_downwards_and_in_no_cycle() -> None:
         [sys.executable, "-c", lint], cwd=ROOT / "scripts", capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_architecture_draws_the_layers_of_the_contract() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    [layers] = [contract["layers"] for contract in contracts if contract["type"] == "layers"]
+    drawing = (ROOT / "docs/architecture.md").read_text().partition("\nroom  ")[2].partition("\n```")[0]
+    assert re.findall(r"^([a-z_]+(?: \| [a-z_]+)*)  ", drawing, re.M) == layers
+
+
+def test_every_stage_of_the_rules_is_drawn() -> None:
+    drawing = (ROOT / "docs/architecture.md").read_text().partition("\nroom  ")[2].partition("\n```")[0]
+    stages = {stage for line in drawing.splitlines() for stage in re.split("  +", line)[-1].split(", ")}
+    assert {path.stem for path in (ROOT / "rules").glob("*.smk")} <= stages
 
 
 def test_the_snakefile_is_a_table_of_contents() -> None:
