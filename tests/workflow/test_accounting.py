@@ -222,7 +222,7 @@ def compare_changed(engine, change, key):
     if key is None:
         assert compare_in_force(asked, engine.in_force()) == {}
         return
-    with pytest.raises(UserError, match=rf"config.yaml: {key}: {asked.engine} runs with .* was asked for"):
+    with pytest.raises(UserError, match=rf"config.yaml: {key}: {asked.engine} uses .* instead of the requested"):
         compare_in_force(asked, engine.in_force())
 
 
@@ -230,7 +230,7 @@ def test_a_temperature_that_vllm_raises_without_a_word_is_refused(paged, monkeyp
     if not paged.engine.settings.engine.startswith("vllm"):
         pytest.skip("Transformers takes it as it is")
     monkeypatch.setattr(paged.engine, "settings", dataclasses.replace(paged.engine.settings, temperature=0.004))
-    with pytest.raises(UserError, match=r"sampling\.temperature: vllm.* runs with 0.01 where 0.004 was asked for"):
+    with pytest.raises(UserError, match=r"sampling\.temperature: vllm.* uses 0.01 instead of the requested 0.004"):
         compare_in_force(paged.engine.settings, paged.engine.in_force())
 
 
