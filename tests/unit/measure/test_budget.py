@@ -27,7 +27,7 @@ def test_auto_leaves_room_for_weights_and_activations():
 
 @pytest.mark.parametrize(
     ("wish", "free", "row", "words"),
-    [(1, 100 * MIB, 2 * MIB, "does not hold one request"), (64, 32 * MIB, 1, "more memory than the 32 MiB")],
+    [(1, 100 * MIB, 2 * MIB, "does not hold one request"), (64, 32 * MIB, 1, "exceed the 32 MiB of free memory")],
 )
 def test_a_budget_that_cannot_work_is_refused_by_name(wish, free, row, words):
     with refused("kv_budget_mib") as error:
