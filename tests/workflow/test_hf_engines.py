@@ -1,4 +1,4 @@
-"""Transformers engines against each other on a tiny model: the same tokens, one compiled shape, threads that end."""
+"""Transformers engines on a tiny model: all return the same tokens, compile one shape, and end their threads."""
 
 from __future__ import annotations
 
