@@ -1,4 +1,4 @@
-# Everything runs in .venv, made from the lock of the machine's flavour; `make` alone lists what there is.
+# Everything runs in .venv, made from the lock of the machine's flavour; `make` alone lists the targets.
 PYTHON ?= python3
 FLAVOUR ?= auto
 CORES ?= all
@@ -12,47 +12,47 @@ help:  ## this list
 	@echo "make TARGET [FLAVOUR=cpu|cuda] [CORES=1] [ARGS='more arguments'] [PYTHON=python3.12]"
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
 
-setup:  ## the environment in .venv; nothing to do once it is there
+setup:  ## make the environment in .venv, unless it is up to date
 	@$(PYTHON) envs/bootstrap.py --flavour $(FLAVOUR)
 
-# A measurement takes all cores, so nothing runs beside it; figures, replays and what is prepared share them.
-run: setup  ## the experiment: snakemake --cores $(CORES) $(ARGS)
+# A measurement takes all cores, so nothing runs beside it; preparation, replays and figures share them.
+run: setup  ## run the experiment: snakemake --cores $(CORES) $(ARGS)
 	@.venv/bin/snakemake --cores $(CORES) $(ARGS)
 
-# Unit tests a file at a time on every core. Two calls: vLLM does not start beside some of the modules that they import.
+# Unit tests run one file per core. Two calls, because vLLM does not start after some modules that unit tests import.
 UNIT := pytest tests/unit --numprocesses auto --maxprocesses 8 --dist loadfile
-test: setup  ## all tests: pytest $(ARGS)
+test: setup  ## run all tests: pytest $(ARGS)
 	@.venv/bin/python -m $(UNIT) $(ARGS)
 	@.venv/bin/python -m pytest tests/workflow $(ARGS)
 
-unit: setup  ## the tests that take seconds
+unit: setup  ## run the tests without an engine
 	@.venv/bin/python -m $(UNIT) $(ARGS)
 
-lint: setup  ## style of code and rules, and the layers of kvbench
+lint: setup  ## check the style of code and rules, and the layers of kvbench
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/snakefmt --check Snakefile rules
 	.venv/bin/snakemake --lint
 	PYTHONPATH=scripts .venv/bin/lint-imports --no-logo --no-cache
 
-format: setup  ## code and rules laid out as `make lint` wants them
+format: setup  ## format code and rules as `make lint` requires
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 	.venv/bin/snakefmt Snakefile rules
 
-lock: setup  ## envs/*.txt from envs/*.in; ARGS=--upgrade for newer versions
+lock: setup  ## make envs/*.txt from envs/*.in; ARGS=--upgrade for newer versions
 	@.venv/bin/python envs/lock.py $(ARGS)
 
-monitor: setup  ## memory of GPUs, processes and host, live
+monitor: setup  ## show the memory of GPUs, processes and host, live
 	@.venv/bin/python scripts/monitor.py $(ARGS)
 
-compare: setup  ## two result folders side by side: A=dir B=dir [OUT=file.md]
+compare: setup  ## compare two result folders: A=dir B=dir [OUT=file.md]
 	@.venv/bin/python scripts/compare.py "$(A)" "$(B)" --out "$(or $(OUT),results/compare.html)"
 
-gallery: setup  ## a finished run's figures and tables in docs/gallery/NAME
+gallery: setup  ## copy a finished run's figures and tables to docs/gallery/NAME
 	@.venv/bin/python scripts/gallery.py "$(NAME)"
 
-unlock: setup  ## after a killed run: take its lock off the folder
+unlock: setup  ## remove Snakemake's lock on the folder after a killed run
 	@.venv/bin/snakemake --cores 1 --unlock
 
 clean:  ## remove results and logs; models and the environment stay

@@ -1,4 +1,4 @@
-"""What benchmarks of engines share: the files that they read, an engine's settings, the ratio of two sides."""
+"""Shared by the benchmarks of engines: input files, an engine's settings, the ratio of two sides."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def add_inputs(parser: argparse.ArgumentParser, kv_budget_mib: float) -> None:
 
 @contextmanager
 def turn(arguments: argparse.Namespace) -> Iterator[Turn]:
-    """This benchmark's turn on the machine, and where it has GPUs one of its own: load, `measure()`, then time."""
+    """This benchmark's turn on the machine, with a GPU of its own if there is one: load, `measure()`, then time."""
     if read_json(arguments.environment)["device"] == "cuda":
         with Session() as session:
             hold_cards(session, 1, _say)
@@ -49,7 +49,7 @@ def _say(line: str) -> None:
 def settle(
     arguments: argparse.Namespace, engine: str, *, temperature: float, dtype: str = "auto"
 ) -> tuple[Order, EngineSettings]:
-    """The order of one engine and its settings on this machine; sets the threads, so call it before torch loads."""
+    """The order and settings of one engine on this machine; sets the threads, so call it before torch loads."""
     given = {
         "engine": engine,
         "purpose": "measure",
@@ -73,8 +73,8 @@ def settle(
 
 
 def paired(ours: Sequence[float], other: Sequence[float]) -> dict[str, Any]:
-    """Tokens/s of two sides that took turns, and the median of the ratios ours / other, pass by pass, with its 95%
-    bootstrap interval over passes.
+    """Median tokens/s of two sides that ran in alternation, and the median over passes of the ratio ours / other, with
+    its 95% bootstrap interval.
     """
     import numpy as np
     from scipy.stats import bootstrap
@@ -95,7 +95,7 @@ def paired(ours: Sequence[float], other: Sequence[float]) -> dict[str, Any]:
 
 
 def report(arguments: argparse.Namespace, result: dict[str, Any]) -> None:
-    """Print a result with the device it is of, and write it where `--out` says."""
+    """Print a result with its device, and write it to the file given by `--out`."""
     result["device"] = read_json(arguments.environment)["device"]
     print(json.dumps(result, indent=2))
     if arguments.out:
@@ -103,7 +103,7 @@ def report(arguments: argparse.Namespace, result: dict[str, Any]) -> None:
 
 
 def run(main: Callable[[], None]) -> None:
-    """Call `main`; what the user can mend ends in one line."""
+    """Call `main`; print a UserError as one line."""
     try:
         main()
     except UserError as error:

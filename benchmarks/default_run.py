@@ -1,9 +1,9 @@
-"""How long a finished run took, and the pipeline's own share of it.
+"""Time that a finished run took, and the pipeline's own share of it.
 
     snakemake --cores 1 && python benchmarks/default_run.py [FOLDER]
 
-Reads Snakemake's log of the last call that ran engines in FOLDER (default: this one) and the runs that the call made.
-The pipeline's own share is everything but importing an engine, loading it, warming it up and generating.
+Reads Snakemake's log of the last call that ran engines in FOLDER (default: the current one) and the runs of that call.
+The pipeline's own share is all time except importing, loading, warm-up and generation of the engines.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Seconds that importing kvbench takes, as the Snakefile and as all modules: python benchmarks/import_time.py."""
+"""Seconds to import kvbench, and the modules that the Snakefile uses: python benchmarks/import_time.py."""
 
 from __future__ import annotations
 

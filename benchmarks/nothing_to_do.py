@@ -13,7 +13,7 @@ COMMAND = [sys.executable, "-m", "snakemake", "--cores", "1"]
 
 
 def main(calls: int = 5) -> None:
-    """Print the median of some calls; exit code 1 where there is something to do."""
+    """Print the median of some calls; exit code 1 if there is something to do."""
     if not nothing_to_do("--dry-run"):
         sys.exit("there is something to do: run `snakemake --cores 1` first")
     seconds = []
@@ -25,7 +25,7 @@ def main(calls: int = 5) -> None:
 
 
 def nothing_to_do(*arguments: str) -> bool:
-    """Call Snakemake; whether it says that there is nothing to do."""
+    """Call Snakemake; return whether it says that there is nothing to do."""
     done = subprocess.run([*COMMAND, *arguments], cwd=ROOT, capture_output=True, text=True)
     return "Nothing to be done" in done.stdout + done.stderr
 

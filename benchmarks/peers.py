@@ -1,15 +1,15 @@
-"""Our runners beside vLLM's own throughput benchmark: the same requests, counted tokens, passes interleaved in one run.
+"""Compare our runners with vLLM's own throughput benchmark: the same requests, counted tokens, alternating passes.
 
     python benchmarks/peers.py --pair vllm --model resources/models/smollm2-135m/model.json \\
         --workload results/workloads/smollm2-135m/mixed.parquet
 
-`--pair vllm`: our `vllm` (recording on) beside `vllm bench throughput --backend vllm`, the same token ids and equal
-engine arguments. `--pair hf`: our `hf-batch` beside `--backend hf --hf-max-batch-size N`, the same texts in the same
-batches, the end of sequence ignored on both sides. Each side runs in a process of its own, and the two take turns.
+`--pair vllm`: our `vllm` (recording on) and `vllm bench throughput --backend vllm`, with the same token ids and equal
+engine arguments. `--pair hf`: our `hf-batch` and `--backend hf --hf-max-batch-size N`, with the same texts in the same
+batches; both sides ignore the end of sequence. Each side runs in a process of its own, and their passes alternate.
 
-Flaws of the hf backend: it passes no attention mask, so that rows attend to their padding; it stops at the end of
-sequence (not here), and it credits each request with the tokens asked for all the same. Tokens are counted here.
-It leaves torch cuDNN's attention, which our runner leaves out (scripts/kvbench/engines/transformers/model.py).
+Flaws of the hf backend: it passes no attention mask, so rows attend to their padding. It stops at the end of sequence
+(turned off here), yet counts all requested tokens; tokens are therefore counted here. It lets torch choose cuDNN's
+attention, which our runner disables (scripts/kvbench/engines/transformers/model.py).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import Any
 
 from common import Order, add_inputs, paired, report, run, settle, turn
 
-# A pass serves all requests and returns (seconds, output tokens); an arm makes one and says how to end.
+# A pass serves all requests and returns (seconds, output tokens); each arm returns such a function and one to close it.
 Serve = Callable[[], tuple[float, int]]
 OURS = {"vllm": "vllm", "hf": "hf-batch"}
 
@@ -42,14 +42,14 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pair", choices=OURS, required=True)
     add_inputs(parser, kv_budget_mib=96)
-    parser.add_argument("--passes", type=int, default=10, help="of each side")
-    parser.add_argument("--batch", type=int, default=8, help="requests a batch, pair hf")
+    parser.add_argument("--passes", type=int, default=10, help="timed passes of each side")
+    parser.add_argument("--batch", type=int, default=8, help="requests per batch, for --pair hf")
     parser.add_argument("--arm", choices=("ours", "peer"), help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, list[tuple[float, int]]]:
-    """Passes of both sides in turn, the first of each discarded; which side begins alternates."""
+    """Alternating passes of both sides, the first of each discarded; the side that begins alternates too."""
     with turn(arguments) as taken:
         workers = {arm: start_worker(arm) for arm in ("ours", "peer")}
         try:
@@ -75,7 +75,7 @@ def take_turns(workers: dict[str, subprocess.Popen], passes: int) -> dict[str, l
 
 
 def start_worker(arm: str) -> subprocess.Popen:
-    """This script again as one side, which loads; its library's chatter goes to standard error."""
+    """Start this script as one side, which loads its engine; the library's output goes to standard error."""
     return subprocess.Popen(
         [sys.executable, __file__, *sys.argv[1:], "--arm", arm],
         stdin=subprocess.PIPE,
@@ -94,15 +94,15 @@ def ask(worker: subprocess.Popen) -> tuple[float, int]:
     worker.stdin.flush()
     answer = worker.stdout.readline().split()
     if len(answer) != 2:
-        sys.exit("peers: a side ended before its time; its error is above")
+        sys.exit("peers: a side ended early; its error is above")
     return float(answer[0]), int(answer[1])
 
 
 def work(arguments: argparse.Namespace) -> None:
-    """One side: load, say ready, serve once for every line."""
+    """One side: load, print ready, then serve all requests once per line of input."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
-    order, settings = settle(arguments, OURS[arguments.pair], temperature=1.0)  # what the benchmark uses
+    order, settings = settle(arguments, OURS[arguments.pair], temperature=1.0)  # as in vLLM's benchmark
     arm = {("vllm", "ours"): our_vllm, ("vllm", "peer"): bench_vllm, ("hf", "ours"): our_hf, ("hf", "peer"): bench_hf}
     serve, close = arm[arguments.pair, arguments.arm](arguments, order, settings)
     print("ready", file=answers)
@@ -170,7 +170,7 @@ def our_hf(arguments: argparse.Namespace, order: Order, settings: Any) -> tuple[
 
 
 def roomy(settings: Any, batches: list[list[Any]]) -> Any:
-    """Settings under which no batch is split for the KV budget or the maximum length: the peer knows neither."""
+    """Settings under which neither KV budget nor maximum length splits a batch: the peer has no such limits."""
     from dataclasses import replace
 
     from kvbench.engines.transformers.batches import batch_bytes, longest_output, longest_prompt
@@ -191,7 +191,7 @@ def bench_hf(arguments: argparse.Namespace, order: Order, settings: Any) -> tupl
     tokenizer.pad_token = tokenizer.eos_token  # as the benchmark does for Llama models
     model = AutoModelForCausalLM.from_pretrained(settings.model_path, dtype=getattr(torch, settings.dtype))
     model = model.to(settings.device)
-    model.generation_config.eos_token_id = None  # else it stops early and the two sides do unequal work
+    model.generation_config.eos_token_id = None  # otherwise it stops early and the two sides do unequal work
     counted = CountTokens(model, [r.output_tokens for r in order.requests])
     requests = sample_requests(order, lambda r: tokenizer.decode(r.prompt_token_ids))
 
@@ -204,7 +204,7 @@ def bench_hf(arguments: argparse.Namespace, order: Order, settings: Any) -> tupl
 
 
 class CountTokens:
-    """A model that counts, request by request, the tokens generated that were asked for."""
+    """A model that counts the generated tokens of each request, up to the number requested."""
 
     def __init__(self, model: Any, wanted: list[int]) -> None:
         self.model, self.wanted = model, wanted
@@ -222,7 +222,7 @@ class CountTokens:
 
 
 def same_tokens(order: Order) -> list[Any]:
-    """Our requests with the token ids that the peer's tokenizer makes of their text."""
+    """Our requests with the token ids that the peer's tokenizer returns for their text."""
     from dataclasses import replace
 
     from transformers import AutoTokenizer
@@ -244,7 +244,7 @@ def sample_requests(order: Order, prompt: Callable[[Any], Any]) -> list[Any]:
 
 
 def result(arguments: argparse.Namespace, samples: dict[str, list[tuple[float, int]]]) -> dict[str, Any]:
-    """The two sides by name, the tokens that each generated in a pass, and their rates."""
+    """The names of the two sides, the tokens that each generated in a pass, and their rates."""
     rates = {arm: [tokens / seconds for seconds, tokens in values] for arm, values in samples.items()}
     return {
         "kind": f"peer-{arguments.pair}",

@@ -1,9 +1,10 @@
-"""What recording costs: passes with it on and off, interleaved in one process.
+"""Measure the cost of recording: alternating passes with recording on and off in one process.
 
     python benchmarks/recording_cost.py --engine vllm --model resources/models/smollm2-135m/model.json \\
         --workload results/workloads/smollm2-135m/mixed.parquet
 
-Prints tokens/s with and without, their ratio with a bootstrap 95% interval over pairs, and hook time over step time.
+Prints tokens/s with and without recording, their ratio with a 95% bootstrap interval over pairs of passes, and the
+share of wall time spent in the hooks.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def main() -> None:
 
 
 def serve(engine: Any, order: Order, recorded: list[bool]) -> tuple[list[float], float]:
-    """Seconds of each pass after the warm-up, and those inside the hooks of the recorded ones."""
+    """Seconds of each pass after the warm-up, and the seconds spent in the hooks of recorded passes."""
     seconds, hook_s = [], 0.0
     for number in range(WARM_UP + len(recorded)):
         begin = time.monotonic()
@@ -52,7 +53,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--engine", default="vllm")
     add_inputs(parser, kv_budget_mib=48)
-    parser.add_argument("--passes", type=int, default=20, help="of each side")
+    parser.add_argument("--passes", type=int, default=20, help="timed passes of each side")
     parser.add_argument("--dtype", default="auto")
     return parser.parse_args()
 
@@ -68,7 +69,7 @@ def make_engine(settings):
 def result(
     arguments: argparse.Namespace, order: Order, recorded: list[bool], seconds: list[float], hook_s: float
 ) -> dict[str, Any]:
-    """Throughput with recording over throughput without, pair by pair; hook time is that of the recorded passes."""
+    """Ratio of throughput with recording to throughput without, pair by pair; hook time of the recorded passes."""
     tokens = sum(request.output_tokens for request in order.requests)
     passes = list(zip(seconds, recorded, strict=True))
     on, off = ([s for s, r in passes if r is wanted] for wanted in (True, False))

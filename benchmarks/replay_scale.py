@@ -1,12 +1,12 @@
-"""Replay 10^4, 10^5 and 10^6 sharegpt requests, each in a process of its own; print seconds and peak memory.
+"""Replay 10^4, 10^5 and 10^6 sharegpt requests, each in its own process; print seconds and peak memory.
 
     python benchmarks/replay_scale.py                   # paged and reserve-max, a queue that never empties
     python benchmarks/replay_scale.py --policies hf-batch oracle --sizes 10000
-    python benchmarks/replay_scale.py --rate 2          # requests a second instead of all at once
+    python benchmarks/replay_scale.py --rate 2          # requests per second instead of all at once
     python benchmarks/replay_scale.py --utilisation     # live over allocated, one request at a time
 
 The pool is the 15.7K slots that the PagedAttention paper gives OPT-13B (Kwon et al. 2023, section 6.2). Seconds are
-from the start of the process to its end, with drawing the lengths and loading (the first time compiling) the kernels.
+those of the whole process, including drawing the lengths and loading the kernels (or compiling them, the first time).
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--pool-slots", type=int, default=15_700)
     parser.add_argument("--block-size", type=int, default=16)
     parser.add_argument("--allocator", default="buddy")
-    parser.add_argument("--rate", type=float, default=0.0, help="requests a second; 0: all at once")
+    parser.add_argument("--rate", type=float, default=0.0, help="requests per second; 0: all at once")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--utilisation", action="store_true")
     parser.add_argument("--one", action="store_true", help="the first size and policy, in this process")
@@ -59,7 +59,7 @@ def parse() -> argparse.Namespace:
 
 
 def scale(arguments: argparse.Namespace) -> None:
-    """A process for each size and policy; twice for the smallest, which must give the same results."""
+    """Run a process per size and policy; the smallest size runs twice and must give the same results."""
     print(f"{'policy':<14}{'requests':>10}{'steps':>13}{'seconds':>9}{'CPU s':>8}{'GiB':>7}{'us/request':>12}  digest")
     for policy in arguments.policies:
         digests = [report(arguments, policy, size) for size in [arguments.sizes[0], *arguments.sizes]]
@@ -105,7 +105,7 @@ def one(arguments: argparse.Namespace) -> None:
 
 
 def utilisation(arguments: argparse.Namespace) -> None:
-    """Sum of live over sum of allocated slots, one request at a time: all steps, and those after the prompt's."""
+    """Sum of live over sum of allocated slots, one request at a time: over all steps, and over decode steps only."""
     size = 100_000
     trace = sharegpt(size, arguments.seed, 0.0)
     final, prompt = trace.final_tokens, trace.prompt_tokens

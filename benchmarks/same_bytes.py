@@ -1,10 +1,10 @@
-"""Whether tables, figures and pages of finished runs come out byte for byte as they are: for code that only moves.
+"""Check that tables, figures and pages of finished runs come out identical to the byte: for pure refactorings.
 
     python benchmarks/same_bytes.py FOLDER [OVERLAY ...]
 
-FOLDER holds config.yaml, `results/` and `resources/` of a finished call, perhaps of an older checkout; OVERLAY is what
-`--configfile` laid over config.yaml in it. This checkout makes again, in a copy, what was made of the runs, without
-running an engine. Names each file that differs; exit code 1 where one does.
+FOLDER holds config.yaml, `results/` and `resources/` of a finished call, perhaps of an older checkout; OVERLAY is a
+file that the call gave to `--configfile` after config.yaml. In a copy, this checkout makes everything that follows the
+runs again, without running an engine. Prints the names of files that differ; exit code 1 if there are any.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ MADE = ("tables", "figures", "sweeps", "replays", "report.html", "found.txt", "c
 
 
 def main(folder: Path, overlays: list[str]) -> None:
-    """Compare what is there with what this checkout makes."""
+    """Compare the existing files with those that this checkout makes."""
     if not (folder / "results/report.html").is_file():
-        sys.exit(f"{folder}: no results/report.html; name a folder in which snakemake has finished")
+        sys.exit(f"{folder}: no results/report.html; give a folder in which snakemake has finished")
     with tempfile.TemporaryDirectory() as copy:
         remake(folder.resolve(), Path(copy), [str(Path(overlay).resolve()) for overlay in overlays])
         old, new = files(folder / "results"), files(Path(copy) / "results")
@@ -33,7 +33,7 @@ def main(folder: Path, overlays: list[str]) -> None:
 
 
 def remake(folder: Path, copy: Path, overlays: list[str]) -> None:
-    """A copy of the runs, and of all that is made of them by this checkout."""
+    """Copy the runs, and let this checkout make everything else from them."""
     shutil.copytree(folder / "results", copy / "results", ignore=made)
     (copy / "resources").symlink_to(folder / "resources")
     command = [sys.executable, "-m", "snakemake", "--cores", "all", "--snakefile", str(ROOT / "Snakefile")]
@@ -44,12 +44,12 @@ def remake(folder: Path, copy: Path, overlays: list[str]) -> None:
 
 
 def made(folder: str, names: list[str]) -> list[str]:
-    """What is made of runs, among the names in a folder."""
+    """The names in a folder that are made from runs."""
     return [name for name in names if Path(folder).name == "results" and name in MADE]
 
 
 def files(results: Path) -> dict[str, bytes]:
-    """Bytes of the files that are made of runs."""
+    """Bytes of the files that are made from runs."""
     found = [path for name in MADE for path in [results / name, *(results / name).rglob("*")] if path.is_file()]
     return {str(path.relative_to(results)): path.read_bytes() for path in found}
 

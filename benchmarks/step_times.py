@@ -1,11 +1,11 @@
-"""What a decoding step of finished runs depends on, from their files: requests running, and shapes met before.
+"""Times of decode steps in finished runs, by number of running requests and by whether the shape was new.
 
     python benchmarks/step_times.py results/runs/smollm2-135m/hf-batch/mixed/base [more run folders]
 
-Prints a line a run: median milliseconds of timed decoding steps by the number of requests running. For engines of
-padded batches also those of steps on a shape (rows of the batch, width of its cache) that the process met for the first
-time, and on others, over all passes: kernels that plan for each shape make the first slow, and a growing cache has a
-new one in every step.
+Prints one line per run: median milliseconds of timed decode steps by number of running requests. For engines with
+padded batches, also the medians over all passes of steps whose shape (rows of the batch, width of its cache) was new
+to the process, and of all other steps: kernels that build a plan for each shape make new shapes slow, and a growing
+cache has a new one in every step.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def summary(folder: Path) -> dict[str, Any]:
 
 
 def by_shape(record: Mapping[str, Any], kv: pd.DataFrame) -> Iterator[tuple[bool, float]]:
-    """Each step after a batch's first: whether no batch before had its rows and cache width, and its milliseconds."""
+    """For each step after a batch's first: whether its rows and cache width are new, and its milliseconds."""
     met: set[tuple[int, int]] = set()
     for batch in sorted(record.get("batches") or [], key=lambda b: b["start_ns"]):
         inside = kv[kv["t_ns"].between(batch["start_ns"], batch["end_ns"])].sort_values("t_ns")

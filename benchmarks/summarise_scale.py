@@ -1,4 +1,4 @@
-"""Summarise a kv.parquet of 10 million rows in a process of its own; print seconds and peak resident memory.
+"""Summarise a kv.parquet of 10 million rows in a separate process; print seconds and peak resident memory.
 
 python benchmarks/summarise_scale.py [rows]
 """
@@ -66,7 +66,7 @@ def write_run(folder: Path, rows: int) -> None:
 
 
 def chunk(rng: np.random.Generator, begin: int, count: int, rows: int) -> pa.Table:
-    """`count` rows from row `begin`; repeats follow one another, the first being the warm-up."""
+    """`count` rows from row `begin`; repeats follow one another, and the first is the warm-up."""
     index = np.arange(begin, begin + count)
     repeat = index * (REPEATS + 1) // rows
     parts = {name: rng.integers(0, 20_000, count) for name in SPLIT}

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Make .venv from the lock of its flavour: `make run` and `make test` call this first; a call too many does nothing.
+"""Make .venv from the lock of its flavour: `make run` and `make test` call this first; if it is ready, nothing happens.
 
-Standard library only, and syntax that an old Python still reads, so that it can say what is missing in one line.
+Uses only the standard library and syntax that an old Python can parse, so that it can always report what is missing.
 """
 
 import argparse
@@ -21,13 +21,13 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 MIN_PYTHON = (3, 11)
 MIN_UV = (0, 8)
 CUDA_NEEDED = (13, 0)  # envs/cuda.in: torch is built for CUDA 13
-# A page of links to PyTorch's CPU wheels alone; as an index it would shadow PyPI's other packages.
+# A page with links to torch's CPU wheels only; PyTorch's index would shadow other packages of PyPI.
 TORCH_PAGE = "https://download.pytorch.org/whl/cpu/torch/"
 
-# GB to download and GB on the disk, with an empty cache: the wheels of the lock, what they unpack to and its bytecode.
+# GB to download, and GB on the disk, with an empty cache: the lock's wheels, their unpacked files and the bytecode.
 SIZES = {"cpu": (1.2, 4.5), "cuda": (4.4, 10.5)}
 
-# A third of all modules, hardly any of which the pipeline imports: tests, code of other models, a client in vLLM.
+# A third of all modules, of which the pipeline imports hardly any: tests, code of other models, a client in vLLM.
 SELDOM_IMPORTED = r"/tests?/|/testing/_internal/|/transformers/models/(?!auto/)|/anthropic/"
 COMPILE = """
 import compileall, functools, os, re, sysconfig
@@ -47,7 +47,7 @@ class Refused(Exception):
 def main():
     parser = argparse.ArgumentParser(description="Make the environment from its lock.")
     parser.add_argument("--flavour", choices=["", "auto", "cpu", "cuda"], default="auto")
-    parser.add_argument("--prefix", default="", help="install into this environment and make none (conda)")
+    parser.add_argument("--prefix", default="", help="install into this existing environment (conda)")
     options = parser.parse_args()
     try:
         check_platform()
@@ -59,7 +59,7 @@ def main():
     except Refused as error:
         sys.exit(str(error))
     except KeyboardInterrupt:
-        sys.exit("interrupted; the same command again completes the set-up")
+        sys.exit("interrupted; run the same command again to complete the set-up")
 
 
 def check_platform():
@@ -98,8 +98,8 @@ def set_up(wish):
 
 
 def venv_path(root=ROOT):
-    """.venv, through its link if it is one. Snakemake starts Python by a path that it does not quote, so in a folder
-    whose name has a space or the like, .venv becomes a link to a place without.
+    """The real path of .venv. Snakemake does not quote the path of Python, so in a folder whose name has a space or a
+    similar character, .venv becomes a link to a folder without one.
     """
     venv = os.path.join(root, ".venv")
     if shlex.quote(root) != root and not os.path.lexists(venv):
@@ -115,7 +115,7 @@ def venv_path(root=ROOT):
 
 
 class Stamp:
-    """A file in the environment that says which lock it was made from, or that it is not finished."""
+    """A file in the environment that says which lock it was made from, or that the set-up is unfinished."""
 
     BEGUN = "unfinished"
 
@@ -124,11 +124,11 @@ class Stamp:
         self.path = os.path.join(venv, "kvbench.stamp")
 
     def says(self, flavour, lock):
-        """Is the environment whole, made from this lock, and in the place that its scripts name?"""
+        """Whether the environment is complete, made from this lock, and still at the path that its scripts contain."""
         return self.text() == self.of(flavour, lock) and os.path.exists(python_of(self.venv))
 
     def unfinished(self):
-        """Was an earlier set-up killed? Then a package may be half there, and nothing in it says so."""
+        """Whether an earlier set-up was killed; packages may then be incomplete without any sign of it."""
         return self.text() == self.BEGUN
 
     def flavour(self):
@@ -158,20 +158,23 @@ class Stamp:
 
 
 def choose_flavour(wish):
-    """`(flavour, reason)`: cuda where a driver new enough shows a GPU."""
+    """`(flavour, reason)`: cuda if a recent enough driver shows a GPU."""
     if wish in ("cpu", "cuda"):
-        return wish, "as asked by FLAVOUR"
+        return wish, "as set by FLAVOUR"
     gpus, version = nvidia()
     if not gpus:
         return "cpu", "no NVIDIA GPU with a working driver"
     if version < CUDA_NEEDED:
         has, needs = (".".join(map(str, numbers)) for numbers in (version, CUDA_NEEDED))
-        return "cpu", f"the NVIDIA driver serves CUDA {has}, the cuda flavour needs {needs}: update it to use the GPU"
+        return (
+            "cpu",
+            f"the NVIDIA driver supports CUDA {has}, the cuda flavour needs {needs}: update the driver to use the GPU",
+        )
     return "cuda", f"{gpus} NVIDIA GPU" + "s" * (gpus > 1)
 
 
 def nvidia(library="libnvidia-ml.so.1"):
-    """Number of NVIDIA GPUs and the CUDA version that the driver serves, from NVML; `(0, (0, 0))` without a driver."""
+    """Number of NVIDIA GPUs and the driver's CUDA version, from NVML; `(0, (0, 0))` without a driver."""
     try:
         nvml = ctypes.CDLL(library)
     except OSError:
@@ -191,25 +194,25 @@ def has_avx2(cpuinfo="/proc/cpuinfo"):
 
 
 def room_needed(flavour, installed):
-    """GB of disk; an environment of this flavour that only follows a newer lock needs little more than it has."""
+    """GB of disk needed; updating an environment of the same flavour to a newer lock needs little."""
     return 1.0 if installed == flavour else SIZES[flavour][1]
 
 
 def announce(flavour, reason, need_gb, venv):
-    """Say what comes; Refused where the disk is too small for it."""
+    """Print what the set-up will need; Refused if there is too little disk space."""
     free_gb = shutil.disk_usage(ROOT).free / 1e9
     download_gb = SIZES[flavour][0]
     minutes = download_gb * 8e3 / 100 / 60 + 0.5
     print(
         f"Setting up the {flavour} flavour ({reason}).\n"
-        f"  download  up to {download_gb} GB, less what uv's cache already has\n"
+        f"  download  up to {download_gb} GB, minus what uv's cache already has\n"
         f"  disk      {need_gb} GB in {venv}; {free_gb:.1f} GB are free\n"
         f"  time      about {minutes:.0f} min at 100 Mbit/s, under a minute from the cache",
         flush=True,
     )
     if free_gb < need_gb:
         raise Refused(
-            f"{ROOT}: {free_gb:.1f} GB free, {need_gb} GB needed; free some, or put the project on a larger disk"
+            f"{ROOT}: {free_gb:.1f} GB free, {need_gb} GB needed; free disk space, or put the project on a larger disk"
         )
 
 
@@ -221,7 +224,7 @@ def find_uv(guard=None):
     own = os.path.join(ROOT, ".uv")
     uv = os.path.join(own, "bin", "uv")
     if not (os.path.exists(uv) and uv_version(uv) >= MIN_UV):
-        # `-m venv` alone would leave its environment behind when ensurepip is missing.
+        # If ensurepip is missing, `-m venv` would leave a partial environment behind.
         if subprocess.call([base_python(), "-c", "import ensurepip, venv"], stderr=subprocess.DEVNULL):
             raise Refused("Python's venv module is incomplete; `sudo apt install python3-venv`, or put uv on PATH")
         run([base_python(), "-m", "venv", "--clear", own], guard)
@@ -231,7 +234,7 @@ def find_uv(guard=None):
 
 
 def uv_version(uv):
-    """Its version as numbers; () where it does not run."""
+    """The version of uv as numbers; () if it does not run."""
     try:
         text = subprocess.run([uv, "--version"], stdout=subprocess.PIPE, check=True, timeout=60).stdout.decode()
     except (OSError, subprocess.SubprocessError):
@@ -240,16 +243,16 @@ def uv_version(uv):
 
 
 def sync(uv, python, lock, guard=None):
-    """Install what the lock lists and nothing else; uv checks the hashes."""
+    """Install exactly what the lock lists; uv checks the hashes."""
     where = wheel_sources(uv, python, lock)
     run([uv, "pip", "sync", "--python", python, *where, lock], guard, mend="; see docs/installation.md")
     compile_modules(python, guard)
 
 
 def compile_modules(python, guard=None):
-    """Compile once what each job would compile anew where Python may not write beside its modules.
+    """Compile modules once; otherwise each job would compile them again if Python cannot write bytecode.
 
-    uv could, but leaves nothing out. What this leaves out, or is killed before, is compiled when it is imported.
+    uv could compile too, but cannot skip modules. Modules that are not compiled here are compiled on import.
     """
     print("Compiling modules ...", flush=True)
     command = [python, "-I", "-c", COMPILE % SELDOM_IMPORTED]
@@ -257,7 +260,7 @@ def compile_modules(python, guard=None):
 
 
 def wheel_sources(uv, python, lock):
-    """Options that say where wheels lie: pip's own folders, and PyTorch's page where torch is not found without it."""
+    """Options for where to find wheels: pip's folders, and PyTorch's page if torch is not found without it."""
     folders = [option for folder in find_links() for option in ("--find-links", folder)]
     dry_run = [uv, "pip", "install", "--quiet", "--dry-run", "--no-deps", "--python", python]
     if subprocess.call([*dry_run, *folders, pin(lock, "torch")], env=environment(), stderr=subprocess.DEVNULL) == 0:
@@ -266,7 +269,7 @@ def wheel_sources(uv, python, lock):
 
 
 def find_links():
-    """Folders and pages of wheels that pip is told of; uv reads its own setting, UV_FIND_LINKS, by itself."""
+    """Folders and pages of wheels in pip's settings; none if UV_FIND_LINKS is set, which uv reads itself."""
     if os.environ.get("UV_FIND_LINKS"):
         return []
     listing = subprocess.run(
@@ -284,19 +287,19 @@ def parse_find_links(listing):
 
 
 def pin(lock, name):
-    """`name==version` as the lock has it."""
+    """`name==version` from the lock."""
     with open(lock, encoding="utf-8") as file:
         return re.search(rf"^{re.escape(name)}==[^\s;\\]+", file.read(), re.MULTILINE).group()
 
 
 def environment():
-    """Ours without what would send uv to another Python, or make it ask for torch's hash."""
+    """Our environment without variables that would point uv to another Python or make it require torch's hash."""
     unwanted = {"UV_PYTHON", "UV_SYSTEM_PYTHON", "UV_REQUIRE_HASHES", "PYTHONPATH", "PYTHONHOME"}
     return {name: value for name, value in os.environ.items() if name not in unwanted}
 
 
 def run(command, guard=None, mend=""):
-    """Run it with its output on the terminal. It shares the guard: orphaned by a kill, it still keeps others out."""
+    """Run a command with its output on the terminal. It inherits the lock, which thus outlives us if we are killed."""
     code = subprocess.call(command, env=environment(), pass_fds=[guard.fileno()] if guard else [])
     if code:
         raise Refused(f"set-up failed: `{os.path.basename(command[0])} {command[1]}` ended with code {code}{mend}")
@@ -324,7 +327,7 @@ def python_of(venv):
 
 
 def base_python():
-    """The interpreter behind ours: .venv itself may be active, and is what gets replaced."""
+    """The interpreter behind ours: the active one may be that of .venv, which is about to be replaced."""
     return os.path.realpath(getattr(sys, "_base_executable", sys.executable))
 
 

@@ -1,7 +1,7 @@
 """Write the locks, envs/cpu.txt, envs/cuda.txt and envs/uv.txt, from the .in files: `make lock`.
 
-uv resolves for every Python from 3.11 on. Left out of its answer are requirements that no Linux on x86-64 installs, and
-torch's hashes, because PyTorch's index and a local wheel of the same version are different files.
+uv resolves for every Python from 3.11 on. The locks leave out requirements that Linux on x86-64 never installs, and
+torch's hashes, because the wheels of PyTorch's index and local wheels of the same version are different files.
 Arguments go to `uv pip compile`: `make lock ARGS=--upgrade`.
 """
 
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def compile_lock(uv: str, name: str, extra: list[str]) -> str:
-    """The lock of one .in file; versions of the present lock stay where they still fit."""
+    """The lock of one .in file; versions of the present lock are kept if they still fit."""
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder, f"{name}.txt")
         if (present := ENVS / f"{name}.txt").exists():
@@ -68,7 +68,7 @@ def entries(lock: str) -> list[str]:
 
 
 def keep(entry: str) -> str:
-    """The entry as the lock has it: empty if it is never installed; torch without hashes."""
+    """The entry for the lock: empty if it is never installed, without hashes for torch."""
     requirement = Requirement(entry.partition("\n")[0].rstrip(" \\"))
     if not any(applies(requirement, python) for python in PYTHONS):
         return ""
@@ -76,7 +76,7 @@ def keep(entry: str) -> str:
 
 
 def applies(requirement: Requirement, python: str) -> bool:
-    """Does CPython of this version install it on Linux on x86-64?"""
+    """Whether CPython of this version installs it on Linux on x86-64."""
     facts = {**LINUX, "python_version": python, "python_full_version": f"{python}.0"}
     return requirement.marker is None or requirement.marker.evaluate(facts)
 

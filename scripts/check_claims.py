@@ -1,4 +1,4 @@
-"""Test the statements of config/claims.yaml against the tables: a verdict for each, model and workload."""
+"""Test the claims of config/claims.yaml against the tables: one verdict per claim, model and workload."""
 
 import kvbench.preflight.quick_start  # noqa: F401 (first)
 from kvbench.adapter import job

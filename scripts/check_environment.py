@@ -1,4 +1,4 @@
-"""Write facts about this machine and the device chosen; alone, print them: python scripts/check_environment.py."""
+"""Write facts about this machine and the chosen device; `python scripts/check_environment.py` prints them."""
 
 import argparse
 import shutil
@@ -22,7 +22,7 @@ def check_environment(snakemake: Any) -> None:
 
 
 def describe(facts: Facts) -> str:
-    """A line a fact: its mark, name and value."""
+    """One line per fact: OK or missing, its name and its value."""
     python, cpu, nvml, torch, vllm = facts.python, facts.cpu, facts.nvml, facts.torch, facts.vllm
     isolated = python["isolation"] != "none"
     rows = [
@@ -60,7 +60,7 @@ def _gpu(gpu: Any) -> str:
 
 
 def main() -> None:
-    """Print the status; exit code 1 and one line where the wish cannot be met."""
+    """Print the facts and the device; one line and exit code 1 if `--device` is not possible here."""
     parser = argparse.ArgumentParser(description="What kvbench finds on this machine.")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     wish = parser.parse_args().device

@@ -1,4 +1,4 @@
-"""Stop unless every engine returned the reference's tokens on the parity prompts; table of equal outputs."""
+"""Fail unless every engine returned the reference's tokens on the parity prompts; write a table of equal outputs."""
 
 import kvbench.preflight.quick_start  # noqa: F401 (first)
 from kvbench.adapter import job

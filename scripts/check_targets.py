@@ -1,4 +1,4 @@
-"""Test the targets of config/targets.yaml against the tables, print what came out, write it down."""
+"""Test the targets of config/targets.yaml against the tables; print and write the results."""
 
 from pathlib import Path
 

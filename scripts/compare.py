@@ -1,4 +1,4 @@
-"""Two finished result folders side by side: `make compare A=dir B=dir [OUT=file.html or file.md]`."""
+"""Compare two finished result folders: `make compare A=dir B=dir [OUT=file.html or file.md]`."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ WRITERS = {".html": as_html, ".md": as_markdown}
 
 def main() -> None:
     """Print the comparison and write it to a file."""
-    parser = argparse.ArgumentParser(description="Two finished result folders side by side.")
+    parser = argparse.ArgumentParser(description="Compare two finished result folders.")
     parser.add_argument("a", metavar="A", help="results folder")
-    parser.add_argument("b", metavar="B", help="results folder that is set in relation to A")
+    parser.add_argument("b", metavar="B", help="results folder to compare with A")
     parser.add_argument("--out", default="results/compare.html", help="file.html or file.md")
     parser.add_argument("--seed", type=int, default=0, help="seed of the bootstrap")
     options = parser.parse_args()
@@ -29,12 +29,12 @@ def main() -> None:
 
 
 def run(a: str, b: str, out: str, seed: int) -> None:
-    """Compare folders `a` and `b`. UserError on a folder without results and on an unknown kind of file."""
+    """Compare folders `a` and `b`. UserError for a folder without results or an unknown file type."""
     if not a or not b:
-        raise UserError("make compare: A and B: name two result folders, such as A=results B=/elsewhere/results")
+        raise UserError("make compare: A and B: give two result folders, such as A=results B=/elsewhere/results")
     writer = next((write for suffix, write in WRITERS.items() if out.endswith(suffix)), None)
     if writer is None:
-        raise UserError(f"OUT={out}: unknown kind of file; end it with {' or '.join(WRITERS)}")
+        raise UserError(f"OUT={out}: unknown file type; end the name with {' or '.join(WRITERS)}")
     tables = compare(load_side(a), load_side(b), seed)
     write_text(out, writer(tables))
     print(as_markdown(tables))

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def main(name: str) -> None:
     if not re.fullmatch(r"[\w.-]+", name):
-        sys.exit("gallery: name the machine: make gallery NAME=h100")
+        sys.exit("gallery: NAME: give a name for the machine, such as make gallery NAME=h100")
     try:
         files = make_gallery(ROOT / "results", ROOT / "logs", ROOT / "docs/gallery" / name)
     except UserError as error:

@@ -1,4 +1,4 @@
-"""Write results/report.html, one page with machine, settings, tables and figures, and results/found.txt, its gist."""
+"""Write results/report.html with machine, settings, tables and figures, and its summary results/found.txt."""
 
 from pathlib import Path
 

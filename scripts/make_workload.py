@@ -1,4 +1,4 @@
-"""Rule make_workload: the requests that every engine serves, as one file."""
+"""Rule make_workload: write the requests that every engine serves to one file."""
 
 from typing import Any
 

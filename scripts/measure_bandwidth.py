@@ -1,4 +1,4 @@
-"""Measure how fast memory copies on the device that the engines use."""
+"""Measure the copy bandwidth of memory on the device that the engines use."""
 
 from kvbench.adapter import job
 from kvbench.files import read_json, write_json

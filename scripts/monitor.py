@@ -1,4 +1,4 @@
-"""Live memory of GPUs, their processes and the host: `make monitor`. Not a terminal, or --once: one snapshot."""
+"""Live memory of GPUs, their processes and the host: `make monitor`. --once, or no terminal: one snapshot."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TOP = 8
 def main() -> None:
     """Print snapshots until Ctrl-C."""
     parser = argparse.ArgumentParser(description="Live memory of GPUs, their processes and the host.")
-    parser.add_argument("--once", action="store_true", help="print one snapshot and end")
+    parser.add_argument("--once", action="store_true", help="print one snapshot and exit")
     parser.add_argument("--interval", type=float, default=1.0, metavar="S", help="seconds between snapshots")
     options = parser.parse_args()
     if options.interval <= 0:
@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def _in_place(lines: list[str]) -> list[str]:
-    """Over the last snapshot: home, each line cleared to its end and cut to the window, the rest below cleared."""
+    """Overwrite the last snapshot: cursor home, each line cut to the window, the rest of line and screen cleared."""
     size = os.get_terminal_size()
     shown = [f"{line[: size.columns - 1]}\x1b[K" for line in lines[: size.lines - 1]]
     return [f"\x1b[H{shown[0]}", *shown[1:-1], f"{shown[-1]}\x1b[J"]

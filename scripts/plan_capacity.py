@@ -1,4 +1,4 @@
-"""Write results/tables/capacity.csv and results/capacity.html: what fits on a card, and the cards that a rate needs."""
+"""Write results/tables/capacity.csv and results/capacity.html: what fits on a GPU, and the GPUs that a rate needs."""
 
 from pathlib import Path
 

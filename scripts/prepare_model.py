@@ -1,4 +1,4 @@
-"""Rule prepare_model: a model's files where the engines find them, and model.json that describes it."""
+"""Rule prepare_model: put a model's files where the engines find them, and write model.json, which describes it."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Replay the points of a sweep, and a finer grid of what was swept, without a model."""
+"""Replay the points of a sweep and a finer grid of the swept setting, without a model."""
 
 from kvbench.adapter import job
 from kvbench.analysis.results import load_runs

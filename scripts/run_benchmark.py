@@ -1,4 +1,4 @@
-"""Set a runner of ours beside its peer, or recording beside none: benchmarks/*.py, as configured."""
+"""Run a configured benchmark of benchmarks/*.py: a runner against its peer, or recording against none."""
 
 from kvbench.adapter import job
 from kvbench.benchmarks.programs import run_benchmark

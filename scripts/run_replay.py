@@ -1,4 +1,4 @@
-"""Replay one scenario under each of its policies; write its sums, its series and, where asked for, every step."""
+"""Replay one scenario under each of its policies; write totals, time series and, if configured, every step."""
 
 from kvbench.adapter import job
 from kvbench.files import write_json, write_parquet

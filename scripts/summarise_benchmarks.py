@@ -1,4 +1,4 @@
-"""Write results/tables/benchmarks.csv: a row a benchmark of the instrument."""
+"""Write results/tables/benchmarks.csv: one row per benchmark of kvbench itself."""
 
 import kvbench.preflight.quick_start  # noqa: F401 (first)
 from kvbench.adapter import job

@@ -1,4 +1,4 @@
-"""Write results/tables/replays.csv: what each policy made of each scenario."""
+"""Write results/tables/replays.csv: the results of each policy in each scenario."""
 
 import kvbench.preflight.quick_start  # noqa: F401 (first)
 from kvbench.adapter import job

@@ -1,4 +1,4 @@
-"""Summarise all runs in results/tables: throughput, latency, memory, KV waste, ratios, attribution and others."""
+"""Summarise all runs as tables in results/tables: throughput, latency, memory, KV waste, ratios and more."""
 
 import kvbench.preflight.quick_start  # noqa: F401 (first)
 from kvbench.adapter import job

@@ -1,4 +1,4 @@
-"""Lengths of every workload's prompts, outputs and their sums, in results/tables/workloads.csv."""
+"""Write results/tables/workloads.csv: lengths of every workload's prompts, outputs and their sums."""
 
 import kvbench.preflight.quick_start  # noqa: F401 (first)
 from kvbench.adapter import job

@@ -1,4 +1,4 @@
-"""Rule write_config: the configuration in force, beside the results."""
+"""Rule write_config: write the configuration in force beside the results."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What every rule's script shares: logging to the rule's log, progress on the terminal, one-line errors."""
+"""Shared by all rules' scripts: logging to the rule's log, progress on the terminal, one-line errors."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Job:
     label: str
 
     def tell(self, line: str) -> None:
-        """One line for whoever watches."""
+        """Print one line on the terminal, after the job's label."""
         print(f"{self.label}: {line}", file=self.terminal, flush=True)
 
     def progress(self, total: int, unit: str) -> Any:
-        """A tqdm bar on the terminal; silent where that is none, such as a file or a cluster's log."""
+        """A tqdm bar on the terminal; it shows nothing if that is a file, such as a cluster's log."""
         from tqdm import tqdm
 
         return tqdm(
@@ -47,8 +47,8 @@ class Job:
 
 @contextmanager
 def job(snakemake: Any) -> Iterator[Job]:
-    """Run a rule's work: output and logging go to the rule's log, a failure ends in one line and exit code 1."""
-    gc.freeze()  # what was imported stays
+    """Run a rule's work: output and logging go to the rule's log; a failure prints one line and exits with code 1."""
+    gc.freeze()  # imported modules are never freed
     gc.enable()  # see quick_start
     label = " ".join([snakemake.rule, *map(str, snakemake.wildcards)])
     path = Path(snakemake.log[0])
@@ -77,7 +77,7 @@ def job(snakemake: Any) -> Iterator[Job]:
 
 
 def leave() -> NoReturn:
-    """End the process of a finished job: taking vLLM's modules down one by one takes seconds and frees nothing more."""
+    """Exit the process of a finished job at once: an orderly shutdown of vLLM's modules takes seconds for nothing."""
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()

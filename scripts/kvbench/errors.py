@@ -2,4 +2,4 @@
 
 
 class UserError(Exception):
-    """Something the user can mend: the message names the key, file or device, and the mend."""
+    """An error that the user can correct: the message names the key, file or device, and the correction."""

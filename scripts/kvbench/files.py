@@ -1,4 +1,4 @@
-"""Read and write the pipeline's files; a file appears whole or not at all."""
+"""Read and write the pipeline's files; a file is written completely or not at all."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary name beside `path`; rename it to `path` if the block ends well.
+    """Yield a temporary name beside `path`; rename it to `path` if the block succeeds.
 
-    Raises UserError where the disk is full; nothing half-written is left behind.
+    Raises UserError if the disk is full; no partial file is left behind.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -44,7 +44,7 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def write_json(path: str | Path, record: Any) -> None:
-    """Write a record as indented JSON with sorted keys; NaN is refused."""
+    """Write a record as indented JSON with sorted keys; ValueError for NaN."""
     write_text(path, json.dumps(record, indent=2, sort_keys=True, allow_nan=False) + "\n")
 
 

@@ -1,16 +1,16 @@
-"""What a MemoryError means: too little memory, or a request that no memory could meet."""
+"""Explain a MemoryError: memory is short, or a single allocation is larger than the machine's memory."""
 
 from __future__ import annotations
 
 import resource
 
-SHORT = 0.1  # of the machine's memory free: less than that is short
+SHORT = 0.1  # memory is short if less than this share of it is free
 
 
 def describe_memory_error(error: MemoryError, details: str) -> str:
-    """One line with the mend; `details` says where the traceback is.
+    """One line with the correction; `details` says where the traceback is.
 
-    A damaged file whose first bytes are read as a length asks for exabytes, and Python answers with the same error.
+    Reading a damaged file can end in a MemoryError too, if its first bytes are taken for a length of exabytes.
     """
     import psutil  # here, since every job imports this module
 
@@ -20,4 +20,4 @@ def describe_memory_error(error: MemoryError, details: str) -> str:
         return "out of memory; lower kv_budget_mib or the workload's size in config.yaml"
     told = f" ({error})" if str(error) else ""
     free = f"{memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB are free"
-    return f"more memory was asked for at once than the machine has{told}, while {free}; {details}"
+    return f"a single allocation{told} exceeds the machine's memory, of which {free}; {details}"

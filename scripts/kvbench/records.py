@@ -7,7 +7,7 @@ import pyarrow as pa
 WORKLOAD = pa.schema(
     [
         ("request_id", pa.string()),
-        ("text", pa.string()),  # null where a request is token ids only
+        ("text", pa.string()),  # null if a request has only token ids
         ("prompt_token_ids", pa.list_(pa.int32())),
         ("output_tokens", pa.int32()),
         ("arrival_s", pa.float64()),
@@ -23,10 +23,10 @@ REQUESTS = pa.schema(
         ("output_tokens", pa.int32()),
         ("output_token_ids", pa.list_(pa.int32())),
         ("text", pa.string()),
-        ("start_s", pa.float64()),  # first scheduled (vLLM) or its batch begun (Transformers)
+        ("start_s", pa.float64()),  # first scheduled (paged engines) or start of its batch (padded ones)
         ("first_token_s", pa.float64()),
         ("finish_s", pa.float64()),
-        ("preemptions", pa.int32()),  # null where the engine cannot tell
+        ("preemptions", pa.int32()),  # null if the engine does not report them
         ("cached_tokens", pa.int32()),
     ]
 )
@@ -46,13 +46,13 @@ KV = pa.schema(
         ("preemptions", pa.int32()),  # cumulative in the repeat
         ("prefix_hit_tokens", pa.int32()),  # cumulative in the repeat
         ("pool", pa.int64()),
-        ("unshared", pa.int64()),  # what would be allocated if no request shared a block with another
+        ("unshared", pa.int64()),  # slots that would be allocated if no requests shared blocks
         ("allocated", pa.int64()),
         *((name, pa.int64()) for name in SPLIT),
     ]
 )
 
-# Null is "not known here"; 0 is a measured zero.
+# Null means unknown on this machine; 0 is a measured zero.
 DEVICE = pa.schema(
     [
         ("t_ns", pa.int64()),  # CLOCK_MONOTONIC
@@ -80,10 +80,10 @@ BLOCKS = pa.schema(
     ]
 )
 
-# Gap between the reference's top two logits at each token: what a near tie in the parity gate is judged by.
+# Gap between the reference's top two logits at each token, by which the parity gate recognises near ties.
 MARGINS = pa.schema([("request_id", pa.string()), ("position", pa.int32()), ("top1_minus_top2", pa.float64())])
 
-# Of the replays of a sweep: a row per point, and one per setting between the points.
+# Replays of a sweep: one row per point, and one per setting between the points.
 REPLAYED = (
     *("model", "workload", "engine", "point", "block_size", "pool_slots", "steps", "block_steps", "live_slot_steps"),
     *("computed_tokens", "recomputed_tokens", "preemptions", "live_share_of_allocated", "preemptions_per_request"),

@@ -1,4 +1,4 @@
-"""Read a YAML file; a mistake in it is told with its line."""
+"""Read a YAML file; an error names the line of the mistake."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def read_yaml(path: str | Path) -> Any:
     """Read a YAML file; UserError names the line of a mistake or of a key written twice."""
     import yaml
 
-    # libyaml, where it is there, is ten times faster.
+    # libyaml, if available, is ten times faster.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         with open(path, encoding="utf-8") as file:
@@ -25,16 +25,16 @@ def read_yaml(path: str | Path) -> Any:
     except UnicodeDecodeError:
         raise UserError(f"{path}: not UTF-8 text; save it as UTF-8") from None
     except RecursionError:
-        raise UserError(f"{path}: a value holds itself; write it out without the alias (*)") from None
+        raise UserError(f"{path}: a value contains itself; write it out without the alias (*)") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f"line {mark.line + 1}: " if mark else ""
         problem = getattr(error, "problem", None) or " ".join(str(error).split())
-        raise UserError(f"{path}: {line}not valid YAML ({problem}); mend it there or just above") from None
+        raise UserError(f"{path}: {line}not valid YAML ({problem}); correct it there or just above") from None
 
 
 def parse_value(text: str) -> Any:
-    """A value on the command line as a YAML file would have it; text where it is no YAML."""
+    """Parse a value from the command line as YAML; return the text itself if it is not valid YAML."""
     import yaml
 
     try:
@@ -44,7 +44,7 @@ def parse_value(text: str) -> Any:
 
 
 def _refuse_duplicates(node: Any, path: str | Path) -> None:
-    """YAML takes the last of two equal keys in silence."""
+    """UserError for a key written twice: YAML would silently use the last value."""
     if node is None or isinstance(node.value, str):
         return
     pairs = node.value if node.id == "mapping" else [(None, item) for item in node.value]
@@ -58,7 +58,7 @@ def _refuse_duplicates(node: Any, path: str | Path) -> None:
 
 
 def check_keys(at: str, given: Mapping[str, Any], needed: Set[str], optional: Set[str] = frozenset()) -> None:
-    """UserError naming the first key that is missing or unknown; `at` says whose."""
+    """UserError naming the first key that is missing or unknown; `at` names the mapping."""
     for key in sorted(needed - set(given)):
         raise UserError(f"{at}: {key} is missing; add it")
     for key in sorted(set(given) - needed - optional):

@@ -33,7 +33,7 @@ def test_a_request_beyond_all_memory_is_no_shortage(machine):
     machine(12)
     told = memory_errors.describe_memory_error(MemoryError("8.0 EiB"), "details in x.log")
     assert told == (
-        "more memory was asked for at once than the machine has (8.0 EiB), while 12.0 of 16.0 GiB are free; "
+        "a single allocation (8.0 EiB) exceeds the machine's memory, of which 12.0 of 16.0 GiB are free; "
         "details in x.log"
     )
     assert "kv_budget_mib" not in told

@@ -1,4 +1,4 @@
-"""What several modules run on, made once a session."""
+"""Fixtures of several modules, made once per session."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The invariants of the KV accounting on the real schedulers and caches, and proof that each check can fail."""
+"""The identities of the KV accounting hold on real schedulers and caches, and each check can fail."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ EXAMPLES = settings(max_examples=25, deadline=None, suppress_health_check=list(H
 
 
 class Serving:
-    """An engine that counts its passes and reads block ids in all of them."""
+    """An engine that numbers its passes and reads block ids in all of them."""
 
     def __init__(self, engine):
         self.engine, self.number = engine, 0
@@ -46,7 +46,7 @@ class Serving:
 
 
 def make_engine(tiny, name):
-    """An engine on the tiny model; `sharing` after its name turns prefix sharing on."""
+    """An engine on the tiny model; `sharing` after its name turns on prefix sharing."""
     name, _, sharing = name.partition(" ")
     settings = dataclasses.replace(tiny_settings(tiny, name, BLOCKS), prefix_sharing=bool(sharing))
     if name.startswith("vllm"):
@@ -60,7 +60,7 @@ def make_engine(tiny, name):
 
 @pytest.fixture(scope="session", params=["vllm", "vllm-reserved", "hf-continuous"])
 def paged(tiny, request):
-    """One at a time: two vLLM engines in a process end each other's process groups."""
+    """One engine at a time: two vLLM engines in a process would end each other's process groups."""
     engine = make_engine(tiny, request.param)
     yield Serving(engine)
     engine.close()
@@ -126,7 +126,7 @@ def test_a_tight_pool_preempts_and_still_adds_up(paged):
 
 @pytest.fixture
 def schedule(paged):
-    """A recorded schedule with waiting, preemption and freeing in it."""
+    """A recorded schedule with waiting requests, preemptions and freed requests."""
     lengths = [(60, 30)] * 6
     generated, _ = paged(lengths)
     recorded = generated.schedule
@@ -217,12 +217,12 @@ NOT_IN_FORCE = pytest.mark.parametrize(
 
 
 def compare_changed(engine, change, key):
-    """The engine's settings are in force as they are, and any other one is refused by its key."""
+    """The engine's settings are in force, and a different one is refused with its key."""
     asked = dataclasses.replace(engine.settings, **change)
     if key is None:
         assert compare_in_force(asked, engine.in_force()) == {}
         return
-    with pytest.raises(UserError, match=rf"config.yaml: {key}: {asked.engine} runs with .* was asked for"):
+    with pytest.raises(UserError, match=rf"config.yaml: {key}: {asked.engine} uses .* instead of the requested"):
         compare_in_force(asked, engine.in_force())
 
 
@@ -230,7 +230,7 @@ def test_a_temperature_that_vllm_raises_without_a_word_is_refused(paged, monkeyp
     if not paged.engine.settings.engine.startswith("vllm"):
         pytest.skip("Transformers takes it as it is")
     monkeypatch.setattr(paged.engine, "settings", dataclasses.replace(paged.engine.settings, temperature=0.004))
-    with pytest.raises(UserError, match=r"sampling\.temperature: vllm.* runs with 0.01 where 0.004 was asked for"):
+    with pytest.raises(UserError, match=r"sampling\.temperature: vllm.* uses 0.01 instead of the requested 0.004"):
         compare_in_force(paged.engine.settings, paged.engine.in_force())
 
 
@@ -258,7 +258,7 @@ def test_each_contiguous_check_can_fail(contiguous, name, by):
 
 
 def starting_alike(members):
-    """Requests of (group, common tokens, own tokens, output): a group's text, then tokens of the request's own."""
+    """Requests of (group, common tokens, own tokens, output): a prefix of the group's text, then own tokens."""
     texts = np.random.default_rng(7).integers(5, 400, (3, 90)).tolist()
     return requests_of(
         ((*texts[group][:common], 400 + i, *range(5, 4 + own)), output)
@@ -293,7 +293,7 @@ hf_sharing = pytest.mark.parametrize("sharing", ["hf-continuous sharing"], indir
 
 @hf_sharing
 def test_transformers_merges_equal_blocks_once_they_are_full(sharing):
-    """Requests of one step do not find each other's blocks; when it has run, two of one's three are given back."""
+    """Requests of the same step do not find each other's blocks; after it, two of the three of one are returned."""
     generated, requests = sharing.serve(starting_alike([(0, 70, 5, 10)] * 2))
     columns, _ = kv_rows(generated, requests, slot_bytes=SLOT_BYTES, static_width=None, shared=True)
     assert [c.cached_tokens for c in generated.completions] == [0, 0]
@@ -305,13 +305,13 @@ def test_transformers_merges_equal_blocks_once_they_are_full(sharing):
 
 @vllm_sharing
 def test_a_common_prefix_is_held_once_and_computed_once(sharing):
-    """Two full blocks of 32 in common: the first request computes them, the other two find them."""
+    """Two full blocks of 32 in common: the first request computes them, the other two get prefix hits."""
     generated, requests = sharing.serve(starting_alike([(0, 70, 5, 10)] * 3))
     columns, _ = kv_rows(generated, requests, slot_bytes=SLOT_BYTES, static_width=None, shared=True)
     assert [c.cached_tokens for c in generated.completions] == [0, 64, 64]
     assert columns["prefix_hit_tokens"][0] == 128
     assert columns["scheduled_tokens"][0] == 75 + 2 * (75 - 64)
-    # Three tables of 3 blocks; 2 of them are shared, the third is each request's own.
+    # Three block tables of 3 blocks: 2 are shared, the third is private.
     assert columns["unshared"][0] == 9 * 32
     assert columns["allocated"][0] == 5 * 32
     assert columns["live"][0] == 64 + 3 * 11

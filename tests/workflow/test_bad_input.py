@@ -9,7 +9,7 @@ import pytest
 from builders.tiny_overlay import tiny_overlay
 from builders.tree import contents, copy_project, snakemake
 
-# What Snakemake says of itself before it has read anything of ours.
+# What Snakemake prints before it reads our files.
 PREAMBLE = re.compile(r"Using workflow specific profile .*")
 
 
@@ -74,7 +74,7 @@ GOOD = '{"prompt_token_ids": [5, 6], "output_tokens": 3}\n'
 
 @pytest.fixture(scope="module")
 def with_model(tree: Path) -> Path:
-    """The tree with the machine's description and the model made, as after the first call."""
+    """The tree with environment.json and the model made, as after the first call."""
     (tree / "own.jsonl").write_text(GOOD)
     use(tree, "own.jsonl")
     done = snakemake(tree, "--configfile", "config.yaml", "own.yaml", "--", "results/workloads/tiny/mine.parquet")
@@ -108,7 +108,7 @@ def use(tree: Path, file: str, max_length: int = 128, **options: str) -> None:
 def test_a_users_file_is_refused_before_an_engine_starts(
     with_model: Path, name: str, content: str | bytes, reason: str
 ) -> None:
-    """The target is a run, which would lead to engines; their logs would show that one had begun."""
+    """The target is a run, so an engine would start; its log would show that."""
     (with_model / name).write_bytes(content if isinstance(content, bytes) else content.encode())
     use(with_model, name)
     refuse_job(with_model, f"make_workload tiny mine: {name}: {reason}")
@@ -130,7 +130,7 @@ def test_a_length_beyond_the_models_is_refused_before_an_engine_starts(with_mode
 
 
 def refuse_job(tree: Path, line: str) -> None:
-    """A job of the call fails with this line and no traceback; nothing is written but logs, and no engine begins."""
+    """A job of the call fails with this line and no traceback; only logs are written, and no engine starts."""
     before = {path for path in contents(tree) if not path.startswith("logs/")}
     run = "results/runs/tiny/vllm/mine/base/run.json"
     done = snakemake(tree, "--configfile", "config.yaml", "own.yaml", "--", run)

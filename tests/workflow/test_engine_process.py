@@ -1,4 +1,4 @@
-"""vLLM with its engine in a process of its own: recorded as well as in-process, and gone after an end of any kind."""
+"""vLLM with its engine in a separate process: it is recorded as in-process, and always ends with its parent."""
 
 from __future__ import annotations
 

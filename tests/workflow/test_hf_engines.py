@@ -1,4 +1,4 @@
-"""Transformers engines against each other on a tiny model: the same tokens, one compiled shape, threads that end."""
+"""Transformers engines on a tiny model: all return the same tokens, compile one shape, and end their threads."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_a_failed_pass_leaves_no_thread(tiny, monkeypatch):
 @pytest.mark.parametrize("name", ["num_blocks", "page_size", "allow_block_sharing", "use_async_batching"])
 def test_options_that_the_budget_sets_are_refused(tiny, name):
     engine = hf_engines.make_engine(settings_of(tiny, "hf-continuous", options={name: 1}))
-    with pytest.raises(UserError, match=f"engines.hf-continuous.{name}: set by the experiment"):
+    with pytest.raises(UserError, match=f"engines.hf-continuous.{name}: kvbench sets this option itself"):
         engine.load()
     engine.close()
 

@@ -1,4 +1,4 @@
-"""Falcon, whose KV heads Transformers and vLLM store differently: each engine counts its own, from one budget."""
+"""Falcon, whose KV heads Transformers and vLLM store differently: each engine counts what it stores, in one budget."""
 
 from __future__ import annotations
 

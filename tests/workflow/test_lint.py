@@ -1,4 +1,4 @@
-"""Rules and code are clean, and every rule has what keeps it honest."""
+"""Rules and code pass the linters, and every rule has all required directives."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EACH_FIGURE = re.compile(r"^    rule:\n((?:        .*\n|\n)+)", re.M)
 
 
 def rules() -> list[tuple[str, str]]:
-    """Name and body of each rule; the one that is made for every figure goes by the name of its script."""
+    """Name and body of each rule; the rule generated for every figure is named after its script, plot_figure."""
     texts = [path.read_text() for path in sorted((ROOT / "rules").glob("*.smk"))]
     [made] = EACH_FIGURE.findall((ROOT / "rules/figures.smk").read_text())
     return [*(found for text in texts for found in BLOCK.findall(text)), ("plot_figure", indent(dedent(made), "    "))]
@@ -109,7 +109,7 @@ def test_adapters_are_thin() -> None:
 
 
 def test_scripts_read_no_configuration() -> None:
-    """What a script reads from `snakemake.config` is hidden from the rerun triggers."""
+    """Snakemake's rerun triggers do not see what a script reads from `snakemake.config`."""
     for path in SCRIPTS.rglob("*.py"):
         names = {
             node.attr

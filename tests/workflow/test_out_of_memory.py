@@ -1,4 +1,4 @@
-"""A Transformers run whose batches do not fit ends with files that say what does, and tables that take them."""
+"""A Transformers run whose batches do not fit writes files that say what fits, and the tables read them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def inputs(tmp_path_factory):
 
 
 def run_with_room_for(room, inputs, folder, monkeypatch, engine):
-    """Run an engine whose model runs out of memory where `room(rows, slots a row)` says no; the finished run."""
+    """Run an engine whose model runs out of memory unless `room(rows, slots per row)`; return the finished run."""
     import torch
 
     threads = torch.get_num_threads()  # this process has loaded torch, so no other number would be in force
@@ -93,7 +93,7 @@ def test_a_run_goes_on_with_what_fits(inputs, tmp_path, monkeypatch, engine, ask
 
 @pytest.mark.parametrize("slots", [200, 300, 340])
 def test_what_fits_is_tried_at_the_length_that_is_timed(inputs, tmp_path, monkeypatch, slots):
-    """The warm-up is cut short: its batches fit where those of the repeats do not."""
+    """The warm-up generates few tokens, so its batches may fit where those of the repeats do not."""
     searches = []
     monkeypatch.setattr("kvbench.measure.serving.search", lambda *args: searches.append(search(*args)) or searches[-1])
     found = run_with_room_for(lambda rows, length: rows * length <= slots, inputs, tmp_path, monkeypatch, "hf-batch")

@@ -1,4 +1,4 @@
-"""Results elsewhere, a clone whose path needs quotes, a configuration without runs; real scripts where said."""
+"""Results in another folder, a clone whose path needs quotes, a configuration without runs; some with real scripts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_results_lie_in_another_folder(quick: Path, tmp_path: Path) -> None:
-    """The user's file counts from there, the overlay from here; nothing is written here, and nothing is stale there."""
+    """The user's file is relative to the results' folder, the overlay to the clone; only the former is written to."""
     (tmp_path / "my requests.jsonl").write_text(REQUESTS)
     (quick / "own.yaml").write_text(tiny_overlay("my requests.jsonl"))
     before = contents(quick)
@@ -53,7 +53,7 @@ def test_a_folders_own_configuration_holds(quick: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["it's a clone"])
 def test_engines_run_in_a_folder_whose_name_needs_quotes(tmp_path: Path, name: str) -> None:
-    """Real scripts, by a Python behind a link, as `make setup` leaves it in such a folder."""
+    """Real scripts, run by a Python behind a link, as `make setup` makes it in such a folder."""
     tree = copy_project(tmp_path / name)
     (tree / ".venv").symlink_to(Path(sys.executable).parents[1].resolve())
     (tree / "my requests.jsonl").write_text(REQUESTS)

@@ -1,7 +1,7 @@
-"""The replay against the live engines on the CPU, step by step and exactly; and proof that the comparison can fail.
+"""The replay equals the live engines on the CPU in every step, and the comparison can fail.
 
-vLLM loads once a process, so each of its forms lives in a child: this file run as a program, which answers a line of
-JSON (requests and limits) with a line of JSON (rows of kv.parquet and the settings in force).
+vLLM loads only once per process, so each configuration runs in a child: this file as a program, which answers a line
+of JSON (requests and limits) with a line of JSON (rows of kv.parquet and the settings in force).
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from kvbench.replay import Settings, Trace, replay
 BLOCKS = 8
 LENGTHS = st.lists(st.tuples(st.integers(1, 90), st.integers(1, 38)), min_size=1, max_size=12)
 TIGHT = [(60, 30)] * 6
-BRANCHES = ([(i % 3, 96, 2, 20) for i in range(9)], 64)  # of three texts, whose first 64 tokens are the same
+BRANCHES = ([(i % 3, 96, 2, 20) for i in range(9)], 64)  # from three texts with the same first 64 tokens
 EXAMPLES = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 COMPARED = ("running", "waiting", "scheduled_tokens", "preemptions", "prefix_hit_tokens", "allocated", *SPLIT)
 
-# Limits by their names in the replay's settings; each makes another part of vLLM's scheduler bind.
+# Limits by their names in the replay's settings; each makes a different limit of vLLM's scheduler bind.
 LIMITS = (
     {},
     {"max_running": 3, "max_step_tokens": 40},
@@ -59,7 +59,7 @@ class Child:
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
-            # one thread that sleeps while it waits: spinning threads are slow beside other work
+            # one thread that sleeps while waiting: spinning threads are slow when other processes run
             env=os.environ | {"PYTHONPATH": IMPORT_PATH, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"},
         )
 
@@ -89,7 +89,7 @@ def vllm(tiny, request, tmp_path_factory):
 
 
 def steps_of(generated, requests, static_width=None, shared=False):
-    """Columns of kv.parquet without the closing rows, in which everything has been returned."""
+    """Columns of kv.parquet without the closing rows, at which all blocks have been returned."""
     columns, _ = kv_rows(generated, requests, slot_bytes=SLOT_BYTES, static_width=static_width, shared=shared)
     closing = columns["allocated"] == 0
     assert closing[-1]
@@ -118,9 +118,9 @@ def test_paged_is_the_live_vllm_step_by_step(vllm, lengths, limits):
 
 
 def grouped(members, branch_tokens=0):
-    """Requests of (group, common tokens, own tokens, output): the group's text, then tokens of the request's own.
+    """Requests of (group, common tokens, own tokens, output): a prefix of the group's text, then its own tokens.
 
-    All groups' texts have their first `branch_tokens` in common.
+    The texts of all groups share their first `branch_tokens`.
     """
     rng = np.random.default_rng(7)
     texts = rng.integers(5, VOCABULARY, (3, 96))
@@ -157,7 +157,7 @@ def test_prefix_sharing_is_vllms_prefix_caching(vllm, members, limits):
 @example(*BRANCHES, {})
 @pytest.mark.parametrize("vllm", ["prefix caching"], indirect=True)
 def test_shared_prefixes_are_found_from_token_ids(vllm, members, branch_tokens, limits):
-    """Prefixes within prefixes too, which no single group of a request can say."""
+    """Nested prefixes too, which a single group per request cannot describe."""
     requests = grouped(members, branch_tokens)
     live, own = vllm(requests, limits)
     table = workload([r.prompt_token_ids for r in requests], [r.output_tokens for r in requests])
@@ -223,7 +223,7 @@ def test_the_comparison_fails_where_a_setting_or_a_number_differs(vllm):
 
 
 def set_limits(scheduler, limits):
-    """Put limits into vLLM's own scheduler between two passes; what is not named goes back to what vLLM chose."""
+    """Set limits in vLLM's scheduler between two passes; limits that are not named return to vLLM's own values."""
     config, manager = scheduler.scheduler_config, scheduler.kv_cache_manager
     scheduler.max_num_running_reqs = scheduler.max_num_active_reqs = limits.get("max_running", config.max_num_seqs)
     scheduler.max_num_scheduled_tokens = limits.get("max_step_tokens", config.max_num_batched_tokens)
@@ -251,7 +251,7 @@ def in_force(scheduler):
 
 
 def serve(model, options):
-    """The child: serve vLLM with these changed settings on standard input and output until the input ends."""
+    """The child: run vLLM with these settings and answer lines on standard input until it ends."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # vLLM's own output goes to the log
     from kvbench.engines.vllm.runner import VllmEngine

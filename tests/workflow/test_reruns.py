@@ -1,4 +1,4 @@
-"""What a change makes stale: the real rules, parameters and digests, with scripts that write their outputs at once."""
+"""Which jobs a change reruns: real rules, parameters and digests, with scripts that write placeholder outputs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RUNS = {
     ]
 }
 FIGURES = ("memory", "throughput", "latency", "attribution", "roofline", "kv_waste", "parity", "memory_parts")
-# All that follows the runs: parity and tables are of all runs, so each figure that shows a table follows too.
+# Jobs that follow any run: parity and tables cover all runs, so every figure of a table is drawn again too.
 AFTER_RUNS = {"check_parity": 1, "summarise_runs": 1, "summarise_sweeps": 1, "check_claims": 1, "check_targets": 1} | {
     "make_report": 1,
     **{f"plot_{name}": 2 for name in FIGURES},
@@ -113,7 +113,7 @@ def test_a_template_or_caption_makes_the_report_again(tree: Path, name: str) -> 
 
 
 def test_points_of_sharing_draw_a_figure_that_a_published_value_redraws(tree: Path) -> None:
-    """The workload's base point is gone, so the guide is the only one whose plots need no new run."""
+    """The base point of mixed is gone, so only the plots of guide need no new run."""
     entry = {"models": ["smollm2-135m"], "engines": ["vllm"]}
     swept = {**entry, "workloads": ["mixed"], "sweep": {"prefix_sharing": [False, True]}}
     reconfigure(tree, "runs", [{**entry, "workloads": ["guide"], "engines": ["hf-batch", "vllm"]}, swept])
@@ -201,7 +201,7 @@ def test_code_shared_by_check_and_engines_reruns_all_of_them_in_one_call(tree: P
 
 
 def install(folder: Path, name: str, version: str) -> str:
-    """A folder for PYTHONPATH in which that version seems to be installed."""
+    """A folder for PYTHONPATH in which that version appears to be installed."""
     info = folder / "site" / f"{name}-{version}.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
@@ -283,7 +283,7 @@ def test_a_plan_is_answered_again_alone(tree: Path) -> None:
     [("config/shapes.yaml", 1), ("scripts/kvbench/capacity/contexts.py", 1), ("scripts/kvbench/report/capacity.py", 0)],
 )
 def test_a_shape_or_the_code_of_capacity_reruns_capacity(tree: Path, name: str, also: int) -> None:
-    """The page holds the figure, so it follows it."""
+    """The page contains the figure, so both are made again."""
     if name.endswith(".yaml"):
         (tree / name).write_text((tree / name).read_text().replace("124439808", "124439809"))
     else:

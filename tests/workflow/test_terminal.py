@@ -1,4 +1,4 @@
-"""What a call shows: a line a job, what went wrong, what was found; `--quiet host` shows all."""
+"""Terminal output of a call: one line per job, errors and the results in short; `--quiet host` shows everything."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def screen(tree: Path) -> list[str]:
-    """All lines of the default run, of scripts that say nothing."""
+    """All lines of the default run, with scripts that print nothing."""
     done = snakemake(tree, "--config", "device=cpu")
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""

@@ -1,4 +1,4 @@
-"""Can the attention kernels that options ask for run here? Asked before anything is measured."""
+"""Check, before anything is measured, that the requested attention implementations can run here."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from collections.abc import Mapping
 
 from kvbench.errors import UserError
 
-ALWAYS = ("sdpa", "eager")  # of torch itself
+ALWAYS = ("sdpa", "eager")  # built into torch
 
 
 def require_attention(wishes: Mapping[str, str]) -> None:
     """UserError for the first engine whose `attn_implementation` Transformers cannot use: unknown, or not installed.
 
     Args:
-        wishes: engine to what its options in config.yaml ask for.
+        wishes: engine to the `attn_implementation` of its options in config.yaml.
     """
     for engine, wish in wishes.items():
         if wish not in ALWAYS and (reason := _problem(wish)):
-            mend = "install what it needs, or take sdpa or eager"
+            mend = "install what it needs, or use sdpa or eager"
             raise UserError(f"config.yaml: engines.{engine}.attn_implementation: {wish}: {reason}; {mend}")
 
 
 def _problem(wish: str) -> str | None:
-    """Why a model cannot have this attention, in Transformers' words; None where a small one can."""
+    """Why Transformers cannot build a model with this attention, in its own words; None if it can."""
     import torch
     from transformers import AutoModelForCausalLM, LlamaConfig
 

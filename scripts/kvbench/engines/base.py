@@ -1,4 +1,4 @@
-"""What every engine is given and what it gives back."""
+"""The interface of every engine: its settings, its results and its methods."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class EngineSettings:
 
     engine: str
     model_path: str
-    random_weights: bool  # the model is a shape: weights are drawn on the device
+    random_weights: bool  # the model is a shape: weights are initialised at random on the device
     dtype: str
     device: str
     threads: int
@@ -35,11 +35,11 @@ class EngineSettings:
     temperature: float
     top_p: float
     seed: int
-    prefix_sharing: bool = False  # requests that begin alike may hold the same blocks
+    prefix_sharing: bool = False  # requests with a common prefix may share blocks
     options: dict[str, Any] = field(default_factory=dict)
     margins: bool = False  # keep the gap between the top two logits of every token
-    gpus: int = 1  # on CUDA: devices that share the model and its cache
-    row_limit: int | None = None  # rows of a padded batch, once more have run out of memory
+    gpus: int = 1  # on CUDA: GPUs that the model and its cache are split over
+    row_limit: int | None = None  # most rows of a padded batch, set after a larger batch ran out of memory
 
     @property
     def reserved_row_slots(self) -> int:
@@ -48,7 +48,7 @@ class EngineSettings:
 
     @property
     def row_bytes(self) -> int:
-        """Bytes of such a reservation."""
+        """Bytes of a reservation of `max_length` tokens."""
         return self.reserved_row_slots * self.slot_bytes
 
     @property
@@ -63,19 +63,19 @@ class EngineSettings:
 
 
 def refuse_device(settings: EngineSettings) -> None:
-    """UserError where the engine cannot run on the device; the configuration is checked for it too, but earlier."""
+    """UserError if the engine cannot run on the device; the check of config.yaml refuses this too, but earlier."""
     if settings.device == "cpu" and settings.engine in CUDA_ONLY:
         why = CUDA_ONLY[settings.engine]
         raise UserError(f"config.yaml: device: {settings.engine} needs a CUDA device: {why}")
 
 
 def refuse_options(settings: EngineSettings, library: str, error: Exception) -> None:
-    """UserError for an error while loading with options of the user's; nothing where there are none to blame."""
+    """Turn an error while loading into a UserError if the user has set options; return if there are none."""
     if settings.options:
         log.error("%s did not load", settings.engine, exc_info=error)
         names = ", ".join(f"{name}: {json.dumps(value, default=str)}" for name, value in settings.options.items())
-        problem = f"{library} does not load with the options {names} ({error})"
-        raise UserError(f"config.yaml: engines.{settings.engine}: {problem}; mend or remove one") from None
+        problem = f"{library} cannot be loaded with the options {names} ({error})"
+        raise UserError(f"config.yaml: engines.{settings.engine}: {problem}; correct or remove one") from None
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Margins:
 
 @dataclass(frozen=True)
 class Generated:
-    """What one pass over some requests gave. Transformers fills `batches`, vLLM `schedule`."""
+    """Result of one pass over some requests. Engines with padded batches fill `batches`, paged ones `schedule`."""
 
     completions: list[Completion]
     batches: list[BatchRecord] = field(default_factory=list)
@@ -112,9 +112,9 @@ class Generated:
 
 @dataclass(frozen=True)
 class LoadTimes:
-    """Seconds to import the engine's packages, to load it, and to compile or capture graphs (None: not apart).
+    """Seconds to import the engine's packages, to load it, and to compile or capture graphs (None: not known).
 
-    `imported_bytes`: on a CPU resident bytes of the process after the imports and before the model; None on CUDA.
+    `imported_bytes`: on a CPU, resident bytes of the process between importing and loading; None on CUDA.
     """
 
     import_s: float
@@ -124,15 +124,15 @@ class LoadTimes:
 
 
 def resident_bytes(device: str) -> int | None:
-    """What this process holds now, where that is a part of its memory: on a CPU."""
+    """Resident bytes of this process on a CPU; None on CUDA, where they are not part of the device's memory."""
     return rss_bytes() if device == "cpu" else None
 
 
 class Engine(Protocol):
-    """Load once, generate often, close always.
+    """Load once, generate any number of times, always close.
 
-    `settings` may differ from those given once the engine is loaded: its library knows best what a token takes.
-    `spare_blocks` are those that the library adds to a pool for its own use.
+    Loading may change `settings`: a library may need other bytes per token than Transformers.
+    `spare_blocks` are the blocks that the library adds to the pool for its own use.
     """
 
     packages: tuple[str, ...]
@@ -149,16 +149,16 @@ class Engine(Protocol):
         terminal: TextIO | None,
         label: Callable[[str], None],
     ) -> Generated:
-        """Serve all requests, submitted at once. `tick` is told of new tokens, `label` of phases within the pass."""
+        """Serve all requests, submitted at once. `tick` gets numbers of new tokens, `label` names of phases."""
 
     def collect(self, generated: Generated, repeat: int) -> Generated:
-        """Fetch what was recorded, outside the timed part, and leave the engine empty for the next pass."""
+        """Fetch the record of the pass, outside the timed part, and empty the engine's cache for the next pass."""
 
     def prepare(self, block_passes: Sequence[int] = (), silent_passes: Sequence[int] = ()) -> None:
-        """Before loading: passes (counted from 0, warm-up included) in which block ids are read, or nothing is."""
+        """Call before loading: numbers of the passes (0 is the warm-up) that read block ids, or that record nothing."""
 
     def limit_rows(self, rows: int) -> None:
-        """After an OutOfMemory, which only engines with padded batches raise: no batch may have more rows."""
+        """Limit the rows of a batch; called after OutOfMemory, which only engines with padded batches raise."""
 
     def costliest_batch(self, requests: Sequence[Request], rows: int) -> list[Request]:
         """The batch of at most `rows` rows that needs the most memory."""
@@ -167,13 +167,13 @@ class Engine(Protocol):
         """Settings as the engine reports them."""
 
     def capacity(self) -> dict[str, int | None]:
-        """pool_bytes, pool_slots, blocks, batch_rows; None where it has no meaning."""
+        """pool_bytes, pool_slots, blocks, batch_rows; None where not applicable."""
 
     def begin_peak(self) -> None:
-        """Forget the peaks of torch's allocator so far: those of `memory` are of what comes."""
+        """Reset the peaks of torch's allocator, so that `memory` reports those from now on."""
 
     def memory(self) -> dict[str, int | None]:
-        """Bytes by part as the engine's own process knows them."""
+        """Bytes by part, as counted in the engine's own process."""
 
     def close(self) -> None:
         """Leave no process and no device memory behind; safe to call twice."""

@@ -1,4 +1,4 @@
-"""Importing a large library without garbage collection, which would search its growing heap again and again."""
+"""Import a large library without garbage collection, which would scan the growing heap again and again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def importing() -> Iterator[None]:
-    """No collection while it lasts; what was imported is then left out of later ones, since it is never garbage."""
+    """Disable collection inside the block; later collections skip the imported objects, which stay alive anyway."""
     gc.disable()
     try:
         yield

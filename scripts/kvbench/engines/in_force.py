@@ -1,4 +1,4 @@
-"""What was asked of an engine against what it reports after loading: libraries change settings without a word."""
+"""Compare requested settings with those that an engine reports after loading: libraries change some silently."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from kvbench.engines.base import EngineSettings
 from kvbench.errors import UserError
 
-# Settings that a comparison rests on: how engines report each, and the key of config.yaml that asks for it.
+# Settings that must be the same in all engines: the name that engines report, and the key of config.yaml.
 COMPARED = {
     "dtype": "models.<name>.dtype",
     "temperature": "sampling.temperature",
@@ -27,7 +27,7 @@ CLOSE = 1e-6
 
 
 def asked_of(settings: EngineSettings) -> dict[str, Any]:
-    """Values of `COMPARED` as the settings want them; top-p means nothing in greedy decoding, threads none on a GPU."""
+    """Requested values of `COMPARED`; no top-p and top-k in greedy decoding, no threads on a GPU."""
     asked = {
         "dtype": settings.dtype,
         "temperature": settings.temperature,
@@ -46,16 +46,16 @@ def compare_in_force(settings: EngineSettings, reported: Mapping[str, Any]) -> d
     """The user's options that the engine changed: name to {"asked", "in_force"}.
 
     Args:
-        reported: the engine's `in_force()`; `options` in it says what became of the options, where the engine can tell.
+        reported: the engine's `in_force()`; its `options` are the user's options, if the engine reports them.
 
     Raises:
-        UserError: a setting that all engines share is another one in force.
+        UserError: the engine uses another value of a setting that all engines share.
     """
     for name, value in asked_of(settings).items():
         if name in reported and not same(value, reported[name]):
             raise UserError(
-                f"config.yaml: {COMPARED[name]}: {settings.engine} runs with {_shown(reported[name])} where "
-                f"{_shown(value)} was asked for; write {_shown(reported[name])}, or leave the engine out of these runs"
+                f"config.yaml: {COMPARED[name]}: {settings.engine} uses {_shown(reported[name])} instead of the "
+                f"requested {_shown(value)}; write {_shown(reported[name])}, or remove the engine from these runs"
             )
     found = reported.get("options") or {}
     return {
@@ -66,7 +66,7 @@ def compare_in_force(settings: EngineSettings, reported: Mapping[str, Any]) -> d
 
 
 def same(asked: Any, in_force: Any) -> bool:
-    """Whether a library's value is what was asked for, however it writes it: an enum's name, a dtype, `auto`."""
+    """Whether a library's value is the requested one, however it is written: an enum's name, a dtype, `auto`."""
     if asked is None or asked == "auto":
         return True
     if isinstance(asked, Mapping):

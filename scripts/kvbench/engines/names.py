@@ -1,4 +1,4 @@
-"""The engines by name and what sets them apart; nothing heavy is imported here."""
+"""Names of the engines and how they differ; this module imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ ENGINES = (
     *("hf-sequential", "hf-batch", "hf-static", "hf-static-compiled", "hf-continuous"),
     *("vllm-sequential", "vllm-reserved", "vllm", "vllm-eager"),
 )
-# One request at a time: they run a workload's subset only.
+# These run one request at a time, and only the sequential subset of a workload.
 SEQUENTIAL = ("hf-sequential", "vllm-sequential")
-# Arms of a ratio with a sequential engine: they run that subset beside the whole workload.
+# These are compared with a sequential engine, so they run that subset as well as the whole workload.
 BESIDE_SEQUENTIAL = ("hf-batch", "vllm-reserved", "vllm")
-# Requests that begin alike can hold the same blocks.
+# Requests with a common prefix can share blocks.
 SHARING = ("hf-continuous", "vllm-sequential", "vllm-reserved", "vllm", "vllm-eager")
 # Decoding is compiled.
 COMPILED = ("hf-static-compiled",)
-# What the parity gate compares all engines with.
+# The parity gate compares all engines with this one.
 REFERENCE = "hf-batch"
-# Engines that several GPUs can share: vLLM splits every layer, Transformers gives each GPU some of the layers.
+# Engines that can run on several GPUs: vLLM splits every layer, Transformers gives each GPU some of the layers.
 SEVERAL_GPUS = (
     *("hf-sequential", "hf-batch", "hf-static"),
     *("vllm-sequential", "vllm-reserved", "vllm", "vllm-eager"),
 )
-# Whose run a benchmark of the instrument takes its requests and settings from, by kind.
+# The engine whose run provides a benchmark's requests and settings, by kind of benchmark.
 BENCHMARKED = {"peer-vllm": "vllm", "peer-hf": "hf-batch", "recording": "vllm"}
 # Why an engine is refused on a CPU.
 CUDA_ONLY = {
-    "hf-static-compiled": "compiled decoding is CUDA graphs; use hf-static",
-    "vllm-eager": "vllm itself runs without graphs and compilation on a CPU; use vllm",
+    "hf-static-compiled": "compiled decoding uses CUDA graphs; use hf-static",
+    "vllm-eager": "on a CPU vllm itself runs without graphs and compilation; use vllm",
 }
-# Options of an engine's library that the experiment sets for all, and the key of config.yaml that they follow, if any.
+# Library options that kvbench sets for all engines, and the key of config.yaml that determines each, if any.
 VLLM_SHARED = {
     "model": "models",
     "dtype": "models.<name>.dtype",

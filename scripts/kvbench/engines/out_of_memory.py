@@ -1,21 +1,21 @@
-"""A batch that the device's memory does not hold, told apart from other failures."""
+"""Recognise a batch that does not fit into the device's memory."""
 
 from __future__ import annotations
 
-# The CPU's allocator raises a plain RuntimeError.
+# Torch's CPU allocator raises a plain RuntimeError with this word in its message.
 CPU_ALLOCATOR = "DefaultCPUAllocator"
 
 
 class OutOfMemory(Exception):
-    """A batch of `rows` rows did not fit into the device's memory; nothing of it is left there."""
+    """A batch of `rows` rows did not fit into the device's memory, which has been released again."""
 
     def __init__(self, rows: int) -> None:
-        super().__init__(f"a batch of {rows} did not fit into the device's memory")
+        super().__init__(f"a batch of {rows} rows did not fit into the device's memory")
         self.rows = rows
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether torch failed for want of memory."""
+    """Whether torch ran out of memory."""
     import torch
 
     return isinstance(error, torch.OutOfMemoryError) or (

@@ -1,7 +1,7 @@
 """The record of one pass of a paged engine, kept in append-only arrays while it runs.
 
-A step costs a few counters and, when the set of requests changed, one copy of the scheduled-token counts; slots are
-rebuilt afterwards by `kvbench.kv.paged`.
+A step appends a few counters and, if the set of requests has changed, a copy of the scheduled-token counts.
+`kvbench.kv.paged` rebuilds the slots afterwards.
 """
 
 from __future__ import annotations
@@ -35,26 +35,26 @@ class ScheduleLog:
             self.changed = True
 
     def admit(self, request_id: str, tokens: int) -> None:
-        """Note that a request, new or preempted before, begins with so many computed tokens."""
+        """Note that a new or preempted request was admitted and starts with `tokens` computed tokens."""
         self.index.setdefault(request_id, len(self.index))
         self.event(ADMITTED, request_id, tokens)
 
     def goes_on(self, scheduled: int, total_tokens: int, running: int) -> bool:
-        """Whether this step does what the last one did: a token for each running request, the same requests."""
+        """Whether this step repeats the last one: the same requests, one token for each running request."""
         every_one = scheduled == running
         same = every_one and total_tokens == running and self.all_scheduled and not self.changed
         self.all_scheduled, self.changed = every_one, False
         return same
 
     def dump(self, request_ids: Iterable[str], tokens: Iterable[int]) -> int:
-        """Copy the scheduled tokens of each request; returns how many there were."""
+        """Copy the scheduled tokens of each request; return the number of requests."""
         before = len(self.dump_request)
         self.dump_request.extend(map(self.index.__getitem__, request_ids))
         self.dump_tokens.extend(tokens)
         return len(self.dump_request) - before
 
     def sample(self, free_blocks: int, running: int, waiting: int, total_tokens: int, dumped: int | None) -> None:
-        """End the step; `dumped` None: as before."""
+        """End the step; `dumped` is the length of its dump, None if the step repeats the last one."""
         self.t_ns.append(time.monotonic_ns())
         length = SAME_AS_BEFORE if dumped is None else dumped
         self.samples.extend((free_blocks, running, waiting, total_tokens, length))
@@ -68,7 +68,7 @@ class ScheduleLog:
     def schedule(
         self, *, end_free_blocks: int, end_requests: int, total_blocks: int, block_size: int, hook_s: float
     ) -> Schedule:
-        """The finished record, when everything has returned."""
+        """The finished record, once all requests have returned their blocks."""
         samples = np.array(self.samples, np.int32).reshape(-1, 5)
         events = np.array(self.events, np.int32).reshape(-1, 4)
         blocks = np.array(self.blocks, np.int32).reshape(-1, 4)

@@ -1,4 +1,4 @@
-"""Bytes that torch knows: storages of tensors and the CUDA allocator's counters."""
+"""Bytes as torch counts them: storages of tensors and the CUDA allocator's counters."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def model_bytes(model: torch.nn.Module) -> int:
 
 
 def allocator_bytes() -> dict[str, int | None]:
-    """Torch's CUDA allocator in this process, over all GPUs; None on a CPU, whose allocator keeps no such counters."""
+    """Counters of torch's CUDA allocator in this process, summed over all GPUs; None on a CPU, which has none."""
     names = ("allocated", "reserved", "peak_allocated", "peak_reserved", "inactive_split", "graph_pools")
     if not (torch.cuda.is_available() and torch.cuda.is_initialized()):
         return dict.fromkeys(names)
@@ -36,12 +36,12 @@ def allocator_bytes() -> dict[str, int | None]:
 
 
 def _over_devices(name: str) -> int:
-    """A counter of this process's allocator, summed over the GPUs; one that it never used counts 0."""
+    """A counter of this process's allocator, summed over the GPUs; a GPU that it never used counts 0."""
     return sum(torch.cuda.memory_stats(device).get(name, 0) for device in range(torch.cuda.device_count()))
 
 
 def reset_allocator_peak() -> None:
-    """Begin a new peak on CUDA; nothing to do elsewhere."""
+    """Reset the allocator's peaks on CUDA; do nothing on a CPU."""
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         for device in range(torch.cuda.device_count()):
             torch.cuda.reset_peak_memory_stats(device)

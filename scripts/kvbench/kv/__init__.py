@@ -1,1 +1,1 @@
-"""The KV cache: what every allocated slot holds."""
+"""The KV cache: what each allocated slot holds."""

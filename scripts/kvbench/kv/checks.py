@@ -1,4 +1,4 @@
-"""The identities that must hold at every sample; each sets the engine's side against tokens and lengths."""
+"""Identities that must hold at every sample; each compares the engine's counts with tokens and lengths."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from kvbench.kv.split import Slots, Split, blocks_for
 
 
 class AccountingError(Exception):
-    """The engine and the arithmetic disagree: a defect of the measurement, never of the user's."""
+    """The engine and the arithmetic disagree: a defect of the measurement, never a mistake of the user."""
 
 
 def check_equal(what: str, engine: ArrayLike, tokens: ArrayLike) -> int:
-    """Both sides equal at every sample; returns the number of samples checked."""
+    """Check that both sides are equal at every sample; return the number of samples checked."""
     engine, tokens = np.atleast_1d(engine), np.atleast_1d(tokens)
     if engine.shape != tokens.shape:
         raise AccountingError(f"{what}: {engine.shape} samples from the engine, {tokens.shape} from tokens")
@@ -31,12 +31,12 @@ def check_equal(what: str, engine: ArrayLike, tokens: ArrayLike) -> int:
 
 
 def check_order(what: str, smaller: ArrayLike, larger: ArrayLike) -> int:
-    """smaller <= larger at every sample; returns the number checked."""
+    """Check smaller <= larger at every sample; return the number of samples checked."""
     return check_equal(what, np.minimum(smaller, larger), np.asarray(smaller))
 
 
 def check_split(split: Split, pool: ArrayLike) -> dict[str, int]:
-    """No part negative, live <= allocated <= pool."""
+    """Check that no part is negative and live <= allocated <= pool."""
     return {
         "parts_not_negative": sum(check_order("negative part of the split", 0 * part, part) for part in split),
         "live_within_allocated": check_order("live beyond allocated", split.live, split.allocated),
@@ -45,7 +45,7 @@ def check_split(split: Split, pool: ArrayLike) -> dict[str, int]:
 
 
 def check_paged(schedule: Schedule, rebuilt: Rebuilt, *, shared: bool) -> dict[str, int]:
-    """Blocks in use by the free list against tokens; running requests; everything returned at the end."""
+    """Check blocks in use (from the free list) against tokens, scheduled tokens, and that all blocks are returned."""
     in_use = blocks_in_use(schedule)
     checks = {
         "scheduled_tokens": check_equal("scheduled tokens", schedule.scheduled_tokens, _dumped(schedule)),
@@ -60,10 +60,10 @@ def check_paged(schedule: Schedule, rebuilt: Rebuilt, *, shared: bool) -> dict[s
 
 
 def check_block_ids(schedule: Schedule, rebuilt: Rebuilt) -> dict[str, int]:
-    """At each step whose block ids were read: the free list, the tokens and the ids tell of the same blocks.
+    """Check that free list, tokens and block ids agree at each step whose block ids were read.
 
-    Distinct ids equal the blocks in use; the slots filled in them are all but the requests' tails, so no tail is
-    shared; each request holds ceil(n/bs), which adds up to the blocks without sharing.
+    Distinct ids equal the blocks in use. Their filled slots are all slots except the requests' tails, so no tail is
+    shared. Each request holds ceil(n / block_size) blocks, which add up to the blocks without sharing.
     """
     if not len(schedule.block_step):
         return {}
@@ -79,7 +79,7 @@ def check_block_ids(schedule: Schedule, rebuilt: Rebuilt) -> dict[str, int]:
 
 
 def _by_step(schedule: Schedule) -> tuple[Slots, Slots, Slots, Slots]:
-    """Steps whose block ids were read; in each, distinct blocks, slots filled in them, blocks with repetition."""
+    """Steps whose block ids were read; in each, distinct blocks, their filled slots, blocks of all requests."""
     size, lengths = schedule.block_size, schedule.block_length
     steps, at = np.unique(schedule.block_step, return_inverse=True)
     row = np.repeat(np.arange(len(lengths)), lengths)
@@ -93,7 +93,7 @@ def _by_step(schedule: Schedule) -> tuple[Slots, Slots, Slots, Slots]:
 
 
 def check_batch(batch: BatchRecord, slot_bytes: int, expected_width: ArrayLike) -> dict[str, int]:
-    """Bytes of the cache's tensors against the slot formula; their width against the lengths."""
+    """Check the bytes of the cache's tensors against the slot formula, and their width against the lengths."""
     rows = len(batch.prompt_tokens) + batch.empty_rows
     return {
         "cache_bytes": check_equal("bytes of the cache", batch.tensor_bytes, batch.rows * batch.width * slot_bytes),
@@ -103,7 +103,7 @@ def check_batch(batch: BatchRecord, slot_bytes: int, expected_width: ArrayLike) 
 
 
 def _dumped(schedule: Schedule) -> np.ndarray:
-    """Scheduled tokens a step from the per-request dumps: another path than the scheduler's own total."""
+    """Scheduled tokens per step from the per-request dumps, independent of the scheduler's own total."""
     lengths = schedule.dump_length
     dumped = lengths >= 0
     ends = np.cumsum(np.where(dumped, lengths, 0))

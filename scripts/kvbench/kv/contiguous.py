@@ -12,9 +12,9 @@ from kvbench.kv.split import Slots, Split, final_kv_length, split_rows
 
 @dataclass(frozen=True)
 class BatchRecord:
-    """One padded batch: B requests, a row each, and K forward passes (one token a row each).
+    """One padded batch: B requests, one row each, and K forward passes, each adding one token per row.
 
-    `width` is what the cache's tensors held after each pass, in slots a row, `tensor_bytes` their storages.
+    `width` is the width of the cache's tensors after each pass, in slots per row, `tensor_bytes` their storage.
     """
 
     request_ids: tuple[str, ...]  # B
@@ -26,7 +26,7 @@ class BatchRecord:
     tensor_bytes: NDArray[np.int64]  # (K,)
     start_ns: int
     end_ns: int
-    empty_rows: int = 0  # rows that no request was put into: unused pool
+    empty_rows: int = 0  # rows without a request: unused pool
 
 
 def split_batch(batch: BatchRecord) -> Split:
@@ -46,7 +46,7 @@ def running_rows(batch: BatchRecord) -> Slots:
 
 
 def scheduled_tokens(batch: BatchRecord) -> Slots:
-    """Tokens of requests computed in each pass, shape (K,): the prompts first, then one a running row."""
+    """Tokens of requests computed in each pass, shape (K,): the prompts first, then one per running row."""
     tokens = running_rows(batch)
     tokens[:1] = batch.prompt_tokens.sum()
     return tokens

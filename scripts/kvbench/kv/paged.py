@@ -14,12 +14,12 @@ from kvbench.kv.split import Slots, Split, split_paged
 
 @dataclass(frozen=True)
 class Rebuilt:
-    """The split at each of S steps, and what the steps say beside it; arrays of shape (S,)."""
+    """The split at each of S steps, and further counts; arrays of shape (S,)."""
 
     split: Split
     blocks: Slots  # from tokens: sum of ceil(n / block_size) over the requests that hold blocks
     tails: Slots  # empty slots of those requests' last blocks
-    ended_own: Slots  # slots of complete requests that still hold blocks, without what they shared when admitted
+    ended_own: Slots  # slots of complete requests that still hold blocks, without their prefix hits
     running: Slots  # requests that hold blocks and are not complete
     preemptions: Slots  # cumulative
     prefix_hit_tokens: Slots  # cumulative
@@ -50,10 +50,10 @@ def rebuild(schedule: Schedule, final: NDArray[np.int64]) -> Rebuilt:
 
 
 def shared_split(schedule: Schedule, rebuilt: Rebuilt) -> Split:
-    """The split where blocks are shared: blocks in use come from the free list, and a shared block counts once.
+    """The split with shared blocks: blocks in use come from the free list, and a shared block counts once.
 
-    Only full blocks are shared, so each request's tail is its own and live = allocated - tails, with tails from tokens.
-    A complete request's own blocks are finished, shared with a running one or not; where none runs, all blocks are.
+    Only full blocks are shared, so each request has its own tail and live = allocated - tails, with tails from tokens.
+    The blocks that a complete request did not find as prefix hits are finished; if no request runs, all blocks are.
     """
     allocated = blocks_in_use(schedule) * schedule.block_size
     own = rebuilt.split
@@ -67,7 +67,7 @@ def blocks_in_use(schedule: Schedule) -> Slots:
 
 
 def _states(schedule: Schedule) -> Iterator[tuple[NDArray[np.int64], Slots, Slots, NDArray[np.bool_]]]:
-    """At each step: indices of requests that hold blocks; of each request, tokens stored and hit, if scheduled now."""
+    """At each step: indices of requests that hold blocks; of each request: tokens stored, prefix hits, if scheduled."""
     requests = len(schedule.request_ids)
     stored, hits = np.zeros((2, requests), np.int64)
     holds = np.zeros(requests, bool)

@@ -1,6 +1,6 @@
-"""What a paged engine's scheduler did, step by step, in compact arrays.
+"""What a paged engine's scheduler did in each step, in compact arrays.
 
-Written inside the engine process by `engines.vllm_scheduler`, rebuilt into slots by `kv.paged`.
+`engines.schedule_log` fills them in the engine's process; `kv.paged` rebuilds the slots from them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-# Kinds of event; each applies before the sample of the step that it carries.
+# Kinds of event; each takes effect before the sample of its step.
 ADMITTED, PREEMPTED, FREED = 0, 1, 2
 
 SAME_AS_BEFORE = -1
@@ -42,7 +42,7 @@ class Schedule:
     block_tokens: NDArray[np.int32]  # (B,) the request's computed tokens by the engine's own count
     block_length: NDArray[np.int32]  # (B,)
     block_ids: NDArray[np.int32]  # (sum of block_length,)
-    end_ns: int  # when everything had returned
+    end_ns: int  # when all requests had ended
     end_free_blocks: int
     end_requests: int  # requests that the scheduler still knew then
     total_blocks: int  # usable blocks of the pool
@@ -50,13 +50,13 @@ class Schedule:
     hook_s: float  # time spent recording
 
     def save(self, path: Path) -> None:
-        """Write as .npz, whole or not at all."""
+        """Write as .npz, completely or not at all."""
         temporary = path.with_suffix(".tmp.npz")
         np.savez(temporary, **{f.name: getattr(self, f.name) for f in fields(self)})
         temporary.replace(path)
 
     def submission_order(self) -> NDArray[np.int64]:
-        """Place of each request among those submitted, shape (R,), from the counter that begins vLLM's ids."""
+        """Position of each request in order of submission, shape (R,), from the number that begins its id."""
         numbers = np.array([int(name.split("-")[0]) for name in self.request_ids], np.int64)
         return numbers - numbers.min()
 
@@ -66,7 +66,7 @@ class Schedule:
         return np.bincount(self.submission_order()[preempted], minlength=len(self.request_ids))
 
     def cached_tokens(self) -> NDArray[np.int64]:
-        """Tokens that each request found when it was first admitted, shape (R,), in order of submission."""
+        """Prefix hits of each request at its first admission, in tokens, shape (R,), in order of submission."""
         admitted = np.flatnonzero(self.event_kind == ADMITTED)
         requests, first = np.unique(self.event_request[admitted], return_index=True)
         found = np.zeros(len(self.request_ids), np.int64)

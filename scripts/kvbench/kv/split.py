@@ -34,7 +34,7 @@ class Split(NamedTuple):
 
 
 def final_kv_length(prompt_tokens: ArrayLike, output_tokens: ArrayLike) -> Slots:
-    """F = p + o - 1: the last token generated is never stored."""
+    """F = p + o - 1: the last generated token is never stored."""
     return np.asarray(prompt_tokens, np.int64) + np.asarray(output_tokens, np.int64) - 1
 
 

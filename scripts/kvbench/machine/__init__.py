@@ -1,1 +1,1 @@
-"""What this machine has, what it may use, and whose turn it is."""
+"""This machine: its hardware and packages, its limits, and locks that keep jobs apart."""

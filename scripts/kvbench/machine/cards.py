@@ -19,7 +19,7 @@ from kvbench.machine.turns import lock_file, try_lock
 PATIENCE_S = 10.0
 POLL_S = 0.5
 
-# Locks of the GPUs that this process holds; they end with it.
+# Locks on the GPUs that this process holds; released when it ends.
 _held: list[IO[str]] = []
 
 
@@ -29,15 +29,15 @@ def hold_cards(
     tell: Callable[[str], None],
     environment: MutableMapping[str, str] = os.environ,
 ) -> None:
-    """Let CUDA show the first `count` of its GPUs that no other job of ours holds, waiting until there are as many.
+    """Let CUDA show only the first `count` GPUs that no other job of ours holds, once there are as many.
 
-    They are this process's until it ends, and its children's. `tell` gets a line where there is a wait. Call it before
-    torch is loaded. UserError as `choose_cards`.
+    The process and its children hold them until the process ends. `tell` gets a line if there is a wait. Call it
+    before torch is loaded. UserError as in `choose_cards`.
     """
-    environment.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # NVML's
+    environment.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # as NVML
     shown = _shown(session, count, environment)
     if not (held := _lock(shown, count)):
-        tell(f"waits for {'a GPU' if count == 1 else f'{count} GPUs'}: other jobs on this machine hold them")
+        tell(f"waiting for {'a GPU' if count == 1 else f'{count} GPUs'}: other jobs on this machine hold them")
     while not held:
         time.sleep(POLL_S)
         held = _lock(shown, count)
@@ -45,7 +45,7 @@ def hold_cards(
 
 
 def _lock(cards: Sequence[GpuSample], count: int) -> list[GpuSample]:
-    """The first `count` cards whose locks are free, locked; none is kept where there are fewer."""
+    """Lock and return the first `count` cards whose locks are free; lock none if there are fewer."""
     free: list[tuple[GpuSample, IO[str]]] = []
     for card in cards:
         file = lock_file(f"card-{card.uuid}")
@@ -62,24 +62,24 @@ def _lock(cards: Sequence[GpuSample], count: int) -> list[GpuSample]:
 
 
 def choose_cards(session: Session, count: int, environment: Mapping[str, str] = os.environ) -> list[GpuSample]:
-    """A sample of each of the first `count` GPUs that CUDA shows; UserError where there are fewer."""
+    """A sample of each of the first `count` GPUs visible to CUDA; UserError if there are fewer."""
     return _shown(session, count, environment)[:count]
 
 
 def _shown(session: Session, least: int, environment: Mapping[str, str]) -> list[GpuSample]:
-    """A sample of each GPU that CUDA shows; UserError where there are fewer than `least`."""
+    """A sample of each GPU visible to CUDA; UserError if there are fewer than `least`."""
     shown = visible(session.gpus(), environment.get("CUDA_VISIBLE_DEVICES"))
     if len(shown) < least:
         have = f"{len(shown)} GPU{'s' * (len(shown) != 1)}"
         raise UserError(
-            f"config.yaml: gpus: {least} asked for and {have} here; lower gpus, or check CUDA_VISIBLE_DEVICES and "
-            "the driver (nvidia-smi)"
+            f"config.yaml: gpus: {least} requested, but only {have} available; lower gpus, or check "
+            "CUDA_VISIBLE_DEVICES and the driver (nvidia-smi)"
         )
     return shown
 
 
 def visible(gpus: Sequence[GpuSample], wish: str | None) -> list[GpuSample]:
-    """What CUDA_VISIBLE_DEVICES leaves: numbers in PCI order or UUIDs, up to the first that does not exist."""
+    """The GPUs in CUDA_VISIBLE_DEVICES: numbers in PCI order or UUIDs, up to the first that does not exist."""
     if wish is None:
         return list(gpus)
     shown: list[GpuSample] = []
@@ -103,9 +103,9 @@ def refuse_others(
     wait: Callable[[float], None] = time.sleep,
     patience_s: float = PATIENCE_S,
 ) -> list[dict[str, object]]:
-    """Other programs on the cards of a run, each with gpu, pid, command and bytes, once they had time to go.
+    """Other programs on the run's cards, with gpu, pid, command and bytes, after giving them time to end.
 
-    UserError naming them unless `allow`: their work and memory would be measured as ours.
+    Without `allow` they are a UserError that names them: their work and memory would be measured as ours.
     """
     waited = 0.0
     while (others := _others(choose_cards(session, count), set(process_ids()))) and not allow and waited < patience_s:
@@ -114,8 +114,8 @@ def refuse_others(
     if others and not allow:
         named = "; ".join(_in_words(other) for other in others)
         raise UserError(
-            f"device: {named}; end it, choose another GPU with CUDA_VISIBLE_DEVICES, or set shared_gpu: true in "
-            "config.yaml to measure all the same"
+            f"device: {named}; stop it, choose another GPU with CUDA_VISIBLE_DEVICES, or set shared_gpu: true in "
+            "config.yaml to measure anyway"
         )
     return others
 

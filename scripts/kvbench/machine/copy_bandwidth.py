@@ -1,4 +1,4 @@
-"""How fast this machine's memory copies: the ceiling that a decoding step is set against."""
+"""The copy bandwidth of this machine's memory: the upper limit for a decode step."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
-# Far beyond any cache: an H100's holds 50 MB, a server CPU's some hundreds.
+# Far larger than any cache: an H100's holds 50 MB, a server CPU's some hundreds.
 BUFFER_BYTES = {"cpu": 1 << 29, "cuda": 1 << 31}
-SHARE_OF_FREE = 8  # no buffer takes more than this part of what is free
+SHARE_OF_FREE = 8  # a buffer takes at most one part in so many of free memory
 COPIES, WARM_UP = {"cpu": 12, "cuda": 30}, 3
 
 
 def copy_bandwidth(device: str, threads: int) -> list[dict[str, Any]]:
-    """Bytes read and written per second by torch's copy between two buffers, for each GPU or for the CPU.
+    """Bytes read and written per second when torch copies between two buffers, for each GPU or for the CPU.
 
-    `gpu` is torch's number, None for a CPU; `bytes_per_s` the median of `copies` copies, with their range.
+    `gpu` is torch's number, None for a CPU; `bytes_per_s` is the median of `copies` copies, given with their range.
     """
     import torch
 

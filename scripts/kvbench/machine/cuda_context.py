@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-# A context with the handles that any model needs; its NVML figure less torch's own pool is the context's share.
+# A context with the handles that any model needs; its size is NVML's figure minus torch's own pool.
 PROBE = """
 import os, torch
 a = torch.ones(256, 256, device="cuda", dtype=torch.float16)
@@ -21,7 +21,7 @@ LIMIT_S = 120
 
 
 def context_bytes() -> int | None:
-    """Bytes of a bare context on the first GPU, in a process of its own; None where they cannot be told."""
+    """Bytes of a bare context on the first GPU, in a process of its own; None if they cannot be measured."""
     path = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]))
     try:
         probe = subprocess.run(

@@ -1,6 +1,6 @@
-"""Facts about this machine for `results/environment.json`, and the device that they allow.
+"""Facts about this machine for `results/environment.json`, and the choice of the device.
 
-Nothing here changes from call to call: no free memory, no free disk, no time.
+Only facts that stay the same from call to call: no free memory, no free disk space, no time.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from kvbench.machine.limits import memory_total_bytes, usable_cpus
 from kvbench.machine.nvml import GpuInfo, Session
 from kvbench.machine.packages import installed_version, package
 
-# Name in environment.json: the distributions that may carry it, and its module.
+# Name in environment.json: the distributions that may provide it, and its module.
 PACKAGES: Mapping[str, tuple[tuple[str, ...], str]] = {
     "torch": (("torch",), "torch"),
     "transformers": (("transformers",), "transformers"),
@@ -32,14 +32,15 @@ PACKAGES: Mapping[str, tuple[tuple[str, ...], str]] = {
     "nvidia-ml-py": (("nvidia-ml-py",), "pynvml"),
 }
 
-# What vLLM's and oneDNN's CPU kernels are chosen by.
+# vLLM and oneDNN choose their CPU kernels by these.
 INSTRUCTION_SETS = (
     *("avx2", "fma", "f16c", "avx_vnni", "avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512_vnni"),
     *("avx512_bf16", "avx512_fp16", "amx_tile", "amx_int8", "amx_bf16"),
 )
 
-# Imported in a process of its own: a broken build may crash or hang, and ours stays light. The platform is what brings
-# vLLM's compiled part on a GPU; the engine in Python would take as long again and is the same on every machine.
+# Run in a process of its own: a broken build may crash or hang, and our process need not import torch. On a GPU,
+# importing the platform loads vLLM's compiled part; importing the Python engine as well would take twice as long and
+# differs on no machine.
 PROBE = """
 import json, sys
 def show(**facts):
@@ -64,7 +65,7 @@ PROBE_LIMIT_S = 300
 
 @dataclass(frozen=True)
 class Torch:
-    """What `import torch` says; `cuda` is the version it is built for, None in a CPU build."""
+    """What importing torch showed; `cuda` is the version that it is built for, None in a CPU build."""
 
     version: str | None = None
     cuda: str | None = None
@@ -75,7 +76,7 @@ class Torch:
 
 @dataclass(frozen=True)
 class Vllm:
-    """What `import vllm` says; `platform` is cpu, cuda, or None where vLLM finds no device for its build."""
+    """What importing vLLM showed; `platform` is cpu, cuda, or None if vLLM finds no device for its build."""
 
     version: str | None = None
     distribution: str | None = None
@@ -85,9 +86,9 @@ class Vllm:
 
 @dataclass(frozen=True)
 class Facts:
-    """The content of environment.json but for the device.
+    """The content of environment.json except the device.
 
-    `cuda_context_bytes`: what a context with the handles that any model needs takes on a GPU; None where not known.
+    `cuda_context_bytes`: GPU memory of a context with the handles that any model needs; None if unknown.
     """
 
     python: dict[str, Any]
@@ -101,12 +102,12 @@ class Facts:
     cuda_context_bytes: int | None = None
 
     def record(self, device: str) -> dict[str, Any]:
-        """As environment.json has it."""
+        """The content of environment.json."""
         return {**asdict(self), "device": device}
 
 
 def gather_facts() -> Facts:
-    """Look at this machine; takes as long as importing torch and half of vLLM."""
+    """Collect the facts; takes as long as importing torch and half of vLLM."""
     with Session() as session:
         gpus = session.infos()
         nvml = {
@@ -122,7 +123,7 @@ def gather_facts() -> Facts:
 
 
 def choose_device(wish: str, facts: Facts) -> str:
-    """`cpu` or `cuda`; UserError, one line, where the machine or its packages cannot fulfil `device: <wish>`."""
+    """`cpu` or `cuda`; a one-line UserError if the machine or its packages cannot provide `device: <wish>`."""
     problems = {"cuda": why_not_cuda(facts), "cpu": why_not_cpu(facts)}
     if wish in problems:
         if problems[wish]:
@@ -137,10 +138,10 @@ def choose_device(wish: str, facts: Facts) -> str:
 
 
 def why_not_cuda(facts: Facts) -> str | None:
-    """What keeps both engines from running on a GPU here, and the mend; None if nothing does."""
+    """Why the engines cannot run on a GPU here, and the correction; None if they can."""
     torch, driver = facts.torch, facts.nvml["cuda_driver"]
     if not facts.gpus:
-        return f"no working NVIDIA GPU here ({facts.nvml['problem']}); mend the driver, or set device: cpu"
+        return f"no working NVIDIA GPU here ({facts.nvml['problem']}); fix the driver, or set device: cpu"
     if torch.error:
         return f"torch does not import ({torch.error}); run `make run FLAVOUR=cuda`"
     if torch.cuda is None:
@@ -161,7 +162,7 @@ def why_not_cuda(facts: Facts) -> str | None:
 
 
 def why_not_cpu(facts: Facts) -> str | None:
-    """What keeps both engines from running on this CPU, and the mend; None if nothing does."""
+    """Why the engines cannot run on this CPU, and the correction; None if they can."""
     if "avx2" not in facts.cpu["instruction_sets"]:
         return f"the CPU ({facts.cpu['model']}) has no AVX2, which vLLM's CPU build needs; use another machine"
     if facts.torch.error:
@@ -190,7 +191,7 @@ def isolation() -> str:
 
 
 def probe_engines(python: str = sys.executable, limit_s: float = PROBE_LIMIT_S) -> tuple[Torch, Vllm]:
-    """Import torch and vLLM in another process; `error` is the cause in one line where that fails, crashes or hangs."""
+    """Import torch and vLLM in another process; `error` is the cause in one line if that fails, crashes or hangs."""
     environment = {**os.environ, "VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "ERROR", "HF_HUB_OFFLINE": "1"}
     try:
         done = subprocess.run(
@@ -203,7 +204,7 @@ def probe_engines(python: str = sys.executable, limit_s: float = PROBE_LIMIT_S) 
 
 
 def read_probe(output: str, end: str) -> tuple[Torch, Vllm]:
-    """What the probe printed; `end` is the error of a part that it did not reach."""
+    """Parse the probe's output; `end` is the error of a part that it did not reach."""
     found: dict[str, Any] = {"torch": {"error": end}, "vllm": {"error": end}}
     for line in output.splitlines():
         if line.startswith("PROBE "):
@@ -217,7 +218,7 @@ def _how_it_ended(code: int) -> str:
 
 
 def cpu_facts(cpuinfo: Path = Path("/proc/cpuinfo")) -> dict[str, Any]:
-    """Model, instruction sets that kernels are chosen by, CPUs of the machine and those that this process may use."""
+    """Model, instruction sets that decide the kernels, CPUs of the machine and CPUs usable by this process."""
     fields = dict(
         (part.strip() for part in line.split(":", 1)) for line in cpuinfo.read_text().splitlines() if ":" in line
     )

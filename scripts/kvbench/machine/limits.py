@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def usable_cpus(affinity: int | None = None, quota: float | None = None) -> int:
-    """CPUs by affinity, less where a cgroup's quota allows fewer; at least 1."""
+    """CPUs by affinity, or fewer if a cgroup's quota says so; at least 1."""
     affinity = len(os.sched_getaffinity(0)) if affinity is None else affinity
     quota = cgroup_cpu_quota() if quota is None else quota
     return max(1, math.ceil(min(affinity, quota)))
@@ -37,7 +37,7 @@ def memory_total_bytes(folders: Iterable[Path] | None = None) -> int:
 
 
 def cgroup_folders() -> Iterator[Path]:
-    """Folders of the cgroups of this process and all above them, of version 2 and of version 1's controllers."""
+    """Folders of this process's cgroups and all their parents, for version 2 and for the controllers of version 1."""
     for line in _read(Path("/proc/self/cgroup")).splitlines():
         _, controllers, path = line.split(":", 2)
         inner = Path(path.lstrip("/"))

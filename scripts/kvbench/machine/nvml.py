@@ -1,4 +1,4 @@
-"""What NVML says about the GPUs, through `pynvml` (package nvidia-ml-py). No driver means no GPUs, not an error."""
+"""GPU facts and samples from NVML, through `pynvml` (package nvidia-ml-py). No driver means no GPUs, not an error."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kvbench.errors import UserError
 
 @dataclass(frozen=True)
 class GpuProcess:
-    """A process with a context on a GPU; `used_bytes` is None where NVML cannot tell (in some containers)."""
+    """A process with a context on a GPU; `used_bytes` is None if NVML cannot tell (in some containers)."""
 
     pid: int
     used_bytes: int | None
@@ -19,7 +19,7 @@ class GpuProcess:
 
 @dataclass(frozen=True)
 class GpuInfo:
-    """What does not change about a GPU."""
+    """The constant properties of a GPU."""
 
     index: int
     uuid: str
@@ -30,7 +30,7 @@ class GpuInfo:
 
 @dataclass(frozen=True)
 class GpuSample:
-    """A GPU now; None is "not supported here". `energy_j` counts since the driver was loaded."""
+    """A GPU's current state; None means "not supported here". `energy_j` counts since the driver was loaded."""
 
     index: int
     uuid: str
@@ -45,9 +45,9 @@ class GpuSample:
 
 
 class Session:
-    """NVML, opened once with a handle a GPU; cheap to ask ten times a second.
+    """An open NVML with one handle per GPU; cheap enough to sample ten times per second.
 
-    `problem` says in one line why there are no GPUs, and is None where there are some. UserError without nvidia-ml-py.
+    `problem` says in one line why there are no GPUs, and is None if there are some. UserError without nvidia-ml-py.
     """
 
     def __init__(self) -> None:
@@ -72,18 +72,18 @@ class Session:
         self.close()
 
     def close(self) -> None:
-        """Let go of NVML; a second call does nothing."""
+        """Shut NVML down; a second call does nothing."""
         if self._open:
             self._open = False
             self._infos, self._handles = (), []
             self._nvml.nvmlShutdown()
 
     def infos(self) -> tuple[GpuInfo, ...]:
-        """The GPUs, in NVML's order, whatever CUDA_VISIBLE_DEVICES hides from CUDA."""
+        """The GPUs in NVML's order, including those that CUDA_VISIBLE_DEVICES hides from CUDA."""
         return self._infos
 
     def keep(self, uuids: Collection[str]) -> None:
-        """From now on speak of these GPUs alone."""
+        """Restrict the session to these GPUs from now on."""
         kept = [pair for pair in zip(self._infos, self._handles, strict=True) if pair[0].uuid in uuids]
         self._infos, self._handles = tuple(info for info, _ in kept), [handle for _, handle in kept]
 
@@ -92,7 +92,7 @@ class Session:
         return [self._sample(info, handle) for info, handle in zip(self._infos, self._handles, strict=True)]
 
     def energy_j(self) -> float | None:
-        """Joules of all GPUs since the driver was loaded; None without GPUs or where one of them cannot tell."""
+        """Joules of all GPUs since the driver was loaded; None without GPUs or if one of them does not report it."""
         energies = [self._energy_j(handle) for handle in self._handles]
         return sum(energies) if energies and None not in energies else None
 
@@ -145,7 +145,7 @@ class Session:
         return None if running is None else tuple(GpuProcess(p.pid, p.usedGpuMemory) for p in running)
 
     def _ask(self, question: Callable[..., Any], *about: Any) -> Any:
-        """The answer, or None where this GPU, driver or user does not get one."""
+        """The answer, or None if the GPU or driver does not support the question or the user lacks permission."""
         nvml = self._nvml
         try:
             return question(*about)

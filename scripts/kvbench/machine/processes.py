@@ -14,7 +14,7 @@ def process_ids() -> list[int]:
 
 
 def rss_bytes() -> int:
-    """Resident bytes of this process and its descendants; pages that they share count once a process."""
+    """Resident bytes of this process and its descendants; shared pages count once per process."""
     total = 0
     for pid in process_ids():
         with suppress(psutil.NoSuchProcess):

@@ -1,4 +1,4 @@
-"""How many threads an engine gets; set before torch loads, because OpenMP reads it once."""
+"""The number of threads of an engine; set before torch loads, because OpenMP reads it only once."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ VARIABLES = (
 
 
 def resolve_threads(wish: int | str) -> int:
-    """`auto` is every CPU that this process may use."""
+    """The number of threads; `auto` means all CPUs that this process may use."""
     return usable_cpus() if wish == "auto" else int(wish)
 
 
 def set_threads(threads: int) -> None:
-    """Undo the limit that a workflow manager exports to its jobs; RuntimeError if torch is loaded already."""
+    """Set the number of threads, overriding what Snakemake exports to jobs; RuntimeError if torch is already loaded."""
     import sys
 
     if "torch" in sys.modules:

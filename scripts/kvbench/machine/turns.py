@@ -1,7 +1,7 @@
-"""Turns on one machine: jobs may load side by side, each on GPUs of its own; one that measures has the machine alone.
+"""Turns on one machine: jobs may load at the same time, each on its own GPUs, but a job that measures runs alone.
 
-The locks are record locks on files below the temporary folder. They end with the process that holds them, and its
-children do not share them. One process has one turn at a time.
+The locks are record locks on files in the temporary folder. They are released when the process that holds them ends,
+and its children do not inherit them. A process has one turn at a time.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from typing import IO
 
 
 def lock_file(name: str) -> IO[str]:
-    """A file of this user to lock, opened so that both kinds of lock are possible."""
+    """Open this user's lock file of that name, in a mode that allows shared and exclusive locks."""
     folder = Path(tempfile.gettempdir()) / f"kvbench-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     return open(folder / name, "a+")
 
 
 def try_lock(file: IO[str], kind: int = fcntl.LOCK_EX) -> bool:
-    """Lock a file for this process, or say that another process has it."""
-    with suppress(BlockingIOError, PermissionError):  # which of the two is the system's choice
+    """Lock a file for this process; False if another process holds the lock."""
+    with suppress(BlockingIOError, PermissionError):  # which of the two depends on the system
         fcntl.lockf(file, kind | fcntl.LOCK_NB)
         return True
     return False
 
 
 class Turn:
-    """`with Turn(tell) as turn:` waits while another job measures, then may load; `measure()` waits for all others.
+    """`with Turn(tell) as turn:` waits while another job measures; then load. `measure()` waits for all other jobs.
 
-    Who waits to measure keeps those back that have not begun to load. `tell` gets a line where there is a wait.
+    While a job waits to measure, no other job begins to load. `tell` gets a line if there is a wait.
     """
 
     def __init__(self, tell: Callable[[str], None]) -> None:
@@ -41,7 +41,7 @@ class Turn:
 
     def __enter__(self) -> Turn:
         self._gate, self._machine = lock_file("gate"), lock_file("machine")
-        self._take(fcntl.LOCK_SH, "waits to load: another job on this machine measures")
+        self._take(fcntl.LOCK_SH, "waiting to load: another job on this machine is measuring")
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -49,9 +49,9 @@ class Turn:
         self._gate.close()
 
     def measure(self) -> None:
-        """From now until the end of the turn no other job loads or measures."""
+        """Wait until no other job loads or measures, and keep all others waiting until the end of the turn."""
         fcntl.lockf(self._machine, fcntl.LOCK_UN)
-        self._take(fcntl.LOCK_EX, "waits to measure: another job on this machine loads or measures")
+        self._take(fcntl.LOCK_EX, "waiting to measure: another job on this machine is loading or measuring")
 
     def _take(self, kind: int, wait: str) -> None:
         if not (try_lock(self._gate) and try_lock(self._machine, kind)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kvbench.errors import UserError
 
-# Kept free for activations, sampling buffers and allocator slack where the budget is `auto`.
+# Share of the device's memory kept free for activations, sampling buffers and allocator slack if the budget is `auto`.
 ACTIVATION_RESERVE = 0.05
 
 
@@ -17,11 +17,11 @@ def kv_budget_bytes(
     row_bytes: int,
     key: str = "kv_budget_mib",
 ) -> int:
-    """Bytes that `key` of config.yaml asks for.
+    """The KV budget in bytes, as `key` of config.yaml sets it.
 
-    `auto` is `memory_fraction` of the device less weights and a reserve for activations.
+    `auto` is `memory_fraction` of the device's memory minus the weights and a reserve for activations.
 
-    UserError where the budget does not fit in free memory or does not hold one request of `max_length` (`row_bytes`).
+    UserError if the budget does not fit into free memory or does not hold one request of `max_length` (`row_bytes`).
     """
     if wish_mib == "auto":
         budget = int(total_bytes * (memory_fraction - ACTIVATION_RESERVE)) - weight_bytes
@@ -34,7 +34,7 @@ def kv_budget_bytes(
         )
     if budget + weight_bytes > free_bytes:
         raise UserError(
-            f"config.yaml: {key}: {budget / 2**20:.0f} MiB and {weight_bytes / 2**20:.0f} MiB of weights need "
-            f"more memory than the {free_bytes / 2**20:.0f} MiB that are free; lower it or free some memory"
+            f"config.yaml: {key}: {budget / 2**20:.0f} MiB plus {weight_bytes / 2**20:.0f} MiB of weights exceed "
+            f"the {free_bytes / 2**20:.0f} MiB of free memory; lower the budget or free some memory"
         )
     return budget

@@ -23,9 +23,9 @@ Checks = dict[str, int]
 def kv_rows(
     generated: Generated, requests: Sequence[Request], *, slot_bytes: int, static_width: int | None, shared: bool
 ) -> tuple[Columns, Checks]:
-    """Columns of `records.KV` but for repeat and phase, and how many samples each identity was checked on.
+    """Columns of `records.KV` except repeat and phase, and the number of samples that each identity was checked on.
 
-    `static_width` is the slots a row of a static cache, None for a growing one. Raises AccountingError.
+    `static_width` is the slots per row of a static cache, None for a growing one. Raises AccountingError.
     """
     if generated.schedule is not None:
         return _paged_rows(generated.schedule, requests, shared=shared)
@@ -95,7 +95,7 @@ def _parts(split: Split) -> Columns:
 
 
 def _with_row(columns: Columns, row: dict[str, Any]) -> Columns:
-    """Columns with one more row; names that the row leaves out are 0."""
+    """Columns with one more row; columns missing from the row get 0."""
     return {name: np.append(values, row.get(name, 0)) for name, values in columns.items()}
 
 
@@ -104,6 +104,6 @@ def _append(columns: Columns, more: Columns) -> Columns:
 
 
 def add_checks(total: Checks, more: Checks) -> None:
-    """Add the samples that each identity was checked on."""
+    """Add the numbers of samples in `more` to those in `total`."""
     for name, samples in more.items():
         total[name] = total.get(name, 0) + samples

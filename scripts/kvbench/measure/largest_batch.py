@@ -1,4 +1,4 @@
-"""The largest batch that fits, once a larger one has run out of memory."""
+"""Search for the largest batch that fits, after a larger one has run out of memory."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-# Each trial serves a whole batch, so the search stops where the bounds are this near: 1 / 16 of the larger.
+# Each trial serves a whole batch, so the search stops when the bounds differ by at most 1 / 16 of the larger.
 PRECISION = 16
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A batch of `rows` rows, served to its end or not."""
+    """A batch of `rows` rows; it fits if it was served to its end."""
 
     rows: int
     fits: bool
@@ -20,23 +20,23 @@ class Trial:
 
 @dataclass(frozen=True)
 class Limit:
-    """What is known of the rows that fit: `fits` do, `out_of_memory` do not."""
+    """The result of the search: `fits` rows fit, `out_of_memory` rows do not."""
 
     fits: int
     out_of_memory: int
     trials: tuple[Trial, ...]
 
     def record(self) -> dict[str, Any]:
-        """As run.json has it."""
+        """The entry in run.json."""
         return {"largest_batch_rows": self.fits, "out_of_memory_rows": self.out_of_memory} | {
             "trials": [asdict(trial) for trial in self.trials]
         }
 
 
 def search(failed: int, serve: Callable[[int], bool], most: int | None = None) -> Limit:
-    """Halve the distance between what fits and `failed` rows, which do not; `serve` tries a batch.
+    """Bisect between 0 and `failed` rows, which do not fit; `serve` says whether a batch of so many rows fits.
 
-    No more than `most` rows (None: `failed` - 1) are tried: no batch that is asked for has more.
+    No more than `most` rows (None: `failed` - 1) are tried, because no batch of the run has more.
     """
     low, high = 0, failed
     most = failed - 1 if most is None else most

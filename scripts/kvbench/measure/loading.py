@@ -1,4 +1,4 @@
-"""Load an engine and hold what it made of its settings against what was asked."""
+"""Load an engine and compare its settings in force with the requested ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kvbench.kv.checks import check_equal
 
 @dataclass(frozen=True)
 class Loaded:
-    """How long loading took, what the engine made of the user's options, and samples checked so far."""
+    """Load times, the user's options that the engine changed, and the samples checked so far."""
 
     times: LoadTimes
     changed: dict[str, dict[str, Any]]
@@ -21,16 +21,16 @@ class Loaded:
 
 
 def load_engine(engine: Engine, tell: Callable[[str], None]) -> Loaded:
-    """Load; UserError or AccountingError where the engine does other than it was told to, `tell` of lesser changes."""
+    """Load; UserError or AccountingError if settings or pool differ from the requested ones; `tell` changed options."""
     times = engine.load()
     changed = compare_in_force(engine.settings, engine.in_force())
     for name, values in changed.items():
-        tell(f"engines.{engine.settings.engine}.{name}: {values['asked']} asked for, {values['in_force']} in force")
+        tell(f"engines.{engine.settings.engine}.{name}: requested {values['asked']}, in force {values['in_force']}")
     return Loaded(times, changed, check_pool(engine))
 
 
 def check_pool(engine: Engine) -> dict[str, int]:
-    """Bytes of the tensors that hold the blocks against what the budget was divided by; nothing for rows."""
+    """Check the bytes of the block pool's tensors against blocks and slot bytes; nothing for contiguous caches."""
     blocks = engine.capacity()["blocks"]
     if blocks is None:
         return {}

@@ -1,4 +1,4 @@
-"""Everything that a run learnt, gathered once every pass was served."""
+"""All results of a run, gathered after its last pass."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from kvbench.model.slots import itemsize
 
 @dataclass(frozen=True)
 class Measured:
-    """Everything that a run learnt."""
+    """All results of a run."""
 
     order: Order
     settings: EngineSettings
@@ -43,7 +43,7 @@ class Measured:
 
 
 def gather(order: Order, engine: Engine, loaded: Loaded, served: Served, phases: Phases, sampler: Sampler) -> Measured:
-    """What there is to write once every pass was served: each step's slots, checked, and memory by part."""
+    """Gather the results after the last pass: the slots of every step, checked, and memory by part."""
     checks = dict(loaded.checks)
     kv = [_kv_of_pass(one, engine.settings, checks) for one in served.done]
     sampler.sample()
@@ -69,7 +69,7 @@ def gather(order: Order, engine: Engine, loaded: Loaded, served: Served, phases:
 def _kv_of_pass(
     done: tuple[Pass, dict[str, Any], Generated], settings: EngineSettings, checks: dict[str, int]
 ) -> dict[str, Any]:
-    """Columns of `kv.parquet`; samples checked are added to `checks`, steps and preemptions to the pass's record."""
+    """Columns of `kv.parquet` for a pass; also updates `checks`, and steps and preemptions in the pass's record."""
     one, record, generated = done
     columns, found = kv_rows(
         generated,
@@ -85,7 +85,7 @@ def _kv_of_pass(
 
 
 def _capacity(engine: Engine) -> dict[str, int | None]:
-    """As run.json has it."""
+    """The entry `capacity` of run.json."""
     settings = engine.settings
     return {
         "budget_bytes": settings.budget_bytes,
@@ -95,7 +95,7 @@ def _capacity(engine: Engine) -> dict[str, int | None]:
 
 
 def _memory(order: Order, engine: Engine, load: LoadTimes, served: Served, sampler: Sampler) -> dict[str, Any]:
-    """As run.json has it."""
+    """The entry `memory` of run.json."""
     settings = engine.settings
     return memory_parts(
         engine.memory(),
@@ -108,7 +108,7 @@ def _memory(order: Order, engine: Engine, load: LoadTimes, served: Served, sampl
 
 
 def _runtime_bytes(order: Order, settings: EngineSettings, load: LoadTimes) -> int | None:
-    """What the process held before any model; None where it is not known."""
+    """Bytes that the process held before any model was loaded; None if unknown."""
     if settings.device == "cpu":
         return load.imported_bytes
     context = order.machine.get("cuda_context_bytes")

@@ -1,4 +1,4 @@
-"""Memory by part of one engine's processes, against what NVML or the kernel says they hold."""
+"""Memory of an engine's processes by part, and their total as NVML or the kernel reports it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def memory_parts(
     parameter_bytes: int,
     warm_reserved: Bytes = None,
 ) -> dict[str, Any]:
-    """`parts` in bytes (None: not known here), the process's own figure, and what the parts leave over.
+    """`parts` in bytes (None: unknown), the total of the processes, and the remainder that no part explains.
 
     `runtime` is what the process held before any model: on CUDA bare contexts, on a CPU the imported packages.
-    `warm_reserved` is what torch had reserved when the warm-up ended. `weights_source` tells whether the weights were
-    read from tensors; vLLM repacks a CPU's weights outside torch, and then the model's parameters times their size
-    (`parameter_bytes`) stand in.
+    `warm_reserved` is what torch had reserved at the end of the warm-up. `weights_source` says where the bytes of
+    weights come from: tensors, or, if vLLM has repacked them outside torch on a CPU, the number of parameters times
+    their size (`parameter_bytes`).
     """
     packed = engine["weights"] < parameter_bytes
     engine = {**engine, "weights": max(engine["weights"], parameter_bytes)}
@@ -51,7 +51,7 @@ def _serving(sample: dict[str, Any]) -> bool:
 
 
 def _over_gpus(samples: Iterable[dict[str, Any]]) -> dict[int, int]:
-    """What our processes held on all GPUs together, by the time of the sample."""
+    """Bytes that our processes held on all GPUs together, by time of sample."""
     held: dict[int, int] = {}
     for sample in samples:
         if sample["process_bytes"]:
@@ -60,13 +60,13 @@ def _over_gpus(samples: Iterable[dict[str, Any]]) -> dict[int, int]:
 
 
 def _outside_when_warm(samples: list[dict[str, Any]], warm_reserved: Bytes) -> Bytes:
-    """What our processes held outside torch's allocator when the warm-up ended."""
+    """Bytes that our processes held outside torch's allocator at the end of the warm-up."""
     held = _over_gpus(s for s in samples if s["phase"].startswith(WARM_UP))
     return held[max(held)] - warm_reserved if held and warm_reserved is not None else None
 
 
 def _host_parts(engine: dict[str, Any], runtime: Bytes) -> dict[str, Bytes]:
-    """A CPU allocator keeps no counters: activations and slack are part of the rest."""
+    """Torch's CPU allocator keeps no counters, so activations and slack stay in the unattributed remainder."""
     return {
         "runtime": runtime,
         "weights": engine["weights"],
@@ -79,13 +79,13 @@ def _host_parts(engine: dict[str, Any], runtime: Bytes) -> dict[str, Bytes]:
 
 
 def _cuda_parts(engine: dict[str, Any], runtime: Bytes, outside: Bytes) -> dict[str, Bytes]:
-    """Activations are the allocator's peak beside the other parts.
+    """Activations are the allocator's peak minus weights, KV pool and graph pools.
 
-    Graphs take torch's private pools and, beyond them, memory of the driver that only their capture shows
-    (`graphs_measured`, of vLLM). What else was held outside torch when the warm-up ended are the libraries' kernels,
-    which CUDA loads as they are needed, workspaces and buffers, and of `hf-static-compiled` the driver's share of its
-    graphs. Slack is what torch reserved at most, as the process's own figure is its peak, and none of this used.
-    Both peaks are of what came after the warm-up, which compiles and may reserve more than serving does.
+    Graphs use torch's private pools and memory of the driver, which only vLLM's capture measures (`graphs_measured`).
+    `libraries` is the rest held outside torch at the end of the warm-up: kernels that CUDA loads on demand, workspaces
+    and buffers, and for `hf-static-compiled` the driver's share of its graphs. Slack is the peak of reserved memory
+    that no other part used; the peak, because the process's own figure is a peak too. Both peaks are those after the
+    warm-up, which compiles and may reserve more than serving does.
     """
     held = engine["weights"] + engine["kv_pool"] + engine["graph_pools"]
     activations = max(engine["peak_allocated"] - held, 0)
@@ -103,7 +103,7 @@ def _cuda_parts(engine: dict[str, Any], runtime: Bytes, outside: Bytes) -> dict[
 
 
 def _slack(engine: dict[str, Any]) -> Bytes:
-    """Allocator slack by its definition: reserved - allocated - external fragmentation."""
+    """Allocator slack: reserved - allocated - external fragmentation."""
     if engine["reserved"] is None:
         return None
     return engine["reserved"] - engine["allocated"] - engine["inactive_split"]

@@ -1,4 +1,4 @@
-"""What a run is asked to do, and its engine's settings with every `auto` settled."""
+"""What a run has to do, and its engine's settings with every `auto` resolved."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from kvbench.model.record import ModelRecord
 from kvbench.model.slots import itemsize, resolve_dtype, slot_bytes
 from kvbench.workload.read import Request, read_workload
 
-# Transformers needs no block size; on a CPU vLLM's kernels want a multiple of 32.
+# Transformers needs no block size; on a CPU vLLM's kernels need a multiple of 32.
 AUTO_BLOCK_SIZE = {"cpu": 32, "cuda": 16}
 
 
 @dataclass(frozen=True)
 class Order:
-    """What to run: `settings` as `config.run_settings` gives them, and the files that feed it."""
+    """What to run: `settings` as `config.run_settings` returns them, and the input files."""
 
     settings: Mapping[str, Any]
     environment: Path
@@ -51,7 +51,7 @@ class Order:
 
 
 def resolve(order: Order) -> EngineSettings:
-    """The engine's settings with every `auto` settled for this machine and model."""
+    """The engine's settings with every `auto` resolved for this machine and model."""
     s = order.settings
     device = order.machine["device"]
     dtype = resolve_dtype(s["dtype"], device)
@@ -84,20 +84,20 @@ def resolve(order: Order) -> EngineSettings:
 
 
 def _max_length(order: Order) -> int:
-    """The gate fits itself to a model of few positions; what is measured keeps the length asked for."""
+    """The configured length; for the parity gate, at most the model's longest sequence."""
     longest = order.record.architecture.max_position_embeddings
     wanted = order.settings["max_length"]
     return min(wanted, longest) if order.purpose == "parity" and longest else wanted
 
 
 def _budget_mib(order: Order, row_bytes: int) -> float | str:
-    """The budget asked for; the gate's, which compares tokens alone, holds at least a request of any model."""
+    """The configured budget; the parity gate, which compares only tokens, raises it to hold at least one request."""
     wanted = order.settings["kv_budget_mib"]
     return max(wanted, row_bytes / 2**20) if order.purpose == "parity" and wanted != "auto" else wanted
 
 
 def _memory(device: str, gpus: int) -> tuple[int, int]:
-    """Total and free bytes of the device's memory. GPUs share evenly: the scarcest of several, times their number."""
+    """Total and free bytes of memory; of several GPUs, which share evenly, the smallest times their number."""
     if device == "cpu":
         import psutil
 

@@ -1,4 +1,4 @@
-"""What a run does after loading: a warm-up, the timed repeats, and a pass that reads block ids."""
+"""The passes of a run: a warm-up, the timed repeats, and a pass that reads block ids."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def plan_passes(
     read_blocks: bool,
     warm_up_requests: int | None = None,
 ) -> list[Pass]:
-    """Warm-up, `repeats` timed passes a scope, then the pass that reads block ids.
+    """Warm-up, `repeats` timed passes per scope, then the pass that reads block ids.
 
-    `sequential_requests` 0 is no subset. Where the subset is the whole workload, there is one scope, `all`. The subset
-    is run by the engines of a ratio with a sequential one, and by no other. The warm-up serves the first
-    `warm_up_requests` (None: all of the pass's), cut short. For engines that compile it serves every request at full
-    length, since what they compile depends on how wide a batch is and how long it runs.
+    `sequential_requests` is the size of the subset, 0 for none. If the subset is the whole workload, there is one
+    scope, `all`. Only sequential engines and those compared with them run the subset. The warm-up serves the first
+    `warm_up_requests` (None: all) with few output tokens. For engines that compile, it serves all requests at full
+    length, because the compiled shapes depend on the width of a batch and its number of steps.
     """
     whole = tuple(requests)
     subset = whole[:sequential_requests] if sequential_requests else whole

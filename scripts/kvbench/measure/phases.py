@@ -1,4 +1,4 @@
-"""What a run is doing, with its times."""
+"""The phases of a run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Phases:
-    """Names of what a run is doing, with their times."""
+    """The phases of a run, with their start and end times."""
 
     def __init__(self) -> None:
         self.done: list[dict[str, Any]] = []
@@ -21,7 +21,7 @@ class Phases:
         self.name, self.start_ns = name, now
 
     def rename(self, since_ns: int, name: str) -> None:
-        """Give all finished phases that began at `since_ns` or later another name."""
+        """Rename all finished phases that began at `since_ns` or later."""
         for phase in self.done:
             if phase["start_ns"] >= since_ns:
                 phase["name"] = name

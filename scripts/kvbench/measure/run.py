@@ -43,7 +43,7 @@ def run_job(snakemake: Any, make_engine: Callable[[EngineSettings], Engine]) -> 
 
 
 def run(order: Order, make_engine: Callable[[EngineSettings], Engine], paths: Paths, job: Job) -> None:
-    """Load an engine, serve the workload as often as asked, check and write what was measured."""
+    """Load an engine, serve the workload in all passes, check the results and write them."""
     refuse_arrivals(read_parquet(order.workload), order.workload)
     session = Session()
     others = _take_cards(order, session, job)
@@ -73,7 +73,7 @@ def run(order: Order, make_engine: Callable[[EngineSettings], Engine], paths: Pa
 
 
 def _take_cards(order: Order, session: Session, job: Job) -> list[dict[str, Any]]:
-    """Let the session speak of this run's GPUs alone; other programs there are returned, or refused by UserError."""
+    """Restrict the session to this run's GPUs; return other programs on them, or refuse them with a UserError."""
     if order.machine["device"] == "cpu":
         session.keep(())
         return []

@@ -1,4 +1,4 @@
-"""Write what a run measured: requests, kv, device and blocks as Parquet, run.json last."""
+"""Write a run's results: requests, kv, device, blocks and margins as Parquet, and run.json last."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Paths:
 
 
 def write_run(measured: Measured, paths: Paths) -> None:
-    """Write the tables, then the record that says they are complete."""
+    """Write the tables, then run.json, whose existence means that they are complete."""
     write_parquet(paths.requests, _requests(measured))
     write_parquet(paths.kv, _kv(measured))
     write_parquet(paths.device, _table(measured.device_rows, DEVICE))
@@ -170,5 +170,5 @@ def _record(measured: Measured) -> dict[str, Any]:
 
 
 def _workload_digests(done: Done) -> dict[str, str]:
-    """Digest of the requests of each scope that was timed."""
+    """Digest of the requests of each timed scope."""
     return {one.scope: content_digest(one.requests) for one, _, _ in done if one.timed}

@@ -16,7 +16,7 @@ Row = dict[str, Any]
 
 
 class Sampler:
-    """Samples every `period_s` seconds in a thread of its own until closed; one row a GPU, or one for the host."""
+    """Samples every `period_s` seconds in its own thread until closed: one row per GPU, or one for the host."""
 
     def __init__(self, phases: Phases, period_s: float, session: Session) -> None:
         self.phases, self.period_s, self.session = phases, period_s, session
@@ -47,7 +47,7 @@ class Sampler:
             )
 
     def rename(self, since_ns: int, phase: str) -> None:
-        """Give the samples taken at `since_ns` or later another phase."""
+        """Change the phase of the samples taken at `since_ns` or later."""
         for row in self.rows:
             if row["t_ns"] >= since_ns:
                 row["phase"] = phase
@@ -57,7 +57,7 @@ class Sampler:
         while not self._stop.is_set():
             try:
                 self.sample()
-            except Exception as error:  # a lost sample must not end a run; it is counted and reported
+            except Exception as error:  # a failed sample must not end the run; it is recorded
                 self.errors.append(f"{type(error).__name__}: {error}")
             due = max(due + self.period_s, time.monotonic())
             self._stop.wait(due - time.monotonic())

@@ -1,4 +1,4 @@
-"""Every pass of a run served, with its wall time, CPU time and energy; where memory ran out, again with what fits."""
+"""Serve all passes of a run and take wall time, CPU time and energy; after running out of memory, serve what fits."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from kvbench.workload.read import Request
 
 log = logging.getLogger(__name__)
 
-# On an H100 passes of 0.07 s read 0 to 28 J, while samples 0.1 s apart nearly always differed: the counter moves in
-# steps between the two, so what it says of a pass under ten of them may be wrong by a tenth and more.
+# On an H100, passes of 0.07 s read 0 to 28 J, while samples 0.1 s apart nearly always differed: the counter is updated
+# about every 0.1 s, so the energy of a pass shorter than ten updates may be wrong by a tenth or more.
 MIN_ENERGY_S = 1.0
 
 
@@ -32,7 +32,7 @@ Done = list[tuple[Pass, dict[str, Any], Generated]]
 
 @dataclass(frozen=True)
 class Served:
-    """All passes, the limit that memory set, and what torch had reserved when the warm-up ended (None: not known)."""
+    """All passes, the limit set by memory, and the bytes that torch had reserved after the warm-up (None: unknown)."""
 
     done: Done
     limit: Limit | None
@@ -40,14 +40,14 @@ class Served:
 
 
 def serve(engine: Engine, passes: list[Pass], phases: Phases, sampler: Sampler, job: Job) -> Served:
-    """Run every pass. Where a padded batch runs out of memory, find what fits and begin again with that."""
+    """Run all passes. If a padded batch runs out of memory, find the largest that fits and start again with it."""
     limit, begin_ns = None, time.monotonic_ns()
     longest = max((one.requests for one in passes), key=lambda requests: sum(r.output_tokens for r in requests))
     while limit is None or limit.fits:
         try:
             return replace(_run_passes(engine, passes, phases, sampler, job), limit=limit)
         except OutOfMemory as error:
-            log.warning("%s; looking for the largest that fits", error)
+            log.warning("%s; searching for the largest batch that fits", error)
             phases.enter("fitting")
             most = len(engine.costliest_batch(longest, error.rows))
             limit = search(error.rows, lambda rows: _fits(engine, longest, rows), most)
@@ -71,7 +71,7 @@ def _fits(engine: Engine, requests: Sequence[Request], rows: int) -> bool:
 
 
 def _run_passes(engine: Engine, passes: list[Pass], phases: Phases, sampler: Sampler, job: Job) -> Served:
-    """Each pass gives its record for run.json and what the engine generated."""
+    """Run all passes once; each yields its record for run.json and the engine's output."""
     done, warm_reserved = [], None
     with job.progress(sum(r.output_tokens for p in passes for r in p.requests), "tokens") as bar:
         for one in passes:

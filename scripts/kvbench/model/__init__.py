@@ -1,1 +1,1 @@
-"""Models: the four sources, the record that describes one, the bytes of a KV slot."""
+"""Models: the four sources, the record of a model, the bytes of a KV slot."""

@@ -1,4 +1,4 @@
-"""Room on the disk, asked for before anything is written."""
+"""Check for free disk space before anything is written."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ def require_free(folder: Path, needed_bytes: int, name: str) -> None:
     free_bytes = shutil.disk_usage(existing).free
     if free_bytes < needed_bytes:
         raise UserError(
-            f"{folder}: model {name} needs {needed_bytes / 1e9:.2f} GB and {free_bytes / 1e9:.2f} GB are free; "
+            f"{folder}: model {name} needs {needed_bytes / 1e9:.2f} GB, but only {free_bytes / 1e9:.2f} GB are free; "
             "free some disk space and run again"
         )

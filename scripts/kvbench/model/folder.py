@@ -1,4 +1,4 @@
-"""A folder with a model in it: what it must hold, and the digests of that."""
+"""A model folder: checks of its files, and their digests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def check_folder(folder: Path, where: str) -> None:
         where: how the message begins, the key in the configuration.
     """
     if not folder.is_dir():
-        raise UserError(f"{where}: {folder} is no folder; give one with config.json, *.safetensors and a tokenizer")
+        raise UserError(f"{where}: no folder {folder}; give a folder with config.json, *.safetensors and a tokenizer")
     refuse_pointers(folder, where)
     if not (folder / "config.json").is_file():
         raise UserError(f"{where}: {folder} has no config.json; give a Transformers model folder")
@@ -38,11 +38,13 @@ def check_folder(folder: Path, where: str) -> None:
 
 
 def refuse_remote_code(config: Any, where: str) -> None:
-    """UserError if a model's configuration asks for Python code of its own, which never runs here."""
+    """UserError if a model's configuration needs its own Python code, which kvbench never runs."""
     if not isinstance(config, dict):
-        raise UserError(f"{where}: its config.json is no object; mend it or take another model")
+        raise UserError(f"{where}: its config.json is not a JSON object; correct it or use another model")
     if "auto_map" in config:
-        raise UserError(f"{where}: the model needs code of its own (auto_map), which never runs here; take another")
+        raise UserError(
+            f"{where}: the model needs its own Python code (auto_map), which kvbench never runs; use another model"
+        )
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -63,6 +65,6 @@ def file_digests(folder: Path, bar: ProgressBar | None = None) -> dict[str, str]
 
 
 def _weight_map(folder: Path) -> dict[str, str]:
-    """Tensor to file where the weights have an index."""
+    """Tensor to file, if the weights have an index."""
     index = folder / "model.safetensors.index.json"
     return read_json(index)["weight_map"] if index.is_file() else {}

@@ -1,4 +1,4 @@
-"""Transformers' way through a GGUF file, without what it does over and over."""
+"""Speed up how Transformers loads a GGUF file, by removing repeated work."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 
 @contextmanager
 def read_once() -> Iterator[None]:
-    """While this lasts, a GGUF file is parsed once, and the map of its tensors' names is built once for each size.
+    """Inside the block, a GGUF file is parsed once, and each map of its tensors' names is built once.
 
-    Transformers parses the file for the configuration, for the weights and for the tokenizer, and builds the same map
-    for every module of the model: two thirds of the time of loading a small one.
+    Transformers parses the file for the configuration, the weights and the tokenizer, and builds the same map for
+    every module of the model, which takes two thirds of the time to load a small model.
     """
     import gguf
 
@@ -28,7 +28,7 @@ def read_once() -> Iterator[None]:
 
 
 def _reader(base: type) -> type:
-    """A GGUFReader over a plain view of the mapped file, of which a slice costs a third of a memmap's."""
+    """A GGUFReader over a plain array view of the mapped file: slicing it takes a third of the time of a memmap."""
 
     class Reader(base):
         @property

@@ -21,7 +21,7 @@ OFFLINE = "the hub cannot be reached; check the network, or copy the model here 
 
 
 def fetch(model_id: str, revision: str, name: str) -> Path:
-    """The folder of the model in the hub's cache; nothing is asked of the network if it is there already.
+    """The folder of the model in the hub's cache; the network is not used if the model is already there.
 
     Raises:
         UserError: not pinned, unknown, gated, no network, no safetensors, remote code, too little disk.
@@ -38,7 +38,7 @@ def fetch(model_id: str, revision: str, name: str) -> Path:
 
 def _require_pinned(model_id: Any, revision: Any, where: str) -> None:
     if not isinstance(model_id, str) or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", model_id):
-        raise UserError(f"{where}.id: {model_id!r} is no model id; give owner/name")
+        raise UserError(f"{where}.id: {model_id!r} is not a model id; write owner/name")
     if not isinstance(revision, str) or not re.fullmatch(r"[0-9a-f]{40}", revision):
         raise UserError(
             f"{where}.revision: {revision!r} is not pinned; give the commit's 40 hex digits from the history of "
@@ -71,16 +71,16 @@ def _snapshot(model_id: str, revision: str, where: str, dry_run: bool = False) -
         return snapshot_download(
             model_id, revision=revision, allow_patterns=ALLOWED, ignore_patterns=IGNORED, dry_run=dry_run
         )
-    except Exception as error:  # the hub's client raises its own, its HTTP library's and the system's
+    except Exception as error:  # the hub's client raises its own errors and those of its HTTP library and the system
         mend = next((MENDS[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in MENDS), OFFLINE)
         raise UserError(f"{where}.id: {model_id} at {revision}: {mend}") from error
 
 
 def _check_listing(files: list[Any], model_id: str, name: str, where: str) -> None:
-    """Before anything is fetched: are there safetensors, and is there room for what is still missing?"""
+    """Check before the download: the model has safetensors, and there is disk space for the missing files."""
     from huggingface_hub import constants
 
     if not any(file.filename.endswith(".safetensors") for file in files):
-        raise UserError(f"{where}.id: {model_id} has no safetensors at this revision; take one that has")
+        raise UserError(f"{where}.id: {model_id} has no safetensors at this revision; use a revision or model that has")
     needed_bytes = sum(file.file_size or 0 for file in files if file.will_download)
     require_free(Path(constants.HF_HUB_CACHE), needed_bytes, name)

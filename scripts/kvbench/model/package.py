@@ -1,4 +1,4 @@
-"""Source `package`: a GGUF file inside an installed Python distribution, made into safetensors once."""
+"""Source `package`: a GGUF file inside an installed Python distribution, converted to safetensors once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OTHER_FILES_BYTES = 16 << 20  # configuration and tokenizer, generously
 def find_packaged_file(distribution: str, version: str | None, file: str, where: str) -> Path:
     """The path of `file` in an installed distribution, which is never imported.
 
-    A bare folder of the distribution's module name, without metadata, will do; its version is not known then.
+    A folder of the distribution's module name without metadata is accepted too; its version is then unknown.
 
     Raises:
         UserError: not installed, of another version, or without that file.
@@ -41,7 +41,10 @@ def find_packaged_file(distribution: str, version: str | None, file: str, where:
             return path
     if found or _in_module(distribution, file):
         raise UserError(f"{where}.file: {distribution} has no {file}; give the name of a GGUF file in it")
-    raise UserError(f"{where}.package: {distribution} is not installed; install it without its dependencies")
+    raise UserError(
+        f"{where}.package: {distribution} is not installed; install it with pip install --no-deps "
+        f"{distribution}{f'=={version}' if version else ''}"
+    )
 
 
 def check_digest(path: Path, expected: str | None, where: str, bar: ProgressBar | None = None) -> None:
@@ -53,11 +56,11 @@ def check_digest(path: Path, expected: str | None, where: str, bar: ProgressBar 
     if not expected:
         raise UserError(f"{where}.sha256: missing; if you trust {path}, set it to {actual}")
     if actual != expected.lower():
-        raise UserError(f"{where}.sha256: {path} has {actual}, not {expected}; install the package anew")
+        raise UserError(f"{where}.sha256: {path} has {actual}, not {expected}; install the package again")
 
 
 def dequantise(gguf: Path, folder: Path, name: str) -> None:
-    """Write the model in `gguf` to `folder` as bfloat16 safetensors with its tokenizer, whole or not at all."""
+    """Write the model in `gguf` to `folder` as bfloat16 safetensors with its tokenizer, completely or not at all."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
@@ -75,7 +78,7 @@ def dequantise(gguf: Path, folder: Path, name: str) -> None:
 
 
 def _write_whole(folder: Path, *parts: Any) -> None:
-    """Save the parts to a folder of another name, then rename it; what an earlier, killed job left is removed."""
+    """Save the parts to a temporary folder, then rename it; leftovers of an earlier, killed job are removed."""
     temporary = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Prepare a model of any source: its files in a folder, its facts in a record."""
+"""Prepare a model from any source: its files in a folder, its description in a record."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ def prepare_model(settings: Mapping[str, Any], name: str, folder: Path, bar: Pro
 
     Args:
         settings: its configuration: `source`, that source's keys, `dtype`.
-        folder: where model.json will be; files of our own making go to its subfolder `model`.
-        bar: makes a progress bar of (total, unit) for long reads.
+        folder: where model.json will be; files that kvbench writes go to its subfolder `model`.
+        bar: creates a progress bar from (total, unit) for long reads.
 
     Raises:
-        UserError: whatever of it is missing, wrong or does not fit, named by its key.
+        UserError: a setting or file is missing, wrong or does not fit; the message names the key.
     """
     where = f"config.yaml: models.{name}"
     source = check_settings(settings, where)
@@ -84,7 +84,7 @@ def check_settings(settings: Mapping[str, Any], where: str) -> str:
 
 
 def _place(source: str, settings: Mapping[str, Any], name: str, folder: Path, bar: ProgressBar | None) -> Path:
-    """The folder of the model's files, made or fetched where need be."""
+    """The folder of the model's files, written or downloaded if necessary."""
     where = f"config.yaml: models.{name}"
     if source == "hub":
         return fetch(settings["id"], settings.get("revision"), name)
@@ -102,7 +102,9 @@ def _place(source: str, settings: Mapping[str, Any], name: str, folder: Path, ba
 
 def _write_shape(shape: Any, target: Path, where: str) -> None:
     if not isinstance(shape, Mapping):
-        raise UserError(f"{where}: {shape!r} is no mapping; give model_type, layers, heads, hidden_size, …")
+        raise UserError(
+            f"{where}: {shape!r} is not a mapping; write keys such as model_type, layers, heads, hidden_size"
+        )
     config = make_config(shape, where)
     shutil.rmtree(target, ignore_errors=True)
     write_text(target / "config.json", json.dumps(config, indent=2, sort_keys=True, allow_nan=False) + "\n")

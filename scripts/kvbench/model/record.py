@@ -1,4 +1,4 @@
-"""`model.json` as an object: where a model's files lie and what its architecture is."""
+"""`model.json` as an object: where a model's files are, and its architecture."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kvbench.files import read_json
 class Architecture:
     """The sizes that decide a model's memory; `head_dim` and the rest are in elements.
 
-    `kv_heads` and `head_dim` are those of Transformers' cache. `max_position_embeddings` is None where the model sets
+    `kv_heads` and `head_dim` are those of Transformers' cache. `max_position_embeddings` is None if the model sets
     no limit of its own, as with ALiBi.
     """
 

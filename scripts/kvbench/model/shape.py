@@ -8,7 +8,7 @@ from typing import Any
 
 from kvbench.errors import UserError
 
-# Friendly name to the architecture's own; None where the architecture cannot vary it.
+# Friendly name to the architecture's own; None if the architecture does not support it.
 LLAMA = {
     "layers": "num_hidden_layers",
     "heads": "num_attention_heads",
@@ -39,7 +39,7 @@ def own_fields(shape: Mapping[str, Any], known: Collection[str], where: str) -> 
         known: the fields that the architecture's configuration has.
 
     Raises:
-        UserError: an unknown field, one given twice, a size that is no number of at least 1, sizes that do not fit.
+        UserError: an unknown field, one given twice, a size that is not a positive whole number, sizes that do not fit.
     """
     names = FRIENDLY.get(shape["model_type"], LLAMA)
     fields: dict[str, Any] = {}
@@ -48,7 +48,7 @@ def own_fields(shape: Mapping[str, Any], known: Collection[str], where: str) -> 
             continue
         field = names.get(key, key)
         if key in LLAMA and (type(value) is not int or value < 1):
-            raise UserError(f"{where}.{key}: {value!r} is no size; give a whole number of at least 1")
+            raise UserError(f"{where}.{key}: {value!r} is not a valid size; write a whole number of 1 or more")
         if field is None:
             _require_plain_attention(key, value, shape, names, where)
         elif field not in known:
@@ -66,21 +66,23 @@ def own_fields(shape: Mapping[str, Any], known: Collection[str], where: str) -> 
 def _require_plain_attention(
     key: str, value: int, shape: Mapping[str, Any], names: Mapping[str, str | None], where: str
 ) -> None:
-    """kv_heads and head_dim follow from heads and hidden_size in this architecture: take them only if they agree."""
+    """kv_heads and head_dim follow from heads and hidden_size in this architecture: accept them only if they agree."""
     heads = shape.get("heads", shape.get(str(names["heads"])))
     hidden = shape.get("hidden_size", shape.get(str(names["hidden_size"])))
     implied = heads if key == "kv_heads" else hidden // heads if hidden and heads else None
     if value != implied:
-        raise UserError(f"{where}.{key}: {shape['model_type']} has no such freedom; leave it out or use llama")
+        raise UserError(
+            f"{where}.{key}: {shape['model_type']} does not support this key; leave it out or use model_type llama"
+        )
 
 
 def _require_divisible(fields: Mapping[str, Any], names: Mapping[str, str | None], where: str) -> None:
     heads, hidden = fields.get(str(names["heads"])), fields.get(str(names["hidden_size"]))
     kv_heads = fields.get(str(names["kv_heads"]))
     if heads and hidden and hidden % heads and not fields.get(str(names["head_dim"])):
-        raise UserError(f"{where}.heads: {heads} do not divide hidden_size {hidden}; change one of them")
+        raise UserError(f"{where}.heads: hidden_size {hidden} is not divisible by {heads} heads; change one of them")
     if heads and kv_heads and heads % kv_heads:
-        raise UserError(f"{where}.kv_heads: {kv_heads} do not divide heads {heads}; change one of them")
+        raise UserError(f"{where}.kv_heads: {heads} heads are not divisible by {kv_heads} KV heads; change one of them")
 
 
 def _hint(key: str, names: Mapping[str, str | None], known: Collection[str]) -> str:
@@ -100,20 +102,22 @@ def make_config(shape: Mapping[str, Any], where: str) -> dict[str, Any]:
             f"{where}.model_type: {model_type!r} is unknown; use llama, gpt2, opt or another of Transformers'"
         )
     if model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
-        raise UserError(f"{where}.model_type: {model_type} generates no text; use llama, gpt2 or opt")
+        raise UserError(f"{where}.model_type: {model_type} is not a text-generation model; use llama, gpt2 or opt")
     defaults = CONFIG_MAPPING[model_type]()
     known = defaults.to_dict().keys() - {"model_type", "architectures", "transformers_version"}
     fields = own_fields(shape, known, where)
     try:
         config = CONFIG_MAPPING[model_type](**fields, architectures=[MODEL_FOR_CAUSAL_LM_MAPPING_NAMES[model_type]])
     except Exception as error:  # each architecture checks its fields in its own way
-        raise UserError(f"{where}: Transformers refuses it: {str(error).splitlines()[0]}; mend the shape") from error
-    # Configurations inside a configuration refuse some of the keys that they themselves write out in full.
+        raise UserError(
+            f"{where}: Transformers rejects this shape ({str(error).splitlines()[0]}); correct its values"
+        ) from error
+    # Nested configurations reject some keys of their own full output, so these models get the shorter one.
     return _within_vocabulary(config.to_diff_dict() if config.sub_configs else config.to_dict(), config.vocab_size)
 
 
 def _within_vocabulary(config: dict[str, Any], vocab_size: int) -> dict[str, Any]:
-    """The architecture's usual special ids, dropped where a small vocabulary does not reach them."""
+    """Drop the architecture's default special token ids that lie outside a small vocabulary."""
     for key in ("bos_token_id", "eos_token_id", "pad_token_id"):
         if isinstance(config.get(key), int) and config[key] >= vocab_size:
             config[key] = None

@@ -1,7 +1,7 @@
-"""What one token takes in Transformers' KV cache, read from a cache that the model itself has filled.
+"""The size of one token in Transformers' KV cache, read from a cache that the model itself has filled.
 
 Configurations name KV heads in many ways (`num_key_value_heads`, `multi_query`, `num_kv_heads`, a nested
-`attn_config`), and what a model stores may be none of them; the tensors cannot be misread.
+`attn_config`), and a model may store another number; the shapes of the tensors are unambiguous.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from kvbench.errors import UserError
 
 log = logging.getLogger(__name__)
-TAKE = "take a decoder with plain attention such as llama, gpt2, opt or qwen2"
+TAKE = "use a decoder with full attention in every layer, such as llama, gpt2, opt or qwen2"
 
 
 @dataclass(frozen=True)
@@ -27,25 +27,25 @@ class TokenCache:
 
 
 def read_token_cache(config: Any, model: Any, where: str) -> TokenCache:
-    """Let a model store one token and look at its cache.
+    """Run a model on one token and read the shapes in its cache.
 
     Args:
         config: its Transformers configuration.
         model: built from it on the meta device, so that nothing is computed.
 
     Raises:
-        UserError: it keeps no cache that grows by K and V of one size in every layer for every token.
+        UserError: the cache does not grow by K and V of the same size in every layer for every token.
     """
     cache = _filled(config, model, where)
     kinds = {type(layer).__name__ for layer in cache.layers}
     if kinds != {"DynamicLayer"}:
         named = ", ".join(sorted(kinds))
-        raise UserError(f"{where}: some layers do not keep every token (Transformers gives them {named}); {TAKE}")
+        raise UserError(f"{where}: some layers do not cache every token (Transformers uses {named}); {TAKE}")
     shapes = {tuple(tensor.shape) for layer in cache.layers if layer.is_initialized for tensor in _tensors(layer)}
     filled = sum(layer.is_initialized for layer in cache.layers)
     if filled not in (1, len(cache.layers)) or len(shapes) != 1:
         sizes = ", ".join(map(str, sorted(shapes))) or "none"
-        raise UserError(f"{where}: K and V of its layers are not of one size ({sizes}); {TAKE}")
+        raise UserError(f"{where}: K and V differ in size between layers ({sizes}); {TAKE}")
     [(_, kv_heads, _, head_dim)] = shapes
     return TokenCache(len(cache.layers), kv_heads, head_dim)
 
@@ -55,7 +55,7 @@ def _tensors(layer: Any) -> tuple[Any, Any]:
 
 
 def _filled(config: Any, model: Any, where: str) -> Any:
-    """A cache with one token in it: on the meta device, or where the model looks at values, of one real layer."""
+    """A cache with one token, from the meta device, or from one real layer if the model reads tensor values."""
     try:
         return _run(config, model, "meta", where)
     except UserError:
@@ -66,13 +66,15 @@ def _filled(config: Any, model: Any, where: str) -> Any:
         return _run(config, _one_layer(config), "cpu", where)
     except UserError:
         raise
-    except Exception as error:  # what a model raises is its own affair
+    except Exception as error:  # each model raises its own errors
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise UserError(f"{where}: Transformers cannot show what it caches of a token ({reason}); {TAKE}") from error
+        raise UserError(
+            f"{where}: could not determine what Transformers caches per token ({reason}); {TAKE}"
+        ) from error
 
 
 def _run(config: Any, model: Any, device: str, where: str) -> Any:
-    """The cache after a forward pass over one token; a layer that was not run stays empty in it."""
+    """The cache after a forward pass over one token; layers that did not run stay empty."""
     import torch
     from transformers import DynamicCache
 
@@ -85,7 +87,7 @@ def _run(config: Any, model: Any, device: str, where: str) -> Any:
 
 
 def _one_layer(config: Any) -> Any:
-    """The model cut to its first layer, with weights of no particular value, which the cache's shape does not show."""
+    """The model cut to its first layer, with random weights, since the shape of the cache does not depend on them."""
     import torch
     from transformers import AutoModelForCausalLM
 

@@ -1,4 +1,4 @@
-"""A copy of the model's tokenizer, as Transformers loads it, that can be read in a tenth of a second."""
+"""A copy of the tokenizer that Transformers loads for the model, in a form that loads in a tenth of a second."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PROBE = "Hello, wörld! 1234\n  A  cache, 世界 🙂."
 def save_fast_tokenizer(model_folder: Path, file: Path) -> bool:
     """Write the tokenizer of `model_folder` to `file` if it is a fast one and the copy gives the same ids.
 
-    Otherwise no file is left there, and readers load the tokenizer through Transformers.
+    Otherwise no file is written, and readers load the tokenizer through Transformers.
     """
     from tokenizers import Tokenizer
     from transformers import AutoTokenizer

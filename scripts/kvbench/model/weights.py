@@ -1,4 +1,4 @@
-"""Are a model's files what their names say? Their headers tell, before any engine reads the rest."""
+"""Check a model's files by their headers, before any engine reads the rest."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ENOUGH = 1 << 10  # a pointer is a few lines
 
 
 def refuse_pointers(folder: Path, where: str) -> None:
-    """UserError for a Git LFS pointer in place of a file; the message begins with `where`, the configuration's key."""
+    """UserError for a Git LFS pointer in place of a file; the message begins with `where`, the key in config.yaml."""
     for file in sorted(path for path in folder.iterdir() if path.is_file()):
         if _is_pointer(file):
             mend = "fetch the file itself with `git lfs pull` in that folder, or download it again"
@@ -20,10 +20,10 @@ def refuse_pointers(folder: Path, where: str) -> None:
 
 
 def check_weights(folder: Path, weight_map: Mapping[str, str], where: str) -> None:
-    """UserError for weights that are cut off or no safetensors.
+    """UserError for truncated weights and for files that are not safetensors.
 
     Args:
-        weight_map: tensor to file, as a model's index has it; each file must hold its tensors.
+        weight_map: tensor to file, from the model's index; each file must contain its tensors.
         where: as in `refuse_pointers`.
     """
     tensors = {file.name: _tensors(file, where) for file in sorted(folder.glob("*.safetensors"))}
@@ -39,7 +39,7 @@ def _is_pointer(file: Path) -> bool:
 
 
 def _tensors(file: Path, where: str) -> frozenset[str]:
-    """Names of the tensors in a safetensors file, whose header must account for every byte of it."""
+    """Names of the tensors in a safetensors file; its header must account for every byte."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -49,5 +49,5 @@ def _tensors(file: Path, where: str) -> frozenset[str]:
         size = f"{file.stat().st_size:,} bytes"
         reason = str(error).rpartition("header: ")[2]
         raise UserError(
-            f"{where}: {file} ({size}) is cut off or no safetensors ({reason}); download it again"
+            f"{where}: {file} ({size}) is truncated or not a safetensors file ({reason}); download it again"
         ) from None

@@ -481,7 +481,7 @@ def test_settings_of_workloads(config: dict) -> None:
         ("a: 1\nb:\n  c: 1\n  c: 2\n", "line 4: key c is written twice; keep one"),
         ("a:\n\t- b\n", "line 2: not valid YAML"),
         (b"a: \xff\n", "not UTF-8"),
-        ("a: &x [*x]\n", "a value holds itself"),
+        ("a: &x [*x]\n", "a value contains itself"),
         (None, "No such file"),
     ],
 )

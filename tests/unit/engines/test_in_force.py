@@ -47,20 +47,20 @@ def test_a_temperature_that_the_engine_raises_is_refused():
             engine_settings("vllm", temperature=0.004, top_p=0.9), {"temperature": 0.01, "top_p": 0.9, "top_k": 0}
         )
     assert str(error.value) == (
-        "config.yaml: sampling.temperature: vllm runs with 0.01 where 0.004 was asked for; write 0.01, or leave the "
-        "engine out of these runs"
+        "config.yaml: sampling.temperature: vllm uses 0.01 instead of the requested 0.004; write 0.01, or remove the "
+        "engine from these runs"
     )
 
 
 def test_top_p_counts_only_where_tokens_are_drawn():
     assert compare_in_force(engine_settings("vllm", top_p=0.9), {"temperature": 0.0, "top_p": 1.0}) == {}
-    with pytest.raises(UserError, match=r"sampling\.top_p: vllm runs with 1.0 where 0.9"):
+    with pytest.raises(UserError, match=r"sampling\.top_p: vllm uses 1.0 instead of the requested 0.9"):
         compare_in_force(engine_settings("vllm", temperature=0.5, top_p=0.9), {"temperature": 0.5, "top_p": 1.0})
 
 
 def test_threads_count_on_a_cpu_alone():
     assert compare_in_force(engine_settings("vllm", device="cuda", threads=2), {"threads": 1}) == {}
-    with pytest.raises(UserError, match=r"cpu_threads: vllm runs with 1 where 2"):
+    with pytest.raises(UserError, match=r"cpu_threads: vllm uses 1 instead of the requested 2"):
         compare_in_force(engine_settings("vllm", threads=2), {"threads": 1})
 
 

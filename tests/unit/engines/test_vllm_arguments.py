@@ -101,7 +101,7 @@ def test_an_option_that_breaks_vllms_configuration_is_named(monkeypatch: pytest.
 
     monkeypatch.setattr(vllm_engine.VllmEngine, "_arguments", break_off)
     asked = replace(SETTINGS, engine="vllm", device="cpu", options={"max_num_seqs": "many"})
-    with pytest.raises(UserError, match=r'engines\.vllm: vLLM does not load with the options max_num_seqs: "many"'):
+    with pytest.raises(UserError, match=r'engines\.vllm: vLLM cannot be loaded with the options max_num_seqs: "many"'):
         vllm_engine.VllmEngine(asked).load()
 
 

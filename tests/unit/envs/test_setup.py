@@ -151,8 +151,8 @@ def test_environment_of_a_folder_with_a_space_lies_where_snakemake_can_start_it(
         ("auto", (1, (13, 0)), "cuda", "1 NVIDIA GPU"),
         ("auto", (8, (13, 1)), "cuda", "8 NVIDIA GPUs"),
         ("auto", (1, (12, 9)), "cpu", "CUDA 12.9"),
-        ("cpu", (1, (13, 0)), "cpu", "as asked"),
-        ("cuda", (0, (0, 0)), "cuda", "as asked"),
+        ("cpu", (1, (13, 0)), "cpu", "as set by FLAVOUR"),
+        ("cuda", (0, (0, 0)), "cuda", "as set by FLAVOUR"),
     ],
 )
 def test_flavour(monkeypatch, wish, nvidia, flavour, word):

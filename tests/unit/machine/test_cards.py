@@ -39,7 +39,7 @@ def test_the_first_cards_that_cuda_shows():
 
 
 def test_too_few_cards_are_refused_by_key():
-    with pytest.raises(UserError, match=r"config.yaml: gpus: 2 asked for and 1 GPU here"):
+    with pytest.raises(UserError, match=r"config.yaml: gpus: 2 requested, but only 1 GPU available"):
         choose_cards(session([card(0), card(1)]), 2, {"CUDA_VISIBLE_DEVICES": "1"})
 
 
@@ -115,7 +115,7 @@ def test_jobs_of_ours_never_share_a_card(hold):
     second = hold(1)
     assert second.stdout.readline() == "1\n"
     third = hold(2)  # one is free: it takes none and waits
-    assert third.stdout.readline() == "waits for 2 GPUs: other jobs on this machine hold them\n"
+    assert third.stdout.readline() == "waiting for 2 GPUs: other jobs on this machine hold them\n"
     assert hold(1).stdout.readline() == "2\n"
     first.communicate("\n")
     second.communicate("\n")
@@ -127,5 +127,5 @@ def test_a_job_holds_what_cuda_shows(monkeypatch, tmp_path):
     environment = {"CUDA_VISIBLE_DEVICES": "GPU-2a"}
     hold_cards(session([card(0), card(1), card(2)]), 1, pytest.fail, environment)
     assert environment == {"CUDA_VISIBLE_DEVICES": "2", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
-    with pytest.raises(UserError, match="gpus: 2 asked for and 1 GPU here"):
+    with pytest.raises(UserError, match="gpus: 2 requested, but only 1 GPU available"):
         hold_cards(session([card(0), card(1), card(2)]), 2, pytest.fail, environment)

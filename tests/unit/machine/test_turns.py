@@ -77,7 +77,7 @@ def test_jobs_load_side_by_side_and_measure_one_after_the_other(jobs):
     first.ask("load").said("load")
     second.ask("load").said("load")
     first.ask("measure").silent("measure")  # the second still loads
-    second.ask("measure").said("waits to measure: another job on this machine loads or measures")
+    second.ask("measure").said("waiting to measure: another job on this machine is loading or measuring")
     first.said("measure")
     second.silent("measure")
     first.ask("end").said("end")
@@ -87,7 +87,7 @@ def test_jobs_load_side_by_side_and_measure_one_after_the_other(jobs):
 def test_nobody_begins_to_load_while_another_measures_or_waits_to(jobs):
     first, second, third = jobs
     first.ask("load").said("load").ask("measure").said("measure")
-    second.ask("load").silent("load").said("waits to load: another job on this machine measures")
+    second.ask("load").silent("load").said("waiting to load: another job on this machine is measuring")
     first.ask("end").said("end")
     second.said("load")
     third.ask("load").said("load").ask("measure").silent("measure")  # waits for the second

@@ -27,7 +27,7 @@ def test_auto_leaves_room_for_weights_and_activations():
 
 @pytest.mark.parametrize(
     ("wish", "free", "row", "words"),
-    [(1, 100 * MIB, 2 * MIB, "does not hold one request"), (64, 32 * MIB, 1, "more memory than the 32 MiB")],
+    [(1, 100 * MIB, 2 * MIB, "does not hold one request"), (64, 32 * MIB, 1, "exceed the 32 MiB of free memory")],
 )
 def test_a_budget_that_cannot_work_is_refused_by_name(wish, free, row, words):
     with refused("kv_budget_mib") as error:
@@ -38,7 +38,8 @@ def test_a_budget_that_cannot_work_is_refused_by_name(wish, free, row, words):
 def test_an_option_that_a_library_refuses_is_named_and_without_options_the_error_stays():
     error = ValueError("two\nlines")
     refuse_options(engine_settings(), "vLLM", error)
-    with pytest.raises(UserError, match=r"config.yaml: engines.hf-batch: vLLM does not load with the options a: \"8\""):
+    line = r"config.yaml: engines.hf-batch: vLLM cannot be loaded with the options a: \"8\""
+    with pytest.raises(UserError, match=line):
         refuse_options(replace(engine_settings(), options={"a": "8"}), "vLLM", error)
 
 

@@ -1,4 +1,4 @@
-"""A user's model folder: every file that is missing, cut off or unsafe is named."""
+"""A user's model folder: every file that is missing, truncated or unsafe is named."""
 
 import hashlib
 import json
@@ -40,7 +40,7 @@ def test_pickled_weights_are_refused(model_folder: Path):
 
 
 def test_path_that_is_no_folder(tmp_path: Path):
-    with pytest.raises(UserError, match=r"models\.m\.path: .*nowhere is no folder"):
+    with pytest.raises(UserError, match=r"models\.m\.path: no folder .*nowhere; give a folder"):
         find_folder(str(tmp_path / "nowhere"), "m")
 
 
@@ -65,7 +65,9 @@ def test_a_pointer_in_place_of_a_file_is_called_one(model_folder: Path, name: st
 )
 def test_weights_that_are_not_whole_are_named(model_folder: Path, content: bytes):
     (model_folder / "model.safetensors").write_bytes(content)
-    with pytest.raises(UserError, match=rf"model\.safetensors \({len(content)} bytes\) is cut off or no safetensors"):
+    with pytest.raises(
+        UserError, match=rf"model\.safetensors \({len(content)} bytes\) is truncated or not a safetensors"
+    ):
         check_folder(model_folder, WHERE)
 
 

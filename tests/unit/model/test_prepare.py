@@ -31,5 +31,5 @@ def test_too_little_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(disk.shutil, "disk_usage", lambda _: usage(10**10, 9 * 10**9, 10**9))
     disk.require_free(tmp_path / "not" / "yet", 10**9, "m")
-    with pytest.raises(UserError, match=r"not/yet: model m needs 1\.50 GB and 1\.00 GB are free"):
+    with pytest.raises(UserError, match=r"not/yet: model m needs 1\.50 GB, but only 1\.00 GB are free"):
         disk.require_free(tmp_path / "not" / "yet", 15 * 10**8, "m")

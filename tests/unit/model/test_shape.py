@@ -42,12 +42,12 @@ def test_friendly_names_of_opt_keep_its_embedding_as_wide():
     ("shape", "message"),
     [
         ({"layer": 2}, r"shape\.layer: unknown key for llama; did you mean layers"),
-        ({"layers": 0}, r"shape\.layers: 0 is no size"),
-        ({"layers": "32"}, r"shape\.layers: '32' is no size"),
-        ({"layers": True}, r"shape\.layers: True is no size"),
+        ({"layers": 0}, r"shape\.layers: 0 is not a valid size"),
+        ({"layers": "32"}, r"shape\.layers: '32' is not a valid size"),
+        ({"layers": True}, r"shape\.layers: True is not a valid size"),
         ({"layers": 2, "num_hidden_layers": 3}, "given twice"),
-        ({"heads": 3, "hidden_size": 64}, "3 do not divide hidden_size 64"),
-        ({"heads": 4, "kv_heads": 3}, "3 do not divide heads 4"),
+        ({"heads": 3, "hidden_size": 64}, "hidden_size 64 is not divisible by 3 heads"),
+        ({"heads": 4, "kv_heads": 3}, "4 heads are not divisible by 3 KV heads"),
     ],
 )
 def test_bad_shapes(shape: dict, message: str):
@@ -56,7 +56,7 @@ def test_bad_shapes(shape: dict, message: str):
 
 
 def test_gpt2_has_no_grouped_heads():
-    with pytest.raises(UserError, match=r"shape\.kv_heads: gpt2 has no such freedom"):
+    with pytest.raises(UserError, match=r"shape\.kv_heads: gpt2 does not support this key"):
         fields({"model_type": "gpt2", "heads": 12, "kv_heads": 4}, {"n_head"})
 
 

@@ -94,8 +94,8 @@ def test_nested_settings_become_dotted_keys():
     ("a", "out", "message"),
     [
         ("gone", "x.md", "gone: no such folder"),
-        ("", "x.md", "A and B: name two result folders"),
-        ("gone", "x.pdf", "OUT=x.pdf: unknown kind of file"),
+        ("", "x.md", "A and B: give two result folders"),
+        ("gone", "x.pdf", "OUT=x.pdf: unknown file type"),
     ],
 )
 def test_a_wrong_call_says_what_to_give(tmp_path, a, out, message):

@@ -1,1 +1,1 @@
-"""The fair Transformers runner: padded batches over contiguous caches, and its own paged cache."""
+"""The Transformers engines: padded batches over contiguous caches, and Transformers' own paged cache."""

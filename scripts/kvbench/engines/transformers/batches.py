@@ -11,7 +11,7 @@ from kvbench.workload.read import Request
 
 
 def plan_batches(settings: EngineSettings, requests: Sequence[Request]) -> list[list[Request]]:
-    """Batches in order of arrival: one request each, as many as fit the budget, or as many as reservations fit."""
+    """Batches in order of arrival, each of as many requests as `fits` allows; UserError if one alone does not fit."""
     plan: list[list[Request]] = []
     for request in requests:
         if plan and fits(settings, [*plan[-1], request]):
@@ -27,7 +27,7 @@ def plan_batches(settings: EngineSettings, requests: Sequence[Request]) -> list[
 
 
 def fits(settings: EngineSettings, batch: Sequence[Request]) -> bool:
-    """Whether a batch keeps the budget, the maximum length after padding, and its engine's limits of rows."""
+    """Whether a batch keeps to the budget, the maximum length after padding and the engine's limits on rows."""
     if len(batch) > 1 and settings.engine == "hf-sequential":
         return False
     if settings.row_limit is not None and len(batch) > settings.row_limit:
@@ -37,14 +37,14 @@ def fits(settings: EngineSettings, batch: Sequence[Request]) -> bool:
 
 
 def batch_bytes(settings: EngineSettings, batch: Sequence[Request]) -> int:
-    """KV bytes of a batch at its largest. A growing cache ends at max p + max o - 1 slots a row."""
+    """KV bytes of a batch at its largest. A growing cache ends at max p + max o - 1 slots per row."""
     if is_static(settings.engine):
         return len(batch) * settings.row_bytes
     return len(batch) * (longest_prompt(batch) + longest_output(batch) - 1) * settings.slot_bytes
 
 
 def fixed_rows(settings: EngineSettings, requests: Sequence[Request]) -> int:
-    """Rows that every batch is filled up to, so that decoding is compiled for one shape; 0: as many as it has."""
+    """Rows that every batch is padded to, so that decoding is compiled for one shape; 0: batches are not padded."""
     if settings.engine not in COMPILED:
         return 0
     return min(settings.reserved_rows, len(requests), settings.row_limit or len(requests))

@@ -1,4 +1,4 @@
-"""Which class serves an `hf-` engine; only that one's modules are imported."""
+"""Create an `hf-` engine by name, importing only the modules that it needs."""
 
 from __future__ import annotations
 

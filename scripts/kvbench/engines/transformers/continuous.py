@@ -22,8 +22,8 @@ from kvbench.errors import UserError
 from kvbench.workload.read import Request
 
 BLOCK_STRIDE = 4
-# SDPA sets all tokens of a step against all that the step reads, through a mask held for the widest one: wide steps
-# cost more than they save, but on CUDA narrow ones would leave prefills waiting for kernel launches.
+# SDPA computes attention between all tokens of a step and all tokens that the step reads, with a mask allocated for the
+# largest step. Large steps therefore cost more than they save, but on CUDA small ones make prefills wait for launches.
 STEP_TOKENS = {"cpu": 512, "cuda": 2048}
 NO_END_OF_SEQUENCE = -1
 CLOSE_TIMEOUT_S = 60
@@ -33,7 +33,7 @@ class ContinuousEngine:
     """`hf-continuous`: one manager, whose thread serves all passes and idles between them."""
 
     packages = PACKAGES
-    spare_blocks = 2  # where padding is written and read
+    spare_blocks = 2  # padding is written to and read from these
 
     def __init__(self, settings: EngineSettings) -> None:
         self.settings = settings
@@ -77,7 +77,7 @@ class ContinuousEngine:
             self.manager.warmup()  # makes the pool, and captures graphs where there are any
         except MemoryError as error:
             raise UserError(
-                f"config.yaml: kv_budget_mib: hf-continuous needs more memory beside its pool than there is ({error}); "
+                f"config.yaml: kv_budget_mib: not enough memory for hf-continuous beside its KV pool ({error}); "
                 "lower kv_budget_mib or engines.hf-continuous.max_batch_tokens"
             ) from None
         self._refuse_other_pools()
@@ -86,7 +86,7 @@ class ContinuousEngine:
         self.manager.start()
 
     def _options(self) -> dict[str, Any]:
-        """Ours and the user's."""
+        """All options of continuous batching: kvbench's and the user's."""
         from kvbench.engines.transformers.scheduler import register
 
         known = _known_options()
@@ -94,11 +94,13 @@ class ContinuousEngine:
         theirs = {name: value for name, value in self.settings.options.items() if name in known}
         for name in theirs:
             if name in fixed:
-                raise UserError(f"config.yaml: engines.hf-continuous.{name}: set by the experiment; remove it")
+                raise UserError(
+                    f"config.yaml: engines.hf-continuous.{name}: kvbench sets this option itself; remove it"
+                )
         return self._defaults() | fixed | theirs
 
     def _fixed_options(self) -> dict[str, Any]:
-        """What the budget and the accounting need."""
+        """Options that the budget and the accounting require."""
         s = self.settings
         return {
             "page_size": s.block_size,
@@ -109,7 +111,7 @@ class ContinuousEngine:
         }
 
     def _defaults(self) -> dict[str, Any]:
-        """What the user's options may replace."""
+        """Options that the user may override."""
         return {
             "max_batch_tokens": max(self.settings.max_length, STEP_TOKENS[self.settings.device]),
             "auto_switch_to_flash": False,
@@ -121,15 +123,15 @@ class ContinuousEngine:
         made, asked = self._cache.num_blocks, self.settings.budget_blocks
         if len(self._cache.cache_allocators) != 1 or made != asked:
             raise UserError(
-                f"config.yaml: kv_budget_mib: Transformers made {made} KV blocks where {asked} were asked for; models "
-                "with several kinds of KV cache are not supported by hf-continuous"
+                f"config.yaml: kv_budget_mib: Transformers allocated {made} KV blocks instead of {asked}; models with "
+                "several kinds of KV cache are not supported by hf-continuous, remove it from this model's runs"
             )
         held = self.memory()["kv_pool"] // ((made + self.spare_blocks) * self.settings.block_size)
         if held != self.settings.slot_bytes:
             raise UserError(
-                f"config.yaml: runs: hf-continuous holds {held} bytes a token where the model's cache takes "
-                f"{self.settings.slot_bytes}: it reads another number of KV heads from the model's configuration; "
-                "leave it out of this model's runs"
+                f"config.yaml: runs: hf-continuous allocates {held} bytes per token, but the model's cache needs "
+                f"{self.settings.slot_bytes}, because it reads a different number of KV heads from the configuration; "
+                "remove it from this model's runs"
             )
 
     @property
@@ -145,7 +147,7 @@ class ContinuousEngine:
     ) -> Generated:
         number = self.passes_done
         self.recorder.begin_pass(record=number not in self.silent_passes, read_blocks=number in self.block_passes)
-        with self.manager.pause():  # else the first step would not see all requests
+        with self.manager.pause():  # otherwise the first step would not see all requests
             for place, request in enumerate(requests):
                 self.manager.add_request(
                     list(request.prompt_token_ids),
@@ -170,13 +172,13 @@ class ContinuousEngine:
         return outputs
 
     def _completion(self, request: Request, output: Any) -> Completion:
-        """The library stamps with perf_counter, which is CLOCK_MONOTONIC on Linux."""
+        """The library takes times with perf_counter, which is CLOCK_MONOTONIC on Linux."""
         start_s, finish_s = output.lifespan
         first_token_s = self.recorder.first_token_s[output.request_id]
         return Completion(
             request.request_id,
             list(output.generated_tokens),
-            _ns(min(start_s, first_token_s)),  # a preempted request's own stamp is that of its second start
+            _ns(min(start_s, first_token_s)),  # a preempted request reports its restart
             _ns(first_token_s),
             _ns(finish_s),
         )
@@ -184,7 +186,7 @@ class ContinuousEngine:
     def collect(self, generated: Generated, repeat: int) -> Generated:
         self.passes_done = repeat + 1
         schedule = self.recorder.schedule(self.manager.batch_processor.scheduler)
-        with self.manager.pause():  # no pass finds what the one before it left
+        with self.manager.pause():  # the next pass must not find blocks of this one
             self._cache.evict_cached_blocks()
         if schedule is None:
             return generated
@@ -222,13 +224,13 @@ class ContinuousEngine:
         reset_allocator_peak()
 
     def memory(self) -> dict[str, Any]:
-        """The cache's tensor holds two blocks beyond the pool, where padding is written and read."""
+        """The cache's tensor includes `spare_blocks` beyond the pool."""
         from kvbench.engines.torch_memory import storage_bytes
 
         return model_memory(self.model, storage_bytes([self._cache.cache_tensor]))
 
     def close(self) -> None:
-        """End the thread, whatever it is doing, before the model goes."""
+        """Stop the thread, whatever it is doing, before the model is released."""
         manager, self.manager = self.manager, None
         if manager is not None:
             if manager.is_running():
@@ -240,7 +242,7 @@ class ContinuousEngine:
 
 
 def _known_options() -> set[str]:
-    """Options of continuous batching; any other goes to `from_pretrained`."""
+    """Names of the options of continuous batching; all others go to `from_pretrained`."""
     from transformers import ContinuousBatchingConfig
 
     return {field.name for field in fields(ContinuousBatchingConfig)}

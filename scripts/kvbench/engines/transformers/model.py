@@ -1,4 +1,4 @@
-"""A Transformers model as every `hf-` engine uses it: loading, generation settings, what it reports."""
+"""The Transformers model of every `hf-` engine: loading, generation settings, settings in force and memory."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Any
 from kvbench.engines.base import EngineSettings, LoadTimes, refuse_options, resident_bytes
 from kvbench.engines.imports import importing
 
-ALLOCATOR = ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF")  # torch reads both; the second is the former name
+ALLOCATOR = ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF")  # torch reads both; the second is the older name
 PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "accelerate", "numpy")
 
 
 def let_segments_grow(settings: EngineSettings) -> None:
-    """Before torch loads: on CUDA let its allocator extend a segment in place, unless the user has set it otherwise.
+    """Before torch loads: on CUDA let its allocator extend segments in place, unless the user has configured it.
 
-    A growing cache asks for a slightly larger tensor in each step, and in fixed segments what the last step freed is
-    too small for the next: torch was seen to hold twice what was allocated. What it costs in speed is not measured.
+    A growing cache allocates a slightly larger tensor in each step. In fixed segments, the memory that the last step
+    freed is too small for the next: torch reserved up to twice what was allocated. The cost in speed is not measured.
     """
     if settings.device.startswith("cuda") and not any(os.environ.get(name) for name in ALLOCATOR):
         os.environ[ALLOCATOR[0]] = "expandable_segments:True"
@@ -35,8 +35,8 @@ def load_model(settings: EngineSettings, options: Mapping[str, Any]) -> tuple[An
     import_s, imported_bytes = time.monotonic() - begin, resident_bytes(settings.device)
     begin = time.monotonic()
     torch.manual_seed(settings.seed)
-    # cuDNN's attention plans for each new shape, and a growing cache has a new one in every step: where torch could
-    # choose it, steps on an H100 took 48 to 89 ms more on shapes not met before (benchmarks/step_times.py).
+    # cuDNN's attention builds a plan for each new shape, and a growing cache has a new shape in every step. When torch
+    # was free to choose it, steps with a new shape took 48 to 89 ms longer on an H100 (benchmarks/step_times.py).
     torch.backends.cuda.enable_cudnn_sdp(False)
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
@@ -44,7 +44,7 @@ def load_model(settings: EngineSettings, options: Mapping[str, Any]) -> tuple[An
     model.generation_config = _generation_config(settings, model.generation_config.pad_token_id)
     synchronise(settings)
     gc.collect()
-    gc.freeze()  # as vLLM does: what is loaded need not be searched for garbage again
+    gc.freeze()  # as vLLM does: later collections need not scan the loaded model
     return model, LoadTimes(import_s, time.monotonic() - begin, imported_bytes)
 
 
@@ -70,7 +70,7 @@ def _from_files(settings: EngineSettings, own: Mapping[str, Any]) -> Any:
 
 
 def _spread(model: Any, settings: EngineSettings) -> Any:
-    """A model drawn on the first GPU, its layers dealt out evenly where several share it."""
+    """Distribute a model, initialised on the first GPU, over the run's GPUs; each gets about as many layers."""
     if settings.gpus == 1:
         return model
     from accelerate import dispatch_model, infer_auto_device_map
@@ -82,7 +82,7 @@ def _spread(model: Any, settings: EngineSettings) -> Any:
 
 
 def _free_bytes(settings: EngineSettings) -> dict[int, int]:
-    """Bytes that may be filled on each GPU, for accelerate: what is free less the KV budget's share."""
+    """Bytes that accelerate may use on each GPU: free memory minus that GPU's share of the KV budget."""
     import torch
 
     share = settings.budget_bytes // settings.gpus
@@ -90,7 +90,7 @@ def _free_bytes(settings: EngineSettings) -> dict[int, int]:
 
 
 def _generation_config(settings: EngineSettings, pad_token_id: int | None) -> Any:
-    """Ours alone: the model's own defaults (sampling, end of sequence) must not creep in."""
+    """A configuration from our settings alone: the model's own defaults (sampling, end of sequence) must not apply."""
     from transformers import GenerationConfig
 
     sampled = settings.temperature > 0
@@ -104,7 +104,7 @@ def _generation_config(settings: EngineSettings, pad_token_id: int | None) -> An
 
 
 def model_in_force(model: Any, processors: Iterable[Any] | None = None) -> dict[str, Any]:
-    """Settings as the model and torch report them; `processors` of logits are those of `generate` unless given."""
+    """Settings as the model and torch report them; `processors` of logits default to those of `generate`."""
     import torch
 
     config = model.generation_config
@@ -126,7 +126,7 @@ def model_in_force(model: Any, processors: Iterable[Any] | None = None) -> dict[
 
 
 def sampling_in_force(config: Any, processors: Iterable[Any]) -> dict[str, Any]:
-    """What the logits processors of a generation configuration do; what none of them does is off."""
+    """Sampling settings that the logits processors apply; a setting that none of them applies is off."""
     if not config.do_sample:
         return {"do_sample": False, "temperature": 0.0}
     found = {"do_sample": True, "temperature": 1.0, "top_p": 1.0, "top_k": 0}
@@ -136,7 +136,7 @@ def sampling_in_force(config: Any, processors: Iterable[Any]) -> dict[str, Any]:
 
 
 def options_in_force(model: Any, options: Mapping[str, Any]) -> dict[str, Any]:
-    """What became of options to `from_pretrained`, for those that the model's configuration shows."""
+    """Values in force of the options to `from_pretrained`, for those that the model's configuration contains."""
     known = {"attn_implementation": model.config._attn_implementation, **model.config.to_dict()}
     return {name: known[name] for name in options if name in known}
 
@@ -150,7 +150,7 @@ def _sdpa_backends() -> list[str]:
 
 
 def model_memory(model: Any, kv_pool_bytes: int) -> dict[str, Any]:
-    """Bytes of weights, cache tensors and torch's allocator, and whose they are."""
+    """Bytes of weights, cache tensors and torch's allocator, and the id of the process that holds them."""
     from kvbench.engines.torch_memory import allocator_bytes, model_bytes
 
     return {"pid": os.getpid(), "weights": model_bytes(model), "kv_pool": kv_pool_bytes, **allocator_bytes()}
@@ -166,7 +166,7 @@ def synchronise(settings: EngineSettings) -> None:
 
 
 def release_memory(settings: EngineSettings) -> None:
-    """Give what was dropped back to the device."""
+    """Return memory that is no longer used to the device."""
     gc.collect()
     if settings.device.startswith("cuda"):
         import torch

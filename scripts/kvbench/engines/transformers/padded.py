@@ -1,4 +1,4 @@
-"""Hugging Face Transformers with a contiguous KV cache, as good as `generate` allows."""
+"""Hugging Face Transformers with a contiguous KV cache, as efficient as `generate` allows."""
 
 from __future__ import annotations
 
@@ -83,23 +83,23 @@ class TransformersEngine:
         return Generated(completions, batches, margins=margins, hook_s=hook_ns / 1e9)
 
     def limit_rows(self, rows: int) -> None:
-        """From now on no batch has more rows; passes are counted from the warm-up again."""
+        """Limit the rows of all batches from now on; passes are counted from the warm-up again."""
         self.settings = replace(self.settings, row_limit=rows)
         self.passes_done, self.compiled_in_warm_up, self.largest_batch, self.largest_cache_bytes = 0, {}, 0, 0
 
     def costliest_batch(self, requests: Sequence[Request], rows: int) -> list[Request]:
-        """Of the batches of at most `rows` rows, the one of most rows; of several, that of the largest cache."""
+        """Of the batches of at most `rows` rows, the one with most rows; of equals, the one with the largest cache."""
         limited = replace(self.settings, row_limit=rows)
         return max(plan_batches(limited, requests), key=lambda batch: (len(batch), batch_bytes(limited, batch)))
 
     def _run_batch(self, batch: Sequence[Request], empty_rows: int, tick: Callable[[int], None]) -> tuple[Any, ...]:
-        """Serve a batch to its end. Raises OutOfMemory, with the device as it was before."""
+        """Serve a batch to its end. Raises OutOfMemory after releasing the batch's memory."""
         try:
             return self._generate_batch(batch, empty_rows, tick)
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
-        # Only here, without the error's frames, do its tensors go.
+        # The error's frames keep the batch's tensors alive, so memory is released outside the except block.
         self.static_cache = None
         release_memory(self.settings)
         raise OutOfMemory(len(batch) + empty_rows)
@@ -138,7 +138,7 @@ class TransformersEngine:
         return noted, outputs, probe, _margins(batch, margin)
 
     def _without_gradients(self) -> Any:
-        """Inference mode is the cheaper one; compiled code wants what `generate` itself uses."""
+        """Inference mode, which is cheaper, or for compiled code no_grad, which `generate` itself uses."""
         import torch
 
         return torch.no_grad() if self.compiled else torch.inference_mode()
@@ -146,7 +146,7 @@ class TransformersEngine:
     def _padded(self, batch: Sequence[Request], empty_rows: int) -> tuple[Any, Any]:
         """Left-padded input ids and attention mask, both (B + empty rows, max p).
 
-        A row without a request attends to one token: attention over none is not a number.
+        A row without a request attends to one token, because attention over no token gives NaN.
         """
         import torch
 
@@ -159,7 +159,7 @@ class TransformersEngine:
         return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
 
     def _cache(self, rows: int) -> Any:
-        """A cache for `rows` rows; the static one is kept between batches of the same size, as an expert would."""
+        """A cache for `rows` rows; a static cache is reused between batches of the same size."""
         from transformers import DynamicCache, StaticCache
 
         if not is_static(self.settings.engine):
@@ -174,7 +174,7 @@ class TransformersEngine:
         return self.static_cache[1]
 
     def _release(self, cache: Any) -> None:
-        """Drop a growing cache and make sure that its tensors are gone."""
+        """Drop a growing cache and make sure that its tensors are freed."""
         if is_static(self.settings.engine):
             return
         tensor = weakref.ref(cache.layers[0].keys)

@@ -1,4 +1,4 @@
-"""The hooks that Transformers calls once a forward pass: when each step ended, and what the cache's tensors hold."""
+"""Hooks that Transformers calls in each forward pass: they record when it ended and the size of the cache's tensors."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def cache_bytes(cache: Cache) -> int:
 
 
 class StepProbe(StoppingCriteria):
-    """Ends each row at its own length and notes every step; token k of a row comes from forward pass k.
+    """Ends each row at its own length and records every step; token k of a row comes from forward pass k.
 
-    Rows without a request, after those of the requests, end at once.
+    Rows without a request come after those of the requests and end after the first pass.
 
-    `steps` holds a tuple a pass: (CLOCK_MONOTONIC ns, rows, slots a row, bytes of the cache).
+    `steps` holds one tuple per pass: (CLOCK_MONOTONIC ns, rows, slots per row, bytes of the cache).
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class StepProbe(StoppingCriteria):
     ) -> None:
         self.cache, self.tick, self.record = cache, tick, record
         self.remaining = torch.tensor([*output_tokens, *[1] * empty_rows], device=device)
-        # Tokens that pass k adds: one for each row that still wants one.
+        # Tokens that pass k adds: one for each row that is not yet complete.
         self.wanted = [sum(o >= k for o in output_tokens) for k in range(1, max(output_tokens) + 1)]
         self.passes = 0
         self.steps: list[tuple[int, int, int, int]] = []

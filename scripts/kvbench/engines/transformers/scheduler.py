@@ -1,7 +1,7 @@
-"""Transformers' continuous-batching scheduler, recorded; chosen by its name in the library's own registry.
+"""Transformers' continuous-batching scheduler with recording, selected by name from the library's registry.
 
-The scheduler runs in the library's generation thread. A pass is begun and ended by the main thread while nothing is
-submitted, so that the two never write at once.
+The scheduler runs in the library's generation thread. The main thread begins and ends a pass while no request is
+submitted, so the two never write at the same time.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class PagedPool:
         self.block_size: int = self.allocator.tokens_per_page
 
     def free_blocks(self) -> int:
-        """Blocks that no request holds, by three lengths that the library keeps: cached ones are given up on demand."""
+        """Blocks that no request holds, from the library's own counters; cached blocks count, since it evicts them."""
         in_sectors = self.pool.num_free_sectors * self.allocator.blocks_per_sector
         cached = len(self.allocator.ledger.cached_blocks)
         return in_sectors + self.pool.count_free_blocks(self.allocator.index) + cached
@@ -40,14 +40,14 @@ class PagedPool:
 
 
 class Recorder:
-    """Feeds the log of the current pass from what the scheduler has in hand."""
+    """Fills the log of the current pass from the scheduler's state."""
 
     def __init__(self, pool: PagedPool, block_stride: int) -> None:
         self.pool, self.block_stride = pool, block_stride
         self.begin_pass(record=False, read_blocks=False)
 
     def begin_pass(self, *, record: bool, read_blocks: bool) -> None:
-        """Start afresh; nothing may be submitted."""
+        """Start a new log; call it while no request is submitted."""
         self.record, self.read_blocks = record, read_blocks
         self.log = ScheduleLog()
         self.held: set[str] = set()
@@ -70,7 +70,7 @@ class Recorder:
         self.hook_ns += time.perf_counter_ns() - begin
 
     def _note_admissions(self, scheduler: RecordingScheduler) -> None:
-        """Not of the batch alone: a request that found its prefix holds blocks, scheduled or not."""
+        """Look beyond the batch: a request with a prefix hit holds blocks even in a step that does not schedule it."""
         for state in scheduler.active_requests.values():
             if state.request_id not in self.held:
                 self.held.add(state.request_id)
@@ -83,7 +83,7 @@ class Recorder:
             self.log.read_blocks(request_id, computed, self.pool.table(request_id))
 
     def gave_back(self, request_id: str, state: Any) -> None:
-        """A request has given its blocks back, for good or to begin anew; keep when its first token came."""
+        """Note that a request has returned its blocks, finished or preempted; keep the time of its first token."""
         if state is None:
             return
         if state.timestamps:
@@ -93,12 +93,12 @@ class Recorder:
             self.log.event(FREED, request_id)
 
     def waits(self, request_id: str) -> None:
-        """A request is put into the queue: preempted, if it was admitted before."""
+        """Note that a request was queued: it is a preemption if the request had been admitted before."""
         if self.record:
             self.log.event(PREEMPTED, request_id)
 
     def schedule(self, scheduler: RecordingScheduler) -> Schedule | None:
-        """The record of the pass that has just ended; None if it had none."""
+        """The record of the pass that has just ended; None if it was not recorded."""
         if not self.record:
             return None
         return self.log.schedule(
@@ -111,7 +111,7 @@ class Recorder:
 
 
 class RecordingScheduler(FIFOScheduler):
-    """The library's default scheduler; every override calls the original and adds a note."""
+    """The library's default scheduler; every override calls the original and records the call."""
 
     recorder: Recorder
 
@@ -133,6 +133,6 @@ class RecordingScheduler(FIFOScheduler):
 
 
 def register() -> str:
-    """Put the recorded scheduler into the library's registry; returns its name there."""
+    """Add the recording scheduler to the library's registry; return its name there."""
     SCHEDULER_MAPPING[NAME] = RecordingScheduler
     return NAME

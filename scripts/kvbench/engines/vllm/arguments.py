@@ -1,4 +1,4 @@
-"""vLLM's engine arguments: what is equal for all of its variants, what sets each apart, what the process needs."""
+"""vLLM's engine arguments, common to all variants or specific to one, and the environment of its process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SCRIPTS = Path(__file__).resolve().parents[3]
 
 
 def prepare_process(settings: EngineSettings) -> None:
-    """Environment that vLLM reads at import: no usage statistics, no hub, the engine where it can be recorded."""
+    """Set what vLLM reads from the environment at import: no usage statistics, no hub, our scheduler importable."""
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.pop("VLLM_CPU_KVCACHE_SPACE", None)  # it would override the budget
@@ -31,7 +31,7 @@ def prepare_process(settings: EngineSettings) -> None:
 
 
 def engine_arguments(settings: EngineSettings) -> dict[str, Any]:
-    """vLLM's engine arguments for these settings, the user's options last but for what makes the variant."""
+    """vLLM's engine arguments; the user's options override ours, except those that define the variant."""
     ours: dict[str, Any] = {
         "model": settings.model_path,
         "dtype": settings.dtype,
@@ -39,7 +39,7 @@ def engine_arguments(settings: EngineSettings) -> dict[str, Any]:
         "max_model_len": settings.max_length,
         "block_size": settings.block_size,
         "num_gpu_blocks_override": settings.budget_blocks + 1,  # block 0 is vLLM's null block
-        # Else it would plan for all of the device's memory.
+        # Otherwise vLLM would plan for all of the device's memory.
         "kv_cache_memory_bytes": (settings.budget_blocks + 1)
         * settings.block_size
         * settings.slot_bytes
@@ -56,16 +56,16 @@ def engine_arguments(settings: EngineSettings) -> dict[str, Any]:
     }
     if settings.device.startswith("cuda"):
         ours["worker_cls"] = "kvbench.engines.vllm.gpu_worker.GraphMeasuringWorker"
-        # With kv_cache_memory_bytes it plans nothing, but would refuse by default a card that others use (shared_gpu).
+        # With kv_cache_memory_bytes it plans nothing, but its default makes vLLM refuse a GPU that others use.
         ours["gpu_memory_utilization"] = 0.01
     return ours | _known_options(settings) | own_arguments(settings)
 
 
 def served_slot_bytes(settings: EngineSettings, arguments: dict[str, Any]) -> int:
-    """Bytes that vLLM takes for K and V of one token in every layer, on all GPUs together, as it reads the model.
+    """Bytes that vLLM needs for K and V of one token in all layers and on all GPUs, by its own reading of the model.
 
-    Not always what Transformers takes: of Falcon's `new_decoder_architecture` Transformers stores each KV head once for
-    every query head, vLLM once. Where there are more GPUs than KV heads, each GPU holds one head.
+    They may differ from Transformers': with Falcon's `new_decoder_architecture` Transformers stores a copy of each KV
+    head for every query head, vLLM a single one. With more GPUs than KV heads, each GPU holds one head.
 
     Raises:
         UserError: the installed vLLM cannot serve the model.
@@ -77,8 +77,8 @@ def served_slot_bytes(settings: EngineSettings, arguments: dict[str, Any]) -> in
     except (ValueError, NotImplementedError) as error:
         refuse_options(settings, "vLLM", error)
         raise UserError(
-            f"config.yaml: runs: vLLM cannot serve the model in {settings.model_path} ({_reason(error)}); leave "
-            f"{settings.engine} out of its runs, or take another model"
+            f"config.yaml: runs: vLLM cannot serve the model in {settings.model_path} ({_reason(error)}); remove "
+            f"{settings.engine} from its runs, or use another model"
         ) from error
     heads = settings.gpus * max(1, model.get_total_num_kv_heads() // settings.gpus)
     layers = model.get_total_num_hidden_layers()
@@ -86,7 +86,7 @@ def served_slot_bytes(settings: EngineSettings, arguments: dict[str, Any]) -> in
 
 
 def _reason(error: Exception) -> str:
-    """What a validation error of vLLM's says, without pydantic's frame around it."""
+    """The message of a vLLM validation error, without the text that pydantic adds."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     told = next((line for line in lines if line.startswith(("Value error, ", "Assertion failed, "))), lines[0])
     return told.partition("error, ")[2].partition(" [type=")[0] or told
@@ -101,18 +101,19 @@ def _known_options(settings: EngineSettings) -> dict[str, Any]:
     for name in settings.options:
         if name not in known:
             raise UserError(
-                f"config.yaml: engines.{settings.engine}.{name}: no engine argument of the installed vLLM; "
-                "remove it or correct its name"
+                f"config.yaml: engines.{settings.engine}.{name}: the installed vLLM has no engine argument of this "
+                "name; remove it or correct the name"
             )
         if name in own_arguments(settings):
             raise UserError(
-                f"config.yaml: engines.{settings.engine}.{name}: what makes this engine; remove it or use vllm"
+                f"config.yaml: engines.{settings.engine}.{name}: this option defines the engine and cannot be changed; "
+                "remove it, or use the engine vllm"
             )
     return settings.options
 
 
 def own_arguments(settings: EngineSettings) -> dict[str, Any]:
-    """The engine arguments that set a variant apart from `vllm`."""
+    """The engine arguments in which a variant differs from `vllm`."""
     if settings.engine == "vllm-sequential":
         return {"max_num_seqs": 1}
     if settings.engine == "vllm-reserved":
@@ -121,11 +122,11 @@ def own_arguments(settings: EngineSettings) -> dict[str, Any]:
 
 
 def step_of_vllm(settings: EngineSettings, arguments: dict[str, Any]) -> dict[str, Any]:
-    """For a variant with fewer requests at once: the tokens a step and the CUDA graphs that `vllm` itself gets.
+    """For a variant with fewer requests at a time: the tokens per step and the CUDA graph sizes of `vllm` itself.
 
-    By default vLLM derives both from `max_num_seqs`: graphs for at most twice as many tokens, and a step no longer than
-    all requests together. So the two would differ in more than admission: steps that also prefill would run without
-    graphs in the variant alone, and its model be compiled for other lengths.
+    By default vLLM derives both from `max_num_seqs`: graphs of at most twice as many tokens, and steps of at most
+    `max_num_seqs` full-length requests. The variant would then differ from `vllm` in more than admission: its steps
+    with prefill would run without graphs, and its model would be compiled for other lengths.
     """
     if "max_num_seqs" not in own_arguments(settings) or not settings.device.startswith("cuda"):
         return {}
@@ -146,10 +147,11 @@ def step_of_vllm(settings: EngineSettings, arguments: dict[str, Any]) -> dict[st
 def graph_sizes(sizes: Iterable[int], max_num_seqs: int, max_length: int) -> list[int]:
     """Sizes of `vllm`'s graphs, in tokens, for a variant with at most `max_num_seqs` requests of `max_length`.
 
-    No step of the variant has more tokens than these requests together, and capturing a larger one would make requests
-    beyond `max_length` up, whose blocks vLLM 0.32 reads past the end of its tables (CUBLAS_STATUS_EXECUTION_FAILED on
-    an H100). The two largest steps are sizes of their own, as vLLM makes them for sizes of its own choice: it pads a
-    batch up to the next size, and captures no graph of a whole decoding step for more rows than `max_num_seqs`
+    No step of the variant has more than `max_num_seqs` · `max_length` tokens. To capture a larger graph, vLLM 0.32
+    would invent requests longer than `max_length` and read past the end of its block tables
+    (CUBLAS_STATUS_EXECUTION_FAILED on an H100). The largest step and the largest decode step get sizes of their own,
+    as in vLLM's default sizes: vLLM pads a batch to the next size, and captures no full decode graph for more rows
+    than `max_num_seqs`
     (https://github.com/vllm-project/vllm/pull/57355).
     """
     sizes, most = set(sizes), max_num_seqs * max_length

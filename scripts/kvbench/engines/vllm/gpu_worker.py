@@ -1,4 +1,4 @@
-"""vLLM's GPU worker, which also keeps what capturing CUDA graphs took (`worker_cls`)."""
+"""vLLM's GPU worker, which also keeps the memory and time of CUDA graph capture (`worker_cls`)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from vllm.v1.worker.gpu_worker import Worker
 
 
 class GraphMeasuringWorker(Worker):
-    """vLLM measures the memory of its CUDA graphs, the driver's share included, and their time, and only logs them."""
+    """Keeps the memory of CUDA graphs, including the driver's share, and their time: vLLM only logs both."""
 
     graph_bytes, graph_s = 0, 0.0
 

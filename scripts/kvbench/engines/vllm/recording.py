@@ -1,7 +1,7 @@
-"""What our scheduler is told of itself, in whichever process the engine runs.
+"""Settings of our recording scheduler, passed through the environment to the process that runs the engine.
 
-Not by vLLM's `additional_config`: that enters the key of its compile cache, so that every run, with a folder of its
-own, would compile anew.
+vLLM's `additional_config` is not used: it is part of the compile cache's key, so every run, with its own folder, would
+compile again.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ VARIABLE = "KVBENCH_RECORDING"
 
 @dataclass(frozen=True)
 class Recording:
-    """Where records go, the passes that block ids are read in, every so many steps, and the passes without a record."""
+    """The folder of records, the passes that read block ids every `block_stride` steps, and the passes not recorded."""
 
     folder: str
     block_stride: int
@@ -24,14 +24,14 @@ class Recording:
     silent_passes: list[int]
 
     def announce(self) -> None:
-        """Tell a scheduler that this process, or a child begun later, makes."""
+        """Pass these settings to schedulers created in this process or in children started later."""
         os.environ[VARIABLE] = json.dumps(asdict(self))
 
     @classmethod
     def announced(cls) -> Recording:
-        """What was told."""
+        """The settings that `announce` passed on."""
         return cls(**json.loads(os.environ[VARIABLE]))
 
     def file(self, number: int) -> Path:
-        """The record of a pass."""
+        """The file of a pass's record."""
         return Path(self.folder) / f"schedule-{number}.npz"

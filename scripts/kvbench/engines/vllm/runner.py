@@ -1,4 +1,4 @@
-"""vLLM, offline: all requests are submitted at once and its own scheduler is recorded."""
+"""vLLM's offline engine: all requests are submitted at once, and vLLM's own scheduler is recorded."""
 
 from __future__ import annotations
 
@@ -73,12 +73,12 @@ class VllmEngine:
         return LoadTimes(import_s, load_s, imported_bytes, self._compile_s())
 
     def _arguments(self) -> dict[str, Any]:
-        """Engine arguments; where vLLM's slot is not Transformers', the budget buys another number of blocks."""
+        """Engine arguments; if vLLM and Transformers differ in bytes per slot, the number of blocks follows vLLM's."""
         arguments = engine_arguments(self.settings)
         slot_bytes = served_slot_bytes(self.settings, arguments)
         if slot_bytes == self.settings.slot_bytes:
             return arguments
-        log.warning("vLLM takes %d bytes a token, Transformers %d", slot_bytes, self.settings.slot_bytes)
+        log.warning("vLLM needs %d bytes per token, Transformers %d", slot_bytes, self.settings.slot_bytes)
         self.settings = replace(self.settings, slot_bytes=slot_bytes)
         return engine_arguments(self.settings)
 
@@ -165,7 +165,7 @@ class VllmEngine:
         self.llm.collective_rpc("kvbench_begin_peak")
 
     def memory(self) -> dict[str, Any]:
-        """Summed over workers; None as soon as one cannot tell."""
+        """Summed over workers; None if any worker does not report it."""
         workers = self._memory()
         names = [name for name in workers[0] if name not in ("pid", "threads")]
         return {name: _sum([worker[name] for worker in workers]) for name in names} | {"pid": workers[0]["pid"]}
@@ -180,8 +180,9 @@ class VllmEngine:
         blocks = self.llm.llm_engine.vllm_config.cache_config.num_gpu_blocks
         if blocks != self.settings.budget_blocks + 1:
             raise UserError(
-                f"config.yaml: kv_budget_mib: vLLM made {blocks} KV blocks where {self.settings.budget_blocks + 1} "
-                f"were asked for; models with several kinds of KV cache are not supported"
+                f"config.yaml: kv_budget_mib: vLLM allocated {blocks} KV blocks instead of "
+                f"{self.settings.budget_blocks + 1}; models with several kinds of KV cache are not supported, use "
+                "another model"
             )
 
     def close(self) -> None:
@@ -194,7 +195,7 @@ class VllmEngine:
 
 
 def options_in_force(config: Any, options: Mapping[str, Any]) -> dict[str, Any]:
-    """What became of engine arguments, for those that a part of vLLM's configuration has under the same name."""
+    """Values in force of engine arguments, for those that vLLM's configuration contains under the same name."""
     parts = [config, *(part for name, part in vars(config).items() if name.endswith("_config"))]
     found = {name: [getattr(part, name) for part in parts if hasattr(part, name)] for name in options}
     return {name: values[0] for name, values in found.items() if values}

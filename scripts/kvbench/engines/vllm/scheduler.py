@@ -1,7 +1,7 @@
-"""vLLM schedulers that record what they decide, inside the engine process (`scheduler_cls`).
+"""vLLM schedulers that record their decisions inside the engine process (`scheduler_cls`).
 
-What a step costs is in `schedule_log`. Block ids are read only in passes that are not timed. The engine's own call
-between passes, `LLM.reset_prefix_cache()`, ends a pass and writes its record.
+`schedule_log` says what a step records. Block ids are read only in passes that are not timed.
+`LLM.reset_prefix_cache()`, which the runner calls between passes, ends a pass and writes its record.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from kvbench.kv.schedule import FREED, PREEMPTED, Schedule
 
 
 class Recorder:
-    """Feeds the log of the current pass from what the scheduler has in hand."""
+    """Fills the log of the current pass from the scheduler's state."""
 
     def __init__(self, scheduler: Scheduler) -> None:
         self.told = Recording.announced()
@@ -87,7 +87,7 @@ class Recorder:
 
 
 class _Recording:
-    """Mixin over vLLM's schedulers; every override calls the original and adds a note."""
+    """Mixin over vLLM's schedulers; every override calls the original and records the call."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -113,14 +113,14 @@ class _Recording:
 
 
 class RecordingScheduler(_Recording, Scheduler):
-    """vLLM's synchronous scheduler, recorded."""
+    """vLLM's synchronous scheduler with recording."""
 
 
 class RecordingAsyncScheduler(_Recording, AsyncScheduler):
-    """vLLM's asynchronous scheduler, recorded."""
+    """vLLM's asynchronous scheduler with recording."""
 
 
 def recording_scheduler(*args: Any, vllm_config: VllmConfig, **kwargs: Any) -> Scheduler:
-    """The recorded form of the scheduler that vLLM itself would have chosen."""
+    """The scheduler that vLLM itself would have chosen, with recording."""
     kind = RecordingAsyncScheduler if vllm_config.scheduler_config.async_scheduling else RecordingScheduler
     return kind(*args, vllm_config=vllm_config, **kwargs)

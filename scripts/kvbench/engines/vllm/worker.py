@@ -1,4 +1,4 @@
-"""A worker extension of vLLM: reads memory where the tensors live (`worker_extension_cls`)."""
+"""A vLLM worker extension that reads memory in the process that holds the tensors (`worker_extension_cls`)."""
 
 from __future__ import annotations
 
