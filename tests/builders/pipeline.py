@@ -21,25 +21,17 @@ from kvbench.analysis.results import Run, load_runs, read_table
 from kvbench.analysis.tables import of_runs, sweeps, workloads
 from kvbench.benchmarks import table as benchmarks
 from kvbench.benchmarks import targets
+from kvbench.figures.registry import FIGURES, OF_WORKLOAD
 from kvbench.files import write_csv, write_json, write_parquet
 from kvbench.replay import sweep
 from kvbench.report.page import read_inputs, render
 
 MODEL, WORKLOAD = "smollm2-135m", "mixed"
 ENVIRONMENT = {"device": "cpu", "cpu": {"model": "A CPU", "cpus": 2, "cpus_usable": 2}}
-PAIRS = {name: Path("tables") / f"{name}.csv" for name in ("kv_waste", "parity", "attribution", "roofline")}
-SWEPT = {"block_size": "block_size", "preemption": "kv_budget_mib"}
-# What each figure of a model and workload reads besides the runs.
-READS = {
-    **PAIRS,
-    "memory": None,
-    "latency": None,
-    "throughput": Path("tables/throughput.csv"),
-    "memory_parts": Path("tables/memory.csv"),
-    "sharing": Path("tables/sharing.csv"),
-    "workload_lengths": None,
-    **dict.fromkeys(SWEPT, Path("tables/sweeps.csv")),
-}
+OF_RUNS = {entry.name: entry for entry in FIGURES if entry.of == OF_WORKLOAD}
+SWEPT = [entry.sweep for entry in OF_RUNS.values() if entry.replays]
+# The table that each figure of a model and workload reads.
+READS = {name: entry.table and Path("tables") / f"{entry.table}.csv" for name, entry in OF_RUNS.items()}
 
 
 def write_results(
@@ -80,7 +72,7 @@ def write_tables(root: Path, runs: Sequence[Run], requests: Any) -> None:
         write_csv(folder / f"{name}.csv", frame)
     samples = read_table(folder / "repeats.csv")
     write_csv(folder / "claims.csv", claims.table(claims.read_claims(CLAIMS), samples, 0))
-    swept = {name: [run for run in runs if run.point.startswith(f"{name}-")] for name in SWEPT.values()}
+    swept = {name: [run for run in runs if run.point.startswith(f"{name}-")] for name in SWEPT}
     files = []
     for name, found in swept.items():
         files.append(root / f"sweeps/{MODEL}/{WORKLOAD}/{name}.csv")
@@ -93,14 +85,13 @@ def write_tables(root: Path, runs: Sequence[Run], requests: Any) -> None:
 
 def draw(root: Path, figure: str, width_in: float = 7.0) -> Any:
     """A figure of the runs and tables under `root`, drawn by its rule's script."""
-    base, shared = (
-        sorted(map(str, (root / "runs").glob(f"*/*/*/{at}/run.json"))) for at in ("base", "prefix_sharing-*")
-    )
+    sweep = OF_RUNS[figure].sweep
+    points = f"{sweep}-*" if sweep else "base"
     given = {
-        "runs": shared if figure == "sharing" else base,
+        "runs": sorted(map(str, (root / "runs").glob(f"*/*/*/{points}/run.json"))),
         "table": str(root / (READS[figure] or "")),
         "workload": str(root / f"workloads/{MODEL}/{WORKLOAD}.parquet"),
-        "replays": str(root / f"sweeps/{MODEL}/{WORKLOAD}/{SWEPT.get(figure)}.csv"),
+        "replays": str(root / f"sweeps/{MODEL}/{WORKLOAD}/{sweep}.csv"),
         "published": str(PUBLISHED),
     }
     return run_plot(figure, given, {"model": MODEL, "workload": WORKLOAD}, width_in)

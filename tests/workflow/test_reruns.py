@@ -19,12 +19,19 @@ from builders.tree import (
     write_config,
 )
 
+from kvbench.config.figure_files import figures_of
+from kvbench.config.runs import RunName
+
 RUNS = {
     "runs": [
         {"models": ["smollm2-135m"], "workloads": ["guide", "mixed"], "engines": ["hf-batch", "vllm"]},
     ]
 }
-FIGURES = ("memory", "throughput", "latency", "attribution", "roofline", "kv_waste", "parity", "memory_parts")
+FIGURES = [
+    name
+    for name in figures_of([RunName("smollm2-135m", engine, "mixed") for engine in ("hf-batch", "vllm")])
+    if name != "workload_lengths"  # which reads no run
+]
 # Jobs that follow any run: parity and tables cover all runs, so every figure of a table is drawn again too.
 AFTER_RUNS = {"check_parity": 1, "summarise_runs": 1, "summarise_sweeps": 1, "check_claims": 1, "check_targets": 1} | {
     "make_report": 1,

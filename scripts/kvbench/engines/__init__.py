@@ -1,1 +1,1 @@
-"""The engines: the only place that imports torch, transformers or vllm."""
+"""The engines: one interface over Transformers and vLLM."""

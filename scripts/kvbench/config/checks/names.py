@@ -1,10 +1,11 @@
-"""Entries of `runs` name models, workloads and engines that there are."""
+"""Entries of `runs` name models, workloads and engines that there are, and options name figures."""
 
 from __future__ import annotations
 
 from kvbench.config.runs import PARITY
 from kvbench.config.wording import Invalid, quote, suggest
 from kvbench.engines.names import ENGINES
+from kvbench.figures.registry import FIGURES
 
 
 def check_names(config: dict) -> None:
@@ -16,6 +17,10 @@ def check_names(config: dict) -> None:
         for engine in entry["engines"]:
             if engine not in ENGINES:
                 raise Invalid(f"runs[{number}].engines", f"unknown engine {quote(engine)}; {suggest(engine, ENGINES)}")
+    figures = [entry.name for entry in FIGURES]
+    for name in config["figures"]["options"]:
+        if name not in figures:
+            raise Invalid(f"figures.options.{name}", f"unknown figure; {suggest(name, figures)}")
 
 
 def check_known(names: list[str], known: dict, kind: str, at: str) -> None:
