@@ -5,10 +5,11 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any, TextIO
 
 from kvbench.engines.base import Completion, EngineSettings, Generated, LoadTimes, refuse_options
+from kvbench.engines.transformers.continuous_options import batching_options, known_options
 from kvbench.engines.transformers.model import (
     PACKAGES,
     load_model,
@@ -22,9 +23,6 @@ from kvbench.errors import UserError
 from kvbench.workload.read import Request
 
 BLOCK_STRIDE = 4
-# SDPA computes attention between all tokens of a step and all tokens that the step reads, with a mask allocated for the
-# largest step. Large steps therefore cost more than they save, but on CUDA small ones make prefills wait for launches.
-STEP_TOKENS = {"cpu": 512, "cuda": 2048}
 NO_END_OF_SEQUENCE = -1
 CLOSE_TIMEOUT_S = 60
 
@@ -49,7 +47,7 @@ class ContinuousEngine:
 
     def load(self) -> LoadTimes:
         begin = time.monotonic()
-        known = _known_options()
+        known = known_options()
         checked_s = time.monotonic() - begin  # imports Transformers
         own = {name: value for name, value in self.settings.options.items() if name not in known}
         self.model, times = load_model(self.settings, own)
@@ -71,7 +69,8 @@ class ContinuousEngine:
         generation = copy.deepcopy(self.model.generation_config)
         generation.eos_token_id = NO_END_OF_SEQUENCE
         self.manager = self.model.init_continuous_batching(
-            generation_config=generation, continuous_batching_config=ContinuousBatchingConfig(**self._options())
+            generation_config=generation,
+            continuous_batching_config=ContinuousBatchingConfig(**batching_options(self.settings)),
         )
         try:
             self.manager.warmup()  # makes the pool, and captures graphs where there are any
@@ -84,40 +83,6 @@ class ContinuousEngine:
         self.recorder = Recorder(PagedPool(self._cache), BLOCK_STRIDE)
         self.manager.batch_processor.scheduler.recorder = self.recorder
         self.manager.start()
-
-    def _options(self) -> dict[str, Any]:
-        """All options of continuous batching: kvbench's and the user's."""
-        from kvbench.engines.transformers.scheduler import register
-
-        known = _known_options()
-        fixed = self._fixed_options() | {"scheduler_type": register()}
-        theirs = {name: value for name, value in self.settings.options.items() if name in known}
-        for name in theirs:
-            if name in fixed:
-                raise UserError(
-                    f"config.yaml: engines.hf-continuous.{name}: kvbench sets this option itself; remove it"
-                )
-        return self._defaults() | fixed | theirs
-
-    def _fixed_options(self) -> dict[str, Any]:
-        """Options that the budget and the accounting require."""
-        s = self.settings
-        return {
-            "page_size": s.block_size,
-            "num_blocks": s.budget_blocks,
-            "allow_block_sharing": s.prefix_sharing,
-            "use_async_batching": False,  # it schedules a request once more before seeing that it has finished
-            "cpu_offload_space": 0.0,  # a second pool outside the budget
-        }
-
-    def _defaults(self) -> dict[str, Any]:
-        """Options that the user may override."""
-        return {
-            "max_batch_tokens": max(self.settings.max_length, STEP_TOKENS[self.settings.device]),
-            "auto_switch_to_flash": False,
-            "drop_unsupported_processors": False,
-            "seed": self.settings.seed,
-        }
 
     def _refuse_other_pools(self) -> None:
         made, asked = self._cache.num_blocks, self.settings.budget_blocks
@@ -196,7 +161,8 @@ class ContinuousEngine:
 
     def in_force(self) -> dict[str, Any]:
         config, processor = self.manager.continuous_batching_config, self.manager.batch_processor
-        names = (*self._options(), "max_requests_per_batch", "use_cuda_graph", "max_memory_percent")
+        names = (*batching_options(self.settings), "max_requests_per_batch", "use_cuda_graph", "max_memory_percent")
+        options = options_in_force(self.model, self.settings.options)
         processors = self.manager.logit_processor.logits_processor
         return {
             **model_in_force(self.model, processors),
@@ -205,8 +171,7 @@ class ContinuousEngine:
             "safety_margin": processor.scheduler.safety_margin,
             "block_size": self.recorder.pool.block_size,
             "logits_processors": [type(p).__name__ for p in processors],
-            "options": options_in_force(self.model, self.settings.options)
-            | {name: getattr(config, name) for name in names},
+            "options": options | {name: getattr(config, name) for name in names},
         }
 
     def capacity(self) -> dict[str, int | None]:
@@ -239,13 +204,6 @@ class ContinuousEngine:
             manager.batch_processor = None
         self.model = self.recorder = None
         release_memory(self.settings)
-
-
-def _known_options() -> set[str]:
-    """Names of the options of continuous batching; all others go to `from_pretrained`."""
-    from transformers import ContinuousBatchingConfig
-
-    return {field.name for field in fields(ContinuousBatchingConfig)}
 
 
 def _ns(seconds: float) -> int:
