@@ -17,6 +17,7 @@ from kvbench.analysis.results import load_runs
 from kvbench.analysis.tables import kv_waste as kv_waste_table
 from kvbench.analysis.tables import memory as memory_table
 from kvbench.analysis.tables import throughput as throughput_table
+from kvbench.engines import names
 from kvbench.errors import UserError
 from kvbench.figures import kv_waste, latency, memory, memory_parts, parity, throughput
 from kvbench.figures.data.latencies import latencies
@@ -191,6 +192,7 @@ def test_thinning_keeps_the_peak_and_the_ends():
 
 
 def test_every_engine_has_one_colour_of_its_own_and_it_is_drawn(results):
+    assert list(LOOKS) == list(names.ENGINES)
     assert len({style.colour for style in LOOKS.values()}) == len(LOOKS)
     runs, tables = results
     axes = throughput.draw(speeds(runs, tables["throughput"])).axes[1]
