@@ -40,10 +40,10 @@ def check_refused(tree: Path, line: str, *arguments: str) -> None:
             "runs=[{models: [smollm2-135m], workloads: [guide], engines: [vlm]}]",
             r"--config: runs\[0\].eng.*vlm.*",
         ),
-        ("replays={x: null}", r"--config: replays\.x: nothing of this name is there to take away; known: opt-13b-.*"),
+        ("replays={x: null}", r"--config: replays\.x: there is no entry of this name to remove; known: opt-13b-.*"),
         (
             "replays={x: {workload: mixed, requests: 9, pool_slots: 10}}",
-            r"--config: replays\.x\.pool_slots: under reserve-max one request gets at most 8 of 10, .*",
+            r"--config: replays\.x\.pool_slots: under reserve-max one request can get at most 8 of the 10 slots, .*",
         ),
     ],
 )

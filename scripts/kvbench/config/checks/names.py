@@ -1,4 +1,4 @@
-"""Entries of `runs` name models, workloads and engines that there are."""
+"""Entries of `runs` name existing models, workloads and engines."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from kvbench.engines.names import ENGINES
 
 def check_names(config: dict) -> None:
     if PARITY in config["workloads"]:
-        raise Invalid(f"workloads.{PARITY}", "this name is taken by the parity gate; use another")
+        raise Invalid(f"workloads.{PARITY}", "this name is reserved for the parity gate; use another")
     for number, entry in enumerate(config["runs"]):
         for kind in ("models", "workloads"):
             check_known(entry[kind], config[kind], kind[:-1], f"runs[{number}].{kind}")
