@@ -241,7 +241,9 @@ def test_a_wildcard_in_a_files_name_is_refused(config: dict, tmp_path: Path, sec
     for name in ("a {b} c.csv", "{x,\\d+}.csv", "{1}.csv"):
         (tmp_path / name).write_text("10,5\n")
         line = refusal(put_file(copy.deepcopy(config), section, str(tmp_path / name)))
-        assert re.fullmatch(rf"config.yaml: {section}\.\w+\.file: Snakemake takes {{.*}} in .*; rename it .*", line)
+        assert re.fullmatch(
+            rf"config.yaml: {section}\.\w+\.file: Snakemake would read {{.*}} in .*; rename it .*", line
+        )
     for name in ("a.csv", "{}.csv", "{a b}.csv", "{.csv"):
         (tmp_path / name).write_text("10,5\n")
         assert validate(put_file(copy.deepcopy(config), section, str(tmp_path / name)), SCHEMA)

@@ -75,7 +75,7 @@ def test_a_file_gives_lengths_and_arrivals_in_its_order(tmp_path: Path) -> None:
         ("10,3,0\n4,5,3\n", {"step_time": None}, r"config\.yaml: replays\.x\.step_time: .*line 2 arrives at 3 s, .*"),
         ("10,3,0\n4,5,3\n", {"requests_per_s": 1}, r"config\.yaml: replays\.x\.requests_per_s: .*line 2 arrives .*"),
         ("1,1,5e9\n", {}, r"trace\.csv: line 1: arrival_s is 5e\+09; give seconds from 0 to 4e\+09"),
-        ("", {}, r"trace\.csv: no request in it; .*"),
+        ("", {}, r"trace\.csv: the file contains no request; .*"),
         ('{"prompt": "a", "output_tokens": 1}\n', {}, r"trace\.jsonl: line 1: text, and a replay has no tokenizer; .*"),
         ('{"prompt_token_ids": [], "output_tokens": 1}\n', {}, r"trace\.jsonl: line 1: empty prompt_token_ids.*"),
     ],
