@@ -73,7 +73,8 @@ def _row(run: Run, below: Run, scope: str, seed: int) -> dict[str, Any] | None:
     if not same_work(numerators, denominators):
         if run.timed(scope) and below.timed(scope):
             raise UserError(
-                f"{run.folder}: its requests or tokens differ from those of {below.folder}; delete both folders and run again"
+                f"{run.folder}: its requests or tokens differ from those of {below.folder}; delete both folders "
+                "and run again"
             )
         log.warning("%s: no repeats of the requests that %s served; no ratio", run.folder, below.folder)
         return None

@@ -1,7 +1,7 @@
 """Compares decode steps with the memory-bound part of the roofline of Williams et al. (2009).
 
 A step that decodes one token per request must read the weights and every live slot of the KV cache once. These bytes
-over the measured copy bandwidth are a lower bound of its time; the bound over the measured time is the fraction of it.
+over the measured copy bandwidth are a lower bound of its time; the bound over the measured time is `fraction_of_bound`.
 Source: Williams, Waterman, Patterson, "Roofline", CACM 52(4), 2009, doi:10.1145/1498765.1498785.
 """
 
