@@ -1,4 +1,4 @@
-"""What PagedAttention buys over traditional KV-cache allocation: measured, tabulated, drawn."""
+"""Measures, tabulates and plots what PagedAttention gains over traditional KV-cache allocation."""
 
 from snakemake.utils import min_version
 

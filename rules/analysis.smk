@@ -6,7 +6,7 @@ out  results/tables/*.csv
 
 
 rule check_parity:
-    """Stop unless all engines return the same tokens; say how much of each workload's output is equal."""
+    """Stop unless all engines return the same tokens, and report the share of equal outputs of each workload."""
     input:
         runs=paths.record_files(RUNS),
         data=paths.data_files(RUNS),
@@ -26,7 +26,7 @@ rule check_parity:
 
 
 rule summarise_runs:
-    """Medians, intervals and ratios of all runs, once the parity gate has let them pass."""
+    """Medians, intervals and ratios of all runs, after the parity gate has passed."""
     input:
         runs=paths.record_files(MEASURED),
         data=paths.data_files(MEASURED),
@@ -48,7 +48,7 @@ rule summarise_runs:
 
 
 rule summarise_workloads:
-    """Lengths of the prompts and outputs of every workload served."""
+    """Lengths of prompts and outputs of every workload that was served."""
     input:
         workloads=paths.workloads_of(MEASURED),
     output:
@@ -67,7 +67,7 @@ rule summarise_workloads:
 
 
 rule check_claims:
-    """A verdict on each statement of the guide and the paper that the samples can test."""
+    """A verdict on each claim of the guide and the paper that the samples can test."""
     input:
         claims=paths.of_project("config/claims.yaml"),
         repeats="results/tables/repeats.csv",

@@ -1,4 +1,4 @@
-"""Benchmarks of the instrument itself, where config.yaml asks for them, and the targets that a run is held to.
+"""Benchmarks of kvbench itself, if config.yaml asks for them, and the targets for runs.
 
 in   the model and workload of a run, config/targets.yaml, results/tables/*.csv
 out  results/benchmarks/<name>.json, results/tables/benchmarks.csv, results/tables/targets.csv
@@ -6,7 +6,7 @@ out  results/benchmarks/<name>.json, results/tables/benchmarks.csv, results/tabl
 
 
 rule run_benchmark:
-    """Set our runner beside a peer on the same requests, or recording beside none."""
+    """Compare our runner with a peer on the same requests, or runs with and without recording."""
     input:
         unpack(by_wildcards(paths.benchmark_inputs)),
         environment=ancient("results/environment.json"),
@@ -51,7 +51,7 @@ rule summarise_benchmarks:
 
 
 rule check_targets:
-    """Say which targets of config/targets.yaml the tables reach."""
+    """Report which targets of config/targets.yaml the tables reach."""
     input:
         targets=paths.of_project("config/targets.yaml"),
         tables=map(paths.table_file, paths.TABLES_WITH_TARGETS),

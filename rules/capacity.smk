@@ -1,4 +1,4 @@
-"""What fits on a card, and the cards that a rate of requests needs: arithmetic and replay, no engine.
+"""What fits on a card, and the number of cards for a request rate, by arithmetic and replay without an engine.
 
 in   capacity of config.yaml, config/shapes.yaml, model.json of the models that plans name,
      results/figures/capacity/largest_batch.<format>
@@ -7,7 +7,7 @@ out  results/tables/capacity.csv, results/capacity.html
 
 
 rule plan_capacity:
-    """Say what fits under each policy, and the cards for a rate, with the arithmetic."""
+    """Compute what fits under each policy and the cards for a request rate, and show the arithmetic."""
     input:
         shapes=paths.of_project("config/shapes.yaml"),
         models=paths.planned_models(config),

@@ -1,6 +1,6 @@
-"""Validates the configuration; what rules need of Snakemake: constants, wildcards, input functions. No rules here.
+"""Validates the configuration and defines constants, wildcard constraints and input functions. Contains no rules.
 
-Paths and choices of files are plain functions of kvbench.config, which these hand wildcards to.
+Paths and choices of files are plain functions of kvbench.config, to which the input functions pass wildcards.
 """
 
 import random
@@ -45,8 +45,8 @@ KINDS = ordered(
 FORMATS = config["figures"]["formats"]
 SHOWN = "svg" if "svg" in FORMATS else "png"
 
-# What comes before the runs is made before the first of them, so that their order is free. Parity runs lead, so that
-# a broken engine stops the rest early; the others follow in a seeded random order.
+# The files that runs need are made before the first run, so that runs can be in any order. Parity runs come first, so
+# that a broken engine stops the workflow early; the others follow in a seeded random order.
 FIRST = 10**6
 PRIORITIES = dict(
     zip(sorted(RUNS), random.Random(config["seed"]).sample(range(len(RUNS)), len(RUNS)))
@@ -64,7 +64,7 @@ wildcard_constraints:
 
 
 def by_wildcards(function):
-    """An input or parameter: what a plain function of the configuration says of a job's wildcards."""
+    """An input function or parameter that calls a plain function of the configuration with a job's wildcards."""
     return lambda wildcards: function(config, **dict(wildcards.items()))
 
 
@@ -74,12 +74,12 @@ def user_file(wildcards):
 
 
 def replay_file(wildcards):
-    """The file of a scenario's requests, where it has one."""
+    """The file of a scenario's requests, if it has one."""
     return paths.user_file(config, "replays", wildcards.scenario)
 
 
 def get_kind(wildcards):
-    """Kind of a workload."""
+    """The kind of a workload."""
     return KINDS[wildcards.workload]
 
 
@@ -94,12 +94,12 @@ def is_served(wildcards):
 
 
 def get_gpus(wildcards):
-    """GPUs that a run takes."""
+    """The number of GPUs that a run uses."""
     return GPU * run_settings(config, **dict(wildcards.items()))["gpus"]
 
 
 def get_priority(wildcards):
-    """A run's place in the order of runs."""
+    """The priority of a run, which determines its place in the order of runs."""
     run = RunName.of(**dict(wildcards.items()))
     return PRIORITIES.get(run, 0) + (len(RUNS) if run.workload == "parity" else 0)
 
@@ -123,7 +123,7 @@ def figure_outputs(figure):
 
 
 def figure_params(figure):
-    """How to draw a figure, and what tells that it is stale."""
+    """Parameters for drawing a figure, with the digests that show when it is outdated."""
     own = {"kind": get_kind, "seed": config["seed"]}
     return {
         "module": figure.module,

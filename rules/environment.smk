@@ -1,4 +1,4 @@
-"""What this machine has, and the configuration in force.
+"""Facts about this machine, and the configuration in force.
 
 in   config.yaml
 out  results/environment.json, results/config.yaml
@@ -10,7 +10,7 @@ ancient file. After a checkpoint it looks again, so a run that is stale runs in 
 
 
 checkpoint check_environment:
-    """Find out what this machine has; stop if the device asked for is not there."""
+    """Record facts about this machine; stop if the requested device is missing."""
     output:
         environment="results/environment.json",
     log:
@@ -51,7 +51,7 @@ rule write_config:
 
 
 rule measure_bandwidth:
-    """How fast the device's memory copies: the ceiling of the roofline."""
+    """Measure the copy bandwidth of the device's memory, which is the limit of the roofline."""
     input:
         environment=ancient("results/environment.json"),
     output:

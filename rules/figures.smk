@@ -1,4 +1,4 @@
-"""Figures: a rule for each entry of kvbench.figures.registry, all of them drawn by one script.
+"""Figures: one rule for each entry of kvbench.figures.registry, all run by the same script.
 
 in   results/runs/**, results/workloads/**, results/tables/*.csv, results/sweeps/**, config/{published,shapes}.yaml
 out  results/figures/<model>/<workload>/, results/figures/replays/<scenario>/, results/figures/capacity/:

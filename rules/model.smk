@@ -1,14 +1,14 @@
-"""Models where the engines find them.
+"""Models, stored where the engines find them.
 
 in   models.<model> of config.yaml
 out  resources/models/<model>/model.json and the files that it names
 
-Local on a cluster: compute nodes often have no way to the network.
+On a cluster this is a local rule, because compute nodes often have no network access.
 """
 
 
 rule prepare_model:
-    """Fetch or make a model and describe it."""
+    """Download or create a model and describe it."""
     input:
         environment=ancient("results/environment.json"),
     output:

@@ -1,7 +1,8 @@
-"""Makes kvbench importable, terminal lines short, and reads the configuration, for errors that name file and line.
+"""Makes kvbench importable, shortens the terminal output and reads the configuration; errors name file and line.
 
-config.yaml of the working directory, or where there is none ours; over it the files of --configfile, then --config.
-There is no `configfile:`, whose merge knows neither kinds of entries nor null (kvbench.config.overlays).
+Reads config.yaml of the working directory, or else ours; over it the files of --configfile, then --config.
+The directive `configfile:` is not used, because its merge handles neither kinds of entries nor null
+(kvbench.config.overlays).
 """
 
 import logging
@@ -17,7 +18,7 @@ from kvbench.preflight.interpreter import startable
 from kvbench.config.overlays import read_layers
 from kvbench.preflight.terminal import shorten, tell_found
 
-# A line a job on the terminal, where the profile asks for no reasons; --quiet host and --verbose show everything.
+# One line per job on the terminal if the profile hides reasons; --quiet host and --verbose show everything.
 STARTED = time.time()
 FOUND = "results/found.txt"
 shown = workflow.output_settings
@@ -36,7 +37,7 @@ base = next(
 if given.replace_workflow_config:
     base = None
 
-# SystemExit leaves Snakemake with this line alone; its own exceptions add a location and a trace.
+# With SystemExit Snakemake prints only this line; other exceptions add a location and a traceback.
 try:
     sys.executable = startable(sys.executable)
     layers = read_layers(

@@ -1,5 +1,5 @@
-"""Requests served without an engine, step by step: scenarios under several KV policies, at any scale; sweeps beside the live
-engine, at their points and between them.
+"""Requests replayed step by step without an engine: scenarios under several KV policies, at any scale, and sweeps of
+the live engine, at their points and between them.
 
 in   replays.<scenario> of config.yaml, a user's file; a workload, run.json of a sweep's points (the
      limits in force), their steps, results/tables/repeats.csv
@@ -9,7 +9,7 @@ out  results/replays/<scenario>/{replay.json,series.parquet,steps.parquet}, resu
 
 
 rule run_replay:
-    """Serve one scenario's requests under each of its policies and count what every slot held."""
+    """Replay one scenario's requests under each of its policies and count the use of every slot."""
     input:
         file=replay_file,
     output:
@@ -32,7 +32,7 @@ rule run_replay:
 
 
 rule summarise_replays:
-    """What each policy made of each scenario, a row each."""
+    """The results of each scenario under each policy, one row each."""
     input:
         replays=map(paths.replay_record, config["replays"]),
     output:
@@ -51,7 +51,7 @@ rule summarise_replays:
 
 
 rule replay_sweep:
-    """Replay the points of a sweep, and a finer grid of what was swept, without a model."""
+    """Replay the points of a sweep, and a finer grid of the swept key, without a model."""
     input:
         runs=by_wildcards(paths.swept_records),
         workload="results/workloads/{model}/{workload}.parquet",

@@ -6,7 +6,7 @@ out  results/report.html, results/found.txt
 
 
 rule make_report:
-    """One page with the machine, the settings, the tables and the figures, and its gist for the terminal."""
+    """One page with the machine, the settings, the tables and the figures, and a summary for the terminal."""
     input:
         environment="results/environment.json",
         config="results/config.yaml",

@@ -40,10 +40,10 @@ def check_refused(tree: Path, line: str, *arguments: str) -> None:
             "runs=[{models: [smollm2-135m], workloads: [guide], engines: [vlm]}]",
             r"--config: runs\[0\].eng.*vlm.*",
         ),
-        ("replays={x: null}", r"--config: replays\.x: nothing of this name is there to take away; known: opt-13b-.*"),
+        ("replays={x: null}", r"--config: replays\.x: there is no entry of this name to remove; known: opt-13b-.*"),
         (
             "replays={x: {workload: mixed, requests: 9, pool_slots: 10}}",
-            r"--config: replays\.x\.pool_slots: under reserve-max one request gets at most 8 of 10, .*",
+            r"--config: replays\.x\.pool_slots: under reserve-max one request can get at most 8 of the 10 slots, .*",
         ),
     ],
 )
@@ -97,12 +97,16 @@ def use(tree: Path, file: str, max_length: int = 128, **options: str) -> None:
         ("a.jsonl", GOOD + '{"prompt": "x",\n', "line 2: broken JSON .*"),
         ("a.jsonl", GOOD.encode() + b"\xe9\n", "line 2: not UTF-8 .*"),
         ("a.csv", "10,5\n".encode("utf-16"), "UTF-16; save it as UTF-8"),
-        ("a.jsonl", GOOD.replace("{", '{"request_id": "a", ') * 2, "line 2: duplicate id 'a', first on line 1; .*"),
-        ("a.csv", "10,5\n10,5,1.5\n", "line 2: arrives at 1.5 s, but engines take all requests at 0 s; .*"),
+        (
+            "a.jsonl",
+            GOOD.replace("{", '{"request_id": "a", ') * 2,
+            "line 2: duplicate id 'a', first used on line 1; .*",
+        ),
+        ("a.csv", "10,5\n10,5,1.5\n", "line 2: arrives at 1.5 s, but engines get all requests at 0 s; .*"),
         ("a.jsonl", '{"prompt_token_ids": [512], "output_tokens": 3}\n', "line 1: token id 512 is outside .* 512"),
         ("a.json", '[\n {"conversations": [{"value": "x"}, {"value": ""}]}]', "line 2, entry 1: empty reply; .*"),
         ("a.csv", "prompt_tokens,output_tokens,colour\n1,2,3\n", "line 1: header .*: unknown column 'colour'; use .*"),
-        ("a.csv", "", "no request in it; .*"),
+        ("a.csv", "", "the file contains no request; .*"),
     ],
 )
 def test_a_users_file_is_refused_before_an_engine_starts(

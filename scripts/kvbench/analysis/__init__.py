@@ -1,1 +1,1 @@
-"""From finished runs to tables, verdicts and the parity gate."""
+"""Analysis of finished runs: tables, verdicts on claims, and the parity gate."""

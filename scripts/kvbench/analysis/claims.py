@@ -1,7 +1,7 @@
-"""Claims against tables. What a claim means stands in config/claims.yaml; nothing here knows one.
+"""Tests the claims of config/claims.yaml against the tables; no claim is hard-coded here.
 
-A metric is a column of repeats.csv: the median over an engine's repeats, or the ratio of two engines' (or two points')
-medians on the same requests. A verdict needs the whole 95% interval on one side of the threshold.
+A metric is taken from a column of repeats.csv: the median over an engine's repeats, or the ratio of the medians of two
+engines (or two points) on the same requests. A verdict needs the whole 95% interval on one side of the threshold.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ TESTED = {"metric", "is", "threshold", "threshold_from"}
 OPTIONAL = {"published", "requires", "min_repeats", "min_requests", "kinds"}
 CONDITION = {"metric", "is", "threshold", "otherwise"}
 
-# Holds where the first is true of the interval (low, high) and threshold; fails where the second is.
+# A claim holds if the first function is true for the interval (low, high) and threshold, and fails if the second is.
 COMPARISONS = {
     "above": (lambda low, high, t: low > t, lambda low, high, t: high <= t),
     "below": (lambda low, high, t: high < t, lambda low, high, t: low >= t),
@@ -44,7 +44,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Claims:
-    """claims.yaml: the repeats that a verdict needs, conditions by name, and the claims."""
+    """The content of claims.yaml: the number of repeats that a verdict needs, conditions by name, and the claims."""
 
     min_repeats: int
     conditions: dict[str, dict[str, Any]]
@@ -52,7 +52,7 @@ class Claims:
 
 
 class Unmeasured(Exception):
-    """Why a claim has no verdict."""
+    """Raised with the reason why a claim has no verdict."""
 
 
 def read_claims(path: str | Path) -> Claims:
@@ -61,7 +61,9 @@ def read_claims(path: str | Path) -> Claims:
     try:
         found = Claims(given["min_repeats"], given.get("conditions") or {}, tuple(given["claims"]))
     except (KeyError, TypeError):
-        raise UserError(f"{path}: needs min_repeats and claims; see the file in the repository") from None
+        raise UserError(
+            f"{path}: needs min_repeats and claims; add them as in the repository's config/claims.yaml"
+        ) from None
     for name, condition in found.conditions.items():
         check_keys(f"{path}: conditions.{name}", condition, CONDITION)
         _check_test(f"{path}: conditions.{name}", condition)
@@ -69,7 +71,7 @@ def read_claims(path: str | Path) -> Claims:
         _check(f"{path}: {claim.get('id', 'a claim without id')}", claim, found.conditions)
     ids = [claim["id"] for claim in found.claims]
     if twice := sorted({name for name in ids if ids.count(name) > 1}):
-        raise UserError(f"{path}: {twice[0]}: id is there twice; rename one")
+        raise UserError(f"{path}: {twice[0]}: this id occurs twice; rename one")
     return found
 
 
@@ -85,16 +87,18 @@ def _check(at: str, claim: Mapping[str, Any], conditions: Mapping[str, Any]) -> 
 def _check_test(at: str, test: Mapping[str, Any]) -> None:
     check_keys(f"{at}: metric", test["metric"], {"column", "engine", "scope"}, {"over", "point", "over_point"})
     if "over_point" in test["metric"] and "over" not in test["metric"]:
-        raise UserError(f"{at}: metric: over_point needs over; name the engine, the same one for two of its points")
+        raise UserError(
+            f"{at}: metric: over_point needs over; add over with the engine (the same one to compare two of its points)"
+        )
     if test["is"] not in COMPARISONS:
         raise UserError(f"{at}: is: {test['is']}: unknown comparison; use {', '.join(COMPARISONS)}")
 
 
 def table(claims: Claims, repeats: pd.DataFrame, seed: int, kinds: Mapping[str, str] | None = None) -> pd.DataFrame:
-    """A row per claim, model and workload, of the repeats (repeats.csv) at point `base` or at those that it names.
+    """A row per claim, model and workload, from the repeats (repeats.csv) at point `base` or at the points it names.
 
-    `kinds` gives each workload's kind. A workload that was run at swept points only has rows of claims that name a
-    point. UserError where a claim names a column that repeats.csv does not have.
+    `kinds` gives each workload's kind. A workload that was run only at swept points has rows only for claims that name
+    a point. UserError if a claim names a column that repeats.csv does not have.
     """
     rows = [
         {"model": model, "workload": workload, **_row(claim, claims, found, seed, (kinds or {}).get(str(workload)))}
@@ -131,7 +135,7 @@ def metric_name(metric: Mapping[str, str]) -> str:
 
 
 def _arms(metric: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Engine and point of the metric, and of what it is set over."""
+    """Engine and point of the metric's numerator and, for a ratio, of its denominator."""
     arms = [(metric["engine"], metric.get("point", POINT))]
     return [*arms, (metric["over"], metric.get("over_point", POINT))] if "over" in metric else arms
 
@@ -169,7 +173,7 @@ def _measure(metric: Mapping[str, str], repeats: pd.DataFrame, seed: int) -> dic
 
 
 def _arm(repeats: pd.DataFrame, engine: str, point: str, metric: Mapping[str, str]) -> pd.DataFrame:
-    """An engine's repeats of a point and scope, values known; all of a workload where it has no subset."""
+    """An engine's repeats at a point and scope with known values; scope `all` if the workload has no subset."""
     rows = repeats[(repeats["engine"] == engine) & (repeats["point"] == point)]
     if rows.empty:
         raise Unmeasured(f"{run_label(engine, point)} was not run")
@@ -204,7 +208,7 @@ def _value(value: float, low: float | None, high: float | None, least: float, mo
 
 
 def _require_kind(claim: Mapping[str, Any], kind: str | None) -> None:
-    """Unmeasured where the claim speaks of other kinds of workload."""
+    """Unmeasured if the claim applies only to other kinds of workload."""
     wanted = claim.get("kinds", ())
     if wanted and kind not in wanted:
         raise Unmeasured(f"it is of workloads of kind {' or '.join(wanted)}")

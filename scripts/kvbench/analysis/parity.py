@@ -1,4 +1,4 @@
-"""Do engines return the same tokens? The gate on the `parity` workload, and shares for every other one."""
+"""Checks that engines return the same tokens: the gate on the `parity` workload, shares for all other workloads."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """An engine's outputs against the reference's, on the requests that both have."""
+    """An engine's outputs compared with the reference's, on the requests that both have."""
 
     requests: int
     common_prefix_tokens: tuple[int, ...]
@@ -61,7 +61,7 @@ def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
 
 
 def compare(reference: Outputs, other: Outputs) -> Comparison:
-    """Compare outputs by request id. Raises ValueError where they share no request."""
+    """Compare outputs by request id. Raises ValueError if they have no request in common."""
     ids = [name for name in reference if name in other]
     if not ids:
         raise ValueError("no request in common")
@@ -75,11 +75,10 @@ def compare(reference: Outputs, other: Outputs) -> Comparison:
 
 
 def gate(engine: str, reference: Outputs, other: Outputs, margins: Margins) -> list[Difference]:
-    """The differences that pass as near ties: the reference's top two logits lie within NEAR_TIE there.
+    """The differences that pass as near ties: the reference's top two logits are within NEAR_TIE at that position.
 
-    Engines that serve one request at a time run the first requests only. Raises UserError naming the engine, the
-    first differing request and the position on any other difference, and where an engine lacks a request or returned
-    another number of tokens.
+    Engines that serve one request at a time run only the first requests. UserError for any other difference, naming the
+    engine, the first differing request and the position; also if a request is missing or has another number of tokens.
     """
     for name in other if engine in SEQUENTIAL and other else reference:
         if len(other.get(name, ())) != len(reference[name]):
@@ -94,16 +93,16 @@ def gate(engine: str, reference: Outputs, other: Outputs, margins: Margins) -> l
             raise UserError(
                 f"parity: {engine}: request {tie.request_id}, position {tie.position}: token "
                 f"{other[tie.request_id][tie.position]} where {REFERENCE} returned "
-                f"{reference[tie.request_id][tie.position]} and its top two logits lie {_apart(tie.margin)} apart; "
-                f"check the engine's dtype and options, its results cannot be compared"
+                f"{reference[tie.request_id][tie.position]} and its top two logits are {_apart(tie.margin)} apart, "
+                f"too far for a near tie; check the engine's dtype and options, its results cannot be compared"
             )
     return ties
 
 
 def table(runs: Sequence[Run]) -> pd.DataFrame:
-    """A row per run but the reference's own; checks the gate of every run on the parity workload.
+    """A row per run except the reference's own; checks that every run on the parity workload passes the gate.
 
-    Raises UserError where a run fails the gate, or a parity workload has no reference.
+    UserError if a run fails the gate or the parity workload has no run of the reference.
     """
     rows = []
     for run in runs:
@@ -120,7 +119,7 @@ COLUMNS = (
 
 
 def outputs(run: Run) -> dict[str, list[int]]:
-    """Output token ids by request of the first process's first timed repeat (of scope `all` where there is one)."""
+    """Output token ids by request, from the first process's first timed repeat (of scope `all` if there is one)."""
     run = run.processes[0]
     numbers = run.timed_numbers("all") or run.timed_numbers() or [r["repeat"] for r in run.record["repeats"]]
     rows = run.requests[run.requests["repeat"].isin(numbers[:1])]
@@ -128,7 +127,7 @@ def outputs(run: Run) -> dict[str, list[int]]:
 
 
 def read_margins(run: Run) -> dict[tuple[str, int], float]:
-    """margins.parquet beside a reference run: gap of the top two logits by (request, position)."""
+    """margins.parquet of a reference run: difference between the top two logits by (request, position)."""
     columns = read_parquet(run.folder / "margins.parquet").to_pydict()
     keys = zip(columns["request_id"], columns["position"], strict=True)
     return dict(zip(keys, columns["top1_minus_top2"], strict=True))
@@ -180,7 +179,7 @@ def _check_gate_settings(runs: Iterable[Run], sampled: bool) -> None:
 
 
 def _reference(runs: Sequence[Run], run: Run) -> Run | None:
-    """The reference's run on the same model and workload: at the same point, else at `base`."""
+    """The reference's run on the same model and workload, at the same point or else at `base`."""
     found = {r.point: r for r in runs if (r.model, r.workload, r.engine) == (run.model, run.workload, REFERENCE)}
     return found.get(run.point, found.get("base"))
 

@@ -1,4 +1,4 @@
-"""Values that papers publish, from config/published.yaml: drawn beside ours, never a threshold."""
+"""Values published in papers, from config/published.yaml: shown beside ours, never used as thresholds."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ KEYS = ("value", "label", "conditions", "source")
 
 @dataclass(frozen=True)
 class Published:
-    """A published value: `low` and `high` are equal where it is one number."""
+    """A published value; `low` and `high` are equal for a single number."""
 
     low: float
     high: float
     label: str
     conditions: str
     source: str
-    over: str  # empty where the value is no ratio
+    over: str  # denominator of a ratio; empty if the value is not a ratio
     where: Mapping[str, Any] = field(default_factory=dict)  # columns of our table and their values
 
     def applies(self, row: Mapping[str, Any]) -> bool:
-        """Whether the value may stand beside a row of ours."""
+        """Whether the value may be shown beside a row of our table."""
         return all(row[column] == value for column, value in self.where.items())
 
 
 def read_published(path: str | Path, quantity: str) -> list[Published]:
-    """What is published of a quantity, in the file's order; UserError where the file lacks it or a key."""
+    """The published values of a quantity, in the file's order; UserError if the file lacks it or a key."""
     entries = (read_yaml(path) or {}).get(quantity)
     if not isinstance(entries, list):
         raise UserError(f"{path}: {quantity}: missing; write a list of {', '.join(KEYS)}")

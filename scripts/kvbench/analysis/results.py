@@ -1,4 +1,4 @@
-"""Load finished runs and pick the repeats that a table or figure may use."""
+"""Loads finished runs and selects the repeats that a table or figure may use."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ SCOPES = ("all", "sequential")
 
 @dataclass(frozen=True)
 class Run:
-    """One engine on one workload at one point: its run.json and the files beside it.
+    """A run of one engine on one workload at one point: its run.json and the files beside it.
 
-    A run done in several processes has a folder for each: `folder` and `record` are those of the first, `further` holds
-    the rest. Repeat numbers are unique within a process only.
+    A run in several processes has a folder for each: `folder` and `record` belong to the first process, `further` holds
+    the others. Repeat numbers are unique only within a process.
     """
 
     folder: Path
@@ -34,12 +34,12 @@ class Run:
 
     @property
     def processes(self) -> tuple[Run, ...]:
-        """Each process as a run of its own."""
+        """Each process as a separate Run."""
         return (replace(self, further=()), *self.further) if self.further else (self,)
 
     @property
     def process(self) -> int:
-        """Number of the process that `folder` and `record` are of, from 1."""
+        """Number, from 1, of the process to which `folder` and `record` belong."""
         return self.record.get("process", 1)
 
     @property
@@ -65,30 +65,30 @@ class Run:
 
     @property
     def label(self) -> str:
-        """The run's name in a figure: its engine, and its point outside `base`."""
+        """The run's name in a figure: its engine and, if it is not `base`, its point."""
         return run_label(self.engine, self.point)
 
     @property
     def workload_digests(self) -> dict[str, str]:
-        """Digest of the requests of each scope, by their content; empty in a record older than that."""
+        """Digest of the content of each scope's requests; empty in older records without it."""
         return (self.record.get("digests") or {}).get("workload") or {}
 
     @property
     def returns_by_batch(self) -> bool:
-        """Whether requests are handed back when their whole batch ends."""
+        """Whether requests are returned when their whole batch ends."""
         return any(batch["rows"] > 1 for batch in self.record.get("batches") or [])
 
     @property
     def temperature(self) -> float:
-        """The sampling temperature asked for; 0 (greedy) where none was."""
+        """The sampling temperature that was asked for; 0 (greedy) if none was."""
         given = self.record["settings"].get("given") or {}
         found = (given.get("sampling") or {}).get("temperature", given.get("temperature"))
         return float(found or 0.0)
 
     def timed(self, scope: str | None = None) -> list[dict[str, Any]]:
-        """run.json records of the timed repeats of all processes, of one scope or of both.
+        """run.json records of the timed repeats of all processes, in one scope or in both.
 
-        Each has its `process` and its `requests_digest`, which is None in a record older than that.
+        Each has its `process` and its `requests_digest`, which is None for older records without it.
         """
         return [
             {**repeat, "process": one.process, "requests_digest": one.workload_digests.get(repeat["scope"])}
@@ -98,12 +98,12 @@ class Run:
         ]
 
     def timed_numbers(self, scope: str | None = None) -> list[int]:
-        """Numbers of the timed repeats within a process, of one scope or of both."""
+        """Numbers of the timed repeats within a process, in one scope or in both."""
         return list(dict.fromkeys(repeat["repeat"] for repeat in self.timed(scope)))
 
     @cached_property
     def requests(self) -> pd.DataFrame:
-        """requests.parquet (`records.REQUESTS`) of all processes and `process`: a row per repeat and request."""
+        """requests.parquet (`records.REQUESTS`) of all processes, plus `process`: a row per repeat and request."""
         return self.frame("requests")
 
     def timed_requests(self, scope: str) -> pd.DataFrame:
@@ -111,7 +111,7 @@ class Run:
         return self.requests[self.requests["repeat"].isin(self.timed_numbers(scope))]
 
     def frame(self, name: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
-        """A Parquet file of the run by its stem, those of all processes below one another, with `process`."""
+        """A Parquet file of the run by its stem, concatenated over all processes, with a column `process`."""
         import pandas as pd
 
         read = [(one, read_parquet(one.folder / f"{name}.parquet", columns)) for one in self.processes]
@@ -119,7 +119,7 @@ class Run:
 
 
 def load_run(path: str | Path) -> Run:
-    """Load a run from its folder or its run.json; UserError where that is missing, broken or incomplete."""
+    """Load a run from its folder or its run.json; UserError if that is missing, broken or incomplete."""
     path = Path(path)
     path = path / "run.json" if path.is_dir() else path
     record = read_json(path)
@@ -132,8 +132,8 @@ def load_run(path: str | Path) -> Run:
 def load_runs(paths: Iterable[str | Path]) -> list[Run]:
     """Load runs in the order of tables and figures: model, workload, engine (`ENGINES`), point.
 
-    The processes of a run become one. Paths of other files of a run (its Parquet files) are passed over. UserError
-    where none is a run.json, or the processes of a run had different settings or requests.
+    The processes of a run are combined. Other files of a run (its Parquet files) are ignored. UserError if no path is
+    a run.json, or if the processes of a run had different settings or requests.
     """
     paths = list(map(Path, paths))
     runs = [load_run(path) for path in paths if path.is_dir() or path.name == "run.json"]
@@ -144,34 +144,34 @@ def load_runs(paths: Iterable[str | Path]) -> list[Run]:
 
 
 def _as_one(processes: list[Run]) -> Run:
-    """The processes of a run as one."""
+    """Combine the processes of a run into one Run."""
     first, *further = processes
     for other in further:
         digests = [one.workload_digests for one in (first, other)]
-        # A process that ran out of memory has none.
+        # A process that ran out of memory has no digests.
         if _given(other) != _given(first) or (all(digests) and digests[0] != digests[1]):
-            problem = f"other settings or requests than {first.folder}"
+            problem = f"its settings or requests differ from those of {first.folder}"
             raise UserError(f"{other.folder}: {problem}; delete the folder and run again")
     return replace(first, further=tuple(further))
 
 
 def _given(run: Run) -> dict[str, Any]:
-    """The settings given, which the processes of a run share."""
+    """The settings given to a run, without the process number."""
     return {key: value for key, value in (run.record["settings"].get("given") or {}).items() if key != "process"}
 
 
 def processes_of(repeats: Sequence[dict[str, Any]]) -> list[int]:
-    """The process of each repeat (`Run.timed`), as kvbench.analysis.statistics takes them."""
+    """The process of each repeat (`Run.timed`), in the form that kvbench.analysis.statistics expects."""
     return [repeat["process"] for repeat in repeats]
 
 
 def run_label(engine: str, point: str) -> str:
-    """A run's name in a figure: its engine, and its point outside `base`."""
+    """A run's name in a figure: its engine and, if it is not `base`, its point."""
     return engine if point == "base" else f"{engine} ({point})"
 
 
 def read_batches(path: Path, columns: Sequence[str], rows: int = 1 << 18) -> Iterator[pa.RecordBatch]:
-    """Read a Parquet file `rows` rows at a time, so that memory does not grow with it; UserError as read_parquet."""
+    """Read a Parquet file `rows` rows at a time to limit memory use; raises UserError like read_parquet."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -186,7 +186,7 @@ def read_batches(path: Path, columns: Sequence[str], rows: int = 1 << 18) -> Ite
 
 
 def read_table(path: str | Path) -> pd.DataFrame:
-    """Read a CSV of results/tables; UserError where it is missing or empty."""
+    """Read a CSV in results/tables; UserError if it is missing or empty."""
     import pandas as pd
 
     try:
@@ -198,7 +198,7 @@ def read_table(path: str | Path) -> pd.DataFrame:
 
 
 def point_key(point: str) -> tuple[str, float, str]:
-    """Sort key of a point: the base first, a sweep's numbers by their size."""
+    """Sort key of a point: `base` first, then the points of a sweep by their numeric value."""
     name, _, value = point.partition("-")
     try:
         size = float(value)
@@ -208,5 +208,5 @@ def point_key(point: str) -> tuple[str, float, str]:
 
 
 def engine_key(engine: str) -> tuple[int, str]:
-    """Sort key of an engine's name; unknown ones follow by name."""
+    """Sort key of an engine: the order of ENGINES, then unknown engines by name."""
     return (ENGINES.index(engine) if engine in ENGINES else len(ENGINES), engine)

@@ -1,7 +1,7 @@
-"""Medians, bootstrap intervals, ratios and quantiles, with the sample sizes below which none is given.
+"""Medians, bootstrap intervals, ratios and quantiles; intervals and quantiles need minimum sample sizes.
 
-Repeats that lie in several processes are not independent: `processes` names the process of each value, and intervals
-then resample processes and the repeats within each.
+Repeats of several processes are not independent: `processes` names the process of each value, and intervals then
+resample processes and the repeats within each.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MIN_P99_SAMPLES = 100
 CONFIDENCE = 0.95
 RESAMPLES = 9999
 DISTURBED_BELOW = 0.9
-# What the columns of a summary end in.
+# Suffixes of the columns of a summary.
 PARTS = ("median", "ci95_low", "ci95_high", "min", "max")
 
 
@@ -43,7 +43,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class Ratio:
-    """Median of one arm over the median of the other, with both; the interval is None if either arm is too small."""
+    """Median of one arm over the median of the other, with both summaries; no interval if either arm is too small."""
 
     numerator: Summary
     denominator: Summary
@@ -64,11 +64,11 @@ class Ratio:
 def summarise(values: Sequence[float], seed: int, processes: Sequence[int] | None = None) -> Summary:
     """Median of repeats with its 95% percentile-bootstrap interval.
 
-    Raises ValueError on no values. The interval covers the true median 92 to 95% of the time at n = 6 to 20 but for n =
-    7, where it is 89% (simulated in tests/unit/analysis/test_statistics.py): the median of few values leaves the
-    bootstrap little to resample. The same goes for processes. Where they differ far more than the repeats within one,
-    the interval of 6 processes covers the truth about 93% of the time, of 3 about 75% and of 2 about 55%; where they do
-    not differ, at least 94%.
+    Raises ValueError on no values. The interval covers the true median 92 to 95% of the time at n = 6 to 20, except at
+    n = 7, where it is 89% (simulated in tests/unit/analysis/test_statistics.py): with few values the bootstrap has
+    little to resample. The same applies to processes. If processes differ far more than the repeats within one, the
+    interval covers the true median about 93% of the time with 6 processes, 75% with 3 and 55% with 2; if they do not
+    differ, at least 94%.
     """
     sample = _finite(values)
     low, high = _interval((sample,), (processes,), seed)
@@ -78,7 +78,7 @@ def summarise(values: Sequence[float], seed: int, processes: Sequence[int] | Non
 def known_columns(
     name: str, values: Sequence[float | None], seed: int, processes: Sequence[int] | None = None
 ) -> dict[str, float | None]:
-    """`summarise(values).columns(name)`; empty cells where there is no value or one of them is not known."""
+    """`summarise(values).columns(name)`; empty cells if there are no values or one of them is unknown."""
     sample = np.array([np.nan if value is None else value for value in values], dtype=float)
     if not sample.size or np.isnan(sample).any():
         return dict.fromkeys(f"{name}_{part}" for part in PARTS)
@@ -93,7 +93,7 @@ def ratio(
 ) -> Ratio:
     """Ratio of the medians of two independent arms with its 95% interval (both arms resampled).
 
-    `processes` are those of each arm's values. Raises ValueError where an arm is empty or a denominator not positive.
+    `processes` has the processes of each arm's values. ValueError if an arm is empty or a denominator not positive.
     """
     above, below = _finite(numerators), _finite(denominators)
     if below.min() <= 0:
@@ -111,12 +111,12 @@ def quantile(samples: Sequence[float], q: float) -> float | None:
 
 
 def disturbed(repeats: Sequence[dict[str, Any]], device: str, threads: int) -> list[bool | None]:
-    """Which of a run's repeats (run.json records of one scope) ran beside other load.
+    """Which of a run's repeats (run.json records of one scope) were disturbed by other load on the machine.
 
-    On a CPU other load shows as CPU time lost: a repeat whose busy share, cpu_s / wall_s / threads, lies under 0.9 of
-    the best of its siblings was kept waiting. The best and not the median is the reference, since load only takes CPU
-    time away; siblings and not 1 are, since an engine may leave threads idle by itself. It cannot see load that was
-    there throughout. None where nothing can be said: on a GPU, or for a lone repeat. A flag never drops a repeat.
+    On a CPU other load takes CPU time away: a repeat is flagged if its busy share, cpu_s / wall_s / threads, is below
+    0.9 of the largest one of the run's repeats. The reference is the largest share, not the median, since load can only
+    lower the share, and not 1, since an engine may leave threads idle by itself. Load during all repeats is not
+    detected. None if it cannot be determined: on a GPU, or for a single repeat. Flagged repeats are never dropped.
     """
     if device != "cpu" or len(repeats) < 2:
         return [None] * len(repeats)
@@ -146,9 +146,9 @@ def _interval(
 
 
 def _resampled(sample: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Medians of RESAMPLES samples drawn with replacement: those of scipy.stats.bootstrap, to the bit.
+    """Medians of RESAMPLES samples drawn with replacement, bit for bit those of scipy.stats.bootstrap.
 
-    Importing SciPy takes longer than all of a default run's intervals; tests hold the two together.
+    Importing SciPy takes longer than all intervals of a default run; tests compare the two.
     """
     return np.median(sample[rng.integers(0, len(sample), size=(RESAMPLES, len(sample)))], axis=1)
 
@@ -156,7 +156,7 @@ def _resampled(sample: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def _cluster_interval(
     samples: tuple[np.ndarray, ...], processes: Sequence[Sequence[int] | None], rng: np.random.Generator
 ) -> tuple[float, float]:
-    """As above where an arm has several processes; an arm in one process is resampled by its repeats alone."""
+    """The interval if an arm has several processes; for an arm with one process only its repeats are resampled."""
     medians = [
         resampled_medians(sample, [1] * len(sample) if own is None else own, RESAMPLES, rng)
         for sample, own in zip(samples, processes, strict=True)
@@ -165,7 +165,7 @@ def _cluster_interval(
 
 
 def _percentiles(medians: Sequence[np.ndarray]) -> tuple[float, float]:
-    """The interval of one arm's medians, or of the ratio of two arms'."""
+    """The interval of one arm's resampled medians, or of the ratio of two arms' medians."""
     values = medians[0] if len(medians) == 1 else medians[0] / medians[1]
     low, high = np.quantile(values, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return float(low), float(high)

@@ -1,1 +1,1 @@
-"""Benchmarks of the instrument: how their programs are called, their table, what they are held to."""
+"""Benchmarks of kvbench itself: running their programs, their table, and their targets."""

@@ -1,4 +1,4 @@
-"""Benchmarks of the instrument itself: benchmarks/*.py called with a run's settings."""
+"""Runs the benchmarks of kvbench itself: benchmarks/*.py, called with a run's settings."""
 
 from __future__ import annotations
 
@@ -11,19 +11,21 @@ from typing import Any
 from kvbench.errors import UserError
 
 PROGRAMS = Path(__file__).resolve().parents[3] / "benchmarks"
-# What the programs run, named for the digest of the rule that calls them.
+# Modules that the programs run, named here for the code digest of the rule that calls them.
 RUNS = ("kvbench.measure.orders", "kvbench.engines.vllm.runner", "kvbench.engines.transformers.by_name")
 
 
 def run_benchmark(settings: Mapping[str, Any], files: Mapping[str, str], out: str | Path) -> None:
-    """Run a benchmark in a process of its own, which writes `out`; `files` are environment, model and workload.
+    """Run a benchmark in its own process, which writes `out`; `files` are environment, model and workload.
 
-    UserError with the program's last line where it fails.
+    If it fails, UserError with the last line that it printed.
     """
     last = "no message"
     program = [sys.executable, *arguments(settings, files, out)]
     with subprocess.Popen(program, stderr=subprocess.PIPE, text=True, errors="replace") as process:
-        for line in process.stderr:  # into our log as it comes: a benchmark that is killed has said how far it got
+        for (
+            line
+        ) in process.stderr:  # copied to our log at once, so that the log of a killed benchmark shows how far it got
             sys.stderr.write(line)
             last = line.strip() or last
     if process.returncode:
@@ -31,7 +33,7 @@ def run_benchmark(settings: Mapping[str, Any], files: Mapping[str, str], out: st
 
 
 def arguments(settings: Mapping[str, Any], files: Mapping[str, str], out: str | Path) -> list[str]:
-    """The program of a kind and its options."""
+    """The program for the benchmark's kind and its command-line options."""
     kind, _, pair = settings["kind"].partition("-")
     program = [str(PROGRAMS / "recording_cost.py")]
     if kind == "peer":

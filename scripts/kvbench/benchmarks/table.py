@@ -1,4 +1,4 @@
-"""Benchmarks of the instrument: our runner beside a peer, or recording beside none."""
+"""Table of the benchmarks of kvbench itself: our runner compared with a peer, or with and without recording."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COLUMNS = (
 
 
 def table(benchmarks: Mapping[str, Mapping[str, Any]], results: Sequence[str | Path]) -> pd.DataFrame:
-    """COLUMNS, a row a benchmark; `results` are the files in the order of `benchmarks`."""
+    """COLUMNS, one row per benchmark; `results` are the files in the order of `benchmarks`."""
     rows = [
         {"name": name, "model": own["model"], "workload": own["workload"], **read_json(path)}
         for (name, own), path in zip(benchmarks.items(), results, strict=True)

@@ -1,4 +1,4 @@
-"""Targets against tables. What a target is stands in config/targets.yaml; nothing here knows one."""
+"""Compares the targets of config/targets.yaml with the tables; no target is hard-coded here."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kvbench.yaml_files import check_keys, read_yaml
 
 REACHED, MISSED, NOT_MEASURED = "reached", "missed", "not measured"
 NEEDED, OPTIONAL = {"id", "says", "table", "column", "is", "threshold"}, {"where", "kinds", "magnitude"}
-# How a value compares, and what sorts the worst first.
+# For each comparison: whether a value reaches the threshold, and a sort key that puts the worst value first.
 COMPARISONS = {
     "at_least": (lambda value, threshold: value >= threshold, lambda value, threshold: value),
     "at_most": (lambda value, threshold: value <= threshold, lambda value, threshold: -value),
@@ -29,7 +29,7 @@ def read_targets(path: str | Path) -> list[dict[str, Any]]:
     given = read_yaml(path)
     targets = given.get("targets") if isinstance(given, dict) else None
     if not isinstance(targets, list):
-        raise UserError(f"{path}: needs targets; see the file in the repository")
+        raise UserError(f"{path}: has no list named targets; add one as in the repository's config/targets.yaml")
     for target in targets:
         at = f"{path}: {target.get('id', 'a target without id')}"
         check_keys(at, target, NEEDED, OPTIONAL)
@@ -41,9 +41,9 @@ def read_targets(path: str | Path) -> list[dict[str, Any]]:
 def table(
     targets: Sequence[Mapping[str, Any]], tables: Mapping[str, pd.DataFrame], kinds: Mapping[str, str]
 ) -> pd.DataFrame:
-    """COLUMNS, a row a target, with the worst value of its rows and whose that is; `kinds` gives each workload's kind.
+    """COLUMNS, one row per target, with the worst value of its rows and where it occurred; `kinds`: workload to kind.
 
-    UserError where a target names a table or column that does not exist.
+    UserError if a target names a table or column that does not exist.
     """
     return pd.DataFrame([_row(target, tables, kinds) for target in targets], columns=list(COLUMNS))
 
@@ -63,10 +63,10 @@ def _row(target: Mapping[str, Any], tables: Mapping[str, pd.DataFrame], kinds: M
 
 
 def _rows(target: Mapping[str, Any], tables: Mapping[str, pd.DataFrame], kinds: Mapping[str, str]) -> pd.DataFrame:
-    """The rows of the target's table that it speaks of, values known."""
+    """The rows of the target's table that it covers and that have a value."""
     at = f"config/targets.yaml: {target['id']}"
     if target["table"] not in tables:
-        raise UserError(f"{at}: table: {target['table']}: targets are tested on {', '.join(sorted(tables))}")
+        raise UserError(f"{at}: table: {target['table']}: unknown table; use one of {', '.join(sorted(tables))}")
     rows = tables[target["table"]]
     for name in (target["column"], *target.get("where", {})):
         if name not in rows:
@@ -79,7 +79,7 @@ def _rows(target: Mapping[str, Any], tables: Mapping[str, pd.DataFrame], kinds: 
 
 
 def lines(table: pd.DataFrame) -> list[str]:
-    """A line for each target that was measured and one for all others, for the terminal."""
+    """Lines for the terminal: one for each measured target and one for all others."""
     known = table["verdict"] != NOT_MEASURED
     others = ", ".join(table.loc[~known, "id"])
     measured = [_line(row) for row in table[known].to_dict("records")]

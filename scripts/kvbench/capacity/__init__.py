@@ -1,1 +1,1 @@
-"""How many requests fit on a card under each policy, and how many cards a rate of requests needs."""
+"""Computes how many requests fit on a card under each policy, and how many cards a request rate needs."""

@@ -1,4 +1,4 @@
-"""The largest batch that fits, by model and context length: arithmetic on exact shapes."""
+"""Computes the largest batch that fits, by model and context length, from exact shapes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KEYS = ("card", "dtype", "workload", "requests", "max_length", "block_size", "co
 
 @dataclass(frozen=True)
 class Curve:
-    """Requests that fit at each context length, reserved at it and paged at the workload's share of it."""
+    """Requests that fit at each context length: with the whole length reserved, and paged at the workload's share."""
 
     shape: Shape
     cards: int
@@ -30,7 +30,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Conditions:
-    """What the curves share, from `figure` of config/shapes.yaml."""
+    """What all curves have in common, from the key `figure` of config/shapes.yaml."""
 
     card: Card
     dtype: str
@@ -42,7 +42,7 @@ class Conditions:
 
 
 def read_conditions(path: str | Path) -> Conditions:
-    """UserError where a key is missing or unknown."""
+    """The conditions in a file such as config/shapes.yaml; UserError if a key is missing or unknown."""
     found = (read_yaml(path) or {}).get("figure") or {}
     for key in KEYS:
         if key not in found:
@@ -55,15 +55,15 @@ def read_conditions(path: str | Path) -> Conditions:
 
 
 def mean_share(conditions: Conditions, seed: int) -> float:
-    """Tokens that a running request has stored, on average over all steps, as a share of the maximum length."""
+    """Mean number of stored tokens of a running request over all steps, as a share of the maximum length."""
     drawn = draw_lengths(conditions.workload, conditions.requests, seed, conditions.workload)
     return held_slots(Trace.of(*drawn), Settings("paged", 1, block_size=1)) / conditions.max_length
 
 
 def curve(shape: Shape, conditions: Conditions, share: float) -> Curve:
-    """On the fewest cards that hold the weights.
+    """The curve of a shape on the fewest cards that hold its weights.
 
-    Reserved: slots // context. Paged: slots // (share · context + (bs − 1) / 2), tokens stored and half a last block.
+    Reserved: slots // context. Paged: slots // (share · context + (bs − 1) / 2): stored tokens and half a last block.
     """
     cards = cards_for_weights(shape, conditions.dtype, conditions.card)
     slots = Room(shape, conditions.dtype, conditions.card, cards).slots

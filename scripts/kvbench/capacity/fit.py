@@ -1,4 +1,4 @@
-"""How many requests of a workload run at once in a pool that a queue keeps full: by arithmetic, and by replay."""
+"""How many requests of a workload run at once while a queue keeps the pool full, by arithmetic and by replay."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ BINS = 1000
 
 @dataclass(frozen=True)
 class Fit:
-    """What a policy makes of a pool. Means of a request are over requests, means held over all steps that it runs."""
+    """The result of a policy. `mean_slots` is a mean over requests, `held_slots` over all steps of all requests."""
 
     policy: str
-    mean_slots: float | None  # a request's slots at its largest; None for a padded row, which depends on its batch
+    mean_slots: (
+        float | None
+    )  # of each request's largest number of slots; None for padded rows, which depend on their batch
     held_slots: float | None
-    requests_at_once: float  # in the replay, mean over the steps of a full queue
+    requests_at_once: float  # in the replay, mean over the steps with a full queue
     pool_held_share: float
     live_share: float
     steps_per_request: float
@@ -32,14 +34,14 @@ class Fit:
 
 
 def mean_slots(trace: Trace, settings: Settings) -> float | None:
-    """Mean over requests of the slots that each holds at its largest."""
+    """Mean over requests of the largest number of slots that each holds; None for padded rows."""
     return None if settings.policy == "hf-batch" else float(reservation(trace, settings).mean())
 
 
 def fit(trace: Trace, settings: Settings, at: str) -> Fit:
-    """Replay a full queue under a policy; `settings` with a step time gives the mean step.
+    """Replay a full queue under a policy; with a step time in `settings`, also gives the mean duration of a step.
 
-    UserError where the requests are too few for the queue to stay full.
+    UserError if there are too few requests to keep the queue full.
     """
     found = run_replay(trace, settings, series_bins=BINS)
     window = _full_queue(found, at)
@@ -63,19 +65,19 @@ def fit(trace: Trace, settings: Settings, at: str) -> Fit:
 
 
 def _full_queue(found: Replay, at: str) -> slice:
-    """The bins of a full queue; UserError where there are none."""
+    """The bins with a full queue; UserError if there are none."""
     bins = full_queue(found)
     if bins is None:
         raise UserError(
-            f"config.yaml: {at}.requests: {len(found.requests.start_ns)} are too few to keep a queue before "
-            f"{found.totals.max_running} that {found.policy} runs at once; raise it to "
+            f"config.yaml: {at}.requests: {len(found.requests.start_ns)} requests are too few: up to "
+            f"{found.totals.max_running} run at once under {found.policy} and would empty the queue; raise it to "
             f"{found.totals.max_running * 8} or more"
         )
     return bins
 
 
 def _limit(trace: Trace, settings: Settings, found: Replay, refused_share: float, running: float) -> str:
-    """What keeps more requests from running: memory, one of the scheduler's limits, or a padded batch's longest row."""
+    """What limits the number of running requests: memory, a limit of the scheduler, or the longest row of a batch."""
     if settings.policy == "hf-batch":
         if refused_share < 0.5:
             return "max_running"

@@ -1,4 +1,4 @@
-"""What cards have left for KV cache beside a model's weights, in bytes, slots and blocks."""
+"""The memory that cards have left for KV cache beside a model's weights, in bytes, slots and blocks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ GIB = 2**30
 
 @dataclass(frozen=True)
 class Card:
-    """A card: its memory, the share of it that serving may take, and the share of it kept for activations."""
+    """A card: its memory, the share of it that serving may use, and the share of it kept for activations."""
 
     name: str
     memory_gib: float
@@ -27,18 +27,18 @@ class Card:
 
     @property
     def reserve_bytes(self) -> int:
-        """Kept for activations."""
+        """Bytes kept for activations."""
         return round(self.memory_bytes * self.activation_reserve)
 
     @property
     def usable_bytes(self) -> int:
-        """For weights and KV cache."""
+        """Bytes for weights and KV cache."""
         return round(self.memory_bytes * self.memory_fraction) - self.reserve_bytes
 
 
 @dataclass(frozen=True)
 class Room:
-    """What `cards` cards that share a model have for its KV cache."""
+    """The memory for KV cache on `cards` cards that share a model."""
 
     shape: Shape
     dtype: str
@@ -47,22 +47,22 @@ class Room:
 
     @property
     def slot_bytes(self) -> int:
-        """2 (K and V) · layers · KV heads · head size · bytes an element."""
+        """2 (K and V) · layers · KV heads · head size · bytes per element."""
         return slot_bytes(self.shape, itemsize(self.dtype))
 
     @property
     def weights_bytes(self) -> int:
-        """Parameters · bytes an element."""
+        """Parameters · bytes per element."""
         return self.shape.parameters * itemsize(self.dtype)
 
     @property
     def kv_bytes(self) -> int:
-        """What the weights leave; negative where they do not fit."""
+        """Bytes that the weights leave; negative if the weights do not fit."""
         return self.cards * self.card.usable_bytes - self.weights_bytes
 
     @property
     def slots(self) -> int:
-        """Whole slots, none where the weights do not fit."""
+        """Whole slots; 0 if the weights do not fit."""
         return max(0, self.kv_bytes) // self.slot_bytes
 
     def blocks(self, block_size: int) -> int:
@@ -76,12 +76,12 @@ def cards_for_weights(shape: Shape, dtype: str, card: Card) -> int:
 
 
 def require_weights_fit(room: Room, at: str) -> None:
-    """UserError with the number of cards that would hold the weights."""
+    """UserError if the weights do not fit; it names the number of cards that would hold them."""
     needed = cards_for_weights(room.shape, room.dtype, room.card)
     if room.cards < needed:
         have = f"{room.cards} x {room.card.name}" if room.cards > 1 else room.card.name
         raise UserError(
             f"config.yaml: {at}.cards_per_model: the weights of {room.shape.label} in {room.dtype} "
-            f"({room.weights_bytes / GIB:.1f} GiB) do not fit {have}, of which weights and KV cache may take "
-            f"{room.cards * room.card.usable_bytes / GIB:.1f} GiB; {needed} cards hold them: set it to {needed} or more"
+            f"({room.weights_bytes / GIB:.1f} GiB) do not fit on {have}, where weights and KV cache may use "
+            f"{room.cards * room.card.usable_bytes / GIB:.1f} GiB; they need {needed} cards: set it to {needed} or more"
         )

@@ -1,4 +1,4 @@
-"""A plan of the configuration, answered: memory, requests at once under each policy, cards for a rate."""
+"""Evaluates a capacity plan: memory, requests at once under each policy, and cards for a request rate."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kvbench.replay.requests import draw
 
 @dataclass(frozen=True)
 class Answer:
-    """A plan with what it comes to; `demands` is empty without a rate."""
+    """A plan with its results; `demands` is empty without a rate."""
 
     name: str
     plan: Mapping[str, Any]
@@ -28,9 +28,9 @@ class Answer:
 
 
 def answer(name: str, plan: Mapping[str, Any], known: Mapping[str, Shape], seed: int) -> Answer:
-    """Answer one entry of `capacity`, defaults filled in; `known` are the models that it may name.
+    """Evaluate one entry of `capacity` with defaults filled in; `known` are the models that it may name.
 
-    UserError where the model, the workload or the request queue does not fit.
+    UserError if the model or a request does not fit, or if there are too few requests.
     """
     at = f"capacity.{name}"
     shape = shape_of_plan(plan, known, at)
@@ -44,7 +44,7 @@ def answer(name: str, plan: Mapping[str, Any], known: Mapping[str, Shape], seed:
 
 
 def _trace(plan: Mapping[str, Any], seed: int, at: str) -> Trace:
-    """The plan's requests, all there at once; the same for every plan with this workload."""
+    """The plan's requests, all arriving at 0; the same for every plan with this workload."""
     return Trace.of(*draw(plan["workload"], plan["requests"], seed, plan["max_length"], at))
 
 
@@ -60,13 +60,13 @@ def _require_a_request_fits(room: Room, plan: Mapping[str, Any], at: str) -> Non
     if room.blocks(plan["block_size"]) * plan["block_size"] < plan["max_length"]:
         raise UserError(
             f"config.yaml: {at}.cards_per_model: the weights leave {room.kv_bytes / GIB:.2f} GiB for KV cache, "
-            f"{room.slots} slots, which do not hold one request of max_length {plan['max_length']}; raise it or lower "
+            f"{room.slots} slots, which cannot hold one request of max_length {plan['max_length']}; raise it or lower "
             "max_length"
         )
 
 
 def _settings(policy: str, room: Room, plan: Mapping[str, Any]) -> Settings:
-    """Reservations take the best fitting hole: no rounding to powers of two besides the policy's own."""
+    """Settings of a replay; reservations use the best-fit allocator, which does not round to powers of two."""
     step = plan.get("step_time", {"constant_s": 0})
     return Settings(
         policy,

@@ -1,4 +1,4 @@
-"""Shapes of models: what their weights and their KV cache take, by config/shapes.yaml, model.json or sizes given."""
+"""Shapes of models, which determine the size of weights and KV cache: from config/shapes.yaml, model.json or sizes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SIZES = ("layers", "kv_heads", "head_dim", "parameters")
 
 @dataclass(frozen=True)
 class Shape:
-    """Sizes of a model; `max_context` in tokens, 0 where it is not known."""
+    """Sizes of a model; `max_context` in tokens, 0 if unknown."""
 
     label: str
     layers: int
@@ -29,7 +29,7 @@ class Shape:
 
 
 def read_shapes(path: str | Path) -> dict[str, Shape]:
-    """The shapes of config/shapes.yaml by name; UserError where one lacks a size or its source."""
+    """The shapes of config/shapes.yaml by name; UserError if a shape lacks a size or its source."""
     found = (read_yaml(path) or {}).get("shapes")
     if not isinstance(found, dict):
         raise UserError(f"{path}: shapes: missing; write a mapping of names to {', '.join(SIZES)}")
@@ -42,22 +42,22 @@ def _shape(entry: Mapping[str, Any], at: str) -> Shape:
             raise UserError(f"{at}: {key} is missing; add it")
     for key in (*SIZES, "max_context"):
         if type(entry[key]) is not int or entry[key] < 1:
-            raise UserError(f"{at}.{key}: {entry[key]!r} is no size; give a whole number of at least 1")
+            raise UserError(f"{at}.{key}: {entry[key]!r} is not a valid size; write a whole number of 1 or more")
     try:
         return Shape(**entry)
     except TypeError:
-        raise UserError(f"{at}: has other keys than {', '.join(Shape.__dataclass_fields__)}; remove them") from None
+        raise UserError(f"{at}: has keys other than {', '.join(Shape.__dataclass_fields__)}; remove them") from None
 
 
 def shape_of_record(record: ModelRecord) -> Shape:
-    """The shape of a model of the configuration, as prepare_model described it."""
+    """The shape of a model of the configuration, from the record that prepare_model wrote."""
     own = record.architecture
     sizes = {name: getattr(own, name) for name in SIZES}
     return Shape(record.name, **sizes, max_context=own.max_position_embeddings or 0, source="models in config.yaml")
 
 
 def shape_of_plan(plan: Mapping[str, Any], known: Mapping[str, Shape], at: str) -> Shape:
-    """The shape that a plan gives or names; UserError where nothing has that name."""
+    """The shape that a plan gives or names; UserError if no model has this name."""
     if "shape" in plan:
         own = plan["shape"]
         label = f"A model of {own['layers']} layers and {own['kv_heads']} KV heads of {own['head_dim']}"

@@ -15,7 +15,7 @@ GIVEN = ("workload", "requests", "max_length", "block_size", "max_running", "max
 
 
 def table(answers: Sequence[Answer]) -> pd.DataFrame:
-    """One row per plan and policy; empty cells where a plan gives no rate or no step time."""
+    """One row per plan and policy; cells are empty if a plan has no rate or no step time."""
     rows = [row(one, fit, one.demands[i] if one.demands else None) for one in answers for i, fit in enumerate(one.fits)]
     return pd.DataFrame(rows)
 

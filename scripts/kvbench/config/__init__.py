@@ -1,1 +1,1 @@
-"""What rules know: settings in force, their checks, digests of code."""
+"""What the rules use: the settings in force, their checks, file paths and digests of the code."""

@@ -1,4 +1,4 @@
-"""What a schema makes of settings before they are checked: defaults filled in, numbers written as text made numbers."""
+"""Completes settings before they are checked: fills in the schema's defaults and converts numbers written as text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
 def with_defaults(value: Any, schema: dict) -> Any:
-    """A copy of `value` completed after a schema without references; what has a wrong type stays as it is."""
+    """A copy of `value` completed by a schema without references; values of a wrong type stay as they are."""
     if "oneOf" in schema:
         number = chosen(value, schema["oneOf"])
         return value if number is None else with_defaults(value, schema["oneOf"][number])
@@ -23,7 +23,7 @@ def with_defaults(value: Any, schema: dict) -> Any:
 
 
 def _section(value: Any, schema: dict) -> Any:
-    """A section laid over its default; an empty one is that default, or has no keys where any are allowed."""
+    """A section merged over its default; an empty section becomes the default, or {} if any keys are allowed."""
     properties, others = schema.get("properties", {}), schema.get("additionalProperties")
     if value is None and ("default" in schema or others is True):
         value = {}
@@ -36,7 +36,7 @@ def _section(value: Any, schema: dict) -> Any:
 
 
 def _as_number(value: Any, schema: dict) -> Any:
-    """`value` as a number where one is wanted and text holds one: YAML reads 1e-3 as text."""
+    """`value` as a number if the schema wants one and the text is one: YAML reads 1e-3 as text."""
     kinds = {sub.get("type") for sub in schema.get("anyOf", [schema])}
     if isinstance(value, str) and kinds & {"integer", "number"} and NUMBER.fullmatch(value):
         value = float(value)

@@ -1,7 +1,7 @@
-"""Digests of the code that a rule runs, which tell Snakemake when it is stale.
+"""Digests of the code that a rule runs, from which Snakemake knows when its outputs are outdated.
 
-Snakemake does not see the modules that a script imports; these digests go into each rule's `params`, where a change of
-them reruns the rule and nothing else.
+Snakemake does not track the modules that a script imports. These digests are `params` of each rule, so a change in the
+code reruns only the rules that use it.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ NAMED = re.compile(r"kvbench(\.\w+)+")
 
 
 def code_digest(script: str, *also: str, modules: Iterable[str] = ()) -> str:
-    """Digest of `scripts/<script>.py`, the kvbench modules it imports however indirectly, and files in `also`.
+    """Digest of `scripts/<script>.py`, of all kvbench modules that it imports, directly or not, and of files in `also`.
 
-    `modules` are those that the script imports by a name it is given. Comments, docstrings and layout do not count: the
-    rest of the syntax tree is what is hashed. Modules named in text, such as a scheduler class that vLLM imports by its
-    path, count as imported.
+    `modules` are modules that the script imports by a name given at run time. The syntax tree is hashed without
+    docstrings, so that comments and layout do not count either. Modules named in strings, such as a scheduler class
+    that vLLM imports by its path, count as imported.
     """
     digest = hashlib.sha256()
     begin = [SCRIPTS / f"{script}.py", *(file for name in modules for file in _module_files(name))]
@@ -49,7 +49,7 @@ def _parse(path: Path) -> ast.Module:
 
 
 def _closure(begin: Iterable[Path]) -> set[Path]:
-    """The files that running those at the beginning runs."""
+    """The files in `begin` and all files that they import, directly or not."""
     seen: set[Path] = set()
     waiting = list(begin)
     while waiting:
@@ -76,12 +76,12 @@ def _imported(path: Path) -> tuple[Path, ...]:
 
 
 def _package(path: Path, level: int) -> str:
-    """The package that `level` leading dots mean in `path`; empty for an absolute import."""
+    """The package to which `level` leading dots refer in `path`; empty for an absolute import."""
     return ".".join(path.relative_to(SCRIPTS).with_suffix("").parts[:-level]) if level else ""
 
 
 def _module_files(name: str) -> list[Path]:
-    """The files that importing `name` runs: its packages' `__init__.py` and the module itself."""
+    """The files that are executed when `name` is imported: the `__init__.py` of its packages and the module itself."""
     parts = name.split(".")
     packages = [SCRIPTS.joinpath(*parts[:i], "__init__.py") for i in range(1, len(parts) + 1)]
     return [file for file in [*packages, SCRIPTS.joinpath(*parts).with_suffix(".py")] if file.is_file()]

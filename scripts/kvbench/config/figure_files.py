@@ -1,4 +1,4 @@
-"""Which figures a configuration asks for, what each reads, and where they go."""
+"""Which figures a configuration asks for, what each one reads, and where it is written."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from kvbench.figures.registry import A_BASE, FIGURES, OF_PLAN, OF_REPLAY, OF_WOR
 
 
 def figures_of(runs: Sequence[RunName]) -> list[str]:
-    """Names of the figures of one model and workload: those that its runs have something for."""
+    """Names of the figures of one model and workload: those for which its runs have data."""
     return [entry.name for entry in FIGURES if entry.of == OF_WORKLOAD and _has_something(entry, runs)]
 
 
@@ -38,7 +38,7 @@ def _has_something(entry: Entry, runs: Sequence[RunName]) -> bool:
 
 
 def figure_inputs(entry: Entry, runs: Sequence[RunName], names: Mapping[str, str]) -> dict[str, Any]:
-    """The inputs of a figure by name; `names` are its wildcards, `runs` those measured."""
+    """The inputs of a figure by name; `names` are its wildcards, `runs` all measured runs."""
     found: dict[str, Any] = {}
     if entry.runs:
         own = _runs_of(entry, runs, names)
@@ -53,7 +53,7 @@ def figure_inputs(entry: Entry, runs: Sequence[RunName], names: Mapping[str, str
 
 
 def _runs_of(entry: Entry, runs: Sequence[RunName], names: Mapping[str, str]) -> list[RunName]:
-    """The runs that a figure shows: all of its model and workload, or the points of its sweep."""
+    """The runs that a figure shows: all runs of its model and workload, or the points of its sweep."""
     own = [run for run in runs if (run.model, run.workload) == (names["model"], names["workload"])]
     return [run for run in own if run.point.startswith(f"{entry.sweep}-")] if entry.sweep else own
 
@@ -80,7 +80,7 @@ def replay_figures(config: Mapping[str, Any], formats: Sequence[str]) -> list[st
 
 
 def capacity_figures(config: Mapping[str, Any], formats: Sequence[str]) -> list[str]:
-    """Files of the figures of the plan; none without one."""
+    """Files of the capacity figures; none if the configuration has no capacity plan."""
     return _all_of(OF_PLAN, OF_PLAN, formats) if config["capacity"] else []
 
 
@@ -90,11 +90,11 @@ def _all_of(kind: str, place: str, formats: Sequence[str]) -> list[str]:
 
 
 def capacity_files(config: Mapping[str, Any], formats: Sequence[str]) -> list[str]:
-    """The planning page, its table and its figures; none without a plan."""
+    """The planning page, its table and its figures; none if the configuration has no capacity plan."""
     pages = [table_file("capacity"), "results/capacity.html"] if config["capacity"] else []
     return [*pages, *capacity_figures(config, formats)]
 
 
 def replay_files(config: Mapping[str, Any], formats: Sequence[str]) -> list[str]:
-    """What the replays leave besides their table; none without a scenario."""
+    """The files of the replays besides their table; none without a scenario."""
     return [*map(replay_record, config["replays"]), *replay_figures(config, formats)]

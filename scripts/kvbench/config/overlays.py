@@ -1,7 +1,7 @@
-"""Lay overlays over config.yaml: what an overlay leaves out stays, but a thing that becomes another starts anew.
+"""Merge overlays into config.yaml: keys that an overlay leaves out stay, but an entry of another kind is replaced.
 
-Snakemake's own merge knows no kinds: an entry that becomes another kind would keep keys of what it was, and no entry
-could be taken away.
+Snakemake's own merge knows no kinds: an entry that changes its kind would keep keys of the old kind, and no entry could
+be removed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Place = tuple[str, ...]
 
 # Sections whose entries the user names.
 NAMED = ("models", "workloads", "benchmarks", "capacity", "replays")
-# What tells one thing from another, by its place (* is any name): with another value nothing of the old one stays.
+# The key that identifies an entry, by its place (* is any name): if its value changes, the old entry is replaced.
 KINDS = {
     ("models", "*"): "source",
     ("models", "*", "shape"): "model_type",
@@ -30,14 +30,14 @@ KINDS = {
     ("capacity", "*", "step_time"): "source",
     ("replays", "*", "step_time"): "source",
 }
-# Of these keys a thing has one: with another of them it is another thing.
+# An entry has exactly one of these keys: if an overlay gives the other one, the old entry is replaced.
 ALTERNATIVES = {("capacity", "*"): ("model", "shape"), ("replays", "*"): ("workload", "file")}
-# Handed on as they are, so that null is a value there.
+# Sections passed on as they are, so that null is a value there.
 OPEN = (("engines", "*"), ("models", "*", "shape"))
 
 
 class Layers:
-    """Settings laid over one another: `config` is what they come to."""
+    """Settings merged over one another; `config` is the result."""
 
     def __init__(self, config: Mapping, source: str) -> None:
         self.config = dict(config)
@@ -45,12 +45,12 @@ class Layers:
         self._note(config, (), source)
 
     def lay(self, settings: Mapping, source: str) -> None:
-        """Lay settings over those that are there; UserError where they take away what is not there."""
+        """Merge settings over the present ones; UserError if they remove an entry that does not exist."""
         self.config = self._merged(self.config, settings, (), source)
 
     def origin(self, at: str) -> str:
-        """What set the key at `at`, such as `workloads.mixed.file` or `runs[0].repeats`; failing that, what changed
-        last what it is in.
+        """The source that set the key at `at`, such as `workloads.mixed.file` or `runs[0].repeats`; if the key was not
+        set, the source that last changed the section around it.
         """
         sources = {".".join(place): source for place, source in self._sources.items()}
         around = [key for key in sources if at == key or not key or at.startswith((f"{key}.", f"{key}["))]
@@ -74,11 +74,11 @@ class Layers:
     def _remove(self, merged: dict, key: Any, at: Place, source: str) -> None:
         if key not in merged and at[0] in NAMED:
             hint = suggest(at[-1], map(str, merged)) if merged else "leave it out"
-            raise UserError(f"{source}: {'.'.join(at)}: nothing of this name is there to take away; {hint}")
+            raise UserError(f"{source}: {'.'.join(at)}: there is no entry of this name to remove; {hint}")
         if key in merged:
             del merged[key]
         else:
-            merged[key] = None  # the schema knows whether this may be
+            merged[key] = None  # the schema decides whether null is allowed here
         self._forget(at)
         self._sources[at[:-1]] = source
 
@@ -93,9 +93,9 @@ class Layers:
 
 
 def read_layers(base: str | Path | None, files: Iterable[str | Path], arguments: Iterable[str]) -> Layers:
-    """config.yaml (None: left out), the files of `--configfile` and the `KEY=VALUE` of `--config`, in this order.
+    """Merge config.yaml (unless `base` is None), the `--configfile` files and the `KEY=VALUE` arguments of `--config`.
 
-    UserError names the file and line of a mistake.
+    Later ones override earlier ones. UserError names the file and line of a mistake.
     """
     layers = Layers({} if base is None else _read(base), "config.yaml" if base is None else os.path.relpath(base))
     for path in files:
@@ -109,18 +109,18 @@ def read_layers(base: str | Path | None, files: Iterable[str | Path], arguments:
 def _read(path: str | Path) -> Mapping:
     settings = read_yaml(os.path.relpath(path))
     if not isinstance(settings, Mapping | None):
-        raise UserError(f"{os.path.relpath(path)}: the whole file is not a mapping of keys; write lines of key: value")
+        raise UserError(f"{os.path.relpath(path)}: the file is not a mapping; write lines of key: value")
     return settings or {}
 
 
 def _is_removal(at: Place) -> bool:
-    """Whether null takes away; a whole section that is null the schema fills or refuses."""
+    """Whether null removes the entry; null for a whole section is filled in or refused by the schema."""
     pattern = _pattern(at)
     return len(at) > 1 and not any(pattern[: len(place)] == place and len(at) > len(place) for place in OPEN)
 
 
 def _is_other(old: Mapping, new: Mapping, at: Place) -> bool:
-    """Whether the new mapping is another thing than the old one, and no change of it."""
+    """Whether the new mapping replaces the old one instead of changing some of its keys."""
     key, keys = KINDS.get(_pattern(at)), ALTERNATIVES.get(_pattern(at), ())
     if key is not None:
         return new.get(key) is not None and new[key] != old.get(key)
@@ -133,7 +133,7 @@ def _pattern(at: Place) -> Place:
 
 
 def _anew(old: Any, new: Any) -> Any:
-    """A thing that takes the place of another, less the keys of the other that it takes away by null."""
+    """The new value in place of the old one, without the old one's keys that it sets to null."""
     if not (isinstance(old, Mapping) and isinstance(new, Mapping)):
         return new
     return {key: value for key, value in new.items() if value is not None or key not in old}

@@ -1,4 +1,4 @@
-"""What jobs are given: the settings of a run, of a benchmark and of a workload, plain and in order."""
+"""Parameters of jobs: the settings of a run, a benchmark or a workload, as plain values in sorted order."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SHARED = ("seed", "memory_fraction", "cpu_threads", "sample_period_s", "device",
 
 
 def run_settings(config: dict, model: str, engine: str, workload: str, point: str) -> dict:
-    """Everything that a run needs to know, plain and sorted; `point` is the last folder (`RunName.place`)."""
+    """All settings of a run, as plain values in sorted order; `point` is the last folder (`RunName.place`)."""
     name = RunName.of(model, engine, workload, point)
     settings = {key: config[key] for key in (*OVERRIDABLE, *SHARED)}
     settings |= asdict(name)
@@ -22,32 +22,32 @@ def run_settings(config: dict, model: str, engine: str, workload: str, point: st
         greedy = {"temperature": 0.0, "top_p": 1.0}
         subset = config["parity"]["sequential_prompts"] if engine in SEQUENTIAL else 0
         settings |= {"sampling": greedy, "dtype": "float32", "repeats": 1, "sequential_requests": subset}
-        settings |= {"prefix_sharing": False, "shared_gpu": True}  # tokens are compared, nothing is measured
+        settings |= {"prefix_sharing": False, "shared_gpu": True}  # only tokens are compared, nothing is measured
         settings |= {key: config["parity"][key] for key in ("max_length", "kv_budget_mib")}
         return ordered(settings | {"purpose": "parity"})
     if name not in run_list(config):
-        raise UserError(f"config.yaml: runs: no entry makes {name.folder}; add one")
+        raise UserError(f"config.yaml: runs: no entry produces {name.folder}; add one")
     own = next(own for _, run, own in plan(config) if run == replace(name, process=1))
     settings |= own | {"sampling": {**config["sampling"], **own.get("sampling", {})}}
     return ordered(settings | {"purpose": "measure"})
 
 
 def attention_options(config: dict) -> dict[str, str]:
-    """`attn_implementation` of each Transformers engine that runs use and that asks for one."""
+    """`attn_implementation` of each Transformers engine in `runs` whose options set it."""
     used = sorted({run.engine for run in run_list(config) if run.engine.startswith("hf-")})
     wishes = {engine: (config["engines"].get(engine) or {}).get("attn_implementation") for engine in used}
     return {engine: wish for engine, wish in wishes.items() if wish}
 
 
 def benchmark_settings(config: dict, benchmark: str) -> dict:
-    """What a benchmark is given: its own keys, and the length and budget of the run that it is of."""
+    """The settings of a benchmark: its own keys, and the maximum length and KV budget of its run."""
     own = config["benchmarks"][benchmark]
     run = run_settings(config, own["model"], BENCHMARKED[own["kind"]], own["workload"], BASE)
     return ordered({**own, **{key: run[key] for key in ("max_length", "kv_budget_mib")}})
 
 
 def workload_settings(config: dict, model: str, workload: str) -> dict:
-    """What make_workload needs: the workload's own keys, seed and the maximum length that its runs use."""
+    """The parameters of make_workload: the workload's own keys, the seed and the maximum length that its runs use."""
     shared = {"seed": config["seed"], "max_length": config["max_length"]}
     if workload == PARITY:
         sizes = {key: config["parity"][key] for key in ("prompts", "output_tokens", "max_length")}
@@ -59,18 +59,18 @@ def workload_settings(config: dict, model: str, workload: str) -> dict:
 
 
 def workload_options(config: dict, model: str, workload: str) -> dict:
-    """A workload's own options, its seed and maximum length apart."""
+    """A workload's own options, without the seed and maximum length."""
     settings = workload_settings(config, model, workload)
     return {key: settings[key] for key in settings if key not in ("seed", "max_length")}
 
 
 def workload_max_length(config: dict, model: str, workload: str) -> int:
-    """The longest request that a workload may hold, in tokens of prompt and output."""
+    """The longest request that a workload may contain, in tokens of prompt and output."""
     return workload_settings(config, model, workload)["max_length"]
 
 
 def ordered(value: Any) -> Any:
-    """Mappings in order of their keys, all the way down: Snakemake reruns a rule whose parameters change order."""
+    """`value` with all mappings in it sorted by key: Snakemake reruns a rule if the order of its parameters changes."""
     if isinstance(value, dict):
         return {key: ordered(value[key]) for key in sorted(value, key=str)}
     return [ordered(item) for item in value] if isinstance(value, list) else value

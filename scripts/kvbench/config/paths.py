@@ -1,6 +1,6 @@
 """Where the pipeline's files are, and which of them a configuration asks for.
 
-All paths are seen from the working directory but those of the project itself, which `of_project` makes so.
+All paths are relative to the working directory; `of_project` makes paths to the project's own files so.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ BANDWIDTH = "results/bandwidth.json"
 REPORT, FOUND = "results/report.html", "results/found.txt"
 CAPACITY_PAGE = "results/capacity.html"
 RUN_FILES = ("requests", "kv", "device", "blocks", "margins")
-# Keys of `runs[].sweep` whose points are replayed beside the live engine.
+# Keys of `runs[].sweep` whose points are also replayed.
 REPLAYED_SWEEPS = ("block_size", "kv_budget_mib")
-# Of kvbench.analysis.tables.of_runs, which the rule summarise_runs writes.
+# Tables of kvbench.analysis.tables.of_runs, written by the rule summarise_runs.
 SUMMARISED = (
     *("throughput", "latency", "memory", "devices", "kv_waste", "ratios", "attribution", "roofline", "repeats"),
     *("sharing", "processes"),
@@ -32,7 +32,7 @@ TABLES_WITH_TARGETS = ("parity", "kv_waste", "memory", "benchmarks", "throughput
 
 
 def of_project(path: str) -> str:
-    """A file of the project's, seen from the working directory, which `--directory` may put elsewhere."""
+    """The path of a project file relative to the working directory, which `--directory` may change."""
     return os.path.relpath(PROJECT / path)
 
 
@@ -42,17 +42,17 @@ def model_record(model: str) -> str:
 
 
 def workload_file(model: str, workload: str) -> str:
-    """The requests of a workload, as a model's tokens."""
+    """The requests of a workload, tokenized for a model."""
     return f"results/workloads/{model}/{workload}.parquet"
 
 
 def table_file(name: str) -> str:
-    """A table of results/tables."""
+    """A table in results/tables."""
     return f"results/tables/{name}.csv"
 
 
 def sweep_file(model: str, workload: str, key: str) -> str:
-    """The replay beside the points of a sweep of `key`."""
+    """The replay of the points of a sweep of `key`."""
     return f"results/sweeps/{model}/{workload}/{key}.csv"
 
 
@@ -82,17 +82,17 @@ def pairs_of(runs: Iterable[RunName]) -> list[tuple[str, str]]:
 
 
 def source_files(runs: Sequence[RunName]) -> list[str]:
-    """What comes before the runs.
+    """The files that runs need: environment, bandwidth, configuration, models and workloads.
 
-    Asked for by name: Snakemake does not make a missing file that only finished files were made from, so a failure
-    would be forgotten by the next call.
+    They are requested by name because Snakemake does not recreate a missing file if the files made from it exist, so
+    the next call would not notice that it had failed.
     """
     models = sorted({model_record(run.model) for run in runs})
     return [ENVIRONMENT, *([BANDWIDTH] if runs else []), CONFIG, *models, *workloads_of(runs)]
 
 
 def tables(config: Mapping[str, Any], runs: Sequence[RunName]) -> list[str]:
-    """The tables of a configuration: without a run there is nothing to tabulate but replays."""
+    """The tables of a configuration; without runs there is only the table of replays."""
     names = [*(TABLES_OF_RUNS if runs else ()), *(["replays"] if config["replays"] else [])]
     return [table_file(name) for name in names]
 
@@ -103,7 +103,7 @@ def swept_records(config: Mapping[str, Any], model: str, workload: str, sweep: s
 
 
 def swept_in_all(config: Mapping[str, Any], runs: Iterable[RunName], key: str) -> list[RunName]:
-    """The points of sweeps of `key`, of all models and workloads."""
+    """The points of the sweeps of `key`, for all models and workloads."""
     return [run for pair in pairs_of(runs) for run in swept_runs(config, *pair, key)]
 
 
@@ -113,13 +113,13 @@ def swept_data(config: Mapping[str, Any], runs: Sequence[RunName]) -> list[str]:
 
 
 def sweep_files(config: Mapping[str, Any], runs: Sequence[RunName]) -> list[str]:
-    """The files of replays beside swept runs."""
+    """The files of the replays of swept runs."""
     found = ((run, key) for key in REPLAYED_SWEEPS for run in swept_in_all(config, runs, key))
     return sorted({sweep_file(run.model, run.workload, key) for run, key in found})
 
 
 def benchmark_files(config: Mapping[str, Any]) -> list[str]:
-    """The results of the benchmarks of the instrument."""
+    """The results of the benchmarks of kvbench itself."""
     return [f"results/benchmarks/{name}.json" for name in sorted(config["benchmarks"])]
 
 
@@ -130,19 +130,19 @@ def benchmark_inputs(config: Mapping[str, Any], benchmark: str) -> dict[str, str
 
 
 def planned_models(config: Mapping[str, Any]) -> list[str]:
-    """model.json of the models of `models` that plans of capacity name."""
+    """model.json of each model in `models` that a capacity plan names."""
     named = {plan.get("model") for plan in config["capacity"].values()}
     return sorted(model_record(name) for name in named if name in config["models"])
 
 
 def user_file(config: Mapping[str, Any], section: str, name: str) -> list[str]:
-    """The user's file of a workload or replay, where it has one."""
+    """The user's file of a workload or replay, as a list; empty if it has none."""
     own = config[section].get(name, {})
     return [own["file"]] if "file" in own else []
 
 
 def page_sources(name: str, captions: str = "*") -> list[str]:
-    """What a page is made from besides code: its template, what templates share, captions; seen from the project."""
+    """What a page is made from besides code: its template, shared templates and captions; relative to the project."""
     templates = PROJECT / "scripts/kvbench/report/templates"
     files = [templates / file for file in (f"{name}.html.j2", "macros.html.j2", "style.css")]
     files += sorted((PROJECT / "captions").glob(f"{captions}.rst"))

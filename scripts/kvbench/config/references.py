@@ -1,4 +1,4 @@
-"""References of a schema, written out in their places."""
+"""Resolve the references of a schema."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def written_out(root: dict) -> dict:
-    """A schema without `$ref`: keys beside a reference win over those that it leads to, whose default is left out."""
+    """A schema without `$ref`: keys beside a reference override its target's; the target's default is dropped."""
     return _without_references({key: item for key, item in root.items() if key != "$defs"}, root)
 
 

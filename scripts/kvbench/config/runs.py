@@ -25,7 +25,7 @@ PLACE = re.compile(r"(.+?)(?:\.process-(\d+))?")
 
 @dataclass(frozen=True, order=True)
 class RunName:
-    """Which run, and which of its processes: the fields are the folders of its files under results/runs/."""
+    """Names a run and one of its processes; the fields give the folders of its files under results/runs/."""
 
     model: str
     engine: str
@@ -35,18 +35,18 @@ class RunName:
 
     @classmethod
     def of(cls, model: str, engine: str, workload: str, point: str) -> RunName:
-        """The run of these folders, the last as `place` writes it."""
+        """The run with these folders, the last in the form of `place`."""
         point, number = PLACE.fullmatch(point).groups()
         return cls(model, engine, workload, point, int(number or 1))
 
     @property
     def place(self) -> str:
-        """The last folder: the point, and from the second process on its number, such as `base.process-2`."""
+        """The last folder: the point, with the process number from the second process on, such as `base.process-2`."""
         return self.point + (f".process-{self.process}" if self.process > 1 else "")
 
     @property
     def folder(self) -> str:
-        """Where the run's files are."""
+        """The folder of the run's files."""
         return f"results/runs/{self.model}/{self.engine}/{self.workload}/{self.place}"
 
 
@@ -65,7 +65,7 @@ def plan(config: dict) -> Plan:
 
 
 def run_list(config: dict) -> list[RunName]:
-    """The runs to measure, in the order of the configuration; one for each of its processes."""
+    """The runs to measure, in the order of the configuration; one for each process."""
     return [
         replace(run, process=number + 1)
         for entry, run, _ in plan(config)
@@ -74,7 +74,7 @@ def run_list(config: dict) -> list[RunName]:
 
 
 def parity_list(config: dict) -> list[RunName]:
-    """The parity runs: engines of the gate that a model with text is used with, and the reference."""
+    """The parity runs: for each model with a tokenizer, its engines that the gate covers, and the reference."""
     used = {(run.model, run.engine) for run in run_list(config)}
     with_text = {model for model, _ in used if config["models"][model]["source"] != "shape"}
     gate = config["parity"]["engines"]
@@ -83,7 +83,7 @@ def parity_list(config: dict) -> list[RunName]:
 
 
 def _points(entry: dict) -> list[tuple[str, dict]]:
-    """The points of an entry and what each sets: `block_size-32` and {"block_size": 32}, `prefix_sharing-true`."""
+    """The points of an entry and what each one sets, such as (`block_size-32`, {"block_size": 32})."""
     if "sweep" not in entry:
         return [(BASE, {})]
     [(key, values)] = entry["sweep"].items()

@@ -1,4 +1,4 @@
-"""Settings held against a JSON Schema: completed, or refused for the first fault in the order of the document."""
+"""Check settings against a JSON Schema: complete them, or refuse the first fault in the order of the document."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def completed(value: Any, schema: dict) -> Any:
-    """A copy of `value` with defaults filled in and numbers written as text made numbers; Invalid if refused."""
+    """A copy of `value` with defaults filled in and numbers written as text converted; Invalid for the first fault."""
     schema = written_out(schema)
     value = with_defaults(value, schema)
     faults = _of_chosen(_validator(schema).iter_errors(value))
@@ -28,7 +28,7 @@ def completed(value: Any, schema: dict) -> Any:
 
 
 def _validator(schema: dict) -> Validator:
-    """jsonschema's validator, imported only where settings are checked: it takes some 40 ms."""
+    """jsonschema's validator; imported here because the import takes about 40 ms."""
     from jsonschema.validators import Draft202012Validator, extend
 
     types = Draft202012Validator.TYPE_CHECKER.redefine("number", _is_finite)
@@ -36,12 +36,12 @@ def _validator(schema: dict) -> Validator:
 
 
 def _is_finite(checker: TypeChecker, value: Any) -> bool:
-    """Whether the value is a number; JSON has no .inf and .nan, which YAML has."""
+    """Whether the value is a finite number: YAML has .inf and .nan, JSON does not."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")
 
 
 def _of_chosen(faults: Iterable[ValidationError]) -> Iterator[ValidationError]:
-    """Faults with that of a `oneOf` replaced by those of the alternative that the value names, if it names one."""
+    """The faults, where a fault of a `oneOf` is replaced by those of the alternative that the value names, if any."""
     for fault in faults:
         number = chosen(fault.instance, fault.validator_value) if fault.validator == "oneOf" else None
         if number is None:
@@ -51,7 +51,7 @@ def _of_chosen(faults: Iterable[ValidationError]) -> Iterator[ValidationError]:
 
 
 def _position(fault: ValidationError, document: Any) -> list[float]:
-    """Where a fault is in the document, to sort by: a mapping before its values, an item twice in a list after all."""
+    """Sort key of a fault's place: a mapping comes before its values, a duplicate item after all items of the list."""
     position: list[float] = []
     for step in fault.absolute_path:
         position.append(step if isinstance(document, list) else list(document).index(step))

@@ -1,6 +1,6 @@
-"""The settings in force: validated, in errors of one line.
+"""Validate the settings in force; every error is one line.
 
-Imported whenever Snakemake starts, so nothing heavy is imported here.
+Imported whenever Snakemake starts, so this module imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from kvbench.config.wording import Invalid
 from kvbench.errors import UserError
 from kvbench.yaml_files import read_yaml
 
-# Paths of the user's in entries of these sections.
+# Sections and keys whose values are paths given by the user.
 PATHS = (("models", "path"), ("workloads", "file"), ("replays", "file"))
 
 
 def validate(config: dict, schema_path: str | Path, origin: Callable[[str], str] = lambda key: "config.yaml") -> dict:
-    """The checked configuration with every default filled in; `config` itself is completed too.
+    """The checked configuration with every default filled in; `config` is completed in place.
 
-    `origin` names the file that a key such as `workloads.mixed.file` comes from. Raises UserError naming file, key and
-    mend.
+    `origin` names the file that a key such as `workloads.mixed.file` comes from. UserError names the file, the key and
+    the correction.
     """
     try:
         complete = _with_home(completed(config, read_yaml(schema_path)))
@@ -38,7 +38,7 @@ def validate(config: dict, schema_path: str | Path, origin: Callable[[str], str]
 
 
 def _with_home(config: dict) -> dict:
-    """`config` with `~` in its paths written out; of engines' options the engines make what they will."""
+    """`config` with `~` expanded in its paths; options of engines are left to the engines."""
     for section, key in PATHS:
         for entry in config[section].values():
             if key in entry:

@@ -1,4 +1,4 @@
-"""The points of sweeps, and the base where it is one of them."""
+"""The points of sweeps, including the base run where it belongs to the sweep."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from kvbench.engines.names import SEQUENTIAL, is_paged
 
 
 def swept_runs(config: dict, model: str, workload: str, key: str) -> list[RunName]:
-    """Points of a sweep of `key` by engines with blocks that serve all requests and have two or more.
+    """Points of a sweep of `key`, of the paged engines that serve all requests and have two or more points.
 
-    An engine's base is one of them where it differs from its points in nothing else.
+    An engine's base run is included if it differs from the points only in `key`.
     """
     runs = [run for run in run_list(config) if (run.model, run.workload) == (model, workload)]
     points = paged_points(runs, key)
@@ -22,7 +22,7 @@ def swept_runs(config: dict, model: str, workload: str, key: str) -> list[RunNam
 
 
 def paged_points(runs: Sequence[RunName], key: str) -> list[RunName]:
-    """Points of a sweep of `key` on one model and workload, of engines with blocks that serve all requests."""
+    """Points of a sweep of `key` on one model and workload, of the paged engines that serve all requests."""
     wanted = {e for e in {run.engine for run in runs} if is_paged(e) and e not in SEQUENTIAL and is_swept(runs, e, key)}
     return [run for run in runs if run.engine in wanted and run.point.startswith(f"{key}-")]
 
@@ -33,6 +33,6 @@ def is_swept(runs: Sequence[RunName], engine: str, key: str) -> bool:
 
 
 def _settings_beside(config: dict, run: RunName, key: str) -> dict:
-    """What a point has in common with others that differ in `key` alone."""
+    """The settings that a point shares with others that differ only in `key`."""
     settings = run_settings(config, run.model, run.engine, run.workload, run.place)
     return {name: value for name, value in settings.items() if name not in (key, "point", "process", "repeats")}

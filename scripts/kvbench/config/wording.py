@@ -1,4 +1,4 @@
-"""Words of a refusal: where it is, what is wrong there, and the mend, in a line that a user can act on."""
+"""The wording of a refusal: the key, what is wrong with it and the correction, in one line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TYPES |= {"integer": "a whole number", "number": "a number"}
 
 
 class Invalid(Exception):
-    """A setting that is refused: where it is (`runs[1].engines`) and what is wrong with it."""
+    """A setting that is refused: its key (such as `runs[1].engines`) and what is wrong with it."""
 
     def __init__(self, at: str, problem: str):
         super().__init__(f"{at}: {problem}")
@@ -32,7 +32,7 @@ def refusal(fault: ValidationError) -> Invalid:
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """The nearest known name, if one is near, and all of them."""
+    """A hint for an unknown name: the most similar known name, if one is similar, and all known names."""
     known = list(known)
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]}? " if near else ""
@@ -40,13 +40,13 @@ def suggest(name: str, known: Iterable[str]) -> str:
 
 
 def quote(value: Any) -> str:
-    """A value as a user would write it, short."""
+    """A value as a user would write it, shortened to 60 characters."""
     text = json.dumps(value, default=str, ensure_ascii=False)
     return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _words(fault: ValidationError) -> tuple[list[str | int], str]:
-    """The key or item inside the faulty value that is meant, if one is, and what is wrong with it."""
+    """The path of the key or item inside the faulty value, empty for the value itself, and what is wrong with it."""
     value, wanted = fault.instance, fault.validator_value
     match fault.validator:
         case "additionalProperties":
@@ -54,7 +54,10 @@ def _words(fault: ValidationError) -> tuple[list[str | int], str]:
             unknown = next(key for key in value if key not in known)
             return [unknown], f"unknown key; {suggest(unknown, known)}"
         case "pattern" if "propertyNames" in fault.relative_schema_path:
-            return [value], "not a usable name; write letters, digits, dot, hyphen and underscore only"
+            return [value], (
+                "not a valid name; begin with a letter or digit, and use only letters, digits, dots, hyphens and "
+                "underscores"
+            )
         case "required":
             missing = next(key for key in wanted if key not in value)
             return [missing], f"missing; needed here: {', '.join(wanted)}"
@@ -66,7 +69,7 @@ def _words(fault: ValidationError) -> tuple[list[str | int], str]:
             return [], "is empty; write at least one item"
         case "uniqueItems":
             second = next(i for i, item in enumerate(value) if item in value[:i])
-            return [second], f"{quote(value[second])} is in the list twice; remove one"
+            return [second], f"{quote(value[second])} occurs twice in the list; remove one"
         case "oneOf":
             return _no_alternative(value, wanted)
         case "enum":
@@ -77,7 +80,7 @@ def _words(fault: ValidationError) -> tuple[list[str | int], str]:
 
 
 def _no_alternative(value: dict, alternatives: list[dict]) -> tuple[list[str | int], str]:
-    """A value that names none of the alternatives by its `source` or `kind`."""
+    """The refusal of a value whose `source` or `kind` names no alternative."""
     key, known = names(alternatives)
     if key not in value:
         return [], f"has no {key}; write {key}: with one of {', '.join(known)}"
@@ -85,7 +88,7 @@ def _no_alternative(value: dict, alternatives: list[dict]) -> tuple[list[str | i
 
 
 def _not_allowed(fault: ValidationError) -> str:
-    """A value of a wrong type or out of its range: what is expected, and the default as an example."""
+    """The refusal of a value of a wrong type or out of range: what is expected, with the default as an example."""
     problem = "is empty" if fault.instance is None else f"{quote(fault.instance)} is not allowed"
     line = f"{problem}; write {_expected(fault.schema)}"
     if "default" in fault.schema:
@@ -94,7 +97,7 @@ def _not_allowed(fault: ValidationError) -> str:
 
 
 def _expected(schema: dict) -> str:
-    """What the schema wants, in words: `a whole number of 1 or more`."""
+    """What the schema expects, in words: `a whole number of 1 or more`."""
     if "anyOf" in schema:
         return " or ".join(map(_expected, schema["anyOf"]))
     if "const" in schema:

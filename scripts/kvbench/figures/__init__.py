@@ -1,1 +1,1 @@
-"""The figures under results/figures: `style.py` and one module a figure, data in, Figure out."""
+"""The figures in results/figures: one module per figure makes a Figure from data; `style.py` is the common style."""

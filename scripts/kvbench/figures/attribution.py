@@ -38,7 +38,7 @@ def from_job(job: Any) -> Figure:
 
 @styled
 def draw(table: pd.DataFrame, options: Mapping[str, Any] | None = None) -> Figure:
-    """A row a factor (attribution.csv): ratio, both absolute values, share of steps in which requests waited."""
+    """A row per factor (attribution.csv): ratio, both absolute values, share of steps in which requests waited."""
     width_in = settle(options, OPTIONS)["width_in"]
     narrow, rows = is_narrow(width_in), _ordered(table)
     if not rows:
@@ -67,7 +67,7 @@ def draw(table: pd.DataFrame, options: Mapping[str, Any] | None = None) -> Figur
 
 
 def _ordered(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """The chain, then the total, then the side ratios that were measured or tried."""
+    """The chain, then the total, then the side ratios whose engines were run."""
     rows = table.to_dict("records")
     sides = [row for row in rows if row["part"] == "side" and row["measurable"] != NOT_RUN]
     return [*(row for row in rows if row["part"] == "chain"), *(row for row in rows if row["part"] == "total"), *sides]
@@ -82,7 +82,7 @@ def _name(row: Mapping[str, Any], narrow: bool) -> str:
 
 
 def _draw_ratios(axes: Axes, rows: Sequence[Mapping[str, Any]], with_interval: bool) -> None:
-    """Bars from 1, those of the chain each from the end of the one before."""
+    """Bars that begin at 1; each bar of the chain begins at the end of the previous one."""
     reached, ends, text_room = 1.0, [1.0], 0.75 if with_interval else 0.7
     for y, row in enumerate(rows):
         start = reached if row["part"] == "chain" else 1.0
@@ -132,7 +132,7 @@ def _draw_pair(axes: Axes, y: int, row: Mapping[str, Any], values: Sequence[floa
     if row["measurable"] == NOT_RUN:
         return
     axes.plot(values, [y, y], color="0.7", lw=1)
-    # The denominator first and larger, so that equal values show both.
+    # The denominator is drawn first and larger, so that both markers are visible for equal values.
     for name, value, size in (("denominator", values[1], 6.5), ("numerator", values[0], 4.5)):
         style = look(row[name])
         axes.plot(value, y, style.marker, color=style.colour, ms=size, mec="black", mew=0.4, clip_on=False)

@@ -17,7 +17,7 @@ from kvbench.replay.table import rows_of
 
 OPTIONS = {"width_in": WIDTH_IN}
 PUBLISHED = "batched_requests"
-# An engine's policy looks like the engine; the paper's other reservations share the colour of the reserved one.
+# An engine's policy looks like the engine; the paper's other reservation policies share the colour of reserve-max.
 RESERVED = look("vllm-reserved")
 LOOKS = {
     "reserve-max": RESERVED,
@@ -38,7 +38,7 @@ def from_job(job: Any) -> Figure:
 
 @styled
 def draw(table: pd.DataFrame, published: Sequence[Published], options: Mapping[str, Any] | None = None) -> Figure:
-    """Bars of `running_mean_requests` of a scenario's rows of replays.csv; below each, the value that applies to it."""
+    """Bars of `running_mean_requests` of a scenario's rows of replays.csv; below each, the published value for it."""
     width_in = settle(options, OPTIONS)["width_in"]
     rows = table[table["running_mean_requests"].notna()].to_dict("records")
     if not rows:
@@ -61,7 +61,7 @@ def draw(table: pd.DataFrame, published: Sequence[Published], options: Mapping[s
 
 
 def _draw_ours(axes: Axes, rows: Sequence[Mapping[str, Any]], shared: Set[int]) -> None:
-    """A bar a row, raised where it shares the row with a published value."""
+    """One bar per row, moved up if it shares the row with a published value."""
     for y, row in enumerate(rows):
         own, top = LOOKS.get(row["policy"], OTHER), y - 0.13 * (y in shared)
         bar = {"height": 0.42, "color": own.colour, "hatch": own.hatch, "edgecolor": "white", "lw": 0}

@@ -1,4 +1,4 @@
-"""Block size: how full allocated blocks are, live and replayed from 1 token a block, and what it does to speed."""
+"""Block size: how full allocated blocks are, live and replayed from 1 token per block on, and throughput."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from kvbench.figures.points import (
 from kvbench.figures.style import WIDTH_IN, said, settle, styled
 
 OPTIONS = {"width_in": WIDTH_IN}
-# Kinds of workload of which config/published.yaml has the block sizes that served them best.
+# Kinds of workload for which config/published.yaml has the block sizes of least latency.
 PUBLISHED = {"sharegpt": "sharegpt_block_size_least_latency", "alpaca": "alpaca_block_size_least_latency"}
 
 
@@ -49,8 +49,8 @@ def draw(
 ) -> Figure:
     """Left, live over allocated slots; right, output tokens per second, live only.
 
-    `table` has the rows of sweeps.csv of one sweep of block sizes, `replays` its replays. `published` are block sizes
-    with the least latency, which is another measure of speed than ours: drawn as a bar over the sizes, not as a value.
+    `table` has the rows of sweeps.csv of one sweep of block sizes, `replays` its replays. `published` are the block
+    sizes of least latency; latency differs from our metric, so they are drawn as a bar over the sizes, not as a value.
     """
     width_in, table = settle(options, OPTIONS)["width_in"], drawable(table, "block_size")
     if table.empty:
@@ -81,7 +81,7 @@ def _draw_published(axes: Axes, published: Sequence[Published]) -> None:
 
 
 def _powers_of_two(axes: Axes) -> None:
-    """A logarithmic axis on which every power of two is named, or every other where there are many."""
+    """A logarithmic axis with a label at every power of two, or at every other one if there are many."""
     axes.set_xscale("log", base=2)
     low, high = axes.dataLim.intervalx
     powers = [1 << n for n in range(11) if low <= 1 << n <= high]

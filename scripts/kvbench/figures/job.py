@@ -1,4 +1,4 @@
-"""What a plot rule does: draw, save, and a picture of words where that fails, so that the report is made."""
+"""Runs a plot rule: draws and saves a figure, or a picture of the error, so that the report can still be made."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kvbench.figures.saving import save
 from kvbench.figures.style import said
 
 log = logging.getLogger(__name__)
-logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells of every table of every font
+logging.getLogger("fontTools").setLevel(logging.WARNING)  # it logs every table of every font
 
 
 def plot(snakemake: Any) -> None:
@@ -26,10 +26,10 @@ def plot(snakemake: Any) -> None:
 
 
 def draw_or_say(task: Job, draw: Callable[[Any], Figure], snakemake: Any) -> None:
-    """Write the figure that `draw` makes of the job to its outputs.
+    """Write the figure that `draw` makes from the job to the job's outputs.
 
-    An unexpected exception leaves a traceback in the log, a line on the terminal and figures that hold a sentence. What
-    the user, the memory or the disk must mend (UserError, MemoryError, OSError) fails the job, as in other rules.
+    After an unexpected exception the log has a traceback, the terminal a line, and the outputs show a sentence. Errors
+    that need a correction by the user or more memory or disk space (UserError, MemoryError, OSError) fail the job.
     """
     try:
         save(draw(snakemake), snakemake.output, snakemake.params.dpi)

@@ -1,4 +1,4 @@
-"""KV waste: what the allocated slots held, as shares; the idle pool apart."""
+"""KV waste: the use of allocated slots as shares, and separately the idle pool."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def from_job(job: Any) -> Figure:
 
 @styled
 def draw(table: pd.DataFrame, options: Mapping[str, Any] | None = None) -> Figure:
-    """Bars of `*_share_of_allocated` (kv_waste.csv), a row a run; right, a mark at the pool's mean unused share."""
+    """Bars of `*_share_of_allocated` (kv_waste.csv), one row per run; right, a mark at the pool's mean unused share."""
     width_in = settle(options, OPTIONS)["width_in"]
     if table.empty:
         return said("No timed repeat whose slots could be counted.", width_in)

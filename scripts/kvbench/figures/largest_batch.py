@@ -1,4 +1,4 @@
-"""The largest batch that fits, by context length and model: reserved against paged."""
+"""The largest batch that fits, by context length and model: reserved and paged."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kvbench.capacity.shapes import read_shapes
 from kvbench.figures.style import WIDTH_IN, is_narrow, logarithmic, said, settle, styled, wrapped
 
 OPTIONS = {"width_in": WIDTH_IN}
-# Okabe and Ito's colours, dark to light in grey too, and a marker for each model.
+# Okabe and Ito's colours, from dark to light also in greyscale, and a marker for each model.
 COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999999")
 MARKERS = "osD^v<>P"
 
@@ -33,7 +33,7 @@ def from_job(job: Any) -> Figure:
 def draw(
     curves: Sequence[Curve], conditions: Conditions, share: float, options: Mapping[str, Any] | None = None
 ) -> Figure:
-    """A pair of lines a model; `share` is what a paged request holds of the context, on average."""
+    """A pair of lines per model; `share` is the mean share of the context that a paged request holds."""
     width_in = settle(options, OPTIONS)["width_in"]
     if not any(max(curve.paged, default=0) for curve in curves):
         return said("No model of config/shapes.yaml fits on its cards with one request.", width_in)
@@ -52,7 +52,7 @@ def draw(
 
 
 def _line(axes: Axes, curve: Curve, batch: Sequence[int], **looks: Any) -> None:
-    """Drawn up to the model's own positions, dotted beyond; not where nothing fits."""
+    """A line that is dotted beyond the model's own positions and omitted where nothing fits."""
     lengths, sizes = np.array(curve.contexts_tokens), np.array(batch)
     fits = sizes > 0
     lengths, sizes = lengths[fits], sizes[fits]

@@ -1,4 +1,4 @@
-"""Latency of each request: to the first token, per further token, end to end."""
+"""Latency of each request: time to first token, time per output token, end to end."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def from_job(job: Any) -> Figure:
 
 @styled
 def draw(engines: Sequence[Latency], options: Mapping[str, Any] | None = None) -> Figure:
-    """A panel a metric on a logarithmic axis: a dot a request and repeat, box at the quartiles, whiskers 5 to 95%."""
+    """A logarithmic panel per metric: a dot per request and repeat, boxes at the quartiles, whiskers from 5 to 95%."""
     names = [_name(engine) for engine in engines]
     width_in = settle(options, OPTIONS)["width_in"]
     if not engines:

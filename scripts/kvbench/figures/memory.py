@@ -1,4 +1,4 @@
-"""Memory over time: the cache's split below the process's and the device's totals."""
+"""Memory over time: totals of process and device, and the split of the cache."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from kvbench.records import SPLIT
 OPTIONS = {"width_in": WIDTH_IN}
 GIB_MIB = 1024
 POOL = "#0072B2"
-# Greens and greys: no colour of a phase is one of a slot's.
+# Greens and greys, so that no phase has the colour of a slot.
 PHASES = {
     "initial": ("initial, loading", "#D9D9D9"),
     "loaded": ("loaded", "#969696"),
@@ -41,7 +41,7 @@ def from_job(job: Any) -> Figure:
 
 @styled
 def draw(traces: Sequence[MemoryTrace], options: Mapping[str, Any] | None = None) -> Figure:
-    """A row an engine: left its whole process in GiB with the phases, right the cache in one timed repeat in MiB."""
+    """A row per engine: left, the whole process in GiB with its phases; right, the cache in one timed repeat in MiB."""
     width_in = settle(options, OPTIONS)["width_in"]
     if not traces:
         return said(NO_REPEAT, width_in)
@@ -113,7 +113,7 @@ def _kind(phase: str, trace: MemoryTrace) -> str:
 
 
 def _legend(figure: Figure, traces: Sequence[MemoryTrace], narrow: bool) -> None:
-    """Lines, phases and slots under their own headings, five rows to a column; narrow, in two columns."""
+    """A legend with headings for lines, phases and slots, five rows per column; if narrow, in two columns."""
     source = "/".join(sorted({trace.source for trace in traces}))
     seen = {_kind(phase.name, trace) for trace in traces for phase in trace.phases}
     lines = [
@@ -134,7 +134,7 @@ def _legend(figure: Figure, traces: Sequence[MemoryTrace], narrow: bool) -> None
 
 
 def _split(column: list[Any], rows: int = 5) -> list[list[Any]]:
-    """A legend's column in pieces of `rows`, the further ones below an empty heading."""
+    """Split a column of the legend into pieces of `rows` rows; pieces after the first have an empty heading."""
     rest = [column[i : i + rows - 1] for i in range(rows, len(column), rows - 1)]
     return [column[:rows], *([_text(" "), *piece] for piece in rest)]
 

@@ -1,4 +1,4 @@
-"""Memory by part: what the process holds, against what NVML or the kernel says."""
+"""Memory by part: what the process holds, compared with the total from NVML or the kernel."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def from_job(job: Any) -> Figure:
 
 @styled
 def draw(table: pd.DataFrame, options: Mapping[str, Any] | None = None) -> Figure:
-    """A stack of parts a run (memory.csv), the unattributed rest hatched on white, a line at the process's total."""
+    """Stacked parts per run (memory.csv), the unattributed rest hatched on white, and a line at the process's total."""
     width_in = settle(options, OPTIONS)["width_in"]
     if table.empty:
         return said("No run whose memory was read.", width_in)

@@ -1,4 +1,4 @@
-"""What a figure's file carries where there is no figure: a sentence that the report finds again without Matplotlib."""
+"""The sentence in the file of a figure that could not be drawn, which the report reads without Matplotlib."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import re
 import textwrap
 
 LONGEST = 300
-# PNG and SVG both keep a description as plain ASCII, the latter escaped for XML.
+# PNG and SVG both store a description as plain ASCII, SVG with XML escapes.
 MARKED = re.compile(rb"kvbench: not drawn: (.+?) :kvbench")
 
 
 def sentence(error: Exception, log_path: str) -> str:
-    """What is drawn instead of a figure: the error on one line, at most LONGEST characters of it, and its log."""
+    """The sentence drawn instead of a figure: the error in one line of at most LONGEST characters, and the log file."""
     text = " ".join(f"{type(error).__name__}: {error}".split())
     printable = "".join(char if char.isprintable() else "?" for char in text)
     short = textwrap.shorten(printable, LONGEST, placeholder=" …").rstrip(".")
@@ -25,6 +25,6 @@ def mark(text: str) -> str:
 
 
 def find(content: bytes) -> str:
-    """The sentence that was drawn instead of a figure, from a PNG or SVG; empty where the figure was drawn."""
+    """The sentence in a PNG or SVG that was drawn instead of a figure; empty if the figure was drawn."""
     found = MARKED.search(content)
     return html.unescape(found[1].decode("ascii")) if found else ""

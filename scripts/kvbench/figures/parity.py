@@ -1,4 +1,4 @@
-"""Parity: how much of each engine's output equals the reference's."""
+"""Parity: the share of each engine's outputs that equal the reference's."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def from_job(job: Any) -> Figure:
 
 @styled
 def draw(table: pd.DataFrame, options: Mapping[str, Any] | None = None) -> Figure:
-    """Left the share of equal outputs, right, where any run is comparable, the median common prefix (parity.csv)."""
+    """Left, the share of equal outputs; right, the median common prefix, if any run is comparable (parity.csv)."""
     rows = table.to_dict("records")
     outputs = [row["median_output_tokens"] for row in rows if _compared(row)]
     width_in = settle(options, OPTIONS)["width_in"]

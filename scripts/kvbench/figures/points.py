@@ -1,4 +1,4 @@
-"""What figures of swept runs share: points with intervals, a replay's line, and what their captions say of both."""
+"""Common parts of figures of sweeps: points with intervals, lines of replays, and notes on both."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kvbench.figures.words import range_text
 
 GREY = "0.45"
 NO_POINT = "No point of this sweep has a measured repeat."
-# Counts of sweeps.csv as a caption names them.
+# Names of counts of sweeps.csv in a caption.
 COUNTS = {
     "steps": "steps",
     "block_steps": "blocks over all steps",
@@ -25,7 +25,7 @@ COUNTS = {
 
 
 def panels_figure(columns: int, width_in: float, text: str, panel_in: float = 2.3) -> tuple[Figure, Sequence[Axes]]:
-    """A figure of panels with axes of their own, side by side or (narrow) below one another, over a caption."""
+    """A figure of panels with separate axes, side by side or (narrow) stacked, above a caption."""
     narrow = is_narrow(width_in)
     below = wrapped(text, width_in)
     height_in = 0.4 + panel_in * (columns if narrow else 1) + 0.13 * (1 + below.count("\n"))
@@ -36,23 +36,23 @@ def panels_figure(columns: int, width_in: float, text: str, panel_in: float = 2.
 
 
 def drawable(table: pd.DataFrame, x: str) -> pd.DataFrame:
-    """The rows that have a place on the axis `x` and repeats to be a median of."""
+    """The rows with a value on the axis `x` and with repeats."""
     return table.dropna(subset=[x, "n_repeats"])
 
 
 def by_engine(table: pd.DataFrame) -> list[tuple[pd.DataFrame, float]]:
-    """Each engine's rows and the size of its points: what is drawn first is larger, so that equal points show both."""
+    """Each engine's rows and marker size; markers drawn earlier are larger, so that equal points are all visible."""
     groups = [rows for _, rows in table.groupby("engine", sort=False)]
     return [(rows, 7.5 + 2.5 * later) for later, rows in zip(reversed(range(len(groups))), groups, strict=True)]
 
 
 def measured_points(axes: Axes, x: str, rows: pd.DataFrame, size: float, name: str, factor: float) -> None:
-    """Medians of column `name` of one engine's rows, times `factor`, each with its interval, else with its range."""
+    """Medians of column `name` of one engine's rows times `factor`, with intervals or, without these, ranges."""
     low = rows[f"{name}_ci95_low"].fillna(rows[f"{name}_min"])
     high = rows[f"{name}_ci95_high"].fillna(rows[f"{name}_max"])
     middle = rows[f"{name}_median"]
     errors = factor * np.maximum([middle - low, high - middle], 0.0)
-    errors[:, errors.sum(axis=0) == 0] = np.nan  # all repeats alike: no whisker
+    errors[:, errors.sum(axis=0) == 0] = np.nan  # all repeats equal: no whisker
     own = look(rows["engine"].iloc[0])
     marks = {"fmt": own.marker, "ms": size, "mfc": own.colour, "mec": "white", "mew": 0.6, "zorder": 3}
     whiskers = {"ecolor": "black", "elinewidth": 0.9, "capsize": 2.5, "barsabove": True}
@@ -67,7 +67,7 @@ def replay_lines(axes: Axes, x: str, replays: pd.DataFrame, name: str, factor: f
 
 
 def handles(table: pd.DataFrame, replays: pd.DataFrame) -> list[Line2D]:
-    """An entry an engine, and one for the replay."""
+    """Legend entries: one per engine, and one for the replay."""
     engines = list(dict.fromkeys(table["engine"]))
     found = [
         Line2D([], [], ls="", marker=look(name).marker, color=look(name).colour, ms=7.5, mec="white", label=name)
@@ -80,7 +80,7 @@ def handles(table: pd.DataFrame, replays: pd.DataFrame) -> list[Line2D]:
 
 
 def caption(table: pd.DataFrame) -> str:
-    """n, what the whiskers are, and where the replay differs from the live engine."""
+    """The caption: n, the meaning of whiskers, and how the replay differs from the live engine."""
     known = table["output_tokens_per_s_ci95_low"].notna()
     whisker = "95% bootstrap interval" if known.all() else "95% bootstrap interval, or range below 6 repeats"
     lost = table["disturbed_repeats"].sum()
@@ -91,7 +91,7 @@ def caption(table: pd.DataFrame) -> str:
 
 
 def _beside(rows: pd.DataFrame) -> str:
-    """At how many points the live engine and its replay differ, and by how much."""
+    """A sentence on the number of points at which live engine and replay differ, and by how much."""
     if rows.empty:
         return ""
     unequal = rows[rows["equals_replay"] == "no"]
@@ -102,7 +102,7 @@ def _beside(rows: pd.DataFrame) -> str:
 
 
 def _differences(rows: pd.DataFrame) -> str:
-    """Least and most of what the live engine is beyond the replay; counts that are equal are left out."""
+    """The range of live minus replay for each count; equal counts are left out."""
     beyond = {name: 100 * rows[f"difference_{name}"] / rows[f"replay_{name}"] for name in COUNTS}
     found = [f"{COUNTS[name]} {_span(values, '+.2g', '%')}" for name, values in beyond.items() if values.any()]
     preemptions = rows["difference_preemptions"]

@@ -1,4 +1,4 @@
-"""Preemption: what a short pool costs vLLM, which preempts by computing again, live and replayed between the points."""
+"""Preemption: the cost of a small pool with vLLM, which preempts by recomputation; live, and replayed in between."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def from_job(job: Any) -> Figure:
 
 @styled
 def draw(table: pd.DataFrame, replays: pd.DataFrame, options: Mapping[str, Any] | None = None) -> Figure:
-    """A panel a quantity against the slots of the pool; the replay has no speed.
+    """A panel per quantity over the slots of the pool; the replay has no speed.
 
     `table` has the rows of sweeps.csv of one sweep of KV budgets, `replays` its replays.
     """

@@ -1,4 +1,4 @@
-"""Every figure: what it shows, what it reads, where it is filed.
+"""The list of all figures: what each one shows, what it reads, and where it is stored.
 
 `from_job` of `kvbench/figures/<name>.py` draws a figure, `captions/<name>.rst` is its caption. Rules and tests read
 this list; the code that draws does not, so that a new entry redraws no other figure. Nothing heavy is imported here,
@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-# What there is one figure of, and the wildcards of its folder.
+# The things that have one figure each, given by the folder with its wildcards.
 OF_WORKLOAD, OF_REPLAY, OF_PLAN = "{model}/{workload}", "replays/{scenario}", "capacity"
-# What runs must have for a figure: one outside sweeps; the parity gate's reference and another engine.
+# What a figure needs among its runs: a run outside sweeps; the parity reference and another engine.
 A_BASE, THE_REFERENCE = "a base", "the reference"
 CATEGORIES = ("Memory", "Speed", "Parity", "Workload", "Replay", "Capacity")
 
@@ -27,26 +27,26 @@ class Entry:
     of: str = OF_WORKLOAD
     table: str | None = None  # `table`: results/tables/<table>.csv
     runs: bool = False  # `runs`, `data`: run.json and Parquet files of the runs of its workload
-    sweep: str | None = None  # the key whose points it shows; there is a figure only where two were run
-    replays: bool = False  # `replays`: the replay beside the points of `sweep`
+    sweep: str | None = None  # the key whose points it shows; there is a figure only if at least two points were run
+    replays: bool = False  # `replays`: the replay of the points of `sweep`
     workload: bool = False  # `workload`: the file of the requests
     project: tuple[str, ...] = ()  # `published`, `shapes`: config/<name>.yaml of the project
-    params: tuple[str, ...] = ()  # what else it is told: `kind` of its workload, `seed`
-    needs: str | None = None  # of its runs: A_BASE, or THE_REFERENCE
+    params: tuple[str, ...] = ()  # further parameters: `kind` of its workload, `seed`
+    needs: str | None = None  # needed among its runs: A_BASE or THE_REFERENCE
 
     @property
     def module(self) -> str:
-        """The module that draws it, by its dotted name."""
+        """Dotted name of the module that draws it."""
         return f"{__package__}.{self.name}"
 
     @property
     def job(self) -> str:
-        """Where the logs of its rule are, below logs/ and without a suffix: the rule and the wildcards."""
+        """Path of its rule's logs below logs/, without a suffix: the rule and the wildcards."""
         return "/".join([f"plot_{self.name}", *re.findall(r"{\w+}", self.of)])
 
     @property
     def caption(self) -> str:
-        """The file of its caption, seen from the project's root."""
+        """Path of its caption, relative to the project."""
         return f"captions/{self.name}.rst"
 
 

@@ -1,4 +1,4 @@
-"""What the KV region held under each policy while memory was short, and what one request alone makes of its slots."""
+"""The use of the KV region under each policy while memory is short, and the use of slots by requests run one by one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from kvbench.replay.describe import NO_POLICY, note
 from kvbench.replay.table import REGION, rows_of
 
 OPTIONS = {"width_in": WIDTH_IN}
-# Values of config/published.yaml by the column that they stand beside.
+# Quantities of config/published.yaml by the column beside which they are shown.
 PUBLISHED = {
     "live_share_of_region": "kv_region_live_share",
     "alone_live_share_of_allocated": "alone_live_share",
@@ -56,7 +56,7 @@ def draw(
 ) -> Figure:
     """Bars of `*_share_of_region` of a scenario's rows of replays.csv; right, `alone_live_share_of_allocated`.
 
-    `published` has values by the column that they stand beside; each is drawn on the rows to which it applies.
+    `published` has values by the column beside which they are shown; each is drawn on the rows to which it applies.
     """
     width_in = settle(options, OPTIONS)["width_in"]
     narrow, rows = is_narrow(width_in), table.to_dict("records")
@@ -83,12 +83,12 @@ def draw(
 
 
 def _of(rows: Sequence[Row], values: Sequence[Published]) -> list[tuple[int, Published]]:
-    """Each value with the number of the row that it stands beside."""
+    """Each value with the number of the row beside which it is shown."""
     return [(y, one) for y, row in enumerate(rows) for one in values if one.applies(row)]
 
 
 def _draw_region(axes: Axes, y: int, row: Row, marks: Sequence[float], least_labelled: float) -> None:
-    """A part's number stands in its middle, or between a mark on it and its end."""
+    """Draw the parts; the number of a part is in its middle, or between a published mark and its end."""
     start = 0.0
     for name in REGION:
         share = np.nan_to_num(row[f"{name}_share_of_region"])
@@ -106,13 +106,13 @@ def _draw_alone(axes: Axes, y: int, percent: float) -> None:
         axes.text(2, y, "depends on its batch", va="center", fontsize=7, color=GREY)
         return
     axes.barh(y, percent, height=0.62, color=COLOURS["live"])
-    inside = percent > 50  # a short bar's number stands behind it and behind a diamond near its end
+    inside = percent > 50  # the number of a short bar is right of the bar and of a diamond near its end
     place = {"ha": "center", "color": "white"} if inside else {"ha": "left", "color": "black"}
     axes.text(percent / 2 if inside else percent + 12, y, f"{percent:.1f}", va="center", fontsize=7, **place)
 
 
 def _draw_published(axes: Axes, values: Sequence[tuple[int, Published]], text_x: float) -> None:
-    """A diamond at the value, and the number at the right."""
+    """Draw a diamond at the value and the number at the right."""
     for y, one in values:
         axes.plot(100 * one.low, y, **MARK)
         axes.text(text_x, y, f"{100 * one.low:.1f}", va="center", fontsize=7, color=GREY)

@@ -1,4 +1,4 @@
-"""Decoding steps against the memory-bound end of the roofline, and how busy the device was."""
+"""Decode steps compared with the memory-bound part of the roofline, and how busy the device was."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def from_job(job: Any) -> Figure:
 
 @styled
 def draw(table: pd.DataFrame, options: Mapping[str, Any] | None = None) -> Figure:
-    """A row a run (roofline.csv): its step and the least time that memory allows, and at the right its busy share."""
+    """A row per run (roofline.csv): its step time and the least time that memory allows; right, its busy share."""
     width_in = settle(options, OPTIONS)["width_in"]
     table = one_scope(table[table["decode_step_s_median"].notna()])
     if table.empty:
@@ -43,7 +43,7 @@ def draw(table: pd.DataFrame, options: Mapping[str, Any] | None = None) -> Figur
     right.set_xlim(0, 118)
     right.set_xticks([0, 50, 100])
     right.grid(axis="x")
-    logarithmic(left)  # before its limits are read: those of a linear axis may begin below zero
+    logarithmic(left)  # before its limits are read, because those of a linear axis may begin below zero
     low, high = left.get_xlim()
     left.set_xlim(low, high * 1.15)
     for axes in (left, right):
@@ -53,7 +53,7 @@ def draw(table: pd.DataFrame, options: Mapping[str, Any] | None = None) -> Figur
 
 
 def one_scope(table: pd.DataFrame) -> pd.DataFrame:
-    """A row a run: of scope `all`, of `sequential` where it has no other."""
+    """One row per run: of scope `all`, or of `sequential` if it has no other."""
     return table.sort_values("scope", kind="stable").drop_duplicates(["engine", "point"]).sort_index()
 
 

@@ -1,4 +1,4 @@
-"""Write a figure to its files, equal data to equal bytes."""
+"""Writes figures to files such that equal data give equal bytes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from kvbench.errors import UserError
 from kvbench.figures.style import RC
 from kvbench.files import replacing
 
-# What keeps dates out of a format, and its name for a description. PNG leads: what is written first is laid out.
+# Metadata that keeps dates out of each format, and its key for a description. PNG is first because the first format
+# determines the layout.
 FORMATS = {
     "png": ({}, "Description"),
     "svg": ({"Date": None}, "Description"),
@@ -22,9 +23,9 @@ FORMATS = {
 
 
 def save(figure: Figure, paths: Sequence[str | Path], dpi: int, description: str | None = None) -> None:
-    """Write a figure to each path in the format of its suffix (pdf, png or svg), with one layout for all.
+    """Write a figure to each path in the format of its suffix (pdf, png or svg), with the same layout for all.
 
-    No date enters a file: equal data give equal bytes. Raises UserError on another suffix.
+    Files contain no date, so equal data give equal bytes. UserError for another suffix.
     """
     order = list(FORMATS)
     with mpl.rc_context(RC):
@@ -41,16 +42,16 @@ def _format(path: Path) -> str:
 
 
 def _write(figure: Figure, path: Path, name: str, dpi: int, description: str | None) -> None:
-    """Figure.savefig would lay out and draw once more for each format."""
+    """Write one format without Figure.savefig, which would repeat the layout and drawing."""
     undated, described = FORMATS[name]
-    figure.dpi = dpi  # vector formats leave theirs
+    figure.dpi = dpi  # vector formats change it
     canvas = get_registered_canvas_class(name)(figure)
     _lay_out(figure)
     getattr(canvas, f"print_{name}")(path, metadata=undated | ({described: description} if description else {}))
 
 
 def _lay_out(figure: Figure) -> None:
-    """Settle the layout for good: the second time ticks and texts are those of axes that have their size."""
+    """Compute the final layout; the second pass uses the ticks and texts of axes that already have their size."""
     if engine := figure.get_layout_engine():
         for _ in range(2):
             engine.execute(figure)

@@ -1,11 +1,11 @@
-"""seaborn without SciPy: ECDFs need none of it, and importing it takes ten times as long as seaborn itself."""
+"""Imports seaborn without SciPy, which ECDFs do not need and whose import takes ten times as long as seaborn's."""
 
 import sys
 
 if "scipy" in sys.modules:
     import seaborn
 else:
-    sys.modules["scipy"] = None  # an import of it fails now, and seaborn goes on without
+    sys.modules["scipy"] = None  # importing SciPy now fails, and seaborn works without it
     try:
         import seaborn
     finally:

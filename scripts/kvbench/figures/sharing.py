@@ -1,4 +1,4 @@
-"""Sharing: blocks over time with and without, what was saved on average, and what that does to speed."""
+"""Prefix sharing: blocks over time with and without it, the mean share saved, and throughput."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kvbench.figures.style import WIDTH_IN, is_narrow, look, name_rows, said, se
 from kvbench.figures.words import UNKNOWN, range_text, value_text
 
 OPTIONS = {"width_in": WIDTH_IN}
-# What config/published.yaml has beside a column of sharing.csv, by kind of workload.
+# Quantities of config/published.yaml shown beside a column of sharing.csv, by kind of workload.
 PUBLISHED = {
     "parallel-sampling": {"saved_share": "parallel_sampling_saved_share"},
     "shared-prefix": {"ratio": "shared_prefix_throughput_ratio"},
@@ -48,10 +48,10 @@ def draw(
     published: Mapping[str, Sequence[Published]],
     options: Mapping[str, Any] | None = None,
 ) -> Figure:
-    """Above, blocks in use over a repeat, a panel an engine; below, sharing.csv with a row an engine and point.
+    """Above, blocks in use over a repeat, a panel per engine; below, sharing.csv with a row per engine and point.
 
-    `traces` has the points with and without sharing of each row of `table`; `published` has values by the column that
-    they stand beside: saved_share or ratio.
+    `traces` has the points with and without sharing of each row of `table`; `published` has values by the column beside
+    which they are shown: saved_share or ratio.
     """
     width_in = settle(options, OPTIONS)["width_in"]
     if table.empty:
@@ -81,7 +81,7 @@ def draw(
 
 
 def _rows(table: pd.DataFrame, published: Mapping[str, Sequence[Published]]) -> list[Row]:
-    """A row an engine and point, then one a published value."""
+    """One row per engine and point, then one per published value."""
     found = table.to_dict("records")
     rows = [{**row, "arm": arm, "name": f"{row['label']}, {word}"} for row in found for arm, word in ARMS.items()]
     rows += [
@@ -110,7 +110,7 @@ def _draw_trace(axes: Axes, shared: BlockTrace, unshared: BlockTrace) -> None:
 
 
 def _draw_saved(axes: Axes, rows: Sequence[Row]) -> None:
-    """Mean share of blocks saved; published ranges as grey bars."""
+    """Draw the mean share of saved blocks, and published ranges as grey bars."""
     for y, row in enumerate(rows):
         if row["arm"] == "shared":
             _bar(axes, y, 100 * row["saved_share_median"], SAVED_COLOUR, "////")
@@ -127,7 +127,7 @@ def _draw_saved(axes: Axes, rows: Sequence[Row]) -> None:
 
 
 def _draw_speed(axes: Axes, rows: Sequence[Row], with_interval: bool) -> None:
-    """Output tokens per second of both points with intervals; the ratio beside the second."""
+    """Draw output tokens per second of both points with intervals, and the ratio beside the second."""
     longest = np.nanmax([1e-9, *(row[f"{row['arm']}_output_tokens_per_s_max"] for row in rows if row["arm"] in ARMS)])
     for y, row in enumerate(rows):
         if row["arm"] in ARMS:
@@ -156,7 +156,7 @@ def _percent(share: float) -> str:
 
 
 def _measured(axes: Axes, y: int, row: Row, name: str, colour: str) -> None:
-    """A bar at the median with its interval, paler without sharing."""
+    """Draw a bar at the median with its interval, paler without sharing."""
     _bar(axes, y, row[f"{name}_median"], colour, "" if row["arm"] == "shared" else "...", row["arm"] != "shared")
     if pd.notna(row[f"{name}_ci95_low"]):
         middle = row[f"{name}_median"]

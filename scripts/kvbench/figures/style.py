@@ -1,4 +1,4 @@
-"""One look for every figure: engines' colours, fonts, widths, and files that equal data make equal."""
+"""The common style of all figures: engines' colours, fonts, widths, and settings for reproducible files."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ RC = {
     "figure.dpi": 100,
 }
 
-# Ticks in a decade of a logarithmic axis, up to this many decades.
+# Ticks per decade of a logarithmic axis, by the largest number of decades for which they are used.
 TICKS = ((0.95, (1, 2, 3, 5, 7)), (1.7, (1, 2, 5)), (2.6, (1, 3)))
 
 
 @dataclass(frozen=True)
 class Look:
-    """How an engine is drawn everywhere: colour, and for grey print a hatch and a marker."""
+    """How an engine is drawn in all figures: its colour and, for greyscale print, a hatch and a marker."""
 
     colour: str
     hatch: str
@@ -72,7 +72,7 @@ LOOKS = {
 }
 OTHER = Look("#666666", "oo", "*")
 
-# What a slot holds: from dark (in use) to light (lost), so that the order also reads in grey.
+# Colours of slots by use, from dark (in use) to light (lost), so that the order is visible in greyscale too.
 SPLIT_COLOURS = {
     "live": "#0072B2",
     "reserved": "#56B4E9",
@@ -86,12 +86,12 @@ NO_REPEAT = "No timed repeat to draw."
 
 
 def look(engine: str) -> Look:
-    """The look of an engine; engines without one of their own share a grey."""
+    """The look of an engine; unknown engines share a grey one."""
     return LOOKS.get(engine, OTHER)
 
 
 def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
-    """Run a drawing function under RC, leaving Matplotlib's global state alone."""
+    """Decorator that runs a drawing function under RC without changing Matplotlib's global state."""
 
     @functools.wraps(draw)
     def inside(*args: Any, **kwargs: Any) -> Figure:
@@ -103,7 +103,7 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
 
 @styled
 def said(text: str, width_in: float = WIDTH_IN) -> Figure:
-    """A sentence where there is nothing to draw."""
+    """A figure with a sentence, for when there is nothing to draw."""
     lines = wrapped(text, width_in)
     figure = Figure(figsize=(width_in, 0.6 + 0.14 * lines.count("\n")))
     figure.text(0.5, 0.5, lines, ha="center", va="center", color="0.25", parse_math=False)
@@ -111,7 +111,7 @@ def said(text: str, width_in: float = WIDTH_IN) -> Figure:
 
 
 def settle(options: Mapping[str, Any] | None, defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """A figure's options over its defaults (`formats` and `dpi` are not its own). UserError on an unknown one."""
+    """A figure's options merged over its defaults, without `formats` and `dpi`; UserError for an unknown option."""
     given = {name: value for name, value in (options or {}).items() if name not in ("formats", "dpi")}
     for name in given:
         if name not in defaults:
@@ -122,7 +122,7 @@ def settle(options: Mapping[str, Any] | None, defaults: Mapping[str, Any]) -> di
 
 
 def is_narrow(width_in: float) -> bool:
-    """Whether panels go below one another: side by side they need more than a journal's column."""
+    """Whether panels are stacked because the figure is too narrow (a journal's column) to have them side by side."""
     return width_in < 5
 
 
@@ -135,7 +135,7 @@ def rows_figure(
     margin_in: float = 1.0,
     ratios: Sequence[float] | None = None,
 ) -> tuple[Figure, Sequence[Axes]]:
-    """A figure of panels, side by side or (narrow) below one another, as high as its `count` rows of engines need."""
+    """A figure of panels, side by side or (narrow) stacked, as high as its `count` rows of engines need."""
     narrow = is_narrow(width_in)
     panel_in = margin_in + row_in * max(count, 2)
     figure = Figure(figsize=(width_in, panel_in * (columns if narrow else 1)), layout="constrained")
@@ -148,20 +148,20 @@ def rows_figure(
 
 
 def wrapped(text: str, width_in: float) -> str:
-    """Text broken into lines that fit a figure's width at 7.5 to 8 points."""
+    """Text wrapped to a figure's width at 7.5 to 8 points."""
     return "\n".join(line for part in text.split("\n") for line in textwrap.wrap(part, int(width_in * 15.5)))
 
 
 def name_rows(axes: Axes, labels: Sequence[str]) -> None:
-    """One row a label, the first on top, with as much room above as below."""
+    """Label the rows, the first at the top, with equal margins above and below."""
     axes.set_yticks(range(len(labels)), labels)
     axes.set_ylim(len(labels) - 0.4, -0.6)
 
 
 def logarithmic(axes: Axes, which: str = "x", *, narrow: bool = False) -> None:
-    """A logarithmic axis (`x` or `y`) with plain numbers, the fewer in a decade the more decades there are.
+    """Make an axis (`x` or `y`) logarithmic with plain numbers; the more decades, the fewer numbers per decade.
 
-    `narrow`: there is room for half as many.
+    `narrow`: only half as many numbers fit.
     """
     axes.set(**{f"{which}scale": "log"})
     low, high = getattr(axes, f"get_{which}lim")()
@@ -178,6 +178,6 @@ def logarithmic(axes: Axes, which: str = "x", *, narrow: bool = False) -> None:
 
 
 def number_on(axes: Axes, x: float, y: float, text: str, *, dark: bool) -> None:
-    """A number on a part of a bar: white on a dark one, else black on a pale box that keeps it legible on hatches."""
+    """Write a number on a part of a bar: white on dark parts, otherwise black on a pale box, legible on hatches."""
     box = None if dark else {"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.85}
     axes.text(x, y, text, ha="center", va="center", fontsize=7, color="white" if dark else "black", bbox=box)

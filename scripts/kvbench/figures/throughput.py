@@ -1,4 +1,4 @@
-"""Throughput: output tokens per second of each engine, every repeat shown."""
+"""Throughput: output tokens per second of each engine, with every repeat shown."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def from_job(job: Any) -> Figure:
 
 @styled
 def draw(scopes: Mapping[str, Sequence[Speed]], options: Mapping[str, Any] | None = None) -> Figure:
-    """A panel a scope, a bar an engine: median, 95% interval where there is one, a dot a repeat."""
+    """A panel per scope, a bar per engine: median, 95% interval if there is one, and a dot per repeat."""
     names = _names(scopes)
     width_in = settle(options, OPTIONS)["width_in"]
     if not names:
@@ -64,7 +64,7 @@ def _draw_scope(axes: Axes, speeds: Sequence[Speed], names: Sequence[str]) -> No
 
 
 def _names(scopes: Mapping[str, Sequence[Speed]]) -> list[str]:
-    """Engine by engine; each engine's points in the order of the runs."""
+    """Names by engine, with each engine's points in the order of the runs."""
     speeds = {speed.label: speed.engine for found in scopes.values() for speed in found}
     return sorted(speeds, key=lambda label: engine_key(speeds[label]))
 

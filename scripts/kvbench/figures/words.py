@@ -1,4 +1,4 @@
-"""Numbers as figures write them."""
+"""Formatting of numbers in figures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ UNKNOWN = "not known"
 
 
 def value_text(value: float) -> str:
-    """Three significant digits, no exponent; words where there is no value."""
+    """Three significant digits without an exponent; words if there is no value."""
     if np.isnan(value):
         return UNKNOWN
     if value == 0:
@@ -20,7 +20,7 @@ def value_text(value: float) -> str:
 
 
 def range_text(counts: Iterable[float]) -> str:
-    """`6`, or `6 to 12`, of counts of which some may not be known."""
+    """`6` or `6 to 12`, from counts of which some may be unknown."""
     known = sorted({int(count) for count in counts if not np.isnan(count)})
     if not known:
         return UNKNOWN
@@ -28,7 +28,7 @@ def range_text(counts: Iterable[float]) -> str:
 
 
 def share_text(share: float) -> str:
-    """A share in percent, with a decimal below 10%; words where there is no value."""
+    """A share in percent, with one decimal below 10%; words if there is no value."""
     if np.isnan(share):
         return UNKNOWN
     return f"{share:.0%}" if share >= 0.1 else f"{share:.1%}"

@@ -1,4 +1,4 @@
-"""Workload lengths: how many tokens the prompts and outputs have, and how the two go together."""
+"""Workload lengths: the tokens of prompts and outputs, and how the two are related."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def from_job(job: Any) -> Figure:
 
 @styled
 def draw(lengths: Mapping[str, np.ndarray], options: Mapping[str, Any] | None = None) -> Figure:
-    """Left the cumulative share of requests by tokens, right each request's output over its prompt, in tokens."""
+    """Left, the cumulative share of requests by tokens; right, each request's output against its prompt, in tokens."""
     width_in = settle(options, OPTIONS)["width_in"]
     if not len(lengths["prompt"]):
         return said("No request in this workload.", width_in)

@@ -1,1 +1,1 @@
-"""What happens before the work: interpreter, lines on the terminal, imports."""
+"""Preparations before the jobs run: the interpreter, the terminal output, imports."""

@@ -1,4 +1,4 @@
-"""The Python that runs Snakemake, by a path that Snakemake can start scripts with."""
+"""The path of the Python that runs Snakemake, in a form with which Snakemake can start scripts."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from kvbench.errors import UserError
 
 
 def startable(executable: str) -> str:
-    """`executable` by a path that a shell needs no quotes for, since Snakemake writes none around it.
+    """A path of `executable` that needs no quotes in a shell, since Snakemake does not quote it.
 
-    The folders are followed through links, `python` itself is not: in an environment it is a link to another's.
-    UserError where that path needs quotes too.
+    Links in the folders are resolved, but `python` itself is not: in a virtual environment it is a link to another
+    installation. UserError if the resolved path needs quotes too.
     """
     real = os.path.join(os.path.realpath(os.path.dirname(executable)), os.path.basename(executable))
     plain = next((path for path in (executable, real) if shlex.quote(path) == path), None)
     if plain is None:
-        problem = "Snakemake cannot start a Python by a path with a space, a quote or the like"
+        problem = "Snakemake cannot start a Python whose path contains a space, a quote or a similar character"
         raise UserError(f"{executable}: {problem}; remove .venv and run make setup, which puts it elsewhere")
     return plain

@@ -1,6 +1,6 @@
-"""Imported first by scripts that live for a second: without garbage collection their imports take a tenth less time.
+"""Imported first by short scripts: disabling garbage collection makes their imports take 10% less time.
 
-`adapter.job` turns it on again.
+`adapter.job` enables it again.
 """
 
 import gc

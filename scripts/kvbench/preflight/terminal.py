@@ -1,4 +1,4 @@
-"""What Snakemake says on the terminal, short: a line a job. Its own log file, named at the end, has all of it."""
+"""Shortens Snakemake's terminal output to one line per job; its log file, named at the end, has everything."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-TARGET = "all"  # the rule that does nothing but ask for files
+TARGET = "all"  # the rule that only requests files
 HANDLER = "DefaultStreamHandler"
-# Events that say what the lines of jobs say, or nothing.
+# Events that only repeat what the lines of jobs say.
 DROPPED = ("RUN_INFO", "JOB_STARTED", "JOB_FINISHED", "PROGRESS", "RESOURCES_INFO")
-# Beginnings of lines that belong to no event.
+# Beginnings of unimportant lines that belong to no event.
 NOISE = (
     *(
         "Select jobs to execute",
@@ -27,10 +27,10 @@ IDLE = "Nothing to be done"
 
 
 class Short(logging.Formatter):
-    """One line for a job that starts, none for what is usual; what went wrong stays, less its lists of files.
+    """Formats one line for each job that starts, and errors without their lists of files; drops routine messages.
 
-    It is a filter too: a handler asks it first. `whole` formats everything else, `found` is text to end with where
-    there was nothing to do. With `dry` nothing is left out but the details of jobs.
+    It is also the handler's filter. `whole` formats everything else; `found` gives the text to append if there was
+    nothing to do. With `dry` only the details of jobs are left out.
     """
 
     def __init__(self, whole: logging.Formatter, found: Callable[[], str], *, dry: bool) -> None:
@@ -39,7 +39,7 @@ class Short(logging.Formatter):
         self._begun = self._total = self._unseen = 0
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the terminal shows a record; counts jobs on the way."""
+        """Whether the terminal shows a record; also counts jobs."""
         event = _event(record)
         if event == "RUN_INFO":
             counts = getattr(record, "stats", {})
@@ -52,7 +52,7 @@ class Short(logging.Formatter):
         return self._dry or not dull or record.levelno > logging.INFO
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record's line or lines."""
+        """The text of the record, of one or more lines."""
         event = _event(record)
         if event == "JOB_INFO":
             return self._job(record)
@@ -62,7 +62,7 @@ class Short(logging.Formatter):
         return f"{text}\n{self._found()}".rstrip() if text and text.startswith(IDLE) else text
 
     def _job(self, record: Any) -> str:
-        """`12:30:05 [3/64] run_vllm smollm2-135m vllm mixed base`, the name as jobs give it to their own lines."""
+        """`12:30:05 [3/64] run_vllm smollm2-135m vllm mixed base`, with the name that jobs use in their own lines."""
         name = " ".join([record.rule_name, *(str(value) for _, value in record.wildcards.items())])
         if self._dry:
             return name
@@ -76,7 +76,7 @@ def _event(record: logging.LogRecord) -> str | None:
 
 
 def shorten(logger: logging.Logger, found: Callable[[], str], *, dry: bool) -> None:
-    """Make Snakemake's terminal handler short; where there is none, as with a logger plugin, nothing happens."""
+    """Install `Short` on Snakemake's terminal handler, if there is one; a logger plugin replaces it."""
     for handler in logger.handlers:
         if handler.name == HANDLER and handler.formatter is not None:
             short = Short(handler.formatter, found, dry=dry)
@@ -85,7 +85,7 @@ def shorten(logger: logging.Logger, found: Callable[[], str], *, dry: bool) -> N
 
 
 def tell_found(path: str | Path, since: float = 0.0) -> str:
-    """The text of a file that was written after `since` (seconds since the epoch); empty if there is none."""
+    """The text of a file if it was written after `since` (seconds since the epoch), otherwise an empty string."""
     path = Path(path)
     fresh = path.is_file() and path.stat().st_mtime >= since
     return path.read_text(encoding="utf-8").rstrip() if fresh else ""

@@ -1,4 +1,4 @@
-"""Replay of a workload through KV allocation policies, step by step, without a model: see docs/replay.md."""
+"""Replays a workload under KV allocation policies, step by step and without a model: see docs/replay.md."""
 
 from kvbench.kv.policies import ALLOCATORS, POLICIES
 from kvbench.replay.inputs import Settings, StepTime, Trace

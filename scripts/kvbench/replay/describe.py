@@ -1,4 +1,4 @@
-"""A scenario in words, as figures and the report say it beside its numbers."""
+"""Describes a scenario in words, for the text beside its numbers in figures and the report."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WINDOWS = {
 
 
 def setting(table: pd.DataFrame) -> str:
-    """Requests, pool and limits of a scenario's rows of replays.csv; what is not known is left out."""
+    """Requests, pool and limits from a scenario's rows of replays.csv; unknown values are left out."""
     row = table.iloc[0]
     has_blocks = "paged" in set(table["policy"])
     parts = [
@@ -36,7 +36,7 @@ def setting(table: pd.DataFrame) -> str:
 
 
 def requests(row: pd.Series) -> str:
-    """How many there are, of what, and of a file how many were left out; empty where it is not known."""
+    """The number of requests and their workload, for a file also the number left out; empty if unknown."""
     counts = [row.get(name) for name in COUNTS]
     if pd.isna(row["requests"]) or pd.isna(counts).any():
         return _told(row, "requests", f"n = {{:,}} requests of {row['workload']}")
@@ -48,7 +48,7 @@ def _told(row: pd.Series, name: str, text: str) -> str:
 
 
 def arrival(table: pd.DataFrame) -> str:
-    """How the requests arrive; empty where it is not known."""
+    """How the requests arrive; empty if unknown."""
     row = table.iloc[0]
     if pd.notna(row["requests_per_s"]):
         return f"arriving at {row['requests_per_s']:g} a second"
@@ -58,7 +58,7 @@ def arrival(table: pd.DataFrame) -> str:
 
 
 def windows(table: pd.DataFrame) -> str:
-    """The steps that means are of, with the policies where these differ."""
+    """The steps over which means are taken, with the policies if these differ."""
     found = table.groupby("window", sort=False)["policy"].agg(", ".join)
     if len(found) == 1:
         return f"Mean over {WINDOWS[found.index[0]]}"
@@ -66,12 +66,12 @@ def windows(table: pd.DataFrame) -> str:
 
 
 def sources(published: Sequence[Published]) -> str:
-    """Where published values are from and what they are of; empty without one."""
+    """The sources and conditions of published values; empty if there are none."""
     found = dict.fromkeys(f"{one.source} ({one.conditions})" for one in published)
     return "; ".join(found)
 
 
 def note(table: pd.DataFrame, shown: Sequence[Published]) -> str:
-    """The line below a figure of a scenario: which steps, what setting, and where the published values are from."""
+    """The note below a figure of a scenario: steps, settings and the sources of published values."""
     text = f"{windows(table)}: {setting(table)}."
     return text + (f"\nPaper: {sources(shown)}." if shown else "")

@@ -1,4 +1,4 @@
-"""Slots that requests hold by arithmetic, each alone: over all steps that it runs."""
+"""Computes analytically the slots that a request holds, averaged over all steps in which it runs."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from kvbench.replay.inputs import Settings, Trace, reservation
 
 
 def held_slots(trace: Trace, settings: Settings) -> float | None:
-    """Slots that a running request holds, on average over all steps; a request of o tokens runs o steps.
+    """Slots that a running request holds, averaged over all steps; a request with o output tokens runs o steps.
 
-    A reservation r is held throughout: Σ o·r / Σ o, so that long outputs weigh more. A paged request holds
-    ceil(n / bs) blocks at n stored tokens, n from p to p + o − 1. Pool over this is the most that can run on average.
-    None for a padded row, which depends on its batch.
+    A reservation of r slots is held throughout: Σ o·r / Σ o, so long outputs weigh more. A paged request holds
+    ceil(n / bs) blocks of bs slots at n stored tokens, n from p to p + o − 1. The pool divided by the result is the
+    largest mean number of running requests. None for padded policies, where a row depends on its batch.
     """
     if settings.policy in PADDED:
         return None
@@ -28,9 +28,10 @@ def held_slots(trace: Trace, settings: Settings) -> float | None:
 
 
 def alone_live_share(trace: Trace, settings: Settings) -> float | None:
-    """Live over allocated slots where requests run one at a time and share nothing, over all steps; None if padded.
+    """Live over allocated slots, over all steps, if requests run one at a time and share nothing; None if padded.
 
-    What a replay with `max_running=1` gives where a step takes the longest prompt. A buddy allocator's rounding counts.
+    Equals the result of a replay with `max_running=1` if a step can compute the longest prompt. The rounding of a buddy
+    allocator is included.
     """
     if settings.policy in PADDED:
         return None

@@ -1,4 +1,4 @@
-"""What a replay is given: a trace of requests, a pool, a policy and limits. Wrong ones are refused by name."""
+"""The inputs of a replay: a trace of requests, a pool, a policy and limits, with checks that name the wrong input."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     from kvbench.workload.selection import FileCounts
 
 LARGEST = 1 << 31
-LATEST_S = 4e9  # in nanoseconds, with as much again for the replay, this still is an int64
+LATEST_S = 4e9  # in nanoseconds, twice this (arrivals and as much for the replay) still fits an int64
 DAY_S = 86_400
 
 
 @dataclass(frozen=True)
 class Trace:
-    """R requests in order of arrival. Make it with `Trace.of`, which checks and converts."""
+    """R requests in order of arrival. Create it with `Trace.of`, which checks and converts."""
 
     prompt_tokens: NDArray[np.int64]  # (R,)
     output_tokens: NDArray[np.int64]  # (R,)
     arrival_ns: NDArray[np.int64]  # (R,)
     text_order: NDArray[np.int64]  # (R,) requests sorted by their prompts' text (`texts.prompts_sorted`)
-    common_tokens: NDArray[np.int64]  # (R,) in that order: first tokens that each has in common with the one before
-    file: FileCounts | None = None  # of the file that a scenario's requests are from
+    common_tokens: NDArray[np.int64]  # (R,) in that order: length of the common prefix with the previous prompt
+    file: FileCounts | None = None  # counts of the file that a scenario's requests come from
 
     @classmethod
     def of(
@@ -44,9 +44,9 @@ class Trace:
         group: ArrayLike | None = None,
         prefix_tokens: ArrayLike | None = None,
     ) -> Trace:
-        """Arrays of one length, in tokens and seconds; without arrivals every request is there at 0.
+        """A trace from arrays of equal length, in tokens and seconds; without arrivals every request arrives at 0.
 
-        `prefix_tokens` first tokens of a request's prompt are its `group`'s text (-1: none); all else is its own.
+        The first `prefix_tokens` tokens of a prompt are the text of its `group` (-1: none); the rest is unique to it.
 
         Raises:
             UserError: no requests, lengths below 1, arrivals that are negative, not finite or out of order, a prefix
@@ -69,9 +69,9 @@ class Trace:
 
     @classmethod
     def from_table(cls, table: pa.Table, *, prefix_sharing: bool = False) -> Trace:
-        """The lengths and arrivals of a workload file, columns of `records.WORKLOAD`.
+        """A trace with the lengths and arrivals of a workload file, columns of `records.WORKLOAD`.
 
-        With `prefix_sharing` also which prompts begin alike, from their token ids; else nothing is shared.
+        With `prefix_sharing`, common prefixes are found from the token ids; otherwise nothing is shared.
         """
         from kvbench.workload.table import lengths_of
 
@@ -79,13 +79,13 @@ class Trace:
         return trace.with_texts(keys_of(table["prompt_token_ids"])) if prefix_sharing else trace
 
     def with_texts(self, keys: Sequence[bytes], prefix_tokens: int = 0) -> Trace:
-        """The trace with texts known by the `texts.text_key` of each prompt, the same `prefix_tokens` before all."""
+        """The trace with common prefixes found from `keys` (`texts.text_key`), after `prefix_tokens` common to all."""
         order, common = prompts_sorted(keys, prefix_tokens)
         return replace(self, text_order=order, common_tokens=common)
 
     @property
     def final_tokens(self) -> NDArray[np.int64]:
-        """Tokens stored at the end: the last token generated is never stored."""
+        """Tokens in the KV cache at the end: the last generated token is never stored."""
         return self.prompt_tokens + self.output_tokens - 1
 
     def __len__(self) -> int:
@@ -94,16 +94,16 @@ class Trace:
 
 @dataclass(frozen=True)
 class StepTime:
-    """Duration of a step: a constant and a cost for each token that it computes, in whole nanoseconds."""
+    """Duration of a step: a constant plus a cost per computed token, in whole nanoseconds."""
 
     constant_ns: int = 0
     per_token_ns: int = 0
 
     @classmethod
     def of(cls, constant_s: float, per_token_s: float = 0.0) -> StepTime:
-        """From seconds; UserError where one is negative, not finite or beyond a day."""
+        """A StepTime from seconds; UserError if a value is negative, not finite or longer than a day."""
         if not (0 <= constant_s <= DAY_S and 0 <= per_token_s <= DAY_S):
-            raise UserError(f"replay: step time {constant_s} s + {per_token_s} s a token; give times from 0 to a day")
+            raise UserError(f"replay: step time {constant_s} s + {per_token_s} s per token; give times from 0 to a day")
         return cls(round(constant_s * 1e9), round(per_token_s * 1e9))
 
 
@@ -113,7 +113,7 @@ class Settings:
 
     `max_running` is vLLM's max_num_seqs (rows of a padded batch), `max_step_tokens` its max_num_batched_tokens,
     `long_prefill_tokens` its long_prefill_token_threshold (0: none), `prompt_must_fit` its
-    scheduler_reserve_full_isl; padded batches run whole prompts and know only `max_running`.
+    scheduler_reserve_full_isl. Padded batches run whole prompts and use only `max_running`.
     """
 
     policy: str
@@ -121,12 +121,12 @@ class Settings:
     max_running: int = 256
     max_step_tokens: int = 2048
     max_length: int | None = None  # longest prompt + output; what reserve-max and hf-static reserve
-    block_size: int = 16  # paged; hf-static's budget counts rows of max_length rounded up to it
-    prefix_sharing: bool = False  # paged: cached blocks are found again
+    block_size: int = 16  # paged; for hf-static, rows of max_length are rounded up to it
+    prefix_sharing: bool = False  # paged: cached blocks are reused
     allocator: str = "buddy"  # of the reserving policies
     long_prefill_tokens: int = 0
-    watermark_blocks: int = 0  # paged: kept free when a request is admitted beside others
-    prompt_must_fit: bool = True  # paged: admit only where the whole known text finds blocks
+    watermark_blocks: int = 0  # paged: blocks kept free when a request is admitted beside running ones
+    prompt_must_fit: bool = True  # paged: admit a request only if blocks for all its known tokens are free
     step_time: StepTime = StepTime()
 
     @property
@@ -136,12 +136,12 @@ class Settings:
 
     @property
     def row_slots(self) -> int:
-        """Slots that hf-static's budget counts for a row."""
+        """Slots that hf-static's budget counts per row."""
         return -(-(self.max_length or 0) // self.block_size) * self.block_size
 
 
 def check(trace: Trace, settings: Settings) -> None:
-    """UserError where the settings cannot serve the trace."""
+    """UserError if the settings cannot serve the trace."""
     _known("policy", settings.policy, POLICIES)
     _known("allocator", settings.allocator, ALLOCATORS)
     for name in ("pool_slots", "max_running", "max_step_tokens", "block_size"):
@@ -151,16 +151,16 @@ def check(trace: Trace, settings: Settings) -> None:
     if settings.max_length is not None:
         _whole("max_length", settings.max_length, 1)
     elif settings.policy in ("reserve-max", "hf-static"):
-        raise UserError(f"replay: {settings.policy} reserves max_length for each request; give it")
+        raise UserError(f"replay: {settings.policy} reserves max_length for each request; set max_length")
     if settings.prefix_sharing and settings.policy != "paged":
-        raise UserError(f"replay: prefix_sharing: {settings.policy} shares nothing; use paged")
+        raise UserError(f"replay: prefix_sharing: {settings.policy} cannot share blocks; use paged")
     if trace.arrival_ns[-1] > 0 and settings.step_time == StepTime():
-        raise UserError("replay: the trace has arrivals, but a step takes no time; give step_time")
+        raise UserError("replay: the trace has arrivals, but a step takes no time; set step_time")
     _check_lengths(trace, settings)
 
 
 def reservation(trace: Trace, settings: Settings) -> NDArray[np.int64]:
-    """Slots that one request needs of an empty pool, shape (R,): what the policy asks for, before any rounding.
+    """Slots that each request needs in an empty pool, shape (R,), before any rounding by the allocator.
 
     The PagedAttention paper's three Orca baselines (Kwon et al. 2023, section 6.1): the maximum length; the output
     rounded up to a power of two; exactly what will be stored.
@@ -179,7 +179,7 @@ def reservation(trace: Trace, settings: Settings) -> NDArray[np.int64]:
 
 
 def _check_lengths(trace: Trace, settings: Settings) -> None:
-    """Every request is as short as max_length and fits an empty pool."""
+    """UserError if a request exceeds max_length or does not fit in an empty pool."""
     total = trace.prompt_tokens + trace.output_tokens
     if settings.max_length is not None and (long := np.flatnonzero(total > settings.max_length)).size:
         raise UserError(
@@ -195,8 +195,8 @@ def _check_lengths(trace: Trace, settings: Settings) -> None:
         room = 1 << (room.bit_length() - 1)
     if needed[worst] > room:
         raise UserError(
-            f"replay: pool_slots {settings.pool_slots} cannot hold one request of {settings.policy}: request {worst} "
-            f"needs {needed[worst]} slots and at most {room} can be had; raise pool_slots"
+            f"replay: pool_slots {settings.pool_slots} cannot hold every request under {settings.policy}: request "
+            f"{worst} needs {needed[worst]} slots, but can get at most {room}; raise pool_slots"
         )
 
 
@@ -226,12 +226,12 @@ def _tokens(name: str, values: ArrayLike, least: int) -> NDArray[np.int64]:
 def _arrivals(arrival_s: ArrayLike) -> NDArray[np.int64]:
     seconds = np.asarray(arrival_s, float)
     if seconds.ndim != 1 or (wrong := np.flatnonzero(~((seconds >= 0) & (seconds <= LATEST_S)))).size:
-        where = f" of request {wrong[0]} is {seconds[wrong[0]]}" if seconds.ndim == 1 else " is no list"
+        where = f" of request {wrong[0]} is {seconds[wrong[0]]}" if seconds.ndim == 1 else " is not a list"
         raise UserError(f"replay: arrival_s{where}; give seconds from 0 to {LATEST_S:g}")
     if (late := np.flatnonzero(np.diff(seconds) < 0)).size:
         at = late[0] + 1
         raise UserError(
-            f"replay: the trace is out of order: request {at} arrives at {seconds[at]:g} s, the one before at "
+            f"replay: the trace is out of order: request {at} arrives at {seconds[at]:g} s, the previous one at "
             f"{seconds[at - 1]:g} s; sort it by arrival_s"
         )
     return np.rint(seconds * 1e9).astype(np.int64)

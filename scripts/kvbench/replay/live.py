@@ -1,4 +1,4 @@
-"""The replay's settings for a live run of vLLM, from its run.json."""
+"""The replay settings that correspond to a live run of vLLM, from its run.json."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from kvbench.analysis.results import Run
 from kvbench.errors import UserError
 from kvbench.replay.inputs import Settings
 
-# Engines whose limits do not depend on the pool, so that a replay may change the pool or its blocks and nothing else.
+# Engines whose limits do not depend on the pool, so that a replay can change only the pool or its block size.
 ENGINES = ("vllm", "vllm-eager")
 
 
 def settings_of(run: Run, block_size: int | None = None, blocks: int | None = None) -> Settings:
-    """What vLLM's scheduler was given: its pool in whole blocks, its limits in force, prefix caching.
+    """The settings of vLLM's scheduler in a run: its pool in whole blocks, its limits in force, prefix caching.
 
-    `block_size` and `blocks` put others in place of the run's own. Options that run.json has no value in force for are
-    those asked for, or vLLM's defaults. UserError where the record lacks a limit.
+    `block_size` and `blocks` replace the run's own values. An option without a value in force in run.json has the value
+    that the run asked for or vLLM's default. UserError if run.json lacks a limit.
     """
     in_force, given = (run.record["settings"].get(key) or {} for key in ("in_force", "given"))
     options = given.get("options") or {}
@@ -30,7 +30,9 @@ def settings_of(run: Run, block_size: int | None = None, blocks: int | None = No
         max_running=_limit(run, in_force, "max_num_seqs"),
         max_step_tokens=_limit(run, in_force, "max_num_batched_tokens"),
         long_prefill_tokens=options.get("long_prefill_token_threshold", 0),
-        watermark_blocks=int(options.get("watermark", 0.0) * (blocks + 1)),  # of all blocks, the null block included
+        watermark_blocks=int(
+            options.get("watermark", 0.0) * (blocks + 1)
+        ),  # share of all blocks, including the null block
         prompt_must_fit=options.get("scheduler_reserve_full_isl", True),
         prefix_sharing=bool(in_force.get("enable_prefix_caching")),
     )
@@ -38,5 +40,5 @@ def settings_of(run: Run, block_size: int | None = None, blocks: int | None = No
 
 def _limit(run: Run, in_force: Mapping[str, Any], name: str) -> int:
     if name not in in_force:
-        raise UserError(f"{run.folder / 'run.json'}: lacks {name} in force; delete the folder and run again")
+        raise UserError(f"{run.folder / 'run.json'}: has no value in force of {name}; delete the folder and run again")
     return in_force[name]

@@ -1,4 +1,4 @@
-"""The requests of a replay: drawn from a workload's lengths or read from a file, with their arrivals."""
+"""The requests of a replay, drawn from a workload's length distribution or read from a file, with their arrivals."""
 
 from __future__ import annotations
 
@@ -22,34 +22,34 @@ from kvbench.workload.lengths import draw_lengths
 from kvbench.workload.rows import Row
 from kvbench.workload.selection import Selection
 
-TICKS = 1 << 32  # of a mean gap: 2^31 requests at a rate stay within an int64
+TICKS = 1 << 32  # per mean gap between arrivals: the sum for 2^31 requests still fits an int64
 
 
 def trace_of(scenario: Mapping[str, Any], seed: int, at: str) -> Trace:
-    """The requests of an entry of `replays`, defaults filled in; `at` is its key.
+    """The requests of an entry of `replays` with defaults filled in; `at` is its key.
 
-    Raises UserError: a request longer than `max_length`, a fault of the file, arrivals without the time of a step,
+    UserError for a request longer than `max_length`, a fault in the file, arrivals without `step_time`, or prefix
     sharing of prompts of which only the lengths are known.
     """
     return _from_file(scenario, seed, at) if "file" in scenario else _drawn(scenario, seed, at)
 
 
 def draw(workload: str, requests: int, seed: int, max_length: int, at: str) -> tuple[NDArray, NDArray]:
-    """Prompt and output lengths; the same for every entry of the configuration with this workload."""
+    """Prompt and output lengths in tokens; the same for every entry of the configuration with this workload."""
     prompt, output = draw_lengths(workload, requests, seed, workload)
     longest = int((prompt + output).max())
     if longest > max_length:
         raise UserError(
-            f"config.yaml: {at}.max_length: {max_length} tokens do not hold the longest request of {workload} "
-            f"({longest}); raise it or use another workload"
+            f"config.yaml: {at}.max_length: {max_length} is less than the longest request of {workload} "
+            f"({longest} tokens); raise it or use another workload"
         )
     return prompt, output
 
 
 def arrivals(requests: int, per_s: float, seed: int) -> NDArray[np.float64]:
-    """Arrivals of a Poisson process in seconds, the same on every machine.
+    """Arrival times of a Poisson process in seconds, the same on every machine.
 
-    The gaps come from integers; what follows are two divisions, which IEEE 754 rounds alike everywhere.
+    The gaps are integers; only two divisions follow, which IEEE 754 rounds identically everywhere.
     """
     gaps = exponential(stream(seed, "replays", "arrivals"), requests) // (SCALE // TICKS)
     return np.cumsum(gaps) / TICKS / per_s
@@ -63,7 +63,7 @@ def _drawn(scenario: Mapping[str, Any], seed: int, at: str) -> Trace:
 def _trace(
     scenario: Mapping[str, Any], seed: int, prompt: NDArray, output: NDArray, arrival_s: NDArray | None = None
 ) -> Trace:
-    """The trace of prompts behind the shared prefix, of which else nothing is known to be alike."""
+    """The trace of prompts that follow the shared prefix and have nothing else in common."""
     if "requests_per_s" in scenario:
         arrival_s = arrivals(len(prompt), scenario["requests_per_s"], seed)
     prefix = scenario["shared_prefix_tokens"]
@@ -72,7 +72,7 @@ def _trace(
 
 
 def _from_file(scenario: Mapping[str, Any], seed: int, at: str) -> Trace:
-    """The file's first `requests` in its order, which is that of arrival; alike are those whose token ids are."""
+    """The first `requests` requests of the file, in order of arrival; common prefixes are found from token ids."""
     selection = Selection(scenario["too_long"], scenario["bad_turns"])
     rows, keys = _read(scenario, selection)
     selection.require_any(rows, Path(scenario["file"]))
@@ -86,7 +86,7 @@ def _from_file(scenario: Mapping[str, Any], seed: int, at: str) -> Trace:
 
 
 def _read(scenario: Mapping[str, Any], selection: Selection) -> tuple[list[Row], list[bytes]]:
-    """Rows without their token ids, and, for `prefix_sharing`, the ids as keys: 4 bytes a token is all that is kept."""
+    """Rows without their token ids and, for `prefix_sharing`, the ids as keys, which take only 4 bytes per token."""
     rows, keys = [], []
     most, limit = scenario.get("requests", math.inf), _limit(scenario)
     for row in read_rows(Path(scenario["file"]), selection):
@@ -101,34 +101,34 @@ def _read(scenario: Mapping[str, Any], selection: Selection) -> tuple[list[Row],
 
 def _limit(scenario: Mapping[str, Any]) -> Limit:
     prefix = scenario["shared_prefix_tokens"]
-    reason = f"max_length {scenario['max_length']}" + (f" less the shared prefix of {prefix}" if prefix else "")
+    reason = f"max_length {scenario['max_length']}" + (f" minus the shared prefix of {prefix}" if prefix else "")
     return Limit(scenario["max_length"] - prefix, reason)
 
 
 def _require_prefix(scenario: Mapping[str, Any], at: str) -> None:
-    """UserError where sharing can find nothing: of the prompts only the lengths are known, and no block is before."""
+    """UserError if sharing can find nothing: only lengths are known and the shared prefix is shorter than a block."""
     if scenario["shared_prefix_tokens"] < scenario["block_size"]:
-        problem = f"{scenario['file']} has lengths alone, which do not say what prompts have in common"
-        mend = "give JSONL with prompt_token_ids, or shared_prefix_tokens of a block at least, or set it to false"
+        problem = f"{scenario['file']} has only lengths, which do not show common prefixes"
+        mend = "use JSONL with token ids, set shared_prefix_tokens to at least block_size, or set this to false"
         raise UserError(f"config.yaml: {at}.prefix_sharing: {problem}; {mend}")
 
 
 def _require_one_clock(last: Row, scenario: Mapping[str, Any], at: str) -> None:
-    """UserError where arrivals of the file meet a rate, or steps that take no time."""
+    """UserError if the file has arrivals and the scenario has a rate or no step time."""
     if not last.arrival_s:
         return
     late = f"{last.place} arrives at {last.arrival_s:g} s"
     if "requests_per_s" in scenario:
-        raise UserError(f"config.yaml: {at}.requests_per_s: {late}; leave the rate out, or arrival_s out of the file")
+        raise UserError(f"config.yaml: {at}.requests_per_s: {late}; remove the rate, or remove arrival_s from the file")
     if not takes_time(scenario):
-        mend = "add it with its source, or leave arrival_s out of the file"
-        raise UserError(f"config.yaml: {at}.step_time: {late}, and arrivals need the time of a step; {mend}")
+        mend = "add it with its source, or remove arrival_s from the file"
+        raise UserError(f"config.yaml: {at}.step_time: {late}, and arrivals need a step time; {mend}")
 
 
 def _prompt_tokens(row: Row) -> int:
-    """Tokens of a row's prompt; UserError for text, which only a model's tokenizer can count."""
+    """Number of tokens in a row's prompt; UserError for text, which needs a model's tokenizer."""
     if row.text is not None:
-        raise UserError(f"{row.place}: text, and a replay has no tokenizer; give prompt_token_ids or a CSV of lengths")
+        raise UserError(f"{row.place}: text, but replays have no tokenizer; use prompt_token_ids or a CSV of lengths")
     return row.prompt_tokens if row.ids is None else len(row.ids)
 
 
@@ -137,8 +137,8 @@ def _require_order(rows: list[Row]) -> None:
     for row in rows:
         if row.arrival_s < before.arrival_s:
             raise UserError(
-                f"{row.place}: arrives at {row.arrival_s:g} s, the request before at {before.arrival_s:g} s; sort the "
-                "file by arrival_s"
+                f"{row.place}: arrives at {row.arrival_s:g} s, the previous request at {before.arrival_s:g} s; sort "
+                "the file by arrival_s"
             )
         if row.arrival_s > LATEST_S:
             raise UserError(f"{row.place}: arrival_s is {row.arrival_s:g}; give seconds from 0 to {LATEST_S:g}")

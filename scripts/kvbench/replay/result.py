@@ -1,4 +1,4 @@
-"""What a replay returns: sums over steps, a downsampled series, times of requests, every step on request."""
+"""Results of a replay: sums over steps, a downsampled series, times of requests, and every step if asked for."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-# A row per step, in the order in which the kernels write them. t_ns is the step's beginning; counts and slots are
-# taken after scheduling. external: free slots of a refusal that enough contiguous space would have served.
+# One row per step, in the order in which the kernels write them. t_ns is the start of the step; counts and slots are
+# taken after scheduling. external: free slots at a refusal that would have been enough if they were contiguous.
 # largest_hole: slots of the largest reservation that would still succeed.
 COLUMNS = (
     "t_ns",
@@ -48,8 +48,8 @@ class Totals:
     refused: int  # steps
     external: int
     unused: int  # pool - allocated: idle, not waste
-    unused_when_refused: int  # the part of `unused` at steps that refused a request for memory
-    waiting_steps: int  # steps in which some request waited
+    unused_when_refused: int  # part of `unused` in steps that refused a request for lack of memory
+    waiting_steps: int  # steps in which at least one request waited
     preemptions: int  # events
     prefix_hit_tokens: int
     max_running: int
@@ -62,7 +62,7 @@ class Totals:
 
     @property
     def utilisation(self) -> float:
-        """Live over allocated; NaN without steps."""
+        """Live over allocated slots; NaN without steps."""
         return self.live / self.allocated if self.allocated else float("nan")
 
 
@@ -70,7 +70,7 @@ class Totals:
 class Series:
     """Bins of equal numbers of steps (the last may be shorter): exact sums of each column in a bin, shape (B,)."""
 
-    t_ns: NDArray[np.int64]  # beginning of the bin's first step
+    t_ns: NDArray[np.int64]  # start of the bin's first step
     steps: NDArray[np.int64]
     sums: dict[str, NDArray[np.int64]]  # SUMMED and FREE
 
@@ -81,7 +81,7 @@ class Series:
 
 @dataclass(frozen=True)
 class RequestTimes:
-    """Per request, shape (R,), in nanoseconds: first scheduled, first token, end; times preempted."""
+    """Times of each request in nanoseconds (first scheduled, first token, end) and its preemptions, shape (R,)."""
 
     start_ns: NDArray[np.int64]
     first_token_ns: NDArray[np.int64]
@@ -120,11 +120,11 @@ class Collector:
         self.pool_slots, self.bins = pool_slots, 2 * ((bins + 1) // 2)
         self.kept: list[NDArray[np.int64]] | None = [] if keep_steps else None
         self.sums = dict.fromkeys((field.name for field in fields(Totals)), 0)
-        self.width = 1  # steps a bin
+        self.width = 1  # steps per bin
         self.table = np.zeros((0, 2 + len(SUMMED) + len(FREE)), np.int64)  # t_ns, steps, SUMMED, FREE
 
     def add(self, rows: NDArray[np.int64]) -> None:
-        """One chunk, in order."""
+        """Add the next chunk of rows."""
         if not len(rows):
             return
         if self.kept is not None:
@@ -148,7 +148,7 @@ class Collector:
         self._bin(np.stack([column["t_ns"], np.ones(len(rows), np.int64), *summed, unused, refusing], axis=1))
 
     def _bin(self, rows: NDArray[np.int64]) -> None:
-        """Fill the last bin, then whole bins; when there are too many, join neighbours and double the width."""
+        """Fill the last bin, then whole bins; if there are too many bins, merge neighbours and double the width."""
         while len(rows):
             if not len(self.table) or self.table[-1, 1] == self.width:
                 if len(self.table) == self.bins:
@@ -174,14 +174,14 @@ class Collector:
         return Series(self.table[:, 0], self.table[:, 1], sums)
 
     def steps(self) -> Steps | None:
-        """Every step, where they were kept."""
+        """Every step, if they were kept."""
         if self.kept is None:
             return None
         return Steps(dict(zip(COLUMNS, np.concatenate(self.kept).T, strict=True)))
 
 
 def _binned(rows: NDArray[np.int64], width: int) -> NDArray[np.int64]:
-    """Sums over every `width` rows; the first column is that of the first of them."""
+    """Sums over every `width` rows; the first column is taken from the first of them."""
     groups = rows.reshape(-1, width, rows.shape[1])
     sums = groups.sum(axis=1)
     sums[:, 0] = groups[:, 0, 0]

@@ -1,4 +1,4 @@
-"""An entry of `replays`, run: its requests under each of its policies, and the files that this makes."""
+"""Runs an entry of `replays`: replays its requests under each of its policies and builds the output files."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one policy made of a scenario."""
+    """The result of a scenario under one policy."""
 
     settings: Settings
     found: Replay
 
 
 def outcomes(scenario: Mapping[str, Any], trace: Trace, progress: Progress | None = None) -> Iterator[Outcome]:
-    """A replay under each policy in turn; `progress` is told of requests that have ended."""
+    """A replay under each policy in turn; `progress` gets numbers of ended requests."""
     for policy in scenario["policies"]:
         own = settings_of(scenario, policy)
         kept, bins = scenario["keep_steps"], scenario["series_bins"]
@@ -50,7 +50,7 @@ def settings_of(scenario: Mapping[str, Any], policy: str) -> Settings:
 
 
 def notes(scenario: Mapping[str, Any], trace: Trace) -> Iterator[str]:
-    """What whoever watches should know of the requests: how many of the file's they are, and sharing in vain."""
+    """Notes for the terminal: how many of the file's requests are used, and whether prefix sharing finds nothing."""
     if trace.file and trace.file.left_out(len(trace)):
         yield trace.file.words(len(trace))
     common = int(trace.common_tokens.max())
@@ -101,7 +101,7 @@ def series_table(ran: Sequence[Outcome]) -> pa.Table:
 
 
 def steps_table(ran: Sequence[Outcome]) -> pa.Table:
-    """steps.parquet: a row per policy and step; none where steps were not kept."""
+    """steps.parquet: a row per policy and step; no rows if steps were not kept."""
     empty = dict.fromkeys(COLUMNS, np.zeros(0, np.int64))
     return _table((one.settings.policy, one.found.steps.columns if one.found.steps else empty) for one in ran)
 

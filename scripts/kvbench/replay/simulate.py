@@ -1,4 +1,4 @@
-"""Run a policy's kernel over a trace, a buffer of steps at a time."""
+"""Runs a policy's kernel over a trace, one buffer of steps at a time."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ def replay(
     series_bins: int = 1000,
     progress: Callable[[int], None] | None = None,
 ) -> Replay:
-    """Serve a trace under a policy until its last request has ended.
+    """Replay a trace under a policy until its last request has ended.
 
     Args:
-        keep_steps: return every step too (112 bytes a step).
-        series_bins: most bins of the downsampled series.
-        progress: told of the requests that have ended since the last call.
+        keep_steps: also return every step (112 bytes per step).
+        series_bins: maximum number of bins in the downsampled series.
+        progress: called with the number of requests that have ended since the last call.
 
     Raises:
-        UserError: settings that cannot serve the trace, by name.
+        UserError: settings that cannot serve the trace; the message names them.
     """
     check(trace, settings)
     state, advance = prepared(trace, settings)

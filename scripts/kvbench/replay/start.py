@@ -1,4 +1,4 @@
-"""A replay's beginning: nothing has arrived, and the policy's pool is free."""
+"""The initial state of a replay: no request has arrived and the whole pool is free."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Advance = Callable[[NDArray[np.int64]], int]
 
 
 def prepared(trace: Trace, settings: Settings) -> tuple[Any, Advance]:
-    """A policy's initial state and its kernel with everything but the buffer bound."""
+    """A policy's initial state, and its kernel with all arguments bound except the buffer."""
     if settings.policy in RESERVING:
         return _reserve(trace, settings)
     if settings.policy in PADDED:
@@ -41,7 +41,7 @@ def _paged(trace: Trace, settings: Settings) -> tuple[Any, Advance]:
         ],
         np.int64,
     )
-    most = min(settings.max_running, count, pool)  # a running request holds a block of its own
+    most = min(settings.max_running, count, pool)  # each running request holds at least one block of its own
     order, common = (trace.text_order, trace.common_tokens) if settings.prefix_sharing else unshared(count)
     texts = block_texts(order, common, settings.block_size)
     requests = paged.Requests(trace.prompt_tokens, trace.output_tokens, trace.arrival_ns, texts)
@@ -63,7 +63,7 @@ def _paged(trace: Trace, settings: Settings) -> tuple[Any, Advance]:
 
 
 def _blocks(pool: int, rows: int, longest: int, requests: int) -> Any:
-    """All blocks free, in order of their ids."""
+    """All blocks, free and in order of their ids."""
     from kvbench.replay.kernels.blocks import Blocks
 
     ring = np.arange(pool + 1, dtype=np.int32)
@@ -118,7 +118,7 @@ def _reserve(trace: Trace, settings: Settings) -> tuple[Any, Advance]:
 
 
 def _free_space(at: NDArray[np.int64], pool: int, most: int, buddy: bool) -> Any:
-    """A pool all free, which `most` requests may share; what the other allocator needs is as short as may be."""
+    """An empty pool for up to `most` requests; arrays that only the other allocator uses are as short as possible."""
     from kvbench.replay.kernels.free_space import FreeSpace, open_pool
 
     addresses = pool if buddy else 1

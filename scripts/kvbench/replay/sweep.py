@@ -1,4 +1,4 @@
-"""The replay of a swept run: at each of its points exactly, and over a finer grid of what was swept."""
+"""Replays a sweep: each of its points exactly, and a finer grid of the swept key."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ GRID_POOLS = 33
 
 @dataclass(frozen=True)
 class Setting:
-    """One replay to do: of a live point, or of the grid, whose `point` is None."""
+    """One replay to run: a live point, or a setting of the grid, whose `point` is None."""
 
     run: Run
     point: str | None
@@ -33,14 +33,14 @@ class Setting:
 
     @property
     def names(self) -> dict[str, str | None]:
-        """The first columns of its row."""
+        """The first columns of the row of this replay."""
         return {**self.run.names, "point": self.point}
 
 
 def plan(runs: Sequence[Run], sweep: str) -> list[Setting]:
-    """Replays of the points of a sweep of `sweep` (block_size or kv_budget_mib) on one model and workload.
+    """The replays for a sweep of the key `sweep` (block_size or kv_budget_mib) on one model and workload.
 
-    Of each engine that can be replayed (`live.ENGINES`): its points as they were run, then the grid.
+    For each engine that can be replayed (`live.ENGINES`): its points as they were run, then the grid.
     """
     found = []
     for engine in ENGINES:
@@ -53,10 +53,10 @@ def plan(runs: Sequence[Run], sweep: str) -> list[Setting]:
 
 
 def table(replays: Sequence[Setting], workload: pa.Table, progress: Callable[[int], Any] | None = None) -> pd.DataFrame:
-    """REPLAYED of each replay of `plan`; a grid's setting whose pool does not hold the longest request has no row.
+    """REPLAYED, one row per replay of `plan`; a grid setting whose pool cannot hold the longest request has no row.
 
-    Sums are over all steps: `block_steps` of blocks in use, `live_slot_steps` of slots that hold a token.
-    `recomputed_tokens` is empty where requests that share blocks were preempted: what they found again is not known.
+    Sums are over all steps: `block_steps` counts blocks in use, `live_slot_steps` slots that hold a token.
+    `recomputed_tokens` is empty if requests that share blocks were preempted, since their cache hits are not known.
     """
     sharing = {one.settings.prefix_sharing for one in replays}
     traces = {shared: Trace.from_table(workload, prefix_sharing=shared) for shared in sharing}
@@ -72,29 +72,31 @@ def table(replays: Sequence[Setting], workload: pa.Table, progress: Callable[[in
 
 
 def _alike(points: Sequence[Run], sweep: str) -> bool:
-    """Whether the points differ in nothing but what was swept, so that a grid between them means something."""
+    """Whether the points differ only in the swept key, so that a grid between them is meaningful."""
     own = {_without(run, sweep) for run in points}
     if len(own) > 1:
-        log.warning("%s: points of %s differ in more than that; no replay between them", points[0].folder, sweep)
+        log.warning(
+            "%s: the points of %s differ in other settings too; no replay between them", points[0].folder, sweep
+        )
     return len(own) == 1
 
 
 def _without(run: Run, sweep: str) -> tuple[Settings, int]:
-    """A run's settings but for what the sweep sets."""
+    """A run's settings without those that the sweep sets."""
     if sweep == "block_size":
         return settings_of(run, 1, 1), run.record["capacity"]["budget_bytes"]
     return settings_of(run, blocks=1), 0
 
 
 def _block_sizes(points: Sequence[Run]) -> list[Settings]:
-    """Powers of two from 1 up to the largest size swept, in the same budget."""
+    """Block sizes of the grid: powers of two from 1 to the largest swept size, with the same budget."""
     slots = points[0].record["capacity"]["budget_bytes"] // points[0].record["slot_bytes"]
     largest = max(run.record["block_size"] for run in points)
     return [settings_of(points[0], size, slots // size) for size in (1 << n for n in range(largest.bit_length()))]
 
 
 def _pools(points: Sequence[Run]) -> list[Settings]:
-    """Pools in whole blocks from the smallest swept to the largest, at equal ratios."""
+    """Pools of the grid in whole blocks, from the smallest to the largest swept pool, at equal ratios."""
     blocks = [run.record["capacity"]["blocks"] for run in points]
     grid = np.unique(np.rint(np.geomspace(min(blocks), max(blocks), GRID_POOLS)).astype(int))
     return [settings_of(points[0], blocks=int(count)) for count in grid]
@@ -119,7 +121,7 @@ def _facts(trace: Trace, own: Settings) -> dict[str, Any]:
 
 
 def _recomputed(trace: Trace, own: Settings, totals: Totals) -> int | None:
-    """Tokens beyond the p + o − 1 that each request needs; without preemptions none."""
+    """Computed tokens beyond the p + o − 1 that each request needs; 0 without preemptions."""
     if not totals.preemptions:
         return 0
     return None if own.prefix_sharing else totals.scheduled_tokens - int(trace.final_tokens.sum())

@@ -12,14 +12,14 @@ from kvbench.replay.result import PARTS
 from kvbench.workload.selection import COUNTS
 
 GIVEN = ("pool_slots", "max_length", "block_size", "allocator", "max_running", "max_step_tokens", "prefix_sharing")
-# What a slot of the region can be: allocated and one of the parts, or free while a request is refused.
+# States of a slot in the region: allocated (one of the parts), or free while a request is refused.
 REGION = (*PARTS, "external", "blocked")
 
 
 def table(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """The columns of docs/tables.md from the content of replay.json files, in their order."""
+    """The columns of docs/tables.md, from the contents of replay.json files and in their order."""
     rows = pd.DataFrame([row(one, policy) for one in records for policy in one["settings"]["policies"]])
-    return rows.astype(dict.fromkeys((*COUNTS, "prefix_hit_tokens"), "Int64"))  # whole also where some are empty
+    return rows.astype(dict.fromkeys((*COUNTS, "prefix_hit_tokens"), "Int64"))  # integers even if some cells are empty
 
 
 def rows_of(path: str | Path, scenario: str) -> pd.DataFrame:
@@ -29,7 +29,7 @@ def rows_of(path: str | Path, scenario: str) -> pd.DataFrame:
 
 
 def row(one: Mapping[str, Any], policy: str) -> dict[str, Any]:
-    """One policy of a scenario."""
+    """The row of one policy of a scenario."""
     own, found = one["settings"], one["policies"][policy]
     totals, window = found["totals"], found["window"]
     timed = "step_time" in own
@@ -60,8 +60,9 @@ def row(one: Mapping[str, Any], policy: str) -> dict[str, Any]:
 def shares(window: Mapping[str, Any], pool_slots: int) -> dict[str, float | None]:
     """Shares over a window's steps.
 
-    The region is what is allocated and what is free while a request is refused for memory: `external` where enough
-    is free for it but not in one piece, `blocked` otherwise. What is free while nobody is refused is idle, not waste.
+    The region consists of allocated slots and of slots that are free while a request is refused for memory: `external`
+    if enough slots are free but not contiguous, `blocked` otherwise. Slots free while no request is refused are idle,
+    not waste.
     """
     sums = window["sums"]
     allocated = sum(sums[part] for part in PARTS)

@@ -1,7 +1,8 @@
-"""Which requests begin with the same text: what prefix sharing can find, for any size of block.
+"""Finds common prefixes of requests, which is what prefix sharing can use, for any block size.
 
-Sorted by their texts, requests that begin alike lie side by side, and two of them have as many first tokens in common
-as the least of all neighbours between them. So one number a request says it all, prefixes within prefixes included.
+In the order of their texts, requests with a common prefix are neighbours, and the common prefix of any two requests is
+the shortest of those between neighbours from one to the other. So one number per request is enough, even for prefixes
+within prefixes.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def unshared(count: int) -> Sorted:
 
 
 def groups_sorted(group: NDArray[np.int64], prefix_tokens: NDArray[np.int64]) -> Sorted:
-    """`prompts_sorted` of requests that begin with `prefix_tokens` of their group's text; group -1 shares nothing."""
+    """`prompts_sorted` of requests that begin with `prefix_tokens` tokens of their group's text; -1 shares nothing."""
     order = np.lexsort((prefix_tokens, group))
     group, prefix = group[order], prefix_tokens[order]
     common = np.zeros(len(order), np.int64)
@@ -35,12 +36,12 @@ def groups_sorted(group: NDArray[np.int64], prefix_tokens: NDArray[np.int64]) ->
 
 
 def text_key(token_ids: NDArray[np.int32]) -> bytes:
-    """A prompt's token ids as bytes that sort as the ids do: unsigned and most significant byte first."""
+    """A prompt's token ids as bytes that sort like the ids: unsigned, most significant byte first."""
     return token_ids.astype(">u4").tobytes()
 
 
 def keys_of(prompts: pa.ChunkedArray) -> list[bytes]:
-    """`text_key` of each of R prompts, lists of token ids."""
+    """`text_key` of each of R prompts, given as lists of token ids."""
     import pyarrow.compute as pc
 
     ends = np.cumsum(pc.list_value_length(prompts).to_numpy())
@@ -49,10 +50,10 @@ def keys_of(prompts: pa.ChunkedArray) -> list[bytes]:
 
 
 def prompts_sorted(keys: Sequence[bytes], prefix_tokens: int = 0) -> Sorted:
-    """Order of R prompts by their text, and the first tokens in common with the one before.
+    """The order of R prompts by their text, and the length of each one's common prefix with the previous prompt.
 
-    Two arrays of shape (R,); the second is in the sorted order and 0 at its start. `keys` are their `text_key`;
-    `prefix_tokens` more are put before every prompt, the same for all.
+    Two arrays of shape (R,); the second is in sorted order and begins with 0. `keys` are the prompts' `text_key`; the
+    same `prefix_tokens` tokens are put before every prompt.
     """
     order = sorted(range(len(keys)), key=keys.__getitem__)
     common = [0, *(prefix_tokens + _common_tokens(keys[one], keys[other]) for one, other in pairwise(order))]
@@ -60,9 +61,9 @@ def prompts_sorted(keys: Sequence[bytes], prefix_tokens: int = 0) -> Sorted:
 
 
 def block_texts(order: NDArray[np.int64], common: NDArray[np.int64], block_size: int) -> NDArray[np.int32]:
-    """Numbers of the texts that full blocks end, shape (R, most blocks that a request shares); -1: no other has it.
+    """Number of the text up to the end of each full block, shape (R, most shared blocks of a request); -1: not shared.
 
-    Two requests have the same number at a place where their first (place + 1) · `block_size` tokens are the same.
+    Two requests have the same number at a place if their first (place + 1) · `block_size` tokens are the same.
     """
     with_former = common // block_size
     with_any = np.maximum(with_former, np.append(with_former[1:], 0))

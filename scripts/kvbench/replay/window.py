@@ -1,4 +1,4 @@
-"""Which steps of a replay a mean is of: those in which the queue is full, or in which requests still arrive."""
+"""The steps over which means of a replay are taken: those with a full queue, or those in which requests arrive."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 from kvbench.replay.inputs import Trace
 from kvbench.replay.result import Replay
 
-# What comes first runs in an empty pool, and requests that start together end alike: left out.
+# The first steps are left out: the pool is empty at first, and requests that start together end at similar times.
 SETTLING_SHARE = 0.25
 FULL_QUEUE, ARRIVALS, ALL = "full queue", "arrivals", "all steps"
 
 
 @dataclass(frozen=True)
 class Window:
-    """Neighbouring bins of a series, and their sums over steps."""
+    """Consecutive bins of a series, and their sums over steps."""
 
     kind: str
     first_step: int
@@ -25,23 +25,23 @@ class Window:
 
 
 def full_queue(found: Replay) -> slice | None:
-    """The bins in which requests wait, without the first quarter of them; None where the requests are too few.
+    """The bins in which requests wait, without their first quarter; None if there are too few requests.
 
-    Too few: fewer than four times those that run at once, so that the queue is gone before it has settled.
+    Fewer than four times the largest number of running requests are too few: the queue would end before it settles.
     """
     waiting = found.series.mean("waiting")
-    last = int(np.flatnonzero(waiting >= 1).max(initial=-1))  # the queue may run dry within it
+    last = int(np.flatnonzero(waiting >= 1).max(initial=-1))  # the queue may become empty within this bin
     enough = found.totals.max_running * 4 <= len(found.requests.start_ns)
     return _settled(last) if enough else None
 
 
 def arriving(found: Replay, last_arrival_ns: int) -> slice | None:
-    """The bins before the last arrival, without the first quarter of them; None where there are hardly any."""
+    """The bins before the last arrival, without their first quarter; None if there are too few."""
     return _settled(int(np.searchsorted(found.series.t_ns, last_arrival_ns)) - 1)
 
 
 def window_of(found: Replay, trace: Trace) -> Window:
-    """While requests arrive, where they do so over time; else while the queue is full; all steps if neither lasts."""
+    """The steps in which requests arrive, if they do so over time, else those with a full queue; if too few, all."""
     timed = trace.arrival_ns[-1] > trace.arrival_ns[0]
     bins = arriving(found, int(trace.arrival_ns[-1])) if timed else full_queue(found)
     kind = ALL if bins is None else ARRIVALS if timed else FULL_QUEUE

@@ -1,1 +1,1 @@
-"""results/report.html, the planning page, the comparison of two folders, the gallery."""
+"""Makes results/report.html, the planning page, the comparison of two folders and the gallery."""

@@ -1,4 +1,4 @@
-"""results/capacity.html: what fits, and the cards that a rate needs, with the arithmetic."""
+"""Makes results/capacity.html: what fits, and the cards that a request rate needs, with the arithmetic."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def render(answers: Sequence[Answer], pictures: Sequence[Path]) -> str:
 
 
 def _view(answer: Answer) -> dict[str, Any]:
-    """What the template shows of a plan."""
+    """The values of a plan that the template shows."""
     trace = answer.trace
     return {
         "name": answer.name,
@@ -42,7 +42,7 @@ def _view(answer: Answer) -> dict[str, Any]:
 
 
 def memory_table(room: Room, block_size: int) -> pd.DataFrame:
-    """Each quantity with the arithmetic that it comes from."""
+    """Each quantity with the arithmetic behind it."""
     shape, card, size = room.shape, room.card, itemsize(room.dtype)
     gib = f"{card.memory_gib:g} GiB"
     cards = f"{room.cards} × " if room.cards > 1 else ""
@@ -61,7 +61,7 @@ def memory_table(room: Room, block_size: int) -> pd.DataFrame:
 
 
 def fits_table(answer: Answer) -> pd.DataFrame:
-    """Requests at once: by arithmetic beside what the replay runs."""
+    """Requests at once, by arithmetic and by replay."""
     return pd.DataFrame([_fit_row(one, answer.room.slots) for one in answer.fits])
 
 
@@ -83,7 +83,7 @@ def _over(slots: int, held: float | None) -> str:
 
 
 def demands_table(answer: Answer) -> pd.DataFrame:
-    """Cards of each policy with Little's law written out; empty without a rate."""
+    """The cards that each policy needs, with Little's law written out; empty without a rate."""
     pairs = zip(answer.fits, answer.demands, strict=False)
     return pd.DataFrame([_demand_row(fit, need, answer.room.cards) for fit, need in pairs])
 
@@ -103,7 +103,7 @@ def _demand_row(fit: Fit, need: Demand, cards_per_model: int) -> dict[str, str]:
 
 
 def step_text(step: dict[str, Any] | None) -> str:
-    """The step time as given, with its source; empty without one."""
+    """The step time as given, with its source; empty if none is given."""
     if not step:
         return ""
     each = f" + {step['per_token_s']:g} s × tokens computed" if step.get("per_token_s") else ""

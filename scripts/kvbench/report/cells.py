@@ -1,4 +1,4 @@
-"""Cells of a page's tables: numbers as text, medians with their intervals, frames as HTML."""
+"""Formats the cells of a page's tables: numbers as text, medians with intervals, frames as HTML."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from kvbench.analysis.statistics import PARTS
 
 MIB = 2**20
 NONE = "–"
-WRAPPED = 30  # characters from which a cell's text breaks into lines
+WRAPPED = 30  # cells with at least this many characters are wrapped
 
 
 def to_html(table: pd.DataFrame) -> Markup:
-    """An HTML table of a frame of text."""
+    """A frame of text as an HTML table."""
     head = Markup("").join(Markup("<th>{}</th>").format(name) for name in table.columns)
     rows = (Markup("<tr>{}</tr>").format(Markup("").join(map(_cell, row))) for row in table.itertuples(index=False))
     body = Markup("\n").join(rows)
@@ -24,7 +24,7 @@ def to_html(table: pd.DataFrame) -> Markup:
 
 
 def number(value: Any) -> str:
-    """Three significant digits, whole numbers in full; a dash where there is no value."""
+    """Three significant digits, whole numbers in full; a dash if there is no value."""
     if value is None or (not isinstance(value, str) and pd.isna(value)):
         return NONE
     if isinstance(value, str):
@@ -40,13 +40,13 @@ def _cell(text: str) -> Markup:
 
 
 def text(table: pd.DataFrame) -> pd.DataFrame:
-    """Every cell as text; columns without any value are left out."""
+    """A frame with every cell as text; columns without any value are left out."""
     known = [name for name in table if table.empty or table[name].notna().any()]
     return table[known].astype(object).map(number)
 
 
 def text_column(column: pd.Series) -> pd.Series:
-    """A column of text, even where there is no row or no value."""
+    """A column of text, even if there is no row or no value."""
     return column.astype(object)
 
 
@@ -62,7 +62,7 @@ def spans(table: pd.DataFrame, *names: str) -> pd.Series:
 
 
 def span(middle: float, low: float, high: float, least: float | None = None, most: float | None = None) -> str:
-    """`median [low, high]`; without an interval `median (least to most)`, or the median alone where all are equal."""
+    """`median [low, high]`; without an interval `median (min to max)`, or only the median if all values are equal."""
     if pd.notna(low):
         return f"{number(middle)} [{number(low)}, {number(high)}]"
     if pd.isna(least) or least == most:

@@ -1,4 +1,4 @@
-"""Two finished result folders side by side: machines, versions, settings that differ, ratios from raw repeats."""
+"""Compares two finished result folders: machines, versions, settings that differ, and ratios from raw repeats."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from kvbench.report.page import machine_facts
 from kvbench.yaml_files import read_yaml
 
 NAMES = ("model", "workload", "engine", "point", "scope")
-# Columns of repeats.csv: what they are called here, and the factor to that unit.
+# Columns of repeats.csv with their names here and the factor for the unit in the name.
 METRICS = {
     "output_tokens_per_s": ("output tokens/s", 1),
     "time_to_first_token_median_s": ("time to first token (s)", 1),
@@ -50,7 +50,7 @@ class Side:
 
 
 def load_side(folder: str | Path) -> Side:
-    """Load a results folder, or the folder that has it in `results`. UserError where it has no finished run."""
+    """Load a results folder, or the folder that contains `results`. UserError if it has no finished run."""
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; give one that holds results of `make run`")
@@ -68,7 +68,7 @@ def load_side(folder: str | Path) -> Side:
 
 
 def compare(a: Side, b: Side, seed: int) -> dict[str, pd.DataFrame]:
-    """Tables of text by title, ratios last; a table without rows has nothing that differs."""
+    """Tables of text by title, ratios last; a table without rows means that nothing differs."""
     packages = [{name: facts["version"] for name, facts in _packages(side).items()} for side in (a, b)]
     return {
         "Folders": pd.DataFrame([{"A": str(a.folder), "B": str(b.folder)}]),
@@ -82,7 +82,7 @@ def compare(a: Side, b: Side, seed: int) -> dict[str, pd.DataFrame]:
 
 
 def flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested mappings and lists of mappings as one mapping with dotted keys."""
+    """Flatten nested mappings and lists of mappings into one mapping with dotted keys."""
     if isinstance(value, Mapping):
         pairs = {f"{prefix}.{key}" if prefix else str(key): item for key, item in value.items()}
     elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
@@ -93,7 +93,7 @@ def flat(value: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def in_force(run: Run) -> dict[str, Any]:
-    """What the engine says is in force, with dtype, device, threads, budget and the digest of the code, by setting."""
+    """The settings that the engine reports as in force, with dtype, device, threads, budget and code digest."""
     facts = {key: run.record[key] for key in ("dtype", "device", "threads", "max_length", "block_size")}
     facts |= {"kv_budget_bytes": run.record["capacity"]["budget_bytes"]} | flat(run.record["settings"]["in_force"])
     facts["digest of the code"] = run.record["digests"]["code"]
@@ -101,7 +101,7 @@ def in_force(run: Run) -> dict[str, Any]:
 
 
 def _in_force(*sides: Sequence[Run]) -> list[dict[str, Any]]:
-    """`in_force` of the runs that both sides have."""
+    """`in_force` of the runs that exist on both sides."""
     shared = set.intersection(*({_key(run) for run in runs} for runs in sides))
     return [
         {key: value for run in runs if _key(run) in shared for key, value in in_force(run).items()} for runs in sides
@@ -113,14 +113,14 @@ def _key(run: Run) -> tuple[str, ...]:
 
 
 def both(a: Mapping[str, Any], b: Mapping[str, Any], what: str, equal_too: bool = False) -> pd.DataFrame:
-    """Keys with their two values, those that differ or all; a key that one side lacks shows a dash there."""
+    """Keys with their two values, only those that differ or all; a dash if one side lacks a key."""
     keys = [key for key in dict.fromkeys([*a, *b]) if equal_too or a.get(key) != b.get(key)]
     rows = [{what: key, "A": _text(a.get(key)), "B": _text(b.get(key))} for key in keys]
     return pd.DataFrame(rows, columns=[what, "A", "B"])
 
 
 def samples(runs: Sequence[Run]) -> pd.DataFrame:
-    """repeats.csv of the runs with the digest of each row's requests; None in a record older than that."""
+    """repeats.csv of the runs with the digest of each row's requests; None for older records without it."""
     digests = {(*_key(run), scope): run.workload_digests.get(scope) for run in runs for scope in SCOPES}
     found = table(runs)
     keys = zip(*(found[name] for name in NAMES), strict=True)
@@ -128,10 +128,10 @@ def samples(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def ratios(a: pd.DataFrame, b: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """B's median over A's with its 95% interval, per run, scope and metric, between both medians.
+    """B's median over A's with its 95% interval and both medians, per run, scope and metric.
 
-    A ratio needs the same requests on both sides: by the digest of their content, or by their totals alone where a
-    record is older than that. From fewer than 6 repeats it has no interval.
+    A ratio needs the same requests on both sides, by the digest of their content or, for older records, by their totals
+    only. With fewer than 6 repeats there is no interval.
     """
     groups = [dict(list(frame.groupby(list(NAMES), sort=False))) for frame in (a, b)]
     rows = [
@@ -173,14 +173,14 @@ def _rows(a: pd.DataFrame, b: pd.DataFrame, seed: int) -> Iterator[dict[str, str
 
 
 def _counts(before: str, a: int, b: int, after: str = "") -> str:
-    """Counts of both sides; nothing where they are of processes and both 1."""
+    """Counts of both sides; empty if they count processes and both are 1."""
     if after and a == b == 1:
         return ""
     return f"{before} {a}{after}" if a == b else f"{before} {a} and {b}{after}"
 
 
 def _disturbed(a: pd.DataFrame, b: pd.DataFrame) -> str:
-    """How many repeats of each side ran beside other load; nothing where none is known to."""
+    """The number of disturbed repeats on each side; empty if none is known to be disturbed."""
     counts = [int(frame["disturbed"].fillna(False).astype(bool).sum()) for frame in (a, b)]
     return _counts(", disturbed", *counts) if any(counts) else ""
 
@@ -205,13 +205,13 @@ def _text(value: Any) -> str:
 
 
 def as_markdown(tables: Mapping[str, pd.DataFrame]) -> str:
-    """The tables as Markdown with aligned columns, which reads well on a terminal too."""
+    """The tables as Markdown with aligned columns, which is also readable on a terminal."""
     parts = [f"## {title}\n\n{_grid(frame) if len(frame) else _none(title)}\n" for title, frame in tables.items()]
     return "\n".join(parts)
 
 
 def _none(title: str) -> str:
-    """What an empty table says."""
+    """The text in place of an empty table."""
     return NONE_SHARED if title == RATIOS else NONE_DIFFER
 
 

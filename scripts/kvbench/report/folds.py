@@ -1,4 +1,4 @@
-"""Rows of the report's tables that hold nothing: a line for each reason, which opens on their names."""
+"""Folds rows without values in the report's tables: one line for each reason, which expands to the rows' names."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SCOPES = {"all": "all", "sequential": "subset"}
 
 @dataclass(frozen=True)
 class Fold:
-    """Rows that hold nothing for one and the same reason."""
+    """Rows without values for the same reason."""
 
     line: str
     names: list[str]
@@ -28,14 +28,14 @@ class Fold:
 
 @dataclass(frozen=True)
 class Shown:
-    """A table as the report shows it: rows of text, and what became of the others."""
+    """A table as the report shows it: rows of text, and the folded rows."""
 
     rows: pd.DataFrame
     folds: list[Fold]
 
 
 def shown(name: str, table: pd.DataFrame) -> Shown:
-    """A table of VIEWS by its name, of rows of results/tables/<name>.csv."""
+    """The table of VIEWS with this name, from rows of results/tables/<name>.csv."""
     view = VIEWS[name](table)
     return FOLDED[name](table, view) if name in FOLDED else _without_blank(view)
 
@@ -43,7 +43,7 @@ def shown(name: str, table: pd.DataFrame) -> Shown:
 def _fold(
     view: pd.DataFrame, empty: pd.Series, reasons: Iterable[str], names: Iterable[str], line: Callable[[int, str], str]
 ) -> Shown:
-    """The rows of `view` that are not `empty`, and a Fold for each reason of the others; `line` says it of how many."""
+    """The rows of `view` that are not `empty`, and a Fold per reason of the others; `line` words it for a count."""
     groups: dict[str, list[str]] = {}
     for is_empty, reason, name in zip(empty, reasons, names, strict=True):
         if is_empty:
@@ -54,7 +54,7 @@ def _fold(
 
 
 def _without_blank(view: pd.DataFrame) -> Shown:
-    """Of any table, rows in which nothing but their name is known."""
+    """Fold the rows of any table in which only the names are known."""
     empty = (view.iloc[:, 1:] == NONE).all(axis=1) & (view.shape[1] > 1)
     return _fold(
         view, empty, [""] * len(view), view.iloc[:, 0], lambda n, _: f"Of {_count(n, 'row')} nothing is known."
@@ -62,7 +62,7 @@ def _without_blank(view: pd.DataFrame) -> Shown:
 
 
 def _claims(table: pd.DataFrame, view: pd.DataFrame) -> Shown:
-    """Claims without an interval; one with an interval on both sides of its threshold has something to show."""
+    """Fold claims without an interval; a claim whose interval contains its threshold is still shown."""
     empty = (table["verdict"] == NOT_MEASURABLE) & table["value_ci95_low"].isna()
     alone = table["reason"].map(table.loc[empty, "reason"].value_counts()) == 1
     alone &= alone.sum() > 1
@@ -100,7 +100,7 @@ def _parity(table: pd.DataFrame, view: pd.DataFrame) -> Shown:
 
 
 def shown_targets(table: pd.DataFrame) -> Shown:
-    """Targets that something was measured for, and the others."""
+    """The measured targets, with the others folded."""
     rows = table.to_dict("records")
     names = [f"{row['says']}: wanted {targets.SYMBOLS[row['is']]} {row['threshold']}" for row in rows]
     empty = table["measured"].isna()

@@ -1,4 +1,4 @@
-"""What was found, in a few lines for the terminal: the first sentences of the report, and where the rest is."""
+"""A few lines for the terminal with the results: the first sentences of the report, and where to find the rest."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import pandas as pd
 from kvbench.analysis.results import Run
 from kvbench.report.summary import sentences
 
-# Sentences in all, shared out evenly between models and workloads, each at least one; longer ones are for the report.
+# Number of sentences, divided evenly between models and workloads, at least one each; the report has longer ones too.
 SENTENCES = 8
 LONGEST = 200
-UNKNOWN = "has no number"  # why not, the report says
+UNKNOWN = "has no number"  # sentences that the terminal leaves out; the report gives the reason
 REPORT, PLAN = "results/report.html", "results/capacity.html"
 
 
 def in_short(tables: Mapping[str, pd.DataFrame], runs: Sequence[Run], *, has_capacity: bool) -> str:
-    """Lines of text; `tables` by their names, as the report has them."""
+    """Lines of text; `tables` are those of the report, by name."""
     pairs = dict.fromkeys((run.model, run.workload) for run in runs)
     of_runs = {name: table for name, table in tables.items() if {"model", "workload"} <= set(table)}
     lines = [] if pairs else ["Nothing was measured: runs is empty."]
@@ -30,7 +30,7 @@ def in_short(tables: Mapping[str, pd.DataFrame], runs: Sequence[Run], *, has_cap
 
 
 def _replayed(table: pd.DataFrame) -> list[str]:
-    """A line a scenario: requests at once under each policy."""
+    """One line per scenario: requests at once under each policy."""
     return [
         f"Replay {name}, requests at once: "
         + ", ".join(f"{row['policy']} {row['running_mean_requests']:.3g}" for _, row in rows.iterrows())

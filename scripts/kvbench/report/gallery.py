@@ -1,4 +1,4 @@
-"""A finished run's figures, tables and settings in one folder, fit to publish: no paths of the machine in it."""
+"""Copies a finished run's figures, tables and settings to a folder for publication, without the machine's paths."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ LIMIT_BYTES = 8 * 2**20
 
 
 def make_gallery(results: Path, logs: Path, target: Path) -> list[Path]:
-    """Copy what is worth showing of `results` to `target`, which is replaced; the files written.
+    """Replace `target` with copies of the figures, tables and settings in `results`; returns the files written.
 
-    `durations.csv` has the seconds that each job took, which Snakemake notes under `logs`.
+    `durations.csv` has the seconds of each job, which Snakemake records under `logs`.
 
-    Raises UserError where the run is not finished, or the gallery would be too large for a repository.
+    UserError if the run is not finished or the gallery would be too large for a repository.
     """
     if not (results / "report.html").is_file():
         raise UserError(f"{results}: no report.html, so the run is not finished; run snakemake --cores 1 first")
@@ -50,7 +50,7 @@ def durations(logs: Path) -> pd.DataFrame:
 
 
 def public(environment: dict[str, Any]) -> dict[str, Any]:
-    """The environment without the paths of its machine and what names the very pieces of hardware."""
+    """The environment without paths of the machine and identifiers of its hardware."""
     packages = {name: found and found["version"] for name, found in environment["packages"].items()}
     python = {key: value for key, value in environment["python"].items() if key in ("version", "isolation")}
     gpus = [{key: value for key, value in gpu.items() if key != "uuid"} for gpu in environment.get("gpus") or []]

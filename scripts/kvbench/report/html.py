@@ -1,4 +1,4 @@
-"""HTML pages that need no network: one look, tables as text, pictures inside."""
+"""Makes HTML pages that need no network: one style, tables as text, embedded pictures."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class Figure:
     name: str
     source: str
     caption: str
-    not_drawn: str = ""  # why, where the picture is a sentence
+    not_drawn: str = ""  # the sentence, if the figure could not be drawn
 
 
 def page(template: str, **values: Any) -> str:
-    """A template of `templates/` with its values; one that is missing is an error."""
+    """Render a template of `templates/`; a missing value is an error."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     loader = FileSystemLoader(Path(__file__).with_name("templates"))
@@ -37,18 +37,18 @@ def page(template: str, **values: Any) -> str:
 
 
 def figure(path: Path) -> Figure:
-    """The figure of a file, with its caption; one that could not be drawn has the reason in its place."""
+    """The figure in a file, with its caption or, if it could not be drawn, the reason."""
     reason = not_drawn.find(path.read_bytes())
     return Figure(path.stem, embed(path), reason or caption(path.stem), reason)
 
 
 def embed(path: Path) -> str:
-    """A picture as a data URI. Raises UserError where a browser cannot show it."""
+    """A picture as a data URI; UserError if browsers cannot show its format."""
     if path.suffix not in MIME:
         raise UserError(f"{path}: the report shows svg or png; name one of them in config.yaml: figures.formats")
     return f"data:{MIME[path.suffix]};base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
 def caption(name: str) -> str:
-    """A figure's caption: the text that Snakemake's report shows too."""
+    """A figure's caption, which Snakemake's report shows too."""
     return (ROOT / "captions" / f"{name}.rst").read_text(encoding="utf-8").strip()

@@ -1,4 +1,4 @@
-"""results/report.html: what was run and what was measured, on one page that needs no network."""
+"""Makes results/report.html: what was run and measured, on one page that needs no network."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kvbench.report.tables.runs import run_settings
 from kvbench.report.tables.verdicts import benchmarks_view, parity_view
 
 TEMPLATE = "report.html.j2"
-# Figures in the order of the page, each in a place of its own; others follow after all of these.
+# Figures in the order of the page, each with its own place; all others follow after these.
 PLACED = (
     "workload_lengths",
     "throughput",
@@ -35,13 +35,13 @@ PLACED = (
     "preemption",
     "parity",
 )
-REPLAYS = "replays"  # a table of no model and workload, there where the configuration has a scenario
+REPLAYS = "replays"  # a table without model and workload, present if the configuration has a scenario
 NONE = "–"
 
 
 @dataclass(frozen=True)
 class Section:
-    """What was measured of one model on one workload."""
+    """The results of one model on one workload."""
 
     model: str
     workload: str
@@ -51,7 +51,7 @@ class Section:
 
     @property
     def further(self) -> list[Figure]:
-        """Figures that the page has no place of their own for."""
+        """Figures without their own place on the page."""
         return [figure for name, figure in self.figures.items() if name not in PLACED]
 
 
@@ -64,10 +64,10 @@ def render(
     *,
     has_capacity: bool = False,
 ) -> str:
-    """The page as HTML. `figures` are .../<model>/<workload>/<name>.{svg,png}, `config` the resolved YAML.
+    """The page as HTML. `figures` are .../<model>/<workload>/<name>.{svg,png}, `config` is the resolved YAML.
 
-    Figures of replays are .../replays/<scenario>/<name>.{svg,png}, and `tables` has theirs where there are any.
-    `has_capacity` makes a link to capacity.html.
+    Figures of replays are .../replays/<scenario>/<name>.{svg,png}; `tables` includes the table of replays, if there are
+    any. With `has_capacity` the page links to capacity.html.
     """
     of_runs = {name: table for name, table in tables.items() if {"model", "workload"} <= set(table)}
     parts = sections(of_runs, figures, runs)
@@ -89,7 +89,7 @@ def render(
 
 
 def _of_all_runs(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """The tables that stand in no section, there where the configuration has a run."""
+    """The tables outside sections, which exist if the configuration has a run."""
     parity = tables["parity"]
     return {
         "gate": parity_view(parity[parity["gate"].notna()], with_names=True),
@@ -105,14 +105,14 @@ def read_inputs(
     figures: Sequence[str | Path],
     runs: Sequence[str | Path],
 ) -> tuple[Any, str, dict[str, pd.DataFrame], list[Path], list[Run]]:
-    """What `render` needs, read from the files; tables by their names."""
+    """Read the inputs of `render` from files; tables by name."""
     frames = {Path(path).stem: read_table(path) for path in tables}
     text = Path(config).read_text(encoding="utf-8")
     return read_json(environment), text, frames, list(map(Path, figures)), load_runs(runs) if runs else []
 
 
 def sections(tables: Mapping[str, pd.DataFrame], figures: Sequence[Path], runs: Sequence[Run]) -> list[Section]:
-    """One section a model and workload, in the order of the runs."""
+    """One section per model and workload, in the order of the runs."""
     pairs = dict.fromkeys((run.model, run.workload) for run in runs)
     return [
         Section(
@@ -127,14 +127,14 @@ def sections(tables: Mapping[str, pd.DataFrame], figures: Sequence[Path], runs: 
 
 
 def not_drawn(parts: Sequence[Section], replayed: Sequence[replays.Section]) -> list[tuple[str, Figure]]:
-    """Where each figure stands whose picture is a sentence, and the figure."""
+    """The figures that could not be drawn, each with its place."""
     places = [(f"{one.model}, {one.workload}", figure) for one in parts for figure in one.figures.values()]
     places += [(one.name, figure) for one in replayed for figure in one.figures]
     return [(where, figure) for where, figure in places if figure.not_drawn]
 
 
 def unequal_slots(runs: Sequence[Run]) -> list[str]:
-    """A sentence for each model and workload whose engines store a token in different numbers of bytes."""
+    """A sentence for each model and workload whose engines need different numbers of bytes per token."""
     told = []
     for model, workload in dict.fromkeys((run.model, run.workload) for run in runs):
         own = [run for run in runs if (run.model, run.workload) == (model, workload)]
@@ -167,14 +167,14 @@ def machine_facts(environment: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _figures(paths: Sequence[Path]) -> dict[str, Figure]:
-    """Figures by name, one of each, PLACED first."""
+    """Figures by name, those of PLACED first."""
     by_name = {path.stem: path for path in reversed(paths)}
     names = [*filter(by_name.get, PLACED), *(name for name in by_name if name not in PLACED)]
     return {name: figure(by_name[name]) for name in names}
 
 
 def _of(table: pd.DataFrame, model: str, workload: str) -> pd.DataFrame:
-    """A table's rows of a model and workload, in the order of engines, with a `label`."""
+    """A table's rows for a model and workload, sorted by engine, with a column `label`."""
     rows = table[(table["model"] == model) & (table["workload"] == workload)]
     if "engine" in rows:
         points = rows["point"] if "point" in rows else ["base"] * len(rows)

@@ -1,4 +1,4 @@
-"""The report's part on replays: figures and numbers of each scenario."""
+"""The report's section on replays: figures and numbers of each scenario."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FOLDER = "replays"
 
 @dataclass(frozen=True)
 class Section:
-    """One scenario: what was asked, which steps means are of, figures, and replays.csv as text."""
+    """One scenario: its settings, the steps over which means are taken, figures, and replays.csv as text."""
 
     name: str
     setting: str
@@ -28,7 +28,7 @@ class Section:
 
 
 def sections(table: pd.DataFrame, figures: Sequence[Path]) -> list[Section]:
-    """A section for each scenario of replays.csv; `figures` may hold others than .../replays/<scenario>/<name>.*."""
+    """One section per scenario of replays.csv; `figures` may include others than .../replays/<scenario>/<name>.*."""
     return [_section(str(name), rows, figures) for name, rows in table.groupby("scenario", sort=False)]
 
 

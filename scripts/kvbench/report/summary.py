@@ -1,4 +1,4 @@
-"""The report's first page in sentences: each is made from a row of results/tables and left out where there is none."""
+"""The sentences of the report's first page; each is made from a row of results/tables, if there is such a row."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ SLOTS_OF = ("hf-batch", "hf-static", "hf-continuous", "vllm")
 
 
 def sentences(tables: Tables, model: str, workload: str) -> list[str]:
-    """What was found for a model and workload: at point `base` speed, causes, batches that did not fit, slots, requests
-    at once and equal text; of a sweep of prefix_sharing, what sharing gave; of sweeps of block size and budget, the
-    first and the last point.
+    """The sentences for a model and workload. For point `base`: speed, causes, batches that did not fit, slots,
+    requests at once and equal text; for a sweep of prefix_sharing, the effect of sharing; for sweeps of block size and
+    budget, the first and the last point.
     """
     found = {name: _of(table, model, workload, swept=name == "sweeps") for name, table in tables.items()}
     parts = (_speed, _causes, _memory, _steps, _slots, _at_once, _equal, _sharing, _sweeps, _replayed)
@@ -30,7 +30,7 @@ def _of(table: pd.DataFrame, model: str, workload: str, *, swept: bool) -> pd.Da
 
 
 def _speed(tables: Tables) -> list[str]:
-    """vllm over the two Transformers arms, absolute values included."""
+    """vllm over the two Transformers engines, with absolute values."""
     ratios = tables["ratios"]
     wanted = [("hf-batch", "all"), ("hf-sequential", "sequential"), ("hf-sequential", "all")]
     return [
@@ -42,7 +42,7 @@ def _speed(tables: Tables) -> list[str]:
 
 
 def _causes(tables: Tables) -> list[str]:
-    """The chain's factors that could be measured, then paging's own."""
+    """The measurable factors of the chain, then the factor of paging."""
     table = tables["attribution"]
     chain = table[(table["part"] == "chain") & table["ratio"].notna()]
     lines = []
@@ -77,7 +77,7 @@ def _memory(tables: Tables) -> list[str]:
 
 
 def _steps(tables: Tables) -> list[str]:
-    """What decoding steps wait for, where that can be told: the host's engines in one sentence, then the memory's."""
+    """What limits decode steps, if known: a sentence for engines limited by the host, then one for those by memory."""
     table = tables["roofline"]
     rows = table[table["scope"] == "all"]
     host = [
@@ -98,7 +98,7 @@ def _step_ms(row: pd.Series) -> str:
 
 
 def _slots(tables: Tables) -> list[str]:
-    """What share of its allocated slots each cache filled, and what the largest of the rest was."""
+    """The share of allocated slots that each cache filled, and the largest part of the rest."""
     lines = []
     for engine in SLOTS_OF:
         for _, row in _where(tables["kv_waste"], engine=engine).iterrows():
@@ -111,7 +111,7 @@ def _slots(tables: Tables) -> list[str]:
 
 
 def _at_once(tables: Tables) -> list[str]:
-    """Requests in progress at once, paged and as reservations would allow."""
+    """Requests running at once, with paging and with reservations."""
     repeats = tables["repeats"]
     medians = repeats[repeats["scope"] == "all"].groupby("engine")["running_mean_requests"].median()
     if not {"vllm", "vllm-reserved"} <= set(medians.index):
@@ -123,7 +123,7 @@ def _at_once(tables: Tables) -> list[str]:
 
 
 def _equal(tables: Tables) -> list[str]:
-    """How much of vllm's text equals hf-batch's."""
+    """The share of vllm's outputs that equal those of hf-batch."""
     rows = _where(tables["parity"], engine="vllm", comparable="yes")
     return [
         f"vllm and hf-batch returned the same tokens for {row['share_equal']:.0%} of "
@@ -133,7 +133,7 @@ def _equal(tables: Tables) -> list[str]:
 
 
 def _sharing(tables: Tables) -> list[str]:
-    """What each engine saved by sharing blocks, and its speed over not sharing."""
+    """What each engine saved by sharing blocks, and its speed relative to no sharing."""
     return [
         f"With blocks shared, {row['engine']} held {row['saved_share_median']:.1%} fewer of them than its requests "
         f"would have held alone, and made {_ratio(row)} times the output tokens per second: "
@@ -144,7 +144,7 @@ def _sharing(tables: Tables) -> list[str]:
 
 
 def _sweeps(tables: Tables) -> list[str]:
-    """How full blocks were, what a pool cost in tokens computed again and how fast each engine was, at both ends."""
+    """How full blocks were, the recomputed tokens of a small pool, and the speed of each engine, at both ends."""
     kinds = (("block_size", "block size", _block_size), ("kv_budget_mib", "KV budget", _budget))
     return [
         f"{engine}, by {words}: {describe(first)}; {describe(last)}."
@@ -175,7 +175,7 @@ def _ends(table: pd.DataFrame, sweep: str) -> list[tuple[str, pd.Series, pd.Seri
 
 
 def _replayed(tables: Tables) -> list[str]:
-    """At how many points of sweeps the replay equals the live engine."""
+    """The number of points of sweeps at which the replay equals the live engine."""
     known = tables["sweeps"].dropna(subset="equals_replay")
     equal = (known["equals_replay"] == "yes").sum()
     return [
@@ -197,7 +197,7 @@ def _speeds(row: pd.Series) -> str:
 
 
 def _ratio(row: pd.Series) -> str:
-    """A ratio, with its interval where it has one."""
+    """A ratio, with its interval if there is one."""
     low, high = row["ratio_ci95_low"], row["ratio_ci95_high"]
     return f"{row['ratio']:.3g}" + (f" [{low:.3g}, {high:.3g}]" if pd.notna(low) else "")
 

@@ -1,4 +1,4 @@
-"""What a workload must hold to before it is written, and before a live engine takes it."""
+"""Checks of a workload before it is written, and before a live engine serves it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kvbench.errors import UserError
 
 @dataclass(frozen=True)
 class Limit:
-    """The longest prompt + output in tokens, and which setting says so."""
+    """The longest prompt + output in tokens, and the setting that determines it."""
 
     tokens: int
     reason: str
@@ -34,25 +34,25 @@ class Limit:
 
 
 def refuse_arrivals(table: pa.Table, file: str | Path) -> None:
-    """UserError if a request of `table`, read from `file`, arrives after t = 0: live engines take all at once."""
+    """UserError if a request of `table`, read from `file`, arrives after t = 0: engines get all requests at once."""
     late = np.flatnonzero(table["arrival_s"].to_numpy() > 0)
     if late.size:
         row = int(late[0])
         raise UserError(
             f"{file}: request {table['request_id'][row].as_py()} arrives at {table['arrival_s'][row].as_py():g} s, but "
-            "engines take all requests at 0 s; leave arrival_s out, or use the file in the replay only"
+            "engines get all requests at 0 s; leave out arrival_s, or use the file only in replays"
         )
 
 
 def check_table(table: pa.Table, name: str, limit: Limit, vocab_size: int) -> pa.Table:
-    """The table itself, or UserError: no request, or an empty, over-long or out-of-vocabulary one."""
+    """The table itself; UserError for no requests, or for an empty, too long or out-of-vocabulary request."""
     where = f"workload {name}"
     if not table.num_rows:
-        raise UserError(f"{where}: no requests; ask for one at least")
+        raise UserError(f"{where}: no requests; set requests to at least 1")
     prompt = pc.list_value_length(table["prompt_token_ids"]).to_numpy()
     output = table["output_tokens"].to_numpy()
     for row in np.flatnonzero((prompt < 1) | (output < 1) | (prompt + output > limit.tokens))[:1]:
-        reason = limit.excess(prompt[row], output[row]) or "prompt and output must have one token at least"
+        reason = limit.excess(prompt[row], output[row]) or "prompt and output need at least one token each"
         raise UserError(f"{where}: request {table['request_id'][int(row)].as_py()}: {reason}")
     ids = pc.min_max(pc.list_flatten(table["prompt_token_ids"])).as_py()
     if ids["min"] < 0 or ids["max"] >= vocab_size:

@@ -1,7 +1,7 @@
 """Random numbers that are the same on every machine and with every numpy: raw PCG64 output, integers only.
 
-numpy promises the streams of its bit generators and SeedSequence for ever, but not those of Generator's methods, and
-floating-point logarithms may differ in the last bit from one CPU to the next. So nothing here uses either.
+numpy guarantees that the streams of its bit generators and SeedSequence never change, but not those of Generator's
+methods, and floating-point logarithms may differ in the last bit between CPUs. So this module uses neither.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ SCALE = 1 << BITS
 
 
 def stream(seed: int, *labels: str) -> np.random.PCG64:
-    """An independent stream for each seed and labels."""
+    """An independent stream for each combination of seed and labels."""
     return np.random.PCG64(np.random.SeedSequence([seed, *(zlib.crc32(label.encode()) for label in labels)]))
 
 
@@ -35,17 +35,19 @@ def permutation(bits: np.random.PCG64, n: int) -> np.ndarray:
 
 
 def stratified(bits: np.random.PCG64, n: int) -> np.ndarray:
-    """`n` integers in [0, SCALE), one from each of n equal strata, in random order: small samples with steady means."""
+    """`n` integers in [0, SCALE), one from each of n equal strata, in random order, so that small samples have stable
+    means; from 2^14 on they are not stratified.
+    """
     rank = permutation(bits, n)
     return (rank * SCALE + uniform(bits, n)) // n if n < 1 << 14 else uniform(bits, n)
 
 
 def exponential(bits: np.random.PCG64, n: int) -> np.ndarray:
-    """`n` integers, exponential with mean SCALE, int64: no logarithm, comparisons alone.
+    """`n` integers, exponential with mean SCALE, int64; needs only comparisons, no logarithm.
 
     Von Neumann, Various techniques used in connection with random digits (1951): draw u1 ≥ u2 ≥ … until one is larger.
-    With an odd number of draws u1 is the part after the point, exponential within [0, 1); else one is added and all is
-    drawn anew.
+    If the number of draws is odd, u1 is the fractional part, exponential within [0, 1); otherwise 1 is added to the
+    whole part and the draw is repeated.
     """
     whole, part = np.zeros(n, np.int64), np.zeros(n, np.int64)
     open_ = np.arange(n)
@@ -59,7 +61,7 @@ def exponential(bits: np.random.PCG64, n: int) -> np.ndarray:
 
 
 def _falls_oddly(bits: np.random.PCG64, first: np.ndarray) -> np.ndarray:
-    """Whether the falling run that begins with each of `first` has an odd number of members."""
+    """Whether the decreasing run that begins with each of `first` has an odd number of members."""
     odd, last, falling = np.ones(first.size, bool), first, np.arange(first.size)
     while falling.size:
         following = uniform(bits, falling.size)

@@ -1,4 +1,4 @@
-"""Prompts that never change: the guide's four, and the sixteen of the parity gate."""
+"""Fixed prompts: the guide's four and the parity gate's sixteen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Distributions of prompt and output lengths in tokens, drawn by inverse CDF with integers alone."""
+"""Distributions of prompt and output lengths in tokens, sampled by inverse CDF with integer arithmetic only."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Pairs:
 def log_linear(percentiles: Sequence[int], lengths: Sequence[int]) -> Lengths:
     """Inverse CDF through the given percentiles, linear in the logarithm between them, rounded to whole tokens.
 
-    The thresholds come from decimal arithmetic, which rounds alike on every machine.
+    The thresholds come from decimal arithmetic, which rounds identically on every machine.
     """
     thresholds: list[int] = []
     with localcontext() as context:
@@ -61,7 +61,7 @@ def log_linear(percentiles: Sequence[int], lengths: Sequence[int]) -> Lengths:
 
 
 def geometric(mean: str) -> Lengths:
-    """1 + a geometric number of failures, with this mean in all: P(length > k) = (1 − 1/mean)^k."""
+    """A geometric distribution from 1 on with this mean: P(length > k) = (1 − 1/mean)^k."""
     thresholds: list[int] = []
     with localcontext() as context:
         context.prec = 30
@@ -90,7 +90,7 @@ def alpaca() -> Pairs:
 
 @cache
 def mixed() -> Pairs:
-    """Short requests with a long tail, ours: prompts of 4 to 88 tokens (mean 25.3), outputs of 3 to 36 (mean 12.6)."""
+    """Short requests with a long tail (ours): prompts of 4 to 88 tokens (mean 25.3), outputs of 3 to 36 (mean 12.6)."""
     percentiles = (0, 25, 50, 75, 90, 100)
     prompt = log_linear(percentiles, (4, 10, 18, 33, 60, 88))
     output = log_linear(percentiles, (3, 6, 10, 17, 26, 36))
@@ -105,11 +105,11 @@ def draw_lengths(kind: str, n: int, seed: int, name: str, limit: int | None = No
 
     Args:
         kind: sharegpt, alpaca or mixed.
-        seed, name: the seed and the workload's name; other values of either give independent draws.
+        seed, name: the seed and the workload's name; a change of either gives independent draws.
         limit: longest prompt + output; longer pairs are drawn again.
 
     Raises:
-        UserError: hardly any pair is as short as `limit`.
+        UserError: hardly any pair fits within `limit`.
     """
     pairs = KINDS[kind]()
     longest = min(pairs.limit or SCALE, limit or SCALE)

@@ -1,4 +1,4 @@
-"""Make a workload from its options: one function a kind, all of the same form."""
+"""Makes a workload from its options, with one function per kind, all with the same signature."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Task:
-    """What a kind needs: its options, the workload's name and seed, the limit on lengths, the model's tokens."""
+    """Inputs of a kind: its options, the workload's name and seed, the limit on lengths, the model's vocabulary."""
 
     options: Mapping[str, Any]
     name: str
@@ -44,17 +44,16 @@ def make_workload(
 ) -> pa.Table:
     """The requests of `workloads.<name>` as a table of `records.WORKLOAD`.
 
-    Synthetic and user workloads begin with requests that stand for the whole (see `representative_first`); guide and
-    parity keep their own order, so do user files with arrival times, and parallel sampling keeps the samples of a
-    prompt together.
+    Synthetic and user workloads begin with requests that represent the whole (see `representative_first`). Guide,
+    parity and user files with arrival times keep their own order; parallel sampling keeps a prompt's samples together.
 
     Args:
-        settings: the workload's configuration, `kind` and that kind's options.
-        max_length: longest prompt + output in tokens; the model's own maximum holds too.
-        live: engines will serve it, which refuse requests that arrive later than others.
+        settings: the workload's configuration: `kind` and the options of that kind.
+        max_length: longest prompt + output in tokens; the model's own maximum applies too.
+        live: whether engines will serve it; they refuse requests that arrive after the start.
 
     Raises:
-        UserError: a bad option, a bad user file, a request that does not fit, a max_length beyond the model's.
+        UserError: a bad option, a bad user file, a request that does not fit, a max_length above the model's maximum.
     """
     options = workload_options(settings, name)
     longest = model.architecture.max_position_embeddings
@@ -70,17 +69,17 @@ def make_workload(
 
 
 def _guide(task: Task) -> pa.Table:
-    """The guide's prompts, cut like its `truncation=True` does."""
+    """The guide's prompts, truncated as its `truncation=True` does."""
     return _fixed(task, GUIDE, "guide", f"config.yaml: workloads.{task.name}.output_tokens")
 
 
 def _parity(task: Task) -> pa.Table:
-    """The gate's prompts; with another tokenizer, or in a model of few positions, the longest are cut."""
+    """The parity gate's prompts, truncated if a tokenizer or a model with few positions makes them too long."""
     return _fixed(task, PARITY[: task.options["prompts"]], "parity", "config.yaml: parity.output_tokens")
 
 
 def _fixed(task: Task, texts: Sequence[str], kind: str, key: str) -> pa.Table:
-    """Requests of these texts, each cut to leave room for the output; UserError names `key` where there is none."""
+    """Requests of these texts, each cut to leave room for the output; UserError names `key` if there is no room."""
     output = task.options["output_tokens"]
     room = task.limit.tokens - output
     if room < 1:
@@ -92,7 +91,7 @@ def _fixed(task: Task, texts: Sequence[str], kind: str, key: str) -> pa.Table:
 
 
 def _synthetic(task: Task) -> pa.Table:
-    """Lengths from the kind's distributions; pairs beyond the limit are drawn again."""
+    """Requests with lengths from the kind's distributions; pairs beyond the limit are drawn again."""
     kind, n = task.options["kind"], task.options["requests"]
     prompt, output = draw_lengths(kind, n, task.seed, task.name, task.limit.tokens)
     return _of_lengths(task, prompt, output, kind)
@@ -105,7 +104,7 @@ def _of_lengths(task: Task, prompt: np.ndarray, output: np.ndarray, kind: str) -
 
 
 def _shared_prefix(task: Task) -> pa.Table:
-    """One prefix for all, followed by a different suffix each."""
+    """Requests with one common prefix, each followed by a different suffix."""
     options, n = task.options, task.options["requests"]
     prefix, output = options["prefix_tokens"], options["output_tokens"]
     _require_fit(task, prefix + options["suffix_tokens"], output)
@@ -116,7 +115,7 @@ def _shared_prefix(task: Task) -> pa.Table:
 
 
 def _parallel_sampling(task: Task) -> pa.Table:
-    """`samples` requests of each prompt, together: what `n` samples of a prompt are to an engine."""
+    """`samples` consecutive requests per prompt, as an engine treats `n` samples of one prompt."""
     options, samples = task.options, task.options["samples"]
     _require_fit(task, options["prompt_tokens"], options["output_tokens"])
     lengths = np.full(options["requests"], options["prompt_tokens"])
@@ -127,7 +126,7 @@ def _parallel_sampling(task: Task) -> pa.Table:
 
 
 def _user(task: Task) -> pa.Table:
-    """A user's file, all of it or a seeded sample; without arrival times the first requests stand for the whole."""
+    """A user's file or a seeded sample of it; without arrival times the first requests represent the whole."""
     selection = Selection(task.options["too_long"], task.options["bad_turns"])
     table = read_user_file(task.options["file"], task.vocabulary, task.limit, task.seed, selection, task.live)
     wanted = task.options["requests"] or len(table)

@@ -1,4 +1,4 @@
-"""The options of a workload in the configuration, checked."""
+"""Checks the options of a workload in the configuration."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def workload_options(settings: Mapping[str, Any], name: str) -> dict[str, Any]:
     for key in settings:
         if key != "kind" and key not in DEFAULTS[kind]:
             near = difflib.get_close_matches(key, DEFAULTS[kind], n=1)
-            hint = f"did you mean {near[0]}?" if near else f"{kind} knows {', '.join(DEFAULTS[kind])}"
+            hint = f"did you mean {near[0]}?" if near else f"{kind} has {', '.join(DEFAULTS[kind])}"
             raise UserError(f"{where}.{key}: unknown key; {hint}")
     options = {**DEFAULTS[kind], **settings}
     for key, value in options.items():
         _check(f"{where}.{key}", key, value)
     if kind == "parity" and options["prompts"] > len(PARITY):
-        raise UserError(f"{where}.prompts: there are {len(PARITY)} prompts; use that or fewer")
+        raise UserError(f"{where}.prompts: there are only {len(PARITY)} prompts; use that number or fewer")
     return options
 
 
@@ -51,4 +51,4 @@ def _check(where: str, key: str, value: Any) -> None:
         if value not in ("refuse", "skip"):
             raise UserError(f"{where}: {value!r} is unknown; use refuse or skip")
     elif type(value) is not int or not 1 <= value <= LARGEST:
-        raise UserError(f"{where}: {value!r} is no number of at least 1; use a whole number up to {LARGEST}")
+        raise UserError(f"{where}: {value!r} is not allowed; use a whole number from 1 to {LARGEST}")

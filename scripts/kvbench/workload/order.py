@@ -1,4 +1,4 @@
-"""The order of requests: the first few stand for all, the rest come as drawn."""
+"""The order of requests: the first few represent the whole, the rest stay as drawn."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ HEAD = 8
 
 
 def representative_first(total_tokens: np.ndarray) -> np.ndarray:
-    """An order of the requests whose first 4 and 8 are spread over the lengths, so that they stand for the whole.
+    """An order of the requests whose first 4 and first 8 are spread over the lengths, so that they represent the whole.
 
-    Sequential engines run only a workload's first requests. The first four are the requests nearest to the means
-    of the quarters of the requests sorted by length, the next four the same of the eighths not yet seen; all others
-    keep the order in which they were drawn. (A whole workload ordered like that would put a long request into every
-    padded batch, and so slow padded batches down.)
+    Sequential engines run only a workload's first requests. Sorted by length, the requests are split into quarters:
+    the first four are those nearest to the mean of each quarter. The next four are the same for the eighths that have
+    none yet. All others keep the order in which they were drawn. (If the whole workload were ordered like that, every
+    padded batch would contain a long request and take longer.)
 
     Args:
         total_tokens: prompt + output of each request.
@@ -33,6 +33,6 @@ def representative_first(total_tokens: np.ndarray) -> np.ndarray:
 
 
 def _nearest_mean(part: np.ndarray, total_tokens: np.ndarray) -> int:
-    """The member whose length is nearest to the mean of its part; integers only, so that ties fall alike everywhere."""
+    """The member whose length is nearest to the mean of its part; integers only, so ties do not depend on rounding."""
     lengths = total_tokens[part].astype(np.int64)
     return int(part[np.argmin(np.abs(lengths * len(part) - lengths.sum()))])

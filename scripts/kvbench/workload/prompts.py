@@ -1,4 +1,4 @@
-"""Prompts of exactly so many tokens: cut from seeded text, or random ids where a model has no tokenizer."""
+"""Prompts of given lengths in tokens: cut from seeded text, or random ids if the model has no tokenizer."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def make_prompts(
 ) -> tuple[list[np.ndarray], list[str | None]]:
     """Prompts of the given lengths in tokens: their ids (int32) and their text, None without a tokenizer.
 
-    No id is a special one. Prompts follow one another in one stream of text, so that no two begin alike (a stream
-    longer than 2^20 tokens is begun again).
+    The ids include no special ids. The prompts are consecutive parts of one stream of text, so that no two begin
+    alike (after 2^20 tokens the stream repeats).
     """
     total = int(lengths.sum())
     bits = stream(seed, name, "prompts")
@@ -33,7 +33,7 @@ def make_prompts(
 
 
 def random_ids(bits: np.random.PCG64, n: int, vocabulary: Vocabulary) -> np.ndarray:
-    """`n` ids drawn evenly from those that are not special, int32."""
+    """`n` ids drawn uniformly from those that are not special, int32."""
     allowed = np.setdiff1d(np.arange(vocabulary.size), list(vocabulary.special))
     return allowed[below(bits, len(allowed), n)].astype(np.int32)
 

@@ -1,4 +1,4 @@
-"""Read a workload file as requests."""
+"""Reads a workload file as requests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Request:
 
     @property
     def final_kv_tokens(self) -> int:
-        """Tokens stored at the end: the last token generated is never stored."""
+        """Tokens in the KV cache at the end: the last generated token is never stored."""
         return self.prompt_tokens + self.output_tokens - 1
 
 
@@ -38,9 +38,9 @@ def read_workload(path: str | Path) -> list[Request]:
 
 
 def content_digest(requests: Iterable[Request]) -> str:
-    """Digest of what engines are given, in order: token ids of the prompts and tokens to generate.
+    """Digest of what engines are given, in order: token ids of the prompts and numbers of tokens to generate.
 
-    Not of the file's bytes, which change with the Parquet writer's version.
+    The file's bytes are not hashed because they change with the version of the Parquet writer.
     """
     digest = hashlib.sha256()
     for request in requests:

@@ -1,4 +1,4 @@
-"""A request as it stands in a user's file, and what its parts must be: each fault is named by its place and reason."""
+"""A request as read from a user's file, with checks of its parts; errors name the place and the reason."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ MOST = 1 << 31  # lengths and token ids are kept as 32-bit numbers
 
 
 class BadTurn(UserError):
-    """A prompt or reply that is missing or empty: a fault of one request, which `bad_turns: skip` leaves out."""
+    """A missing or empty prompt or reply: a fault of one request, which `bad_turns: skip` leaves out."""
 
 
 @dataclass
 class Row:
-    """A request: its place in the file and what that gives of prompt and output.
+    """A request: its place in the file and what the file gives for its prompt and output.
 
-    `fault` says what is bad in its turns; then all else but the place is open.
+    `fault` says what is wrong with its turns; then only the place is meaningful.
     """
 
     place: str
@@ -45,7 +45,7 @@ def request_id(value: Any, place: str) -> str:
 
 
 def length(value: Any, key: str, place: str) -> int:
-    """A number of tokens; 12.0 is 12, as pandas writes whole numbers beside missing ones. None and 0 are a BadTurn."""
+    """A number of tokens; None and 0 raise BadTurn. 12.0 means 12: pandas writes so if other values are missing."""
     if value is None or value == "":
         raise BadTurn(f"{place}: no {key}; give a whole number of at least 1")
     if type(value) is float and value.is_integer():
@@ -59,14 +59,14 @@ def length(value: Any, key: str, place: str) -> int:
 
 
 def arrival(value: Any, place: str) -> float:
-    """Seconds; UserError where they are negative, not finite or no number."""
+    """An arrival time in seconds; UserError if it is negative, not finite or not a number."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
         raise UserError(f"{place}: arrival_s is {value!r}; give seconds, 0 or more")
     return float(value)
 
 
 def prompt(value: Any, place: str, what: str = "prompt") -> str:
-    """The text of a turn; a BadTurn where it is missing, empty or none that can be written."""
+    """The text of a turn; BadTurn if it is missing, empty or cannot be encoded as UTF-8."""
     if value is None:
         raise BadTurn(f"{place}: no {what}; give some text")
     if not isinstance(value, str):
@@ -76,27 +76,29 @@ def prompt(value: Any, place: str, what: str = "prompt") -> str:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise BadTurn(f"{place}: {what} holds half a surrogate pair, which is no text; mend the escape") from None
+        raise BadTurn(
+            f"{place}: {what} contains half a surrogate pair, which is not text; correct the escape"
+        ) from None
     return value
 
 
 def token_ids(value: Any, place: str) -> NDArray[np.int32]:
-    """Token ids, shape (tokens,): 4 bytes each, where a list of Python's numbers takes 36."""
+    """Token ids, shape (tokens,): an array takes 4 bytes per id, a list of Python integers 36."""
     if value is None:
-        raise BadTurn(f"{place}: no prompt_token_ids; give one id at least")
+        raise BadTurn(f"{place}: no prompt_token_ids; give at least one id")
     if not isinstance(value, list) or not set(map(type, value)) <= {int}:
         raise UserError(f"{place}: prompt_token_ids is not a list of whole numbers; give the ids of the prompt")
     if not value:
-        raise BadTurn(f"{place}: empty prompt_token_ids; give one id at least")
+        raise BadTurn(f"{place}: empty prompt_token_ids; give at least one id")
     low, high = min(value), max(value)
     if low < 0 or high >= MOST:
         outside = low if low < 0 else high
-        raise UserError(f"{place}: token id {outside} is outside 0 to {MOST - 1}; give ids of a vocabulary")
+        raise UserError(f"{place}: token id {outside} is outside 0 to {MOST - 1}; give ids of the model's vocabulary")
     return np.array(value, np.int32)
 
 
 def row_of(place: str, make: Callable[..., Row], *given: Any) -> Row:
-    """`make(place, *given)`, or a row of the fault alone where a turn is bad."""
+    """`make(place, *given)`, or a row with only the fault if a turn is bad."""
     try:
         return make(place, *given)
     except BadTurn as fault:

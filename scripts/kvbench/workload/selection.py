@@ -1,4 +1,4 @@
-"""Which requests of a user's file are taken: others are refused, or left out, counted and never lost from sight."""
+"""Selects the requests of a user's file: unsuitable ones are refused, or left out and counted."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ METADATA = b"kvbench.file"
 
 @dataclass(frozen=True)
 class FileCounts:
-    """Requests that a file has, and those of them that were left out; the rest may be more than was asked for."""
+    """Numbers of requests in a file and of those skipped; the rest may be more than the requests asked for."""
 
     requests_in_file: int
     skipped_too_long: int
     skipped_bad_turns: int
 
     def words(self, taken: int, file: str = "the file") -> str:
-        """How many of the file's requests are served, `taken`, and what became of the others."""
+        """A phrase with the number of requests served (`taken`) and the numbers left out, by reason."""
         if left_out := self.left_out(taken):
             return f"{taken:,} of {self.requests_in_file:,} requests of {file} (left out: {left_out})"
         return f"{taken:,} requests of {file}"
 
     def left_out(self, taken: int) -> str:
-        """Requests that are not served, by reason; empty where all are."""
+        """A phrase with the numbers of requests that are not served, by reason; empty if all are served."""
         rest = self.requests_in_file - self.skipped_too_long - self.skipped_bad_turns - taken
         named = {"too long": self.skipped_too_long, "with bad turns": self.skipped_bad_turns, "not asked for": rest}
         return ", ".join(f"{count:,} {name}" for name, count in named.items() if count)
@@ -45,19 +45,19 @@ COUNTS = tuple(FileCounts.__dataclass_fields__)
 
 
 class Selection:
-    """Counts the requests of a file as they are read; `too_long` and `bad_turns` are `refuse` or `skip`."""
+    """Selects and counts the requests of a file as they are read; `too_long` and `bad_turns` are `refuse` or `skip`."""
 
     def __init__(self, too_long: str = "refuse", bad_turns: str = "refuse") -> None:
         self.too_long, self.bad_turns = too_long, bad_turns
         self.in_file = self.skipped_too_long = self.skipped_bad_turns = 0
 
     def admits(self, row: Row) -> bool:
-        """Whether a request that was just read has turns to serve; UserError where such are refused."""
+        """Count a request that was just read; whether its turns are usable; UserError if bad turns are refused."""
         self.in_file += 1
         return self.is_whole(row)
 
     def is_whole(self, row: Row) -> bool:
-        """Whether a request that was admitted still has no fault; UserError where such are refused."""
+        """Whether an admitted request has no fault; UserError if it has one and bad turns are refused."""
         if row.fault and self.bad_turns == "refuse":
             raise UserError(f"{row.fault}, or set bad_turns: skip to leave such requests out")
         if row.fault:
@@ -66,7 +66,7 @@ class Selection:
         return row.fault is None
 
     def fits(self, row: Row, prompt_tokens: int, limit: Limit) -> bool:
-        """Whether a request is short enough; UserError where a longer one is refused."""
+        """Whether a request is short enough; UserError if it is not and long requests are refused."""
         reason = limit.excess(prompt_tokens, row.output_tokens)
         if reason and self.too_long == "refuse":
             raise UserError(f"{row.place}: {reason}; shorten it, or set too_long: skip to leave such requests out")
@@ -80,21 +80,21 @@ class Selection:
         return FileCounts(self.in_file, self.skipped_too_long, self.skipped_bad_turns)
 
     def require_any(self, taken: Collection, file: Path) -> None:
-        """UserError where no request is left."""
+        """UserError if no request is left."""
         if taken:
             return
         if self.in_file:
             left_out = self.counts().left_out(0)
-            raise UserError(f"{file}: all {self.in_file:,} requests are left out: {left_out}; give others")
-        raise UserError(f"{file}: no request in it; give one at least")
+            raise UserError(f"{file}: all {self.in_file:,} requests are left out: {left_out}; use another file")
+        raise UserError(f"{file}: the file contains no request; give at least one")
 
 
 def stamped(table: pa.Table, counts: FileCounts) -> pa.Table:
-    """The table with the counts of the file that it is from, kept in its Parquet file's metadata."""
+    """The table with the counts of its source file in the metadata, which Parquet keeps."""
     return table.replace_schema_metadata({METADATA: json.dumps(asdict(counts))})
 
 
 def counts_of(table: pa.Table) -> FileCounts | None:
-    """The counts of the file that a table is from; None where it is from none."""
+    """The counts of the file that a table was made from; None if it was not made from a file."""
     found = (table.schema.metadata or {}).get(METADATA)
     return FileCounts(**json.loads(found)) if found else None

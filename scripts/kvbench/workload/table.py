@@ -39,7 +39,7 @@ def lengths_of(table: pa.Table) -> tuple[np.ndarray, np.ndarray]:
 
 
 def length_table(prompt_tokens: np.ndarray, output_tokens: np.ndarray) -> pd.DataFrame:
-    """n, mean and percentiles (nearest rank) in tokens of the prompts, the outputs and their sums, a row each."""
+    """n, mean and percentiles (nearest rank) in tokens; one row each for prompts, outputs and their sums."""
     import pandas as pd
 
     quantities = {"prompt": prompt_tokens, "output": output_tokens, "total": prompt_tokens + output_tokens}

@@ -1,4 +1,4 @@
-"""Plain English sentences without end, seeded: the text that synthetic prompts are cut from."""
+"""An endless seeded stream of plain English sentences, from which synthetic prompts are cut."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ PATTERNS: tuple[tuple[str, Slots], ...] = (
 
 
 def paragraph(bits: np.random.PCG64, sentences: int) -> str:
-    """`sentences` sentences in a row."""
+    """A paragraph of `sentences` sentences."""
     draws = below(bits, 1 << 20, 8 * sentences).reshape(sentences, 8)
     return " ".join(_sentence(row) for row in draws.tolist())
 

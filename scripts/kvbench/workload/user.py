@@ -1,4 +1,4 @@
-"""Users' own requests: complete with token ids and checked; every fault is named by file, line and reason."""
+"""Reads users' own requests, adds token ids and checks them; every error names the file, line and reason."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ BATCH = 1024  # texts
 def read_user_file(
     file: str | Path, vocabulary: Vocabulary, limit: Limit, seed: int, selection: Selection, live: bool = False
 ) -> pa.Table:
-    """The requests of `file` in its order, as a table of `records.WORKLOAD` that knows what was left out.
+    """The requests of `file` in its order, as a table of `records.WORKLOAD` with the counts of what was left out.
 
     Args:
         limit: the longest prompt + output.
-        seed: of the prompts that a CSV of lengths is given.
-        selection: whether longer requests and bad turns are refused or left out.
-        live: engines will serve it, which take all requests at once: a later arrival is refused.
+        seed: for the prompts that are generated for a CSV of lengths.
+        selection: whether too long requests and bad turns are refused or skipped.
+        live: whether engines will serve it; they get all requests at once, so a later arrival is refused.
 
     Raises:
         UserError: the first fault, as `file: line n: reason`.
@@ -55,12 +55,12 @@ def read_user_file(
 def _refuse_arrivals(rows: list[Row]) -> None:
     for row in rows:
         if row.arrival_s > 0:
-            problem = f"arrives at {row.arrival_s:g} s, but engines take all requests at 0 s"
-            raise UserError(f"{row.place}: {problem}; leave arrival_s out, or use the file in the replay only")
+            problem = f"arrives at {row.arrival_s:g} s, but engines get all requests at 0 s"
+            raise UserError(f"{row.place}: {problem}; leave out arrival_s, or use the file only in replays")
 
 
 def _complete(rows: list[Row], vocabulary: Vocabulary, seed: int, file: Path) -> None:
-    """Fill in what a row left open: ids of its text, length of its reply, a prompt of its length."""
+    """Fill in what the file does not give: the ids of a text, the length of a reply, a prompt of a given length."""
     texts = [row for row in rows if row.text is not None]
     for row, ids in zip(texts, _encoded([row.text for row in texts], vocabulary, file), strict=True):
         row.ids = np.array(ids, np.int32)
@@ -76,7 +76,7 @@ def _complete(rows: list[Row], vocabulary: Vocabulary, seed: int, file: Path) ->
 
 
 def _encoded(texts: list[str], vocabulary: Vocabulary, file: Path, special: bool = True) -> Iterator[list[int]]:
-    """Ids of each text; some at a time, because a tokenizer's own record of a token takes a hundred bytes."""
+    """Ids of each text, encoded in batches because a tokenizer's own record of a token takes about 100 bytes."""
     for begin in range(0, len(texts), BATCH):
         yield from vocabulary.require_tokenizer(str(file)).encode(texts[begin : begin + BATCH], special=special)
 
@@ -89,10 +89,10 @@ def _make_prompts(rows: list[Row], vocabulary: Vocabulary, seed: int) -> None:
 
 
 def _check_tokens(row: Row, vocabulary: Vocabulary) -> None:
-    """Mark a row without tokens of its prompt or reply; UserError where an id is outside the vocabulary."""
+    """Mark a row whose prompt or reply has no tokens as faulty; UserError if an id is outside the vocabulary."""
     if not len(row.ids) or not row.output_tokens:
         what = "reply" if len(row.ids) else "prompt"
-        row.fault = f"{row.place}: the model's tokenizer makes no token of the {what}; give other text"
+        row.fault = f"{row.place}: the model's tokenizer produces no tokens for the {what}; use other text"
         return
     low, high = int(row.ids.min()), int(row.ids.max())
     if low < 0 or high >= vocabulary.size:

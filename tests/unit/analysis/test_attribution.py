@@ -156,7 +156,7 @@ def test_requests_of_the_same_lengths_but_other_tokens_are_not_the_same(tmp_path
         record["digests"]["workload"] = dict.fromkeys(record["digests"]["workload"], "other")
     row = factor_row(attribution.table(load_runs(paths), 0), "runtime and kernels")
     assert (row["measurable"], row["reason"]) == ("not run", "the two engines have no repeats of the same requests")
-    with pytest.raises(UserError, match="other requests or tokens"):
+    with pytest.raises(UserError, match="its requests or tokens differ"):
         ratios.table(load_runs(paths), 0)
 
 

@@ -67,7 +67,9 @@ def test_processes_with_other_settings_or_requests_are_refused(tmp_path):
     for case, change in enumerate(({"settings": {"given": {"seed": 9}}}, {"digests": {"workload": "other"}})):
         found = _write(tmp_path / str(case), ("vllm",))
         write_json(found[2], read_json(found[2]) | change)
-        with pytest.raises(UserError, match=r"base\.process-3: other settings or requests than .*/base; delete"):
+        with pytest.raises(
+            UserError, match=r"base\.process-3: its settings or requests differ from those of .*/base; delete"
+        ):
             load_runs(found)
 
 

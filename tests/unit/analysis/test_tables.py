@@ -216,7 +216,7 @@ def test_a_ratio_over_other_work_is_refused(tmp_path):
     with changed_record(paths[1]) as record:
         for repeat in record["repeats"]:
             repeat["output_tokens"] -= 1
-    with pytest.raises(UserError, match="other requests or tokens"):
+    with pytest.raises(UserError, match="its requests or tokens differ"):
         ratios.table(load_runs(paths), 0)
 
 

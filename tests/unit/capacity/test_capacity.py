@@ -165,11 +165,14 @@ def test_a_plan_with_a_rate_has_cards_and_one_without_has_none():
     ("given", "line"),
     [
         ({"model": "llama-2-7"}, r"capacity\.x\.model: unknown model llama-2-7; did you mean llama-2-7b\?"),
-        ({"model": "llama-2-70b"}, r"cards_per_model: the weights of Llama-2 70B .*128\.5 GiB.*; 2 cards hold them"),
+        ({"model": "llama-2-70b"}, r"cards_per_model: the weights of Llama-2 70B .*128\.5 GiB.*; they need 2 cards"),
         ({"max_length": 8192}, r"max_length: 8192 is more than the 4096 positions of Llama-2 7B"),
-        ({"workload": "sharegpt", "max_length": 256}, r"max_length: 256 tokens do not hold .* of sharegpt \(\d+\)"),
+        ({"workload": "sharegpt", "max_length": 256}, r"max_length: 256 is less than .* of sharegpt \(\d+ tokens\)"),
         ({"card": {**CARD, "memory_gib": 14.8}}, r"cards_per_model: the weights leave 0\.03 GiB .* 58 slots"),
-        ({"requests": 100}, r"requests: 100 are too few .* 40 that reserve-max runs at once; raise it to 320"),
+        (
+            {"requests": 100},
+            r"requests: 100 requests are too few: up to 40 run at once under reserve-max .*; raise it to 320",
+        ),
     ],
 )
 def test_what_cannot_be_planned_is_refused_in_one_line(given, line):
@@ -191,8 +194,8 @@ def test_shapes_come_by_sizes_and_from_a_prepared_model():
     [
         ("shapes:", "shape:", "shapes: missing"),
         ("    layers: 12\n", "", "gpt2: layers is missing"),
-        ("layers: 12", "layers: many", "gpt2.layers: 'many' is no size"),
-        ("layers: 12", "layers: 12\n    depth: 1", "gpt2: has other keys"),
+        ("layers: 12", "layers: many", "gpt2.layers: 'many' is not a valid size"),
+        ("layers: 12", "layers: 12\n    depth: 1", "gpt2: has keys other than"),
         ("  block_size: 16\n", "", "figure.block_size: missing"),
         ("  dtype: float16", "  dtype: float16\n  colour: red", "figure: unknown"),
     ],

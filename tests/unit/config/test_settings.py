@@ -103,12 +103,12 @@ def refusal(config: dict) -> str:
         (
             "capacity/x",
             {"card": {"name": "x", "memory_gib": 8}, "workload": "mixed"},
-            r".*capacity.x: needs a model .*",
+            r".*capacity.x: needs either a model .*",
         ),
         (
             "capacity/llama-2-7b-sharegpt/requests_per_s",
             5,
-            r".*requests_per_s: cards for a rate need the time of a step; add step_time .*",
+            r".*requests_per_s: a rate needs step_time; add step_time .*",
         ),
         ("capacity/llama-2-7b-sharegpt/step_time", {"constant_s": 1}, r".*step_time.source: missing; .*"),
         (
@@ -137,7 +137,7 @@ def refusal(config: dict) -> str:
         ("models/smollm2-135m/dtype", "fp16", r'.*models.smollm2-135m.dtype: "fp16" .*float16.*'),
         ("models/smollm2-135m/sha256", "abc", r".*models.smollm2-135m.sha256: .*64 hexadecimal digits.*"),
         ("models/smollm2-135m/version", 0.1, r".*models.smollm2-135m.version: 0.1 .*text.*"),
-        ("models/a b", {"source": "path", "path": "x"}, r"config.yaml: models.a b: not a usable name; .*"),
+        ("models/a b", {"source": "path", "path": "x"}, r"config.yaml: models.a b: not a valid name; .*"),
         ("models/../x", {"source": "path", "path": "x"}, None),
         ("models/smollm2-135m", {"source": "path", "path": "/no/where"}, r".*models.smollm2-135m.path: no folder .*"),
         ("workloads/mixed/kind", "mixd", r'.*workloads.mixed.kind: unknown kind "mixd"; did you mean mixed\? .*'),
@@ -145,7 +145,7 @@ def refusal(config: dict) -> str:
         ("workloads/mixed/request", 1, r".*workloads.mixed.request: unknown key; did you mean requests\? .*"),
         ("workloads/mixed", {"kind": "user"}, r".*workloads.mixed.file: missing; .*"),
         ("workloads/mixed", {"kind": "user", "file": "no.jsonl"}, r".*workloads.mixed.file: no file .*"),
-        ("workloads/parity", {"kind": "guide"}, r".*workloads.parity: this name is taken .*"),
+        ("workloads/parity", {"kind": "guide"}, r".*workloads.parity: this name is reserved .*"),
         ("engines/vlm", {}, r"config.yaml: engines.vlm: unknown key; did you mean vllm\? .*"),
         ("engines/vllm", 3, r".*engines.vllm: 3 is not allowed; write a mapping of keys.*"),
         ("runs", None, r"config.yaml: runs: is empty; write a list"),
@@ -166,10 +166,10 @@ def refusal(config: dict) -> str:
         ),
         ("runs/1/engines", [], r".*runs\[1\].engines: is empty; .*"),
         ("runs/1/engines", "vllm", r'.*runs\[1\].engines: "vllm" is not allowed; write a list.*'),
-        ("runs/1/engines", ["vllm", "vllm"], r'.*runs\[1\].engines\[1\]: "vllm" is in the list twice; remove one'),
+        ("runs/1/engines", ["vllm", "vllm"], r'.*runs\[1\].engines\[1\]: "vllm" occurs twice in the list; remove one'),
         ("runs/1/workloads", ["gide"], r'.*runs\[1\].workloads: unknown workload "gide"; did you mean guide\? .*'),
         ("runs/1/models", ["gpt2"], r'.*runs\[1\].models: unknown model "gpt2"; known: smollm2-135m'),
-        ("runs/1/workloads", ["guide"], r".*runs\[1\]: runs\[0\] has the same run \(smollm2-135m, guide, .*"),
+        ("runs/1/workloads", ["guide"], r".*runs\[1\]: runs\[0\] contains the same run \(smollm2-135m, guide, .*"),
         ("runs/1/seed", 1, r".*runs\[1\].seed: unknown key; .*"),
         ("runs/1/block_size", 48, r".*runs\[1\].block_size: 48 is not a multiple of 32.*"),
         ("runs/1/sweep", {"block_size": [32, 48]}, r".*runs\[1\].sweep.block_size: 48 is not a multiple of 32.*"),
@@ -178,14 +178,30 @@ def refusal(config: dict) -> str:
         ("runs/1/sweep", {"seed": [1, 2]}, r".*runs\[1\].sweep.seed: unknown key; .*"),
         ("runs/1/sweep", {"block_size": 32}, r".*runs\[1\].sweep.block_size: 32 .*a list.*"),
         ("runs/1/sweep", {"kv_budget_mib": ["auto"]}, r'.*sweep.kv_budget_mib\[0\]: "auto" .*a number above 0'),
-        ("runs/1/sweep", {"kv_budget_mib": [8, 8.0]}, r".*sweep.kv_budget_mib\[1\]: 8.0 is in the list twice; .*"),
-        ("runs/1/sweep", {"kv_budget_mib": [8]}, r".*runs\[1\].kv_budget_mib: the entry's sweep sets it too; .*"),
-        ("engines/vllm", {"max_model_len": 8}, r".*engines.vllm.max_model_len: the same .*; .* follows max_length"),
-        ("engines/vllm-eager", {"kv_cache_dtype": "fp8"}, r".*vllm-eager.kv_cache_dtype: .*models.<name>.dtype"),
-        ("engines/vllm", {"enable_prefix_caching": True}, r".*enable_prefix_caching: .*prefix_sharing"),
-        ("engines/vllm", {"scheduler_cls": "x"}, r".*engines.vllm.scheduler_cls: the same for all engines; remove it"),
-        ("engines/hf-batch", {"torch_dtype": "float16"}, r".*engines.hf-batch.torch_dtype: the same for all .*"),
-        ("engines/hf-continuous", {"num_blocks": 4}, r".*hf-continuous.num_blocks: .*kv_budget_mib"),
+        ("runs/1/sweep", {"kv_budget_mib": [8, 8.0]}, r".*sweep.kv_budget_mib\[1\]: 8.0 occurs twice in the list; .*"),
+        (
+            "runs/1/sweep",
+            {"kv_budget_mib": [8]},
+            r".*runs\[1\].kv_budget_mib: the sweep of this entry also sets it; .*",
+        ),
+        (
+            "engines/vllm",
+            {"max_model_len": 8},
+            r".*engines.vllm.max_model_len: kvbench sets .*; .* follows max_length\)",
+        ),
+        ("engines/vllm-eager", {"kv_cache_dtype": "fp8"}, r".*vllm-eager.kv_cache_dtype: .*models.<name>.dtype\)"),
+        ("engines/vllm", {"enable_prefix_caching": True}, r".*enable_prefix_caching: .*prefix_sharing\)"),
+        (
+            "engines/vllm",
+            {"scheduler_cls": "x"},
+            r".*engines.vllm.scheduler_cls: kvbench sets this option for all engines; remove it",
+        ),
+        (
+            "engines/hf-batch",
+            {"torch_dtype": "float16"},
+            r".*engines.hf-batch.torch_dtype: kvbench sets this option for all .*",
+        ),
+        ("engines/hf-continuous", {"num_blocks": 4}, r".*hf-continuous.num_blocks: .*kv_budget_mib\)"),
         ("parity/prompts", 17, r".*parity.prompts: 17 .*from 1 to 16.*"),
         ("figures/formats", ["jpg"], r'.*figures.formats\[0\]: "jpg" .*known: pdf, png, svg'),
         ("figures/formats", ["pdf"], r".*figures.formats: the report needs svg or png; add one"),
@@ -196,7 +212,7 @@ def refusal(config: dict) -> str:
 def test_bad_input_is_one_line_with_key_and_mend(config: dict, path: str, value: object, line: str | None) -> None:
     if path == "models/../x":
         config["models"]["../x"] = value
-        assert "not a usable name" in refusal(config)
+        assert "not a valid name" in refusal(config)
     else:
         assert re.fullmatch(line, refusal(put(config, path, value)))
 
@@ -226,7 +242,9 @@ def test_a_wildcard_in_a_files_name_is_refused(config: dict, tmp_path: Path, sec
     for name in ("a {b} c.csv", "{x,\\d+}.csv", "{1}.csv"):
         (tmp_path / name).write_text("10,5\n")
         line = refusal(put_file(copy.deepcopy(config), section, str(tmp_path / name)))
-        assert re.fullmatch(rf"config.yaml: {section}\.\w+\.file: Snakemake takes {{.*}} in .*; rename it .*", line)
+        assert re.fullmatch(
+            rf"config.yaml: {section}\.\w+\.file: Snakemake would read {{.*}} in .*; rename it .*", line
+        )
     for name in ("a.csv", "{}.csv", "{a b}.csv", "{.csv"):
         (tmp_path / name).write_text("10,5\n")
         assert validate(put_file(copy.deepcopy(config), section, str(tmp_path / name)), SCHEMA)
@@ -280,7 +298,7 @@ def test_sampling_of_an_entry_is_compared_in_full(config: dict) -> None:
 def test_text_is_refused_for_shapes_and_their_length_is_checked(config: dict) -> None:
     config["models"]["tiny"] = {"source": "shape", "shape": SHAPE}
     config["runs"] = [{"models": ["tiny"], "workloads": ["guide"], "engines": ["vllm"]}]
-    assert "guide is text and tiny is a shape" in refusal(copy.deepcopy(config))
+    assert "guide contains text, but tiny has no tokenizer" in refusal(copy.deepcopy(config))
     config["runs"][0]["workloads"] = ["mixed"]
     assert refusal(copy.deepcopy(config)).startswith("config.yaml: max_length: 512 is more than tiny's")
     config["max_length"] = 256
@@ -390,7 +408,7 @@ def test_processes_repeat_a_run_in_folders_of_their_own(config: dict) -> None:
     first, second, *_, last = (run_settings(config, *name) for name in names)
     assert {key for key in first if first[key] != second[key]} == {"process"}
     assert (last["point"], last["process"], last["block_size"]) == ("block_size-64", 3, 64)
-    with pytest.raises(UserError, match=r"no entry makes .*/mixed/base\.process-3"):
+    with pytest.raises(UserError, match=r"no entry produces .*/mixed/base\.process-3"):
         run_settings(config, "smollm2-135m", "vllm", "mixed", "base.process-3")
     assert {run.process for run in parity_list(config)} == {1}
 
@@ -463,7 +481,7 @@ def test_settings_of_a_parity_run(config: dict) -> None:
 
 
 def test_an_unknown_run_has_no_settings(config: dict) -> None:
-    with pytest.raises(UserError, match="no entry makes results/runs/smollm2-135m/vllm/mixed/x"):
+    with pytest.raises(UserError, match="no entry produces results/runs/smollm2-135m/vllm/mixed/x"):
         run_settings(validate(config, SCHEMA), "smollm2-135m", "vllm", "mixed", "x")
 
 
@@ -626,7 +644,7 @@ def test_heads_that_gpus_cannot_share_are_refused(config: dict) -> None:
     config = {**config, "device": "cuda", "gpus": 3}
     config["models"]["shape"] = {"source": "shape", "shape": {**SHAPE, "kv_heads": 4}}
     config["runs"] = [{"models": ["shape"], "workloads": ["mixed"], "engines": ["vllm"], "max_length": 128}]
-    assert "config.yaml: gpus: shape has 4 KV heads, which 3 GPUs cannot share evenly" in refusal(config)
+    assert "config.yaml: gpus: shape has 4 KV heads, which cannot be split evenly over 3 GPUs" in refusal(config)
 
 
 def test_true_and_false_are_no_numbers(config: dict) -> None:

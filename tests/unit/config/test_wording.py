@@ -96,7 +96,8 @@ def test_what_is_wrong_with_a_value(schema: dict, value: Any, line: str) -> None
         (
             {"type": "object", **NAME},
             {"a": 1, "A b": 1},
-            ".A b: not a usable name; write letters, digits, dot, hyphen and underscore only",
+            ".A b: not a valid name; begin with a letter or digit, and use only letters, digits, dots, hyphens and "
+            "underscores",
         ),
         ({"type": "object", "additionalProperties": False}, {"x": 1}, ".x: unknown key; known: "),
         (
@@ -105,7 +106,11 @@ def test_what_is_wrong_with_a_value(schema: dict, value: Any, line: str) -> None
             ".sead: unknown key; did you mean seed? known: seed",
         ),
         ({"type": "array", "items": {"type": "string"}}, ["a", 1], "[1]: 1 is not allowed; write text"),
-        ({"type": "array", "items": {}, "uniqueItems": True}, [1, 2, 1.0], "[2]: 1.0 is in the list twice; remove one"),
+        (
+            {"type": "array", "items": {}, "uniqueItems": True},
+            [1, 2, 1.0],
+            "[2]: 1.0 occurs twice in the list; remove one",
+        ),
         (
             {"type": "array", "items": FORM},
             [{"kind": "fixed"}, {"kind": "user", "file": ""}],
@@ -142,7 +147,7 @@ def test_names_of_entries_are_told_in_their_order() -> None:
     schema = {"type": "object", **NAME, "additionalProperties": {"type": "integer"}}
     assert refused({"b": "x", "a": "x"}, schema).startswith("b: ")
     assert refused({"a": "x", "b": "x"}, schema).startswith("a: ")
-    assert refused({"b": "x", "A": 1, "B": 1}, schema).startswith("A: not a usable name")
+    assert refused({"b": "x", "A": 1, "B": 1}, schema).startswith("A: not a valid name")
 
 
 def test_the_whole_file_has_no_key_to_name() -> None:

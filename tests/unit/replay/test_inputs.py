@@ -29,15 +29,15 @@ ONE = Trace.of([100], [20])
         (Settings("paged", 1000, max_running=0), "max_running is 0"),
         (Settings("paged", 1000, max_step_tokens=-1), "max_step_tokens is -1"),
         (Settings("paged", 1000, watermark_blocks=-1), "watermark_blocks is -1"),
-        (Settings("reserve-max", 1000), "reserve-max reserves max_length for each request; give it"),
+        (Settings("reserve-max", 1000), "reserve-max reserves max_length for each request; set max_length"),
         (Settings("reserve-max", 1000, max_length=119), "request 0 has 120 tokens, more than max_length 119"),
-        (Settings("oracle", 1000, prefix_sharing=True), "prefix_sharing: oracle shares nothing"),
-        (Settings("paged", 127), "pool_slots 127 cannot hold one request of paged: request 0 needs 128 slots"),
-        (Settings("reserve-max", 511, max_length=512), "cannot hold one request of reserve-max"),
-        (Settings("oracle", 127), "request 0 needs 119 slots and at most 64 can be had"),  # the largest buddy chunk
+        (Settings("oracle", 1000, prefix_sharing=True), "prefix_sharing: oracle cannot share blocks"),
+        (Settings("paged", 127), "pool_slots 127 cannot hold every request under paged: request 0 needs 128 slots"),
+        (Settings("reserve-max", 511, max_length=512), "cannot hold every request under reserve-max"),
+        (Settings("oracle", 127), "request 0 needs 119 slots, but can get at most 64"),  # the largest buddy chunk
         (Settings("oracle", 118, allocator="best-fit"), "request 0 needs 119 slots"),
         (Settings("power-of-two", 130, allocator="best-fit"), "request 0 needs 131 slots"),
-        (Settings("hf-batch", 118), "cannot hold one request of hf-batch"),
+        (Settings("hf-batch", 118), "cannot hold every request under hf-batch"),
         (Settings("hf-static", 127, max_length=120), "request 0 needs 128 slots"),
     ],
 )
@@ -55,7 +55,7 @@ def test_settings_are_refused_by_name(settings, named):
         (([1, 1], [1, -3]), "output_tokens of request 1 is -3"),
         (([1.5], [1]), "prompt_tokens is not a list of whole numbers"),
         (([1, 1], [1]), "output_tokens has 1 entries for 2 requests"),
-        (([1, 1, 1], [1, 1, 1], [0, 2, 1]), "out of order: request 2 arrives at 1 s, the one before at 2 s"),
+        (([1, 1, 1], [1, 1, 1], [0, 2, 1]), "out of order: request 2 arrives at 1 s, the previous one at 2 s"),
         (([1, 1], [1, 1], [0, np.nan]), "arrival_s of request 1 is nan"),
         (([1, 1], [1, 1], [0, np.inf]), "arrival_s of request 1 is inf"),
         (([1, 1], [1, 1], [0, 1e10]), "arrival_s of request 1 is 10000000000.0"),
@@ -123,7 +123,7 @@ def test_only_sharing_looks_at_texts():
 
 
 def test_arrivals_need_a_step_time():
-    with pytest.raises(UserError, match="a step takes no time; give step_time"):
+    with pytest.raises(UserError, match="a step takes no time; set step_time"):
         replay(Trace.of([1, 1], [1, 1], [0, 1]), Settings("paged", 100))
     with pytest.raises(UserError, match="give times from 0 to a day"):
         StepTime.of(float("nan"))

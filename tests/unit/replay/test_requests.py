@@ -69,14 +69,14 @@ def test_a_file_gives_lengths_and_arrivals_in_its_order(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "given", "line"),
     [
-        ("10,3,2\n4,5,1\n", {}, r"trace\.csv: line 2: arrives at 1 s, the request before at 2 s; sort the file .*"),
+        ("10,3,2\n4,5,1\n", {}, r"trace\.csv: line 2: arrives at 1 s, the previous request at 2 s; sort the file .*"),
         ("10,3\n4,x\n", {}, r"trace\.csv: line 2: output_tokens is 'x'; .*"),
         ("10,3\n100,30\n", {}, r"trace\.csv: line 2: 100 prompt \+ 30 output tokens are more than max_length 128; .*"),
         ("10,3,0\n4,5,3\n", {"step_time": None}, r"config\.yaml: replays\.x\.step_time: .*line 2 arrives at 3 s, .*"),
         ("10,3,0\n4,5,3\n", {"requests_per_s": 1}, r"config\.yaml: replays\.x\.requests_per_s: .*line 2 arrives .*"),
         ("1,1,5e9\n", {}, r"trace\.csv: line 1: arrival_s is 5e\+09; give seconds from 0 to 4e\+09"),
-        ("", {}, r"trace\.csv: no request in it; .*"),
-        ('{"prompt": "a", "output_tokens": 1}\n', {}, r"trace\.jsonl: line 1: text, and a replay has no tokenizer; .*"),
+        ("", {}, r"trace\.csv: the file contains no request; .*"),
+        ('{"prompt": "a", "output_tokens": 1}\n', {}, r"trace\.jsonl: line 1: text, but replays have no tokenizer; .*"),
         ('{"prompt_token_ids": [], "output_tokens": 1}\n', {}, r"trace\.jsonl: line 1: empty prompt_token_ids.*"),
     ],
 )
@@ -116,5 +116,7 @@ def test_a_drawn_workload_has_no_counts_of_a_file(tmp_path: Path) -> None:
 
 
 def test_a_workload_longer_than_the_maximum_is_refused() -> None:
-    with pytest.raises(UserError, match=r"config\.yaml: replays\.x\.max_length: 100 tokens do not hold .* of mixed"):
+    with pytest.raises(
+        UserError, match=r"config\.yaml: replays\.x\.max_length: 100 is less than the longest request of mixed"
+    ):
         trace_of(scenario(max_length=100), 0, "replays.x")

@@ -72,7 +72,7 @@ def test_sharing_of_lengths_alone_is_refused(tmp_path: Path, prefix: int) -> Non
     file = tmp_path / "trace.csv"
     file.write_text("10,3\n20,4\n")
     own = scenario(workload=None, requests=None, file=str(file), prefix_sharing=True, shared_prefix_tokens=prefix)
-    with pytest.raises(UserError, match=r"config\.yaml: replays\.x\.prefix_sharing: .*trace\.csv has lengths alone"):
+    with pytest.raises(UserError, match=r"config\.yaml: replays\.x\.prefix_sharing: .*trace\.csv has only lengths"):
         trace_of(own, 0, "replays.x")
     own |= {"shared_prefix_tokens": 16, "policies": ["paged"], "max_running": 1}
     assert hits(own, trace_of(own, 0, "replays.x")) == 16

@@ -31,7 +31,9 @@ def test_a_replay_has_the_limits_in_force(swept):
 def test_a_record_without_its_limits_is_one_line(swept):
     record = copy.deepcopy(swept[2].record)
     del record["settings"]["in_force"]["max_num_seqs"]
-    with pytest.raises(UserError, match=r"run.json: lacks max_num_seqs in force; delete the folder and run again"):
+    with pytest.raises(
+        UserError, match=r"run.json: has no value in force of max_num_seqs; delete the folder and run again"
+    ):
         settings_of(dataclasses.replace(swept[2], record=record))
 
 
@@ -60,7 +62,7 @@ def test_points_that_differ_in_more_than_the_sweep_have_no_grid(swept, caplog):
     with caplog.at_level(logging.WARNING):
         found = sweep.plan(other, "kv_budget_mib")
     assert [one.point for one in found] == ["kv_budget_mib-16", "kv_budget_mib-128"]
-    assert "differ in more than that" in caplog.text
+    assert "differ in other settings too" in caplog.text
 
 
 def test_the_rows_are_what_the_replay_says(swept, sized):

@@ -20,6 +20,6 @@ def test_the_page_shows_the_arithmetic_and_the_tables_numbers(tmp_path):
     assert "a &lt;test&gt;" in page
     for need in found.demands:
         assert f"30 × {need.time_s:#.3g} = {need.in_service:#.3g}" in cells
-    assert page.count("How long a step takes is not known here") == 1
+    assert page.count("The duration of a step is unknown") == 1
     assert not re.search(r"""(?:src|href)=["'](?!data:)""", page)
     assert memory_table(found.room, 16).shape == (6, 3)

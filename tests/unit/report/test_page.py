@@ -111,7 +111,7 @@ def test_an_option_that_the_engine_changed_is_told(tmp_path):
     changed = {"enable_chunked_prefill": {"asked": False, "in_force": True}}
     given[4][2].record["settings"]["changed"] = changed
     page = " ".join(render(*given).split())
-    assert "smollm2-135m, mixed, vllm: False was asked for as enable_chunked_prefill, and True was in force." in page
+    assert "smollm2-135m, mixed, vllm: False was requested as enable_chunked_prefill, but True was in force." in page
 
 
 def _cells(page):
@@ -280,7 +280,7 @@ def test_the_gate_is_shown_apart_from_the_workloads(shown):
 
 def test_few_repeats_show_medians_without_an_interval(tmp_path):
     _, given = _inputs(tmp_path, repeats=2)
-    cells = _cells(render(*given).partition("<h2>Benchmarks of the instrument</h2>")[0])
+    cells = _cells(render(*given).partition("<h2>Benchmarks of kvbench itself</h2>")[0])
     assert not [cell for cell in cells if re.fullmatch(r"[\d.,]+ \[.*\]", cell)]
     row = given[2]["ratios"].iloc[0]
     parts = [number(row[f"numerator_output_tokens_per_s_{part}"]) for part in ("median", "min", "max")]
@@ -336,7 +336,7 @@ def test_targets_and_benchmarks_show_what_was_missed(shown) -> None:
     missing = shown[0]["targets"].query("verdict == 'not measured'")
     assert line == f"{len(missing)} targets not measured"
     assert [name.partition(": wanted")[0] for name in names] == list(missing["says"])
-    beside = page.partition("<h2>Benchmarks of the instrument</h2>")[2].partition("<h2>")[0]
+    beside = page.partition("<h2>Benchmarks of kvbench itself</h2>")[2].partition("<h2>")[0]
     assert {"hf-batch", "vllm bench", "48 / 48", "0.951 [0.940, 0.960]"} <= _cells(beside)
 
 

@@ -16,10 +16,14 @@ BAD = [
     ("r.json", {"conversations": [{"from": "human"}, {"from": "gpt", "value": "b"}]}, "no prompt"),
     ("r.json", conversation("a"), "fewer than two turns"),
     ("r.json", {"conversations": []}, "fewer than two turns"),
-    ("r.json", conversation("b", "a", speakers=("gpt", "human")), "the first turn is from gpt, no prompt"),
-    ("r.json", conversation("s", "a", speakers=("system", "human")), "the first turn is from system, no prompt"),
-    ("r.json", conversation("a", "a", speakers=("human", "human")), "the second turn is from human, no reply"),
-    ("r.json", conversation("a", "\ud800"), "reply holds half a surrogate pair"),
+    ("r.json", conversation("b", "a", speakers=("gpt", "human")), "the first turn is from gpt and is not a prompt"),
+    (
+        "r.json",
+        conversation("s", "a", speakers=("system", "human")),
+        "the first turn is from system and is not a prompt",
+    ),
+    ("r.json", conversation("a", "a", speakers=("human", "human")), "the second turn is from human and is not a reply"),
+    ("r.json", conversation("a", "\ud800"), "reply contains half a surrogate pair"),
     ("r.jsonl", {"prompt": " ", "output_tokens": 1}, "empty prompt"),
     ("r.jsonl", {"prompt": None, "output_tokens": 1}, "no prompt"),
     ("r.jsonl", {"prompt_token_ids": [], "output_tokens": 1}, "empty prompt_token_ids"),
@@ -64,7 +68,7 @@ class Deaf:
 def test_text_without_tokens_is_a_bad_turn(tmp_path, given, what):
     vocabulary = Vocabulary("m", 300, frozenset(), Deaf())
     content = json.dumps([conversation("a", "b"), conversation(*given)])
-    with pytest.raises(UserError, match=f"entry 2: .* makes no token of the {what}; give other text, or set bad_turns"):
+    with pytest.raises(UserError, match=f"entry 2: .* no tokens for the {what}; use other text, or set bad_turns"):
         read(tmp_path, "r.json", content, vocabulary)
     assert counts_of(read(tmp_path, "r.json", content, vocabulary, bad_turns="skip")) == FileCounts(2, 0, 1)
 

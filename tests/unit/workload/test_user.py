@@ -33,7 +33,7 @@ def test_long_requests_can_be_left_out(tmp_path, vocabulary):
     table = read(tmp_path, "r.csv", "1000000000,1\n4,4\n", vocabulary, too_long="skip")
     assert counts_of(table) == FileCounts(2, 1, 0)
     with pytest.raises(
-        UserError, match=r"r\.csv: all 2 requests are left out: 1 too long, 1 with bad turns; give others"
+        UserError, match=r"r\.csv: all 2 requests are left out: 1 too long, 1 with bad turns; use another file"
     ):
         read(tmp_path, "r.csv", "1000,1\n4,0\n", vocabulary, too_long="skip", bad_turns="skip")
 
@@ -100,7 +100,7 @@ def test_arrivals_keep_their_order_and_live_engines_refuse_them(tmp_path):
     assert table["arrival_s"].to_pylist() == [i / 10 for i in range(20)]
     with pytest.raises(UserError, match=r"r\.csv: request 2 arrives at 0\.1 s"):
         refuse_arrivals(table, file)
-    with pytest.raises(UserError, match=r"r\.csv: line 2: arrives at 0\.1 s, but engines take all requests at 0 s"):
+    with pytest.raises(UserError, match=r"r\.csv: line 2: arrives at 0\.1 s, but engines get all requests at 0 s"):
         make_workload({"kind": "user", "file": str(file)}, "mine", 0, 512, bare_model(tmp_path / "m"), live=True)
     file.write_text("10,5,0\n10,5\n")
     assert len(

@@ -1,1 +1,1 @@
-"""The tables under results/tables: one module a table, runs in, data frame out, units in the column names."""
+"""The tables in results/tables: one module per table makes a data frame from runs, with units in the column names."""

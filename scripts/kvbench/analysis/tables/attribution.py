@@ -1,9 +1,9 @@
-"""Where the speed comes from: the chain from one request at a time to paging, and ratios beside it.
+"""Attribution of speed: a chain of factors from one request at a time to paging, and further ratios beside it.
 
 The chain: vllm/hf-sequential = vllm-sequential/hf-sequential (runtime and kernels) × vllm-reserved/vllm-sequential
 (batching) × vllm/vllm-reserved (the requests that paging makes room for). Sequential engines serve a subset, so their
-factors, the total and the product belong to the subset; paging is also measured on all requests, where memory is
-short, and that factor is not one of the subset's product.
+factors, the total and the product refer to the subset. Paging is also measured on all requests, where memory is short;
+that factor is not part of the product.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ARMS = ("numerator", "denominator")
 
 @dataclass(frozen=True)
 class Factor:
-    """A ratio of two engines; `part` is total, chain (a factor of the total) or side."""
+    """A ratio of two engines; `part` is total, chain (a factor of the total) or side (any other ratio)."""
 
     name: str
     part: str
@@ -63,10 +63,10 @@ COLUMNS = (
 
 
 def table(runs: Sequence[Run], seed: int) -> pd.DataFrame:
-    """A row per model, workload and factor at point `base`; an arm that is missing leaves its factor empty.
+    """A row per model, workload and factor at point `base`; a factor is empty if one of its engines was not run.
 
-    A workload that was run at swept points only has no rows. A factor that is not measurable keeps both absolute values
-    and has no ratio. Shares of waiting are of the steps of the row's own repeats.
+    A workload that was run only at swept points has no rows. A factor that is not measurable has both absolute values
+    but no ratio. Shares of waiting refer to the steps of the row's own repeats.
     """
     rows: list[dict[str, Any]] = []
     for model, workload in dict.fromkeys((run.model, run.workload) for run in runs):
@@ -94,7 +94,7 @@ def _identity(factor: Factor) -> dict[str, str]:
 
 
 def _once(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Without the second paging row where a workload has no subset and both are of all requests."""
+    """Drop the second paging row if the workload has no subset, because both rows then cover all requests."""
     chain = next(row for row in rows if (row["factor"], row["part"]) == (PAGING, "chain"))
     same = chain["scope"] == "all"
     return [row for row in rows if not (same and (row["factor"], row["part"]) == (PAGING, "side"))]
@@ -127,7 +127,7 @@ def _ratio(above: list[dict[str, Any]], below: list[dict[str, Any]], seed: int) 
 
 
 def _paging(pair: list[Run], above: list[dict[str, Any]], reserved_waiting: float, waits: dict) -> dict[str, Any]:
-    """The share of steps in which blocks kept requests waiting; without a ratio unless it is over BINDING_SHARE."""
+    """The share of steps in which requests waited for blocks; the ratio is removed unless it exceeds BINDING_SHARE."""
     waiting, for_blocks = _waiting(pair[0], above, waits)
     problem = _not_binding(waiting, for_blocks, reserved_waiting)
     blocks = [run.record["capacity"].get("blocks") for run in pair]
@@ -141,7 +141,7 @@ def _paging(pair: list[Run], above: list[dict[str, Any]], reserved_waiting: floa
 
 
 def _not_binding(waiting: float, for_blocks: float | None, reserved_waiting: float) -> str | None:
-    """Why memory does not limit the engine; None where it does."""
+    """The reason why memory does not limit the engine; None if it does."""
     if for_blocks is None:
         return "vllm's run.json does not say max_num_seqs and max_num_batched_tokens"
     if for_blocks > BINDING_SHARE:
@@ -159,7 +159,7 @@ def _not_binding(waiting: float, for_blocks: float | None, reserved_waiting: flo
 
 
 def _waiting(run: Run, repeats: list[dict[str, Any]], known: dict) -> tuple[float, float | None]:
-    """Shares of these repeats' steps in which requests waited at all, and for blocks (`for_blocks`)."""
+    """Shares of these repeats' steps in which requests waited, and in which they waited for blocks (`for_blocks`)."""
     key = (run.engine, repeats[0]["scope"])
     if key not in known:
         steps = steps_of(run)
@@ -169,9 +169,9 @@ def _waiting(run: Run, repeats: list[dict[str, Any]], known: dict) -> tuple[floa
 
 
 def _product(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """The printed chain factors multiplied, beside the directly measured total; what is exact about it, in words.
+    """The product of the chain's factors, its ratio to the directly measured total, and in words whether it is exact.
 
-    The medians telescope, so that on one scope a full product equals the total within rounding.
+    The medians cancel, so a full product on one scope equals the total up to rounding.
     """
     total, chain = rows[0], [row for row in rows if row["part"] == "chain"]
     direct = total.get("ratio")

@@ -1,4 +1,4 @@
-"""Memory and power by device: what each GPU of a run held at its peak, or the host where there is none."""
+"""Memory and power by device: the peak memory of each GPU of a run, or of the host if there is no GPU."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COLUMNS = (
 
 
 def table(runs: Sequence[Run]) -> pd.DataFrame:
-    """A row per run and GPU: the samples of all its processes while timed repeats ran.
+    """A row per run and GPU, from the samples of all processes during timed repeats.
 
     `gpu` is NVML's number, empty for a host.
     """

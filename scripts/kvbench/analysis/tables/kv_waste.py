@@ -1,4 +1,4 @@
-"""What the allocated slots of the KV cache held, summed over every step of the timed repeats."""
+"""The use of allocated KV cache slots, summed over every step of the timed repeats."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Sums:
             self.peak[name] = max(self.peak[name], pc.max(rows[name]).as_py() or 0)
 
     def plus(self, other: Sums) -> Sums:
-        """Both together."""
+        """The combined totals of both."""
         return Sums(
             self.rows + other.rows,
             self.rows_waiting + other.rows_waiting,
@@ -48,9 +48,9 @@ class Sums:
 
 
 def sums(path: Path, repeats: Sequence[int]) -> Sums:
-    """Sum the rows of `repeats` in a kv.parquet, batch by batch: memory does not grow with the file.
+    """Sum the rows of `repeats` in a kv.parquet, batch by batch to limit memory use.
 
-    Raises UserError where the file is missing or its split does not add up to the allocated slots.
+    UserError if the file is missing or its split does not add up to the allocated slots.
     """
     found = Sums()
     wanted = pa.array(sorted(repeats), pa.int16())
@@ -60,7 +60,9 @@ def sums(path: Path, repeats: Sequence[int]) -> Sums:
         if count:
             rows = batch if count == batch.num_rows else batch.filter(inside)
             if not adds_up(rows):
-                raise UserError(f"{path}: the split does not add up to the allocated slots; delete it and run again")
+                raise UserError(
+                    f"{path}: the split of slots does not add up to the allocated slots; delete it and run again"
+                )
             found.add(rows)
     return found
 
@@ -72,9 +74,9 @@ def adds_up(rows: pa.RecordBatch) -> bool:
 
 
 def table(runs: Sequence[Run]) -> pd.DataFrame:
-    """A row per run with timed repeats of scope `all` (of scope `sequential` where it has no others).
+    """A row per run from its timed repeats of scope `all`, or of scope `sequential` if it has no others.
 
-    Shares are Σ part / Σ allocated over the rows. The unused pool is idle, not waste, and so stands apart.
+    Shares are Σ part / Σ allocated over the rows. The unused pool is idle, not waste, so it has its own columns.
     """
     return pd.DataFrame([_row(run) for run in runs if run.timed()])
 
@@ -102,7 +104,7 @@ def _row(run: Run) -> dict[str, Any]:
 
 
 def _with_external(run: Run, each: Sequence[Sums], found: Sums) -> float | None:
-    """Σ live over Σ (allocated + external fragmentation), in bytes; None where the allocator can't tell."""
+    """Σ live over Σ (allocated + external fragmentation), in bytes; None if the fragmentation is unknown."""
     external_bytes = [one.record["memory"].get("external_fragmentation_bytes") for one in run.processes]
     if None in external_bytes:
         return None

@@ -1,4 +1,4 @@
-"""Latency of requests that all arrive at time 0: to the first token, per further token, end to end."""
+"""Latency of requests that all arrive at time 0: time to first token, time per output token, end to end."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ METRICS = ("queued", "time_to_first_token", "time_per_output_token", "end_to_end
 
 
 def samples(requests: pd.DataFrame) -> pd.DataFrame:
-    """The METRICS of each row of `Run.requests`, in seconds, with its process and repeat; null where not known.
+    """The METRICS of each row of `Run.requests`, in seconds, with its process and repeat; null if unknown.
 
-    `queued` is the time until first scheduled, `end_to_end` until the engine hands the request back: with its batch,
-    where it serves in batches. `time_per_output_token` is (finish − first token) / (output tokens − 1).
+    `queued` is the time until the request is first scheduled, `end_to_end` the time until the engine returns it, which
+    is with its whole batch for engines that serve batches. `time_per_output_token` is (finish − first token) / (output
+    tokens − 1).
     """
     gaps = (requests["output_tokens"] - 1).where(requests["output_tokens"] > 1)
     return pd.DataFrame(
@@ -37,7 +38,7 @@ def table(runs: Sequence[Run], seed: int) -> pd.DataFrame:
     """A row per run, scope and metric.
 
     `median_s` is the median over repeats of each repeat's median over requests, since requests of one repeat are not
-    independent; p90 and p99 are of all samples together, p99 from 100 of them.
+    independent; p90 and p99 are taken over all samples, from 10 and 100 samples on.
     """
     rows = []
     for run in runs:

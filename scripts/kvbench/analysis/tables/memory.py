@@ -1,4 +1,4 @@
-"""Memory by part: what each engine's process holds, and the rest that no part accounts for."""
+"""Memory by part: what each engine's process holds, and the rest that is not attributed to any part."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ NAMES = {"kv_pool": "KV pool", "cuda_graphs": "CUDA graphs", "activations_peak":
 def table(runs: Sequence[Run]) -> pd.DataFrame:
     """A row per run and part, the last being the unattributed rest.
 
-    `bytes` is empty where the part is not known here. `process_bytes` is what NVML (a GPU) or the resident set size
-    (a CPU) says for our processes at its peak while they served. Of a run in several processes the one in the middle
-    by `process_bytes` is shown, in which the parts add up; `process_bytes_min` and `_max` are of all of them.
+    `bytes` is empty if the part is unknown. `process_bytes` is the peak memory of our processes while they served, from
+    NVML (GPU) or the resident set size (CPU). For a run in several processes the one with the median `process_bytes`
+    is shown, so that the parts add up; `process_bytes_min` and `_max` cover all processes.
     """
     frame = pd.DataFrame([row for run in runs for row in _rows(run)])
     return frame.astype({"bytes": "Int64", "process_bytes": "Int64", **dict.fromkeys(RANGE, "Int64")})
@@ -46,18 +46,18 @@ def _rows(run: Run) -> list[dict[str, Any]]:
 
 
 def _in_the_middle(memories: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The one with the median total, the lower of two; the first where totals are not known."""
+    """The memory record with the median total (the lower one of two); the first one if totals are unknown."""
     known = sorted((m for m in memories if m["process_bytes"] is not None), key=lambda m: m["process_bytes"])
     return known[(len(known) - 1) // 2] if known else memories[0]
 
 
 def part_key(part: str) -> tuple[int, str]:
-    """Sort key of a part's name; unknown parts come last, by name."""
+    """Sort key of a part: the order of PARTS, then unknown parts by name."""
     return (PARTS.index(part) if part in PARTS else len(PARTS), part)
 
 
 def part_name(part: str) -> str:
-    """A part's name as a reader sees it."""
+    """A part's name as shown to readers."""
     return NAMES.get(part, part.replace("_", " "))
 
 

@@ -1,4 +1,4 @@
-"""The tables that runs alone make, as the rule summarise_runs writes them."""
+"""The tables that are made from runs only, written by the rule summarise_runs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from kvbench.analysis.tables import (
 
 
 def tables(runs: Sequence[Run], bandwidth: Mapping[str, Any], seed: int) -> dict[str, pd.DataFrame]:
-    """Each table by the name of its file; `bandwidth` is bandwidth.json, `seed` that of the bootstrap."""
+    """Each table by the name of its file; `bandwidth` is bandwidth.json, `seed` is for the bootstrap."""
     samples = repeats.table(runs)
     return {
         "throughput": throughput.table(runs, seed),

@@ -1,4 +1,4 @@
-"""How much the processes of a run differ: what the intervals of a run in one process cannot see."""
+"""How much the processes of a run differ, which the intervals of a run in one process cannot show."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ COLUMNS = (
 
 
 def table(runs: Sequence[Run], seed: int) -> pd.DataFrame:
-    """A row per run, scope and process; what is of the run as a whole stands in each of its rows.
+    """A row per run, scope and process; values of the whole run are repeated in each of its rows.
 
-    `sd_between_medians` is the standard deviation of the processes' medians, `sd_within` that of repeats within a
-    process, pooled. `f_between_over_within` is the one-way analysis of variance's F: about 1 where processes do not
-    differ. `interval_width_over_pooled` is the width of the run's interval over that of one which takes all repeats for
-    independent: above 1, the latter understates.
+    `sd_between_medians` is the standard deviation of the processes' medians, `sd_within` the pooled standard deviation
+    of repeats within a process. `f_between_over_within` is F of a one-way analysis of variance, about 1 if processes do
+    not differ. `interval_width_over_pooled` is the width of the run's interval over the width of an interval that
+    treats all repeats as independent; above 1, the latter is too narrow.
     """
     rows = [row for run in runs for scope in SCOPES if run.timed(scope) for row in _rows(run, scope, seed)]
     return pd.DataFrame(rows, columns=list(COLUMNS))
@@ -52,7 +52,7 @@ def _process(number: int, values: np.ndarray) -> dict[str, Any]:
 
 
 def spread(groups: Sequence[np.ndarray]) -> dict[str, float | None]:
-    """Spread between processes and within them; None where there is too little to tell."""
+    """Spread between processes and within them; None if there is too little data."""
     between = np.std([np.median(group) for group in groups], ddof=1) if len(groups) > 1 else None
     freedom = sum(len(group) - 1 for group in groups)
     squares = sum(((group - group.mean()) ** 2).sum() for group in groups)
@@ -67,7 +67,7 @@ def spread(groups: Sequence[np.ndarray]) -> dict[str, float | None]:
 
 
 def _widths(values: dict[int, np.ndarray], seed: int) -> float | None:
-    """Width of the interval over that of one which does not know of processes."""
+    """Width of the interval over that of an interval that ignores processes; None if there is too little data."""
     pooled = np.concatenate(list(values.values()))
     if len(values) < 2 or len(pooled) < MIN_REPEATS:
         return None

@@ -1,4 +1,4 @@
-"""Each engine's output tokens per second over a reference engine's, on the same requests, with both absolute values."""
+"""Ratios of each engine's output tokens per second to a reference engine's, on the same requests, with both values."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COLUMNS = (
 
 
 def table(runs: Sequence[Run], seed: int) -> pd.DataFrame:
-    """A row per run and reference that both served the same requests in a scope."""
+    """A row per run, reference and scope in which both served the same requests."""
     rows = []
     for engine, scope in REFERENCES:
         for run in runs:
@@ -37,12 +37,12 @@ def table(runs: Sequence[Run], seed: int) -> pd.DataFrame:
 
 
 def arm(run: Run, scope: str) -> list[dict[str, Any]]:
-    """A run's timed repeats of a scope; where a workload has no subset of its own, all of it is the subset."""
+    """A run's timed repeats of a scope; if the workload has no subset, `sequential` means all requests."""
     return run.timed(scope) or (run.timed("all") if scope == "sequential" else [])
 
 
 def same_work(above: Sequence[dict[str, Any]], below: Sequence[dict[str, Any]]) -> bool:
-    """Whether all repeats served the same requests: by their totals, and by the digest of their content where known."""
+    """Whether all repeats served the same requests, by their totals and, if known, the digest of their content."""
     both = [*above, *below]
     totals = {(r["requests"], r["prompt_tokens"], r["output_tokens"]) for r in both}
     return len(totals) == 1 and len({r["requests_digest"] for r in both} - {None}) <= 1
@@ -72,7 +72,10 @@ def _row(run: Run, below: Run, scope: str, seed: int) -> dict[str, Any] | None:
         return None
     if not same_work(numerators, denominators):
         if run.timed(scope) and below.timed(scope):
-            raise UserError(f"{run.folder}: other requests or tokens than {below.folder}; run both again")
+            raise UserError(
+                f"{run.folder}: its requests or tokens differ from those of {below.folder}; delete both folders "
+                "and run again"
+            )
         log.warning("%s: no repeats of the requests that %s served; no ratio", run.folder, below.folder)
         return None
     row = {
@@ -89,9 +92,9 @@ def _row(run: Run, below: Run, scope: str, seed: int) -> dict[str, Any] | None:
 
 
 def _reference(runs: Sequence[Run], run: Run, engine: str) -> Run | None:
-    """The reference engine's run on the same model and workload: at the same point, else at `base`.
+    """The reference engine's run on the same model and workload, at the same point or else at `base`.
 
-    None where both would have other budgets, as at a point of a sweep of the budget.
+    None if the budgets of the two runs differ, as at a point of a sweep of the budget.
     """
     found = {r.point: r for r in runs if (r.model, r.workload, r.engine) == (run.model, run.workload, engine)}
     below = found.get(run.point, found.get("base"))

@@ -1,4 +1,4 @@
-"""One row per timed repeat: the samples that claims and comparisons take their medians and intervals from."""
+"""One row per timed repeat: the samples from which claims and comparisons take medians and intervals."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ STEP_COLUMNS = (
 
 
 def table(runs: Sequence[Run]) -> pd.DataFrame:
-    """A row per run and timed repeat; an empty cell is a value that is not known here."""
+    """A row per run and timed repeat; cells of unknown values are empty."""
     return pd.DataFrame([row for run in runs for row in _of_run(run)])
 
 
 def steps_of(run: Run) -> pd.DataFrame:
-    """STEP_COLUMNS of kv.parquet and `process` where something runs, in slots.
+    """STEP_COLUMNS of kv.parquet and `process`, in slots, for steps in which a request runs.
 
-    The row that ends a repeat is idle and left out.
+    The idle row at the end of each repeat is left out.
     """
     steps = run.frame("kv", list(STEP_COLUMNS))
     return steps[steps["running"] > 0]
 
 
 def _of_run(run: Run) -> list[dict[str, Any]]:
-    """The rows of all processes, flagged against each other."""
+    """The rows of all processes; disturbed repeats are flagged by comparison with all of them."""
     flags: dict[tuple[int, int], bool | None] = {}
     for scope in SCOPES:
         numbers = [(repeat["process"], repeat["repeat"]) for repeat in run.timed(scope)]
@@ -77,7 +77,7 @@ def _row(run: Run, repeat: dict[str, Any], steps: pd.DataFrame, requests: pd.Dat
 
 
 def slot_facts(steps: pd.DataFrame, max_length: int, slot_bytes: int) -> dict[str, float | None]:
-    """What one repeat's steps (`steps_of`) say of its slots; means are over steps, shares are sums over sums.
+    """Facts about slots from one repeat's steps (`steps_of`); means are over steps, shares are sums over sums.
 
     `allocated_share_of_reservation` is Σ allocated over Σ running requests × `max_length` slots;
     `*_variation_over_steps` is the standard deviation over the mean.
@@ -104,8 +104,8 @@ def for_blocks(run: Run, steps: pd.DataFrame) -> float | None:
     """Share of `steps` in which a request waited though vLLM could have scheduled it but for blocks.
 
     That is: a request waits, fewer than `max_num_seqs` run, fewer than `max_num_batched_tokens` tokens were scheduled,
-    and the free slots do not hold a request of the maximum length. None for engines that have no blocks, and where
-    run.json does not say the limits in force.
+    and the free slots cannot hold a request of the maximum length. None for engines without blocks, and if run.json
+    lacks the limits in force.
     """
     in_force = run.record["settings"].get("in_force") or {}
     seqs, tokens = in_force.get("max_num_seqs"), in_force.get("max_num_batched_tokens")
@@ -116,9 +116,9 @@ def for_blocks(run: Run, steps: pd.DataFrame) -> float | None:
 
 
 def peak_correlation(steps: pd.DataFrame, requests: pd.DataFrame, start_ns: int) -> float | None:
-    """Spearman's correlation of each request's prompt length with the most slots allocated while it was served.
+    """Spearman's correlation of requests' prompt lengths with the peak number of slots allocated while each was served.
 
-    None with fewer than 3 requests or where one of the two never varies.
+    None for fewer than 3 requests or if one of the two is constant.
     """
     begins, ends = (start_ns + (requests[name] * 1e9).to_numpy() for name in ("start_s", "finish_s"))
     t_ns, allocated = steps["t_ns"].to_numpy(), steps["allocated"].to_numpy()

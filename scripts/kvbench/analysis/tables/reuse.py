@@ -1,4 +1,4 @@
-"""What one repeat computed twice, and what it did not need to: preemptions, prefix hits, shared blocks."""
+"""What one repeat computed again or did not need to compute: preemptions, prefix hits, shared blocks."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import pandas as pd
 
 
 def sharing_facts(steps: pd.DataFrame, requests: pd.DataFrame) -> dict[str, float | None]:
-    """Blocks that sharing saved and prompt tokens that it found, from a repeat's steps and requests.
+    """Blocks saved by sharing and prompt tokens found in the cache, from a repeat's steps and requests.
 
-    `saved_share` is 1 − Σ allocated / Σ unshared over the steps, `saved_largest_share` the largest of a step. None of a
-    repeat in which nothing was allocated, and where the engine does not count hits.
+    `saved_share` is 1 − Σ allocated / Σ unshared over the steps, `saved_largest_share` the largest share in one step.
+    None if nothing was allocated in the repeat or, for hits, if the engine does not count them.
     """
     unshared = steps["unshared"]
     saved = (unshared - steps["allocated"])[unshared > 0]
@@ -25,10 +25,10 @@ def sharing_facts(steps: pd.DataFrame, requests: pd.DataFrame) -> dict[str, floa
 
 
 def preemption_facts(steps: pd.DataFrame, requests: pd.DataFrame, preemptions: int) -> dict[str, float]:
-    """Preemptions, and tokens computed again because of them; NaN where no step tells of tokens.
+    """Preemptions and the tokens recomputed because of them; NaN if there are no steps.
 
-    A request needs p + o − 1 tokens computed, less those found when it was first admitted; what a preempted request
-    finds again when it comes back is not computed and so not counted.
+    A request needs p + o − 1 computed tokens, minus those found in the cache when it was first admitted. Tokens that a
+    preempted request finds in the cache when it resumes are not recomputed and so not counted.
     """
     needed = (requests["prompt_tokens"] + requests["output_tokens"] - 1).sum() - requests["cached_tokens"].fillna(
         0

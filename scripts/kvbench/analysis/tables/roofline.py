@@ -1,7 +1,7 @@
-"""How near a decoding step comes to what memory allows: the roofline of Williams et al. (2009) at its memory-bound end.
+"""Compares decode steps with the memory-bound part of the roofline of Williams et al. (2009).
 
-A step that decodes one token a request must read the weights and every live slot of the KV cache once. That many bytes
-over the measured copy bandwidth bound its time from below; the bound over the measured time is the fraction reached.
+A step that decodes one token per request must read the weights and every live slot of the KV cache once. These bytes
+over the measured copy bandwidth are a lower bound of its time; the bound over the measured time is `fraction_of_bound`.
 Source: Williams, Waterman, Patterson, "Roofline", CACM 52(4), 2009, doi:10.1145/1498765.1498785.
 """
 
@@ -16,8 +16,8 @@ import pandas as pd
 from kvbench.analysis.results import SCOPES, Run
 from kvbench.analysis.statistics import PARTS, summarise
 
-# A device that does nothing for more of the time than this cannot be what a step waits for, and a step that takes less
-# than twice the bound is nearer to it than to anything else.
+# A device that is idle for more than IDLE_SHARE of the time does not limit a step; a step that reaches at least
+# BOUND_SHARE of the bound counts as limited by memory bandwidth.
 IDLE_SHARE = 0.5
 BOUND_SHARE = 0.5
 KV = ("repeat", "t_ns", "running", "scheduled_tokens", "live")
@@ -31,7 +31,7 @@ COLUMNS = (
 
 
 def table(runs: Sequence[Run], bandwidth: Mapping[str, Any], seed: int) -> pd.DataFrame:
-    """A row per run and scope with decoding steps. `bandwidth` is bandwidth.json; what is not known stays empty."""
+    """A row per run and scope with decode steps. `bandwidth` is bandwidth.json; unknown values stay empty."""
     rows = [_row(run, scope, bandwidth, seed) for run in runs for scope in SCOPES if run.timed(scope)]
     return pd.DataFrame([row for row in rows if row], columns=list(COLUMNS))
 
@@ -74,10 +74,10 @@ def _row(run: Run, scope: str, bandwidth: Mapping[str, Any], seed: int) -> dict[
 
 
 def decode_steps(kv: pd.DataFrame) -> pd.DataFrame:
-    """Steps in which every running request was given one token and the step before did the same, with their `seconds`.
+    """Decode steps (one token for every running request) that follow a decode step, with their duration in `seconds`.
 
-    A row's time is taken once a step, at its beginning (vLLM) or at its end (Transformers); between two such steps in a
-    row both ways measure one decoding step.
+    The time of a row is taken at the start of the step (vLLM) or at its end (Transformers); between two consecutive
+    decode steps both measure the duration of one decode step.
     """
     decodes = (kv["running"] > 0) & (kv["scheduled_tokens"] == kv["running"])
     same = (kv["repeat"] == kv["repeat"].shift()) & (kv["process"] == kv["process"].shift())
@@ -86,7 +86,7 @@ def decode_steps(kv: pd.DataFrame) -> pd.DataFrame:
 
 
 def copy_rate(run: Run, bandwidth: Mapping[str, Any]) -> float | None:
-    """Bytes per second that the run's memory copies."""
+    """Copy bandwidth of the run's memory in bytes per second; None if it was measured on another device."""
     if bandwidth["device"] != run.record["device"]:
         return None
     together = (run.record.get("gpus") or 1) if _all_at_once(run) else 1
@@ -94,14 +94,14 @@ def copy_rate(run: Run, bandwidth: Mapping[str, Any]) -> float | None:
 
 
 def _all_at_once(run: Run) -> bool:
-    """Of several GPUs vLLM's work and read at once, Transformers' take turns."""
+    """Whether several GPUs work at the same time, as with vLLM; with Transformers they take turns."""
     return run.engine.startswith("vllm")
 
 
 def _busy(run: Run, scope: str) -> dict[str, float | None]:
-    """Shares of the time in which the device worked: NVML's own on a GPU, of all threads on a CPU. Power of all GPUs.
+    """Shares of time in which the device worked: NVML's value on a GPU, of all threads on a CPU; and power of all GPUs.
 
-    The shares of GPUs that take turns add up to that of the time in which any of them worked.
+    The shares of GPUs that take turns are added, which gives the share of time in which any of them worked.
     """
     repeats = run.timed(scope)
     if run.record["device"] == "cpu":
@@ -118,7 +118,7 @@ def _busy(run: Run, scope: str) -> dict[str, float | None]:
 
 
 def limited_by(row: Mapping[str, Any]) -> str | None:
-    """What a step waits for, from its own row: `host`, `memory bandwidth` or `neither`; None where it can't be told."""
+    """What limits a step, from its own row: `host`, `memory bandwidth` or `neither`; None if unknown."""
     busy, fraction = row["gpu_busy_share"], row["fraction_of_bound"]
     if busy is not None and busy < IDLE_SHARE:
         return "host"

@@ -1,4 +1,4 @@
-"""What sharing KV blocks saves: each engine with prefix_sharing on over the same engine with it off."""
+"""What sharing KV blocks saves: each engine with prefix_sharing compared with the same engine without it."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ COLUMNS = (
 def table(runs: Sequence[Run], repeats: pd.DataFrame, seed: int) -> pd.DataFrame:
     """A row per model, workload and engine with both points of a sweep of prefix_sharing.
 
-    `repeats` is repeats.csv of the runs. Shares of blocks saved are of the blocks that the requests would hold if none
-    shared any, as in Section 6.3 of the PagedAttention paper (arXiv 2309.06180).
+    `repeats` is repeats.csv of the runs. Shares of saved blocks are relative to the blocks that the requests would hold
+    without sharing, as in Section 6.3 of the PagedAttention paper (arXiv 2309.06180).
     """
     rows = []
     for (model, workload, engine), found in _pairs(runs).items():
@@ -49,7 +49,7 @@ def _pairs(runs: Sequence[Run]) -> dict[tuple[str, str, str], dict[str, Run]]:
 
 
 def _samples(repeats: pd.DataFrame, names: dict[str, str], point: str) -> pd.DataFrame:
-    """Repeats of a point; those of all requests where there are any."""
+    """The repeats of a point; only those of all requests if there are any."""
     rows = repeats[(repeats[list(names)] == pd.Series(names)).all(axis=1) & (repeats["point"] == point)]
     whole = rows[rows["scope"] == "all"]
     return whole if len(whole) else rows
@@ -74,7 +74,7 @@ def _row(arms: dict[str, pd.DataFrame], seed: int) -> dict[str, Any]:
 
 
 def _equal_outputs(pair: dict[str, Run]) -> float | None:
-    """Share of requests whose token ids are the same in the first timed repeat of each; None where they are drawn."""
+    """Share of requests with equal token ids in the first timed repeats of both points; None if tokens are sampled."""
     if any(run.temperature > 0 for run in pair.values()):
         return None
     outputs = [_outputs(pair[point]) for point in POINTS.values()]

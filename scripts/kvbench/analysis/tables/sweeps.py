@@ -1,4 +1,4 @@
-"""Points of sweeps of block size and KV budget: what the live engine measured, and its replay at exactly that point."""
+"""Points of sweeps of block size and KV budget: the live measurements, and the replay at exactly the same point."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kvbench.records import REPLAYED
 
 SWEPT = ("block_size", "kv_budget_mib")
 SPEED = "output_tokens_per_s"
-# What a replay gives too; it knows no time, so never a speed.
+# Values that a replay gives too; it models no time, so it has no speed.
 SHARES = ("live_share_of_allocated", "preemptions_per_request", "recomputed_share_of_computed")
 COUNTS = ("steps", "block_steps", "live_slot_steps", "computed_tokens", "preemptions")
 NAMES = ("model", "workload", "engine", "point")
@@ -29,11 +29,11 @@ COLUMNS = (
 
 
 def table(points: Mapping[str, Sequence[Run]], repeats: pd.DataFrame, replays: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """A row per point of a sweep: by model, workload and engine, from the smallest to the largest.
+    """A row per point of a sweep, by model, workload and engine, from the smallest to the largest point.
 
-    `points` are the runs of each of SWEPT, where a base may be a point of both; `repeats` is repeats.csv, `replays` the
-    rows of `kvbench.replay.sweep.table`. `difference_*` of a count is that of the repeat which differs most from the
-    replay, of a share that of the median; empty without a replay.
+    `points` are the runs of each sweep in SWEPT; a base run may be a point of both. `repeats` is repeats.csv, `replays`
+    the rows of `kvbench.replay.sweep.table`. `difference_*` is live minus replay: for a count, of the repeat that
+    differs most; for a share, of the median. Empty without a replay.
     """
     whole = repeats[repeats["scope"] == "all"]
     rows = [
@@ -70,7 +70,7 @@ def _row(run: Run, repeats: pd.DataFrame, replays: pd.DataFrame, seed: int) -> d
 
 
 def _counts(run: Run, repeats: pd.DataFrame) -> pd.DataFrame:
-    """COUNTS of each repeat, whole numbers: sums over its steps, null where it has none."""
+    """COUNTS of each repeat as integers, summed over its steps; null if it has no steps."""
     steps = steps_of(run).groupby(["process", "repeat"])[["allocated", "live"]].sum()
     sums = steps.reindex(pd.MultiIndex.from_frame(repeats[["process", "repeat"]]))
     found = {"block_steps": sums["allocated"] // run.record["block_size"], "live_slot_steps": sums["live"]}
@@ -79,7 +79,7 @@ def _counts(run: Run, repeats: pd.DataFrame) -> pd.DataFrame:
 
 
 def _beside(row: dict[str, Any], counts: pd.DataFrame, replay: pd.Series) -> dict[str, Any]:
-    """The replay's values, and what the live ones are beyond them."""
+    """The replay's values, and the live values minus them."""
     found: dict[str, Any] = {}
     for name in SHARES:
         found |= {f"replay_{name}": replay[name], f"difference_{name}": row[f"{name}_median"] - replay[name]}
@@ -91,5 +91,5 @@ def _beside(row: dict[str, Any], counts: pd.DataFrame, replay: pd.Series) -> dic
 
 
 def read_replays(paths: Sequence[str]) -> pd.DataFrame:
-    """`records.REPLAYED` of several files of replays below one another."""
+    """`records.REPLAYED`, concatenated from several files."""
     return pd.concat([pd.DataFrame(columns=list(REPLAYED)), *map(read_table, paths)], ignore_index=True)

@@ -1,4 +1,4 @@
-"""Speed: tokens and requests over the wall time of whole repeats."""
+"""Throughput: tokens and requests over the wall time of whole repeats."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ def rates(repeat: dict[str, Any]) -> dict[str, float]:
 
 
 def energies(repeat: dict[str, Any]) -> dict[str, float | None]:
-    """The device's energy in one repeat for each token and request, in J; None where no counter told."""
+    """The device's energy per token and per request in one repeat, in J; None without an energy counter."""
     energy_j = repeat["energy_j"]
     return {name: None if energy_j is None else energy_j / repeat[count] for name, count in ENERGIES.items()}
 
 
 def disturbances(run: Run, scope: str) -> list[bool | None]:
-    """Which of the run's timed repeats of a scope other load disturbed; its repeats in all processes are siblings."""
+    """Which timed repeats of a scope were disturbed by other load, compared over all processes of the run."""
     return disturbed(run.timed(scope), run.record["device"], run.record["threads"])
 
 
 def table(runs: Sequence[Run], seed: int) -> pd.DataFrame:
-    """A row per run and scope; `*_total` is the sum over repeats of tokens over that of seconds."""
+    """A row per run and scope; `*_total` is the tokens of all repeats over their total seconds."""
     return pd.DataFrame(
         [_row(run, scope, seed) for run in runs for scope in SCOPES if run.timed(scope)],
     )
@@ -66,9 +66,9 @@ def _row(run: Run, scope: str, seed: int) -> dict[str, Any]:
 
 
 def _first_over_others(repeats: Sequence[dict[str, Any]]) -> float | None:
-    """Wall time of a process's first timed repeat over the median of its others, of the process where it is most.
+    """Wall time of a process's first timed repeat over the median of its others; the largest over all processes.
 
-    Far above 1, the warm-up left something to the first repeat. None where no process has three repeats.
+    A value far above 1 means that the warm-up was incomplete. None if no process has three repeats.
     """
     walls: dict[int, list[float]] = {}
     for repeat in repeats:
@@ -85,7 +85,7 @@ def _energy_columns(repeats: Sequence[dict[str, Any]], seed: int, processes: Seq
 
 
 def _rows_that_fit(run: Run) -> dict[str, int | None]:
-    """Rows of the largest batch, and of the smallest known to run out of memory; empty where none did."""
+    """Rows of the largest batch, and of the smallest batch known to run out of memory, which is empty if none did."""
     memory = run.record.get("out_of_memory") or {}
     rows = [batch["rows"] for batch in run.record.get("batches") or []]
     return {"largest_batch_rows": max(rows, default=None), "out_of_memory_rows": memory.get("out_of_memory_rows")}

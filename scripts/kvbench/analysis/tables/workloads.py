@@ -14,13 +14,13 @@ from kvbench.workload.table import length_table, lengths_of
 
 
 def table(paths: Sequence[str | Path]) -> pd.DataFrame:
-    """Three rows a workload file `.../<model>/<workload>.parquet`: tokens of prompt, output and their sum.
+    """Three rows per workload file `.../<model>/<workload>.parquet`: tokens of prompt, output and their sum.
 
     Percentiles are nearest rank; of a user's file also how many requests it has and how many were left out, and why.
     UserError where a file is missing or broken.
     """
     rows = pd.concat(map(_rows, map(Path, paths)), ignore_index=True)
-    return rows.astype(dict.fromkeys(COUNTS, "Int64"))  # whole also where some are empty
+    return rows.astype(dict.fromkeys(COUNTS, "Int64"))  # integers even if some cells are empty
 
 
 def _rows(path: Path) -> pd.DataFrame:

@@ -1,1 +1,1 @@
-"""What a schema cannot express: names that must exist, runs that must be comparable, files that must be there."""
+"""Checks that a schema cannot express: names and files that must exist, runs that must be comparable."""

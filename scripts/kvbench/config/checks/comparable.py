@@ -1,13 +1,13 @@
-"""No run is there twice, and those of one model and workload can be compared with each other."""
+"""No run occurs twice, and the runs of one model and workload can be compared with each other."""
 
 from __future__ import annotations
 
 from kvbench.config.runs import Plan, RunName
 from kvbench.config.wording import Invalid, quote
 
-# Runs of one model and workload are compared with each other, so these must not differ between them.
+# Runs of one model and workload are compared with each other, so these keys must not differ between them.
 COMPARED = ("sampling", "max_length", "sequential_requests", "gpus")
-# These may differ between their points, and only there.
+# These keys may differ between points of a sweep, but not within a point.
 COMPARED_AT_POINT = ("kv_budget_mib", "prefix_sharing")
 
 
@@ -15,7 +15,7 @@ def check_sweeps(entries: list[dict]) -> None:
     for number, entry in enumerate(entries):
         for key in entry.get("sweep", {}):
             if key in entry:
-                raise Invalid(f"runs[{number}].{key}", "the entry's sweep sets it too; remove one of the two")
+                raise Invalid(f"runs[{number}].{key}", "the sweep of this entry also sets it; remove one of the two")
 
 
 def check_unique(plan: Plan) -> None:
@@ -23,12 +23,12 @@ def check_unique(plan: Plan) -> None:
     for number, run, _ in plan:
         if run in first:
             same = f"{run.model}, {run.workload}, {run.engine}, {run.point}"
-            raise Invalid(f"runs[{number}]", f"runs[{first[run]}] has the same run ({same}); remove one")
+            raise Invalid(f"runs[{number}]", f"runs[{first[run]}] contains the same run ({same}); remove one")
         first[run] = number
 
 
 def check_comparable(plan: Plan, config: dict) -> None:
-    """One sampling, length and subset for each model and workload; one budget and sharing for each of their points."""
+    """Runs of a model and workload have the same values of COMPARED, and at each point those of COMPARED_AT_POINT."""
     first: dict[tuple, tuple[int, object]] = {}
     for number, run, own in plan:
         for key in (*COMPARED, *COMPARED_AT_POINT):

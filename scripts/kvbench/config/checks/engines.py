@@ -1,4 +1,4 @@
-"""Every run is one that its engine can do, with the GPUs, blocks and options that it is given."""
+"""Each run's engine supports the device, GPUs, block size and options that the run asks for."""
 
 from __future__ import annotations
 
@@ -26,12 +26,14 @@ def check_gpus(config: dict, plan: Plan, cuda: bool) -> None:
         gpus = own.get("gpus", config["gpus"])
         at = _place("gpus", number, run, own)
         if gpus > 1 and not cuda:
-            raise Invalid(at, f"{gpus} GPUs for runs on a CPU; set it to 1, or device to cuda")
+            raise Invalid(at, f"{gpus} GPUs requested for runs on a CPU; set it to 1, or set device to cuda")
         if gpus > 1 and run.engine not in SEVERAL_GPUS:
-            raise Invalid(at, f"{run.engine} runs on one GPU; leave it out here or give it an entry of its own")
+            raise Invalid(at, f"{run.engine} runs on one GPU only; remove it here or give it its own entry in runs")
         heads = config["models"][run.model].get("shape", {}).get("kv_heads", gpus)
         if heads % gpus:
-            raise Invalid(at, f"{run.model} has {heads} KV heads, which {gpus} GPUs cannot share evenly; lower it")
+            raise Invalid(
+                at, f"{run.model} has {heads} KV heads, which cannot be split evenly over {gpus} GPUs; lower gpus"
+            )
 
 
 def check_block_sizes(config: dict, plan: Plan, cuda: bool) -> None:
@@ -45,15 +47,18 @@ def check_block_sizes(config: dict, plan: Plan, cuda: bool) -> None:
 
 
 def check_options(engines: dict) -> None:
-    """No engine's own option sets what all engines of a comparison share."""
+    """Raise Invalid for an engine option that sets what all engines of a comparison share."""
     for engine, options in engines.items():
         for option in options or {}:
             if (key := shared_setting(engine, option)) is not None:
-                raise Invalid(f"engines.{engine}.{option}", f"the same for all engines; remove it{key and f', {key}'}")
+                raise Invalid(
+                    f"engines.{engine}.{option}",
+                    f"kvbench sets this option for all engines; remove it{key and f' ({key})'}",
+                )
 
 
 def _place(key: str, number: int, run: RunName, own: dict) -> str:
-    """Where the value of a run's key was written: its entry's sweep, its entry, or the top of the file."""
+    """Where the value of a run's key was written: in its entry's sweep, in its entry or at the top level."""
     if key not in own:
         return key
     swept = run.point.startswith(f"{key}-")

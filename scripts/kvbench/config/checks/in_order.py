@@ -1,4 +1,4 @@
-"""All checks, in the order in which faults are told."""
+"""All checks, in the order in which faults are reported."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kvbench.config.wording import Invalid
 
 
 def check(config: dict, plan: Plan, cuda: bool) -> None:
-    """Raise Invalid for the first thing that the schema cannot see; `cuda`: engines run on a CUDA device."""
+    """Raise Invalid for the first fault that the schema cannot find; `cuda`: engines run on a CUDA device."""
     if not (config["runs"] or config["replays"] or config["capacity"]):
         raise Invalid("runs", "is empty, and so are replays and capacity; add an entry to one of the three")
     check_names(config)

@@ -1,4 +1,4 @@
-"""Lengths leave room for an output, and are none that a model was not made for."""
+"""Maximum lengths leave room for an output and do not exceed the positions of the model."""
 
 from __future__ import annotations
 

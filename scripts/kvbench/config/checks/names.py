@@ -1,4 +1,4 @@
-"""Entries of `runs` name models, workloads and engines that there are, and options name figures."""
+"""Entries of `runs` name existing models, workloads and engines; options name existing figures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kvbench.figures.registry import FIGURES
 
 def check_names(config: dict) -> None:
     if PARITY in config["workloads"]:
-        raise Invalid(f"workloads.{PARITY}", "this name is taken by the parity gate; use another")
+        raise Invalid(f"workloads.{PARITY}", "this name is reserved for the parity gate; use another")
     for number, entry in enumerate(config["runs"]):
         for kind in ("models", "workloads"):
             check_known(entry[kind], config[kind], kind[:-1], f"runs[{number}].{kind}")

@@ -1,4 +1,4 @@
-"""The weights and files that runs need are there, and go together."""
+"""The model folders and files that runs need exist, and each workload suits its model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TEXT_KINDS = ("guide",)
 
 
 def check_sources(config: dict, plan: Plan) -> None:
-    """The files that runs need are there, and no text goes to a model without a tokenizer."""
+    """Raise Invalid for a missing folder or file, or for a workload of text on a model without a tokenizer."""
     for number, run, _ in plan:
         model, workload = config["models"][run.model], config["workloads"][run.workload]
         if model["source"] == "path" and not Path(model["path"]).is_dir():
@@ -21,13 +21,15 @@ def check_sources(config: dict, plan: Plan) -> None:
         if workload["kind"] == "user":
             check_file(f"workloads.{run.workload}.file", workload["file"])
         if model["source"] == "shape" and workload["kind"] in TEXT_KINDS:
-            mend = "use a workload without text, such as mixed, or a model with a tokenizer"
-            raise Invalid(f"runs[{number}].workloads", f"{run.workload} is text and {run.model} is a shape; {mend}")
+            mend = "use a workload without text, such as mixed, or another model"
+            raise Invalid(
+                f"runs[{number}].workloads", f"{run.workload} contains text, but {run.model} has no tokenizer; {mend}"
+            )
 
 
 def check_file(at: str, path: str) -> None:
-    """A user's file is there, and no part of its name a wildcard of Snakemake's, which knows no way to escape one."""
+    """The user's file exists, and its path contains no Snakemake wildcard, since Snakemake cannot escape one."""
     if not Path(path).is_file():
         raise Invalid(at, f"no file {quote(path)}; give one that exists")
     if found := WILDCARD.search(path):
-        raise Invalid(at, f"Snakemake takes {found[0]} in {quote(path)} for a wildcard; rename it without the braces")
+        raise Invalid(at, f"Snakemake would read {found[0]} in {quote(path)} as a wildcard; rename it without braces")

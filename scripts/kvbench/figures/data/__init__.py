@@ -1,1 +1,1 @@
-"""What the figures draw, read from runs and tables: with `from_job` the only code under figures/ that opens files."""
+"""Reads the data of figures from runs and tables; besides `from_job` the only code in figures/ that opens files."""

@@ -14,7 +14,7 @@ from kvbench.figures.data.steps import steps_of
 
 @dataclass(frozen=True)
 class BlockTrace:
-    """Blocks over the first timed repeat of a run, a value a step; `unshared` is what its requests would hold alone."""
+    """Blocks in each step of a run's first timed repeat; `unshared` are those that its requests would hold alone."""
 
     engine: str
     requests: int
@@ -25,7 +25,7 @@ class BlockTrace:
 
 
 def block_traces(runs: Sequence[Run], engines: Sequence[str]) -> list[tuple[BlockTrace, BlockTrace]]:
-    """Traces with and without sharing of each engine; UserError where one of the two was not run."""
+    """Traces with and without sharing of each engine; UserError if one of the two was not run."""
     found = {(run.engine, run.point): run for run in runs}
     return [
         (_blocks(found[engine, POINTS["shared"]]), _blocks(found[engine, POINTS["unshared"]])) for engine in engines

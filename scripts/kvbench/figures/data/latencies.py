@@ -24,7 +24,7 @@ class Latency:
 
 
 def latencies(runs: Sequence[Run], metrics: Sequence[str]) -> list[Latency]:
-    """Samples of scope `all`; of `sequential` for engines that serve only the subset."""
+    """Samples of scope `all`, or of `sequential` for engines that serve only the subset."""
     found = []
     for run in (run for run in runs if run.timed()):
         scope = "all" if run.timed("all") else "sequential"

@@ -18,7 +18,7 @@ MIB = 2**20
 
 @dataclass(frozen=True)
 class Phase:
-    """A named stretch of a run, in seconds from the process's first sample."""
+    """A named phase of a run, in seconds from the process's first sample."""
 
     name: str
     start_s: float
@@ -29,8 +29,8 @@ class Phase:
 class MemoryTrace:
     """One process's memory over time, in MiB over seconds from the first sample.
 
-    `device_s`, `process`, `device_used` have one value a sample; `cache_s` and `split` one a step of the whole run;
-    `zoom_s` and `zoom` one a step of `repeat`, from its start. `zoom` also has `pool`.
+    `device_s`, `process`, `device_used` have one value per sample; `cache_s` and `split` one per step of the whole run;
+    `zoom_s` and `zoom` one per step of `repeat`, from its start. `zoom` also has `pool`.
     """
 
     label: str
@@ -48,7 +48,9 @@ class MemoryTrace:
     requests: int
     zoom_s: np.ndarray
     zoom: dict[str, np.ndarray]
-    by_gpu: dict[int, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)  # seconds, MiB; of several GPUs
+    by_gpu: dict[int, tuple[np.ndarray, np.ndarray]] = field(
+        default_factory=dict
+    )  # seconds, MiB; only with several GPUs
 
 
 def memory_trace(run: Run) -> MemoryTrace:
@@ -88,7 +90,7 @@ def memory_trace(run: Run) -> MemoryTrace:
 
 
 def _by_gpu(run: Run, origin: int) -> dict[int, tuple[np.ndarray, np.ndarray]]:
-    """What the run's processes hold on each GPU, where it has several."""
+    """Memory of the run's processes on each GPU; empty unless there are several."""
     frame = read_parquet(run.folder / "device.parquet", ["t_ns", "gpu", "process_bytes"]).to_pandas()
     groups = dict(list(frame.dropna().groupby("gpu")))
     return {int(gpu): _thinned(rows, origin) for gpu, rows in groups.items()} if len(groups) > 1 else {}
@@ -101,7 +103,7 @@ def _thinned(rows: pd.DataFrame, origin: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _device(run: Run) -> pd.DataFrame:
-    """Columns t_ns, process and used in bytes; several GPUs are summed, the host's rows serve where there is none."""
+    """Columns t_ns, process and used in bytes, summed over GPUs; from the host's rows if there is no GPU."""
     frame = read_parquet(run.folder / "device.parquet").to_pandas()
     if frame.empty:
         raise UserError(f"{run.folder / 'device.parquet'}: no samples; delete the folder and run again")
@@ -115,7 +117,7 @@ def _device(run: Run) -> pd.DataFrame:
 
 
 def _phases(run: Run, origin: int) -> tuple[Phase, ...]:
-    """Phases in seconds; the batches of a repeat (`repeat-3/batch-0`) are one phase with it."""
+    """Phases in seconds; the batches of a repeat (`repeat-3/batch-0`) are merged into one phase."""
     merged: dict[str, Phase] = {}
     for one in run.record["phases"]:
         name, start, end = one["name"].split("/")[0], (one["start_ns"] - origin) / 1e9, (one["end_ns"] - origin) / 1e9

@@ -1,4 +1,4 @@
-"""Rows of tables, and a workload's lengths, as figures take them."""
+"""Rows of tables and lengths of a workload, in the form that figures need."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from kvbench.workload.table import lengths_of
 
 
 def rows_of(path: str | Path, model: str, workload: str) -> pd.DataFrame:
-    """Rows of a table of results/tables for one model and workload, engines in their order, with a `label`.
+    """Rows of a table in results/tables for one model and workload, sorted by engine, with a column `label`.
 
-    A table without engines keeps its order. Raises UserError where the file is missing.
+    A table without engines keeps its order. UserError if the file is missing.
     """
     frame = read_table(path)
     frame = frame[(frame["model"] == model) & (frame["workload"] == workload)]
@@ -35,7 +35,7 @@ def lengths(path: str | Path) -> dict[str, np.ndarray]:
 
 
 def row_of(table: pd.DataFrame, name: str, **wanted: str) -> pd.Series:
-    """The one row of a table with these values; UserError naming the table where there is none."""
+    """The row of a table with these values; UserError naming the table if there is none."""
     found = table[np.logical_and.reduce([table[key] == value for key, value in wanted.items()])]
     if found.empty:
         raise UserError(f"results/tables/{name}: no row for {', '.join(wanted.values())}; delete it and run again")

@@ -1,4 +1,4 @@
-"""Output tokens per second, repeat by repeat."""
+"""Output tokens per second of each repeat."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kvbench.figures.data.rows import row_of
 
 @dataclass(frozen=True)
 class Speed:
-    """One run's output tokens per second in a scope: its repeats, process by process, and throughput.csv's summary."""
+    """One run's output tokens per second in a scope: its repeats by process, and the summary from throughput.csv."""
 
     label: str
     engine: str
@@ -29,7 +29,7 @@ class Speed:
 
 
 def speeds(runs: Sequence[Run], table: pd.DataFrame) -> dict[str, list[Speed]]:
-    """Speeds by scope, in the order of the runs; UserError where throughput.csv lacks a run."""
+    """Speeds by scope, in the order of the runs; UserError if throughput.csv lacks a run."""
     found: dict[str, list[Speed]] = {}
     for run in runs:
         for scope in SCOPES:

@@ -1,4 +1,4 @@
-"""Steps of a run, as many as a figure can show."""
+"""Steps of a run, thinned to as many as a figure can show."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def steps_of(run: Run, columns: list[str], repeat: int | None = None) -> dict[st
 
 
 def thin(values: np.ndarray, points: int = MAX_POINTS) -> np.ndarray:
-    """Indices of at most about `points` values: the first and the largest of each of equal stretches, and the last."""
+    """About `points` indices or fewer: the first and the largest value of each of equal stretches, and the last."""
     if len(values) <= points:
         return np.arange(len(values))
     edges = np.linspace(0, len(values), points // 2 + 1).astype(int)[:-1]

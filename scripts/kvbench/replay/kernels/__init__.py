@@ -1,5 +1,5 @@
-"""Step loops, compiled; only `kvbench.replay.start` imports them, and numba with them.
+"""Compiled step loops; only `kvbench.replay.start` imports them, and with them numba.
 
-An `advance` runs until its buffer of rows is full or every request has ended, and goes on from there when called again.
-Everything is an int64: slots, tokens, nanoseconds.
+`advance` runs until its buffer of rows is full or every request has ended; the next call continues from there.
+All values are int64: slots, tokens, nanoseconds.
 """

@@ -1,4 +1,4 @@
-"""A best-fit allocator: holes by address, each request from the smallest that holds it."""
+"""A best-fit allocator: holes are sorted by address, and each reservation takes the smallest one that fits it."""
 
 from kvbench.replay.kernels.compiled import inner
 from kvbench.replay.kernels.free_space import HOLES
@@ -6,7 +6,7 @@ from kvbench.replay.kernels.free_space import HOLES
 
 @inner
 def take(at, space, size):
-    """Address in the smallest hole that holds `size`, the lowest of equals; -1 if none does."""
+    """Allocate `size` slots in the smallest hole that fits, the lowest of equal ones; its address, or -1."""
     best = -1
     for hole in range(at[HOLES]):
         room = space.hole_size[hole]
@@ -26,7 +26,7 @@ def take(at, space, size):
 
 @inner
 def give_back(at, space, address, size):
-    """Free a range and join it with its neighbours."""
+    """Free a range and merge it with adjacent holes."""
     place = at[HOLES]
     while place > 0 and space.hole_start[place - 1] > address:
         place -= 1

@@ -1,4 +1,4 @@
-"""Identities of blocks, for sharing: which are free, in what order they are taken, and which text each one holds."""
+"""Block identities for prefix sharing: which blocks are free, in what order they are taken, and what text they hold."""
 
 from typing import NamedTuple
 
@@ -9,18 +9,18 @@ from kvbench.replay.kernels.compiled import inner
 
 
 class Blocks(NamedTuple):
-    """Identities of B blocks. Index B of the free list is its two ends."""
+    """Identities of B blocks. Index B of the free list is the sentinel at both ends."""
 
-    after: NDArray[np.int32]  # (B + 1,) free list, from the first to be taken
+    after: NDArray[np.int32]  # (B + 1,) free list, in the order in which blocks are taken
     before: NDArray[np.int32]  # (B + 1,)
     references: NDArray[np.int32]  # (B,)
-    owner: NDArray[np.int64]  # (B,) number of a text, or R + request for its own; -1: not cached
-    place: NDArray[np.int64]  # (B,) number of the block in its owner's text
-    chain: NDArray[np.int32]  # (B,) next block of the same bucket, oldest first
+    owner: NDArray[np.int64]  # (B,) number of a shared text, or R + request for a request's own text; -1: not cached
+    place: NDArray[np.int64]  # (B,) position of the block in its owner's text
+    chain: NDArray[np.int32]  # (B,) next block in the same bucket, oldest first
     bucket: NDArray[np.int32]  # (power of two,)
     table: NDArray[np.int32]  # (M, longest request) block ids
     row: NDArray[np.int32]  # (R,) row of a running request in the table
-    rows: NDArray[np.int32]  # (M + 1,) rows not in use; their number is in the last place
+    rows: NDArray[np.int32]  # (M + 1,) unused rows of the table; the last element is their number
 
 
 @inner
@@ -30,8 +30,8 @@ def ceil(tokens, size):
 
 @inner
 def cached(requests, blocks, size, request, known):
-    """(Cached blocks that a request can begin with, how many of them nobody refers to). The last token is always
-    computed again, so its block never counts."""
+    """(Number of cached blocks at the beginning of a request, how many of them are unreferenced). The last token is
+    always recomputed, so its block never counts."""
     found = unused = 0
     while (found + 1) * size < known:
         block = _find(blocks, _owner(requests, request, found), found)
@@ -44,7 +44,7 @@ def cached(requests, blocks, size, request, known):
 
 @inner
 def adopt(requests, blocks, request, hits):
-    """Give an admitted request its row of the table and the cached blocks that it begins with."""
+    """Give an admitted request a row of the block table and the `hits` cached blocks with which it begins."""
     last = blocks.rows.size - 1
     blocks.rows[last] -= 1
     row = blocks.rows[blocks.rows[last]]
@@ -59,7 +59,7 @@ def adopt(requests, blocks, request, hits):
 
 @inner
 def take(requests, blocks, size, request, stored, tokens):
-    """Blocks from the front of the free list for tokens stored .. tokens; those now full become findable."""
+    """Take blocks from the front of the free list for tokens `stored` to `tokens`; cache those that are now full."""
     row, ends = blocks.row[request], blocks.references.size
     for place in range(ceil(stored, size), ceil(tokens, size)):
         block = blocks.after[ends]
@@ -73,9 +73,9 @@ def take(requests, blocks, size, request, stored, tokens):
 
 @inner
 def give_back(blocks, size, request, stored):
-    """Release a request's blocks, last first: cached ones to the end of the free list, others to its front.
+    """Release a request's blocks, last first: cached ones go to the end of the free list, others to its front.
 
-    Returns the number that nobody refers to any more.
+    Returns the number of blocks that are no longer referenced.
     """
     ends, row, last, freed = blocks.references.size, blocks.row[request], blocks.rows.size - 1, 0
     for place in range(ceil(stored, size) - 1, -1, -1):
@@ -91,7 +91,7 @@ def give_back(blocks, size, request, stored):
 
 @inner
 def _owner(requests, request, place):
-    """Whose text the full block `place` of a request ends: one that others begin with too, else its own."""
+    """The owner of the text up to the end of a request's full block `place`: a shared text, or the request itself."""
     if place < requests.texts.shape[1] and requests.texts[request, place] >= 0:
         return np.int64(requests.texts[request, place])
     return np.int64(requests.prompt.size + request)
@@ -99,7 +99,7 @@ def _owner(requests, request, place):
 
 @inner
 def _find(blocks, owner, place):
-    """The oldest cached block with this text, or -1."""
+    """The oldest cached block with this text; -1 if there is none."""
     block = blocks.bucket[_bucket(blocks, owner, place)]
     while block >= 0 and (blocks.owner[block] != owner or blocks.place[block] != place):
         block = blocks.chain[block]

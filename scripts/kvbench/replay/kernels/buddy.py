@@ -1,11 +1,11 @@
-"""A buddy allocator: chunks of powers of two, split in halves and merged again, a list of free ones for each size."""
+"""A buddy allocator: chunks are powers of two, split in halves and merged again, with a free list for each size."""
 
 from kvbench.replay.kernels.compiled import inner
 
 
 @inner
 def take(space, size):
-    """Address of a chunk of the next power of two, split from the smallest free one; -1 if there is none."""
+    """Allocate a chunk of the next power of two, split from the smallest free one that fits; its address, or -1."""
     wanted = level = level_of(size)
     while level < space.head.size and space.head[level] < 0:
         level += 1
@@ -21,7 +21,7 @@ def take(space, size):
 
 @inner
 def give_back(space, address, level):
-    """Free a chunk and merge it with its buddy as long as that is free."""
+    """Free a chunk and merge it with its buddy as long as the buddy is free."""
     while level + 1 < space.head.size:
         buddy = address ^ (1 << level)
         if buddy >= space.level.size or space.level[buddy] != level:

@@ -1,4 +1,4 @@
-"""The free space of a pool, of either allocator."""
+"""The free space of a pool, for both allocators."""
 
 from typing import NamedTuple
 
@@ -8,16 +8,16 @@ from numpy.typing import NDArray
 from kvbench.replay.kernels import buddy
 from kvbench.replay.kernels.compiled import outer
 
-# The number of holes, in the kernel's State.at after its own places: an array for it alone would cost 5% more time.
+# Index of the number of holes in the kernel's State.at, after the kernel's own: a separate array takes 5% more time.
 HOLES = 7
 
 
 class FreeSpace(NamedTuple):
-    """The free space of a pool of P slots. Best fit: holes by address. Buddy: a list of free chunks for each power."""
+    """The free space of a pool of P slots. Best fit: holes by address. Buddy: a free list for each power of two."""
 
     hole_start: NDArray[np.int64]  # (M + 2,)
     hole_size: NDArray[np.int64]  # (M + 2,)
-    head: NDArray[np.int64]  # (levels,) latest free chunk of 2^level slots, or -1
+    head: NDArray[np.int64]  # (levels,) most recently freed chunk of 2^level slots, or -1
     level: NDArray[np.int8]  # (P,) level of the free chunk that begins here, or -1
     after: NDArray[np.int32]  # (P,)
     before: NDArray[np.int32]  # (P,)
@@ -25,7 +25,7 @@ class FreeSpace(NamedTuple):
 
 @outer
 def open_pool(at, space, pool, is_buddy):
-    """Make the whole pool free; a buddy pool falls into the powers of two of its size, the largest first."""
+    """Make the whole pool free; a buddy pool is divided into the powers of two of its size, the largest first."""
     if not is_buddy:
         space.hole_start[0], space.hole_size[0], at[HOLES] = 0, pool, 1
         return

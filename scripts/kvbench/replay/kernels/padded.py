@@ -1,4 +1,4 @@
-"""Padded static batches as `hf-batch` and `hf-static` form them: in order of arrival, each to its last token."""
+"""Padded static batches as `hf-batch` and `hf-static` form them: in order of arrival, each run until it has ended."""
 
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ class Requests(NamedTuple):
 
 
 class State(NamedTuple):
-    """What goes on between calls."""
+    """State kept between calls."""
 
     at: NDArray[np.int64]  # (10,) scalars; WIDTH and LONGEST are max p and max o of the batch
     start_ns: NDArray[np.int64]  # (R,)
@@ -30,9 +30,9 @@ class State(NamedTuple):
 
 @inner
 def _form_batch(requests, options, state):
-    """Take arrived requests while the batch keeps the pool, the maximum length and the row limit.
+    """Add arrived requests while the batch stays within the pool, the maximum length and the row limit.
 
-    A growing cache (ROW 0) ends at max p + max o - 1 slots a row, a static one holds ROW slots for each.
+    A growing cache (ROW 0) ends at max p + max o - 1 slots per row; a static cache holds ROW slots per row.
     """
     at = state.at
     at[FIRST], at[PASS], at[REFUSED] = at[NEXT], 0, 0
@@ -52,7 +52,7 @@ def _form_batch(requests, options, state):
 
 @inner
 def _note(requests, options, state, row):
-    """One row, in the order of `result.COLUMNS`, after pass at[PASS] (from 1)."""
+    """Fill one row, in the order of `result.COLUMNS`, for pass at[PASS] (from 1)."""
     at = state.at
     grown = at[WIDTH] + at[PASS] - 1
     width = options[MAX_LENGTH] if options[ROW] else grown
@@ -76,9 +76,9 @@ def _note(requests, options, state, row):
 
 @outer
 def advance(requests, options, state, rows):
-    """Run up to len(rows) passes; returns how many. `state.at[DONE]` is set when no request is left.
+    """Run up to len(rows) passes; returns their number. `state.at[DONE]` is set when no request is left.
 
-    A pass costs the rows that it computes, padding and ended rows included.
+    The duration of a pass includes padding and ended rows, which are computed too.
     """
     at, step = state.at, 0
     while step < len(rows):

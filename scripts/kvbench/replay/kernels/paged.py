@@ -1,9 +1,9 @@
 """Paged allocation under vLLM V1's scheduler: chunked prefill, recompute preemption, prefix caching.
 
 Follows `Scheduler.schedule`, `KVCacheManager.allocate_slots` and `BlockPool` of vLLM 0.32 with one KV cache group of
-full attention, first come first served, synchronous scheduling. Without sharing, counts of blocks are enough: `blocks`
-is None then, and numba compiles nothing that asks for them. With it each block has an identity, because which cached
-block is evicted first decides who hits later.
+full attention, first come first served, synchronous scheduling. Without sharing, counting blocks is enough: `blocks` is
+None, and numba compiles no code for it. With sharing each block has an identity, because the order in which cached
+blocks are evicted determines later hits.
 """
 
 from typing import NamedTuple
@@ -14,33 +14,33 @@ from numpy.typing import NDArray
 from kvbench.replay.kernels.blocks import adopt, cached, ceil, give_back, take
 from kvbench.replay.kernels.compiled import inner, outer
 
-# Places in State.at and in the options; the first two are the same in every kernel.
+# Indices into State.at and the options; the first three are the same in every kernel.
 DONE, COMPLETED, NOW, NEXT, ARRIVED, RUNNING, STACKED, FREE, PREEMPTIONS, HITS = range(10)
 BLOCK, MAX_RUNNING, STEP_TOKENS, LONG_PREFILL, WATERMARK, PROMPT_MUST_FIT, STEP_NS, TOKEN_NS = range(8)
 NEVER = np.int64(1 << 62)
 
 
 class Requests(NamedTuple):
-    """R requests in order of arrival; arrays of shape (R,) but for the last."""
+    """R requests in order of arrival; arrays of shape (R,) except the last."""
 
     prompt: NDArray[np.int64]
     output: NDArray[np.int64]
     arrival_ns: NDArray[np.int64]
-    texts: NDArray[np.int32]  # (R, most blocks shared) by `texts.block_texts`: below R, -1 where no other has it
+    texts: NDArray[np.int32]  # (R, most shared blocks) from `texts.block_texts`: below R; -1: not shared
 
 
 class State(NamedTuple):
-    """What goes on between calls. `known` counts the prompt and what was generated, `computed` what is stored."""
+    """State kept between calls. `known` counts prompt and generated tokens, `computed` stored tokens."""
 
     at: NDArray[np.int64]  # (10,) scalars
     known: NDArray[np.int64]  # (R,)
     computed: NDArray[np.int64]  # (R,)
     running: NDArray[np.int64]  # (M,) requests in vLLM's order
-    stack: NDArray[np.int64]  # (M,) preempted requests, the next to resume last
+    stack: NDArray[np.int64]  # (M,) preempted requests; the last one resumes next
     start_ns: NDArray[np.int64]  # (R,) -1 until first scheduled
     first_ns: NDArray[np.int64]  # (R,) -1 until the first token
     finish_ns: NDArray[np.int64]  # (R,)
-    preempted: NDArray[np.int64]  # (R,) times
+    preempted: NDArray[np.int64]  # (R,) number of preemptions
 
 
 @inner
@@ -53,8 +53,10 @@ def _release(options, state, blocks, request):
 
 @inner
 def _serve_running(requests, options, state, blocks, threshold, budget):
-    """Tokens for running requests in order; the latest gives way where blocks lack. Returns (budget left, served,
-    whether any was preempted)."""
+    """Schedule tokens for running requests in order; if blocks run out, the latest request is preempted.
+
+    Returns (budget left, number served, whether any was preempted).
+    """
     at, size, served, preempted = state.at, options[BLOCK], 0, False
     while served < at[RUNNING] and budget > 0:
         request = state.running[served]
@@ -84,7 +86,7 @@ def _serve_running(requests, options, state, blocks, threshold, budget):
 
 @inner
 def _admit(requests, options, state, blocks, threshold, budget):
-    """Waiting requests, preempted ones first, until one is refused. Returns (budget left, refused for memory)."""
+    """Admit waiting requests, preempted ones first, until one is refused. Returns (budget left, refused for memory)."""
     at, size = state.at, options[BLOCK]
     while budget > 0 and at[RUNNING] < options[MAX_RUNNING] and (at[STACKED] or at[NEXT] < at[ARRIVED]):
         request = state.stack[at[STACKED] - 1] if at[STACKED] else at[NEXT]
@@ -114,7 +116,7 @@ def _admit(requests, options, state, blocks, threshold, budget):
 
 @inner
 def _note(requests, options, state, pool_blocks, tokens, refused, row):
-    """One row, in the order of `result.COLUMNS`."""
+    """Fill one row, in the order of `result.COLUMNS`."""
     at, size = state.at, options[BLOCK]
     tails = reserved = 0
     for place in range(at[RUNNING]):
@@ -132,7 +134,7 @@ def _note(requests, options, state, pool_blocks, tokens, refused, row):
 
 @inner
 def _end_step(requests, options, state, blocks, served):
-    """The step's tokens are there: requests that have caught up gain one, and those with their last one leave."""
+    """End a step: served requests whose known tokens are all computed get a token, and leave if it is their last."""
     at, kept = state.at, 0
     for place in range(at[RUNNING]):
         request = state.running[place]
@@ -152,7 +154,7 @@ def _end_step(requests, options, state, blocks, served):
 
 @outer
 def advance(requests, options, state, blocks, pool_blocks, rows):
-    """Run up to len(rows) steps; returns how many. `state.at[DONE]` is set when no request is left."""
+    """Run up to len(rows) steps; returns their number. `state.at[DONE]` is set when no request is left."""
     at, step = state.at, 0
     while step < len(rows):
         if at[RUNNING] == 0 and at[STACKED] == 0 and at[NEXT] == at[ARRIVED]:

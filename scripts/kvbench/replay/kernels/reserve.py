@@ -1,8 +1,8 @@
-"""Contiguous reservations made once, at admission, from a real allocator: `buddy` or `best_fit`.
+"""Contiguous reservations, made once at admission by a real allocator: `buddy` or `best_fit`.
 
-The scheduler is the paged kernel's without preemption (a reservation covers all that a request will store), so that
-two policies differ by their memory alone. Decoding steps between two events are written in one go, each with its own
-row. Sizes and addresses are slots.
+The scheduler is that of the paged kernel without preemption (a reservation covers all that a request will store), so
+that policies differ only in their memory. Decode steps between two events are written in one go, each with its own row.
+Sizes and addresses are in slots.
 """
 
 from typing import NamedTuple
@@ -29,13 +29,13 @@ class Requests(NamedTuple):
 
 
 class State(NamedTuple):
-    """What goes on between calls; M is the most requests that run at once."""
+    """State kept between calls; M is the largest number of running requests."""
 
     at: NDArray[np.int64]  # (8,) scalars, the last one HOLES
     known: NDArray[np.int64]  # (R,) prompt and generated tokens
     computed: NDArray[np.int64]  # (R,) tokens stored
     address: NDArray[np.int64]  # (R,)
-    width: NDArray[np.int64]  # (R,) slots got: a buddy allocator rounds up
+    width: NDArray[np.int64]  # (R,) allocated slots: a buddy allocator rounds up
     running: NDArray[np.int64]  # (M,)
     start_ns: NDArray[np.int64]  # (R,)
     first_ns: NDArray[np.int64]  # (R,)
@@ -44,7 +44,7 @@ class State(NamedTuple):
 
 @inner
 def _admit(requests, options, state, space, threshold, budget):
-    """Waiting requests in order until one is refused. Returns (budget left, refused for memory)."""
+    """Admit waiting requests in order until one is refused. Returns (budget left, refused for memory)."""
     at = state.at
     while budget > 0 and at[RUNNING] < options[MAX_RUNNING] and at[NEXT] < at[ARRIVED]:
         request = at[NEXT]
@@ -66,7 +66,7 @@ def _admit(requests, options, state, space, threshold, budget):
 
 @inner
 def _note(requests, options, state, space, tokens, refused, row):
-    """One row, in the order of `result.COLUMNS`. External: free slots that would do if they lay together."""
+    """Fill one row, in the order of `result.COLUMNS`. External: free slots that would do if they were contiguous."""
     at = state.at
     live = reserved = internal = 0
     for place in range(at[RUNNING]):
@@ -86,7 +86,7 @@ def _note(requests, options, state, space, tokens, refused, row):
 
 @inner
 def _end_step(requests, options, state, space, served):
-    """The step's tokens are there: requests that have caught up gain one, and those with their last one leave."""
+    """End a step: served requests whose known tokens are all computed get a token, and leave if it is their last."""
     at, kept = state.at, 0
     for place in range(at[RUNNING]):
         request = state.running[place]
@@ -110,7 +110,7 @@ def _end_step(requests, options, state, space, served):
 
 @inner
 def _quiet_steps(requests, state):
-    """Steps ahead in which every running request gains one token and none ends; 0 if one is still in its prompt."""
+    """Number of next steps in which every running request gets a token and none ends; 0 if one is still in prefill."""
     at, least = state.at, NEVER
     for place in range(at[RUNNING]):
         request = state.running[place]
@@ -122,10 +122,10 @@ def _quiet_steps(requests, state):
 
 @inner
 def _decode(requests, options, state, refused, steps, rows, step):
-    """Up to `steps` decoding steps that differ from the one before (rows[step - 1]) by one token a request.
+    """Run up to `steps` decode steps that differ from the previous one (rows[step - 1]) by one token per request.
 
     Stops before a step in which an arrival could be admitted. The allocator does not change meanwhile, so a request
-    refused in the step before is refused in each of these. Returns the number of rows written.
+    refused in the previous step is refused in all of these. Returns the number of rows written.
     """
     at, done = state.at, 0
     running = at[RUNNING]
@@ -136,7 +136,7 @@ def _decode(requests, options, state, refused, steps, rows, step):
         if at[NEXT] < at[ARRIVED] and not full:
             break
         row, before = rows[step + done], rows[step + done - 1]
-        for column in range(row.size):  # as one assignment it takes 2 s to compile
+        for column in range(row.size):  # a single assignment takes 2 s longer to compile
             row[column] = before[column]
         row[0], row[2] = at[NOW], at[ARRIVED] - at[NEXT]
         row[6] += running
@@ -151,7 +151,7 @@ def _decode(requests, options, state, refused, steps, rows, step):
 
 @outer
 def advance(requests, options, state, space, rows):
-    """Run up to len(rows) steps; returns how many. `state.at[DONE]` is set when no request is left."""
+    """Run up to len(rows) steps; returns their number. `state.at[DONE]` is set when no request is left."""
     at, step = state.at, 0
     while step < len(rows):
         if at[RUNNING] == 0 and at[NEXT] == at[ARRIVED]:

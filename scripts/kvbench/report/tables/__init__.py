@@ -1,1 +1,1 @@
-"""The report's tables: columns worth reading, in the order in which they are read."""
+"""The report's tables: a selection of columns of results/tables, in reading order."""

@@ -1,4 +1,4 @@
-"""How each file of results/tables is shown, by its name and in the order of the report."""
+"""The view of each file in results/tables, by its name and in the order of the report."""
 
 from __future__ import annotations
 

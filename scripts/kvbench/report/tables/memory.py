@@ -1,4 +1,4 @@
-"""Tables of memory: what slots, processes and devices held, what sharing gave, what sweeps showed."""
+"""Tables of memory: slots, processes, devices, prefix sharing and sweeps."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def kv_waste_view(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def memory_view(table: pd.DataFrame) -> pd.DataFrame:
-    """A row an engine, a column a part, in MiB."""
+    """A row per engine, a column per part, in MiB."""
     sizes = table.pivot_table(index="label", columns="part", values="bytes", sort=False, dropna=False, aggfunc="first")
     parts = sorted(set(sizes) - {UNATTRIBUTED}, key=part_key)
     sizes = sizes.reindex(columns=[*parts, UNATTRIBUTED])
@@ -42,7 +42,7 @@ def memory_view(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def devices_view(table: pd.DataFrame) -> pd.DataFrame:
-    """A row an engine and GPU, peaks in MiB."""
+    """A row per engine and GPU, peaks in MiB."""
     peaks = {"process at its peak": "process_peak_bytes", "device at its peak": "device_used_peak_bytes"}
     sizes = {f"{name} (MiB)": table[column].astype(float) / MIB for name, column in peaks.items()}
     total = {"device has (MiB)": table["device_total_bytes"].astype(float) / MIB}
@@ -54,7 +54,7 @@ def devices_view(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def sharing_view(table: pd.DataFrame) -> pd.DataFrame:
-    """What sharing saves, beside both points' speed."""
+    """What sharing saves, and the speed of both points."""
     return text(
         pd.DataFrame(
             {
@@ -77,7 +77,7 @@ def sharing_view(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def sweeps_view(table: pd.DataFrame) -> pd.DataFrame:
-    """Points of sweeps, with what the replay of each says beside."""
+    """Points of sweeps, each with the values of its replay."""
     return text(
         pd.DataFrame(
             {

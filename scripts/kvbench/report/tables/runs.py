@@ -11,7 +11,7 @@ from kvbench.report.cells import mib, text
 
 
 def run_settings(runs: Sequence[Run]) -> pd.DataFrame:
-    """What each run was asked to do, and how long loading took."""
+    """The settings of each run, and how long loading took."""
     rows = []
     for run in runs:
         record, capacity, timing = run.record, run.record["capacity"], _median_times(run)
@@ -40,12 +40,12 @@ def run_settings(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def _median_times(run: Run) -> dict[str, float]:
-    """Medians over the run's processes of what comes before the first repeat, in seconds."""
+    """Medians over the run's processes of the times before the first repeat, in seconds."""
     return pd.DataFrame([one.record["timing"] for one in run.processes]).astype(float).median().to_dict()
 
 
 def workloads_view(table: pd.DataFrame) -> pd.DataFrame:
-    """Means and percentiles of lengths in tokens; of a user's file what it has and what of it was left out."""
+    """Means and percentiles of lengths in tokens; for a user's file also how many requests it has and were left out."""
     percentiles = {name.removesuffix("_tokens"): table[name] for name in table if name.startswith("p")}
     left_out = {
         "requests in the file": table.get("requests_in_file"),

@@ -1,4 +1,4 @@
-"""Tables of speed: rates, ratios and their causes, latencies, decoding steps against their bound."""
+"""Tables of speed: rates, ratios and their causes, latencies, and decode steps compared with their bound."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from kvbench.report.cells import MIB, interval, labels, number, pairs, scope, sp
 
 
 def throughput_view(table: pd.DataFrame) -> pd.DataFrame:
-    """Rates with their intervals; energy where a counter told."""
+    """Rates with their intervals; energy if there was a counter."""
     energy = {
         "energy (J/output token)": interval(table, "energy_j_per_output_token"),
         "energy (J/request)": interval(table, "energy_j_per_request"),
@@ -54,7 +54,7 @@ def processes_view(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def ratios_view(table: pd.DataFrame) -> pd.DataFrame:
-    """Ratios between the absolute values that they come from."""
+    """Ratios, each between its two absolute values."""
     return text(
         pd.DataFrame(
             {
@@ -71,7 +71,7 @@ def ratios_view(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def attribution_view(table: pd.DataFrame) -> pd.DataFrame:
-    """Factors between the absolute values that they come from, with the reason where there is no ratio."""
+    """Factors, each between its two absolute values, with the reason if there is no ratio."""
     part, factor = text_column(table["part"]), text_column(table["factor"])
     names = part.where(part == "total", part + ": " + factor)
     products = text_column(table["product"].map(number))
@@ -115,7 +115,7 @@ def latency_view(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def roofline_view(table: pd.DataFrame) -> pd.DataFrame:
-    """Decoding steps in ms against their bound, with what they wait for."""
+    """Decode steps in ms compared with their bound, and what limits them."""
     return text(
         pd.DataFrame(
             {

@@ -1,4 +1,4 @@
-"""Tables of what is held against something else: claims, targets, equal outputs, the instrument beside its peers."""
+"""Tables of comparisons: claims, targets, equal outputs, and benchmarks of kvbench itself."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SYMBOLS = {"above": ">", "below": "<", "at_least": "≥", "at_most": "≤"}
 
 
 def claims_view(table: pd.DataFrame) -> pd.DataFrame:
-    """Statements with what was measured, the threshold and the verdict; published values stand beside."""
+    """Claims with the measured value, the threshold and the verdict, and published values beside them."""
     pairs = zip(table["engine_median"], table["over_median"], strict=True)
     arms = [None if pd.isna(over) else f"{number(engine)} / {number(over)}" for engine, over in pairs]
     tests = text_column(table["is"].map(SYMBOLS)) + " " + text_column(table["threshold"].map(number))
@@ -56,7 +56,7 @@ def parity_view(table: pd.DataFrame, with_names: bool = False) -> pd.DataFrame:
 
 
 def targets_view(table: pd.DataFrame) -> pd.DataFrame:
-    """Each target with its worst value and whose that is."""
+    """Each target with its worst value and where it occurred."""
     return text(
         pd.DataFrame(
             {
@@ -74,7 +74,7 @@ def targets_view(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _measured(value: Any) -> Any:
-    """A number read from a column that also has words."""
+    """A number from a column that also contains words."""
     try:
         return f"{float(value):.4g}" if pd.notna(value) else value
     except ValueError:
@@ -82,7 +82,7 @@ def _measured(value: Any) -> Any:
 
 
 def benchmarks_view(table: pd.DataFrame) -> pd.DataFrame:
-    """Both sides of each benchmark of the instrument, and their ratio."""
+    """Both sides of each benchmark of kvbench itself, and their ratio."""
     return text(
         pd.DataFrame(
             {

@@ -1,1 +1,1 @@
-"""Files of users' requests, a format a module."""
+"""Readers of users' request files, one module per format."""

@@ -1,4 +1,4 @@
-"""The formats of users' files, read row by row; a broken row is named by its place and reason."""
+"""Chooses the reader for a user's file and reads it row by row; errors name the place and the reason."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ Reader = Callable[[Path], Iterator[Row]]
 
 
 def read_rows(file: Path, selection: Selection) -> Iterator[Row]:
-    """The requests of a file in its order, one at a time, without those that `selection` leaves out.
+    """The requests of a file in its order, one at a time, without those that `selection` skips.
 
-    UserError names the first fault by file, line and reason.
+    UserError names the file, line and reason of the first fault.
     """
     seen: dict[str, str] = {}
     for row in reader_for(file)(file):
@@ -29,7 +29,7 @@ def read_rows(file: Path, selection: Selection) -> Iterator[Row]:
 
 
 def reader_for(file: Path) -> Reader:
-    """The reader of a file's format: by the extension, and where that says nothing by the first character."""
+    """The reader of a file's format, chosen by the extension or, if that is unknown, by the first character."""
     begin, suffix = head(file), file.suffix.lower()
     first = begin[:1]
     if suffix in (".jsonl", ".ndjson") or (suffix != ".csv" and first == "{"):
@@ -48,5 +48,5 @@ def reader_for(file: Path) -> Reader:
 def _require_new(row: Row, seen: dict[str, str]) -> None:
     if row.request_id in seen:
         first = seen[row.request_id].rsplit(": ", 1)[-1]
-        raise UserError(f"{row.place}: duplicate id {row.request_id!r}, first on {first}; give each its own")
+        raise UserError(f"{row.place}: duplicate id {row.request_id!r}, first used on {first}; make the ids unique")
     seen[row.request_id] = row.place

@@ -1,4 +1,4 @@
-"""CSV of lengths in tokens, with or without a header, as spreadsheets and pandas write it."""
+"""Reads CSV of lengths in tokens, with or without a header, as spreadsheets and pandas write it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs"}
 
 
 def csv_rows(file: Path) -> Iterator[Row]:
-    """A row a line that is not blank; the first of them may be a header."""
+    """One row per non-blank line; the first of these may be a header."""
     columns, begun = COLUMNS, False
     for number, line in enumerate(whole(file).splitlines(), start=1):
         place = f"{file}: line {number}"
@@ -44,12 +44,12 @@ def _cells(line: str, place: str) -> list[str]:
 
 
 def _is_header(cells: list[str]) -> bool:
-    """Names instead of numbers; a line with a number in it is a request, sound or not."""
+    """Whether a line has names and no numbers; a line with any number is a request, valid or not."""
     return not any(isinstance(number(cell), int | float) for cell in cells) and any(c[:1].isalpha() for c in cells)
 
 
 def _header(cells: list[str], place: str) -> list[str]:
-    """The columns by name, an index as ""; UserError where one is unknown, missing or there twice."""
+    """The column names, with "" for an index column; UserError if one is unknown, missing or duplicated."""
     columns = ["" if at == 0 and INDEX.fullmatch(cell) else cell for at, cell in enumerate(cells)]
     for name in columns[columns[0] == "" :]:
         if name not in {*COLUMNS, "request_id"}:
@@ -71,7 +71,7 @@ def _row(place: str, cells: list[str], columns: list[str], line: int) -> Row:
 
 
 def number(cell: str | None) -> int | float | str | None:
-    """A cell as a number, or as it stands where it is none; Python would read 1_0 as one too."""
+    """A cell as a number, or unchanged if it is not one; 1_0, which Python accepts as a number, is not one here."""
     for kind in (int, float):
         try:
             return cell if "_" in (cell or "") else kind(cell)

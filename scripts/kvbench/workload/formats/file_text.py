@@ -1,4 +1,4 @@
-"""A user's file as text, in lines, in pieces or whole; what cannot be read is named by file, line and mend."""
+"""Reads a user's file as text, by lines, in pieces or whole; errors name the file, the line and the correction."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kvbench.errors import UserError
 
 HEAD_BYTES = 1 << 16
 PIECE_BYTES = 1 << 22
-# What a file that is no text begins with, and its mend.
+# First bytes of files that are not UTF-8 text, with the problem and its correction.
 NO_TEXT = {
     b"\x1f\x8b": "compressed by gzip; unpack it first",
     b"\x28\xb5\x2f\xfd": "compressed by zstd; unpack it first",
@@ -25,18 +25,18 @@ NO_TEXT = {
 
 @contextmanager
 def opened(file: Path) -> Iterator[BinaryIO]:
-    """The file's bytes; UserError where there is no such file or it cannot be read."""
+    """The file, opened as bytes; UserError if it does not exist or cannot be read."""
     try:
         with open(file, "rb") as stream:
             yield stream
     except FileNotFoundError:
-        raise UserError(f"{file}: no such file; mend the path at the key file") from None
+        raise UserError(f"{file}: no such file; correct the path under the key file") from None
     except OSError as error:
-        raise UserError(f"{file}: cannot be read ({error.strerror}); mend the path or its permissions") from None
+        raise UserError(f"{file}: cannot be read ({error.strerror}); correct the path or its permissions") from None
 
 
 def head(file: Path) -> str:
-    """The text from its first character that is no white space; UserError where the file is of no text in UTF-8."""
+    """The first 64 KiB of text without leading white space; UserError for a binary or UTF-16 file."""
     with opened(file) as stream:
         raw = stream.read(HEAD_BYTES)
     for begin, problem in NO_TEXT.items():
@@ -46,7 +46,7 @@ def head(file: Path) -> str:
 
 
 def lines(file: Path) -> Iterator[tuple[int, str]]:
-    """Lines by their number, from 1, one at a time."""
+    """The lines, one at a time, each with its number from 1."""
     with opened(file) as stream:
         for number, raw in enumerate(stream, start=1):
             try:
@@ -56,7 +56,7 @@ def lines(file: Path) -> Iterator[tuple[int, str]]:
 
 
 def pieces(file: Path) -> Iterator[str]:
-    """The text, some megabytes at a time."""
+    """The text in pieces of 4 MiB."""
     decoder, line = codecs.getincrementaldecoder("utf-8-sig")(), 1
     with opened(file) as stream:
         while raw := stream.read(PIECE_BYTES):
@@ -72,11 +72,11 @@ def pieces(file: Path) -> Iterator[str]:
 
 
 def whole(file: Path) -> str:
-    """All of the text."""
+    """The whole text."""
     return "".join(pieces(file))
 
 
 def _not_utf8(file: Path, line: int, error: UnicodeDecodeError) -> UserError:
-    """`line` is the one that `error.object` begins on."""
+    """The error for bytes that are not UTF-8; `error.object` begins on `line`."""
     line += error.object.count(b"\n", 0, error.start)
     return UserError(f"{file}: line {line}: not UTF-8 (byte {error.object[error.start]:#04x}); save it as UTF-8")

@@ -1,4 +1,4 @@
-"""The items of a large JSON list, one at a time: a file of gigabytes is never held whole."""
+"""Reads the items of a large JSON list one at a time, so that a file of gigabytes is never wholly in memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DECODER = json.JSONDecoder()
 
 
 def items(file: Path) -> Iterator[tuple[int, Any]]:
-    """Each item with the line that it begins on; UserError with the line where the JSON is broken."""
+    """Each item with the line on which it begins; UserError with the line of broken JSON."""
     text = _Text(file)
     text.take("[")
     if text.ahead() == "]":
@@ -24,7 +24,7 @@ def items(file: Path) -> Iterator[tuple[int, Any]]:
     else:
         yield from _filled(text)
     if text.ahead():
-        raise text.broken("more after the end of the list")
+        raise text.broken("extra text after the end of the list")
 
 
 def _filled(text: _Text) -> Iterator[tuple[int, Any]]:
@@ -36,21 +36,21 @@ def _filled(text: _Text) -> Iterator[tuple[int, Any]]:
 
 
 class _Text:
-    """The file's text from a place on; more of it is read when it is needed."""
+    """The file's text from the current place on; more of it is read when needed."""
 
     def __init__(self, file: Path) -> None:
         self.file, self.pieces = file, pieces(file)
         self.text, self.at, self.line = "", 0, 1
 
     def ahead(self) -> str:
-        """The next character that is no white space, empty at the end of the file."""
+        """The next character that is not white space; empty at the end of the file."""
         self._go(BLANK.match(self.text, self.at).end())
         while self.at == len(self.text) and self._read():
             self._go(BLANK.match(self.text, self.at).end())
         return self.text[self.at : self.at + 1]
 
     def take(self, *marks: str) -> str:
-        """The next character, which is one of `marks`."""
+        """Consume and return the next character, which must be one of `marks`."""
         found = self.ahead()
         if found not in marks:
             raise self.broken(f"{' or '.join(marks)} expected")
@@ -58,7 +58,7 @@ class _Text:
         return found
 
     def value(self) -> Any:
-        """The value that begins here."""
+        """Consume and return the JSON value that begins here."""
         while True:
             try:
                 found, end = DECODER.raw_decode(self.text, self.at)
@@ -70,16 +70,16 @@ class _Text:
                 return found
 
     def broken(self, reason: str, at: int | None = None) -> UserError:
-        """The error for a fault at a place of the text held, here if left out."""
+        """The error for a fault at `at` in the text in memory, by default at the current place."""
         line = self.line + self.text.count("\n", self.at, self.at if at is None else at)
-        return UserError(f"{self.file}: line {line}: broken JSON ({reason}); mend the file")
+        return UserError(f"{self.file}: line {line}: broken JSON ({reason}); correct the file")
 
     def _go(self, end: int) -> None:
         self.line += self.text.count("\n", self.at, end)
         self.at = end
 
     def _read(self) -> bool:
-        """Read on, twice as much as is held; False at the end of the file."""
+        """Read at least as much again as is left in memory; False at the end of the file."""
         wanted, found = len(self.text) - self.at, []
         while (piece := next(self.pieces, None)) is not None:
             found.append(piece)

@@ -1,4 +1,4 @@
-"""JSONL: an object a line, with text or token ids."""
+"""Reads JSONL: one object per line, with text or token ids."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PROMPTS = {"prompt", "prompt_token_ids"}
 
 
 def jsonl_rows(file: Path) -> Iterator[Row]:
-    """A row a line that is not blank."""
+    """One row per non-blank line."""
     for number, line in lines(file):
         if line.strip():
             place = f"{file}: line {number}"
@@ -27,12 +27,12 @@ def _entry(line: str, place: str) -> dict[str, Any]:
     try:
         entry = json.loads(line, object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{place}: broken JSON ({error}); write one object a line") from None
+        raise UserError(f"{place}: broken JSON ({error}); write one object per line") from None
     if not isinstance(entry, dict):
-        raise UserError(f"{place}: not an object; write one object a line")
+        raise UserError(f"{place}: not an object; write one object per line")
     if unknown := sorted(set(entry) - KEYS):
         raise UserError(f"{place}: unknown key {unknown[0]!r}; use {', '.join(sorted(KEYS))}")
-    if entry.keys() >= PROMPTS:  # a frame of both kinds, as pandas writes it
+    if entry.keys() >= PROMPTS:  # pandas writes both keys if a frame has both columns
         entry = {key: value for key, value in entry.items() if key not in PROMPTS or value is not None}
     if len(entry.keys() & PROMPTS) != 1:
         raise UserError(f"{place}: give either prompt or prompt_token_ids")
@@ -51,7 +51,7 @@ def _row(place: str, entry: dict[str, Any], number: int) -> Row:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of JSON; ValueError for a key written twice, of which json would take the last in silence."""
+    """A JSON object; ValueError for a duplicate key, of which json would silently take the last value."""
     entry = dict(pairs)
     if len(entry) < len(pairs):
         keys = [key for key, _ in pairs]
