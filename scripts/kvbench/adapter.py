@@ -69,8 +69,8 @@ def job(snakemake: Any) -> Iterator[Job]:
         _fail(terminal, f"{label}: interrupted", code=130)
     except OSError as error:
         traceback.print_exc()
-        mend = "free some disk space and run again" if error.errno == 28 else f"details in {path}"
-        _fail(terminal, f"{label}: {error.strerror or error} {error.filename or ''}; {mend}")
+        remedy = "free some disk space and run again" if error.errno == 28 else f"details in {path}"
+        _fail(terminal, f"{label}: {error.strerror or error} {error.filename or ''}; {remedy}")
     except Exception as error:
         traceback.print_exc()
         _fail(terminal, f"{label}: {type(error).__name__}: {error} (details in {path})")

@@ -64,6 +64,6 @@ def shape_of_plan(plan: Mapping[str, Any], known: Mapping[str, Shape], at: str) 
         return Shape(label, **own, source="sizes in config.yaml")
     if plan["model"] not in known:
         near = get_close_matches(plan["model"], known, 1)
-        mend = f"did you mean {near[0]}?" if near else f"use one of {', '.join(known)}, or give a shape"
-        raise UserError(f"config.yaml: {at}.model: unknown model {plan['model']}; {mend}")
+        remedy = f"did you mean {near[0]}?" if near else f"use one of {', '.join(known)}, or give a shape"
+        raise UserError(f"config.yaml: {at}.model: unknown model {plan['model']}; {remedy}")
     return known[plan["model"]]

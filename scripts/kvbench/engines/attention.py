@@ -17,8 +17,8 @@ def require_attention(wishes: Mapping[str, str]) -> None:
     """
     for engine, wish in wishes.items():
         if wish not in ALWAYS and (reason := _problem(wish)):
-            mend = "install what it needs, or use sdpa or eager"
-            raise UserError(f"config.yaml: engines.{engine}.attn_implementation: {wish}: {reason}; {mend}")
+            remedy = "install what it needs, or use sdpa or eager"
+            raise UserError(f"config.yaml: engines.{engine}.attn_implementation: {wish}: {reason}; {remedy}")
 
 
 def _problem(wish: str) -> str | None:

@@ -12,7 +12,7 @@ from kvbench.model.folder import check_folder
 
 ALLOWED = ["*.safetensors", "*.json", "*.jinja", "tokenizer.model", "vocab.txt", "merges.txt"]
 IGNORED = ["*/*", "consolidated*"]  # exports and second copies of the weights
-MENDS = {
+REMEDIES = {
     "RepositoryNotFoundError": "the hub knows no such model, or it is private; check id",
     "GatedRepoError": "the model's terms must be accepted first; do so on its page and log in with `hf auth login`",
     "RevisionNotFoundError": "the model has no such revision; check revision",
@@ -72,8 +72,8 @@ def _snapshot(model_id: str, revision: str, where: str, dry_run: bool = False) -
             model_id, revision=revision, allow_patterns=ALLOWED, ignore_patterns=IGNORED, dry_run=dry_run
         )
     except Exception as error:  # the hub's client raises its own errors and those of its HTTP library and the system
-        mend = next((MENDS[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in MENDS), OFFLINE)
-        raise UserError(f"{where}.id: {model_id} at {revision}: {mend}") from error
+        remedy = next((REMEDIES[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in REMEDIES), OFFLINE)
+        raise UserError(f"{where}.id: {model_id} at {revision}: {remedy}") from error
 
 
 def _check_listing(files: list[Any], model_id: str, name: str, where: str) -> None:

@@ -15,8 +15,8 @@ def refuse_pointers(folder: Path, where: str) -> None:
     """UserError for a Git LFS pointer in place of a file; the message begins with `where`, the key in config.yaml."""
     for file in sorted(path for path in folder.iterdir() if path.is_file()):
         if _is_pointer(file):
-            mend = "fetch the file itself with `git lfs pull` in that folder, or download it again"
-            raise UserError(f"{where}: {file} is a Git LFS pointer, not the file; {mend}")
+            remedy = "fetch the file itself with `git lfs pull` in that folder, or download it again"
+            raise UserError(f"{where}: {file} is a Git LFS pointer, not the file; {remedy}")
 
 
 def check_weights(folder: Path, weight_map: Mapping[str, str], where: str) -> None:

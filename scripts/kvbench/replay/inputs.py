@@ -203,8 +203,8 @@ def _check_lengths(trace: Trace, settings: Settings) -> None:
 def _known(name: str, value: object, known: tuple[str, ...]) -> None:
     if value not in known:
         close = get_close_matches(str(value), known, 1)
-        mend = f"did you mean {close[0]}?" if close else f"use one of {', '.join(known)}"
-        raise UserError(f"replay: {name} {value!r}: unknown; {mend}")
+        remedy = f"did you mean {close[0]}?" if close else f"use one of {', '.join(known)}"
+        raise UserError(f"replay: {name} {value!r}: unknown; {remedy}")
 
 
 def _whole(name: str, value: object, least: int) -> None:

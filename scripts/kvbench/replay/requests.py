@@ -109,8 +109,8 @@ def _require_prefix(scenario: Mapping[str, Any], at: str) -> None:
     """UserError if sharing can find nothing: only lengths are known and the shared prefix is shorter than a block."""
     if scenario["shared_prefix_tokens"] < scenario["block_size"]:
         problem = f"{scenario['file']} has only lengths, which do not show common prefixes"
-        mend = "use JSONL with token ids, set shared_prefix_tokens to at least block_size, or set this to false"
-        raise UserError(f"config.yaml: {at}.prefix_sharing: {problem}; {mend}")
+        remedy = "use JSONL with token ids, set shared_prefix_tokens to at least block_size, or set this to false"
+        raise UserError(f"config.yaml: {at}.prefix_sharing: {problem}; {remedy}")
 
 
 def _require_one_clock(last: Row, scenario: Mapping[str, Any], at: str) -> None:
@@ -121,8 +121,8 @@ def _require_one_clock(last: Row, scenario: Mapping[str, Any], at: str) -> None:
     if "requests_per_s" in scenario:
         raise UserError(f"config.yaml: {at}.requests_per_s: {late}; remove the rate, or remove arrival_s from the file")
     if not takes_time(scenario):
-        mend = "add it with its source, or remove arrival_s from the file"
-        raise UserError(f"config.yaml: {at}.step_time: {late}, and arrivals need a step time; {mend}")
+        remedy = "add it with its source, or remove arrival_s from the file"
+        raise UserError(f"config.yaml: {at}.step_time: {late}, and arrivals need a step time; {remedy}")
 
 
 def _prompt_tokens(row: Row) -> int:

@@ -1,4 +1,4 @@
-"""Capacity: memory, requests at once and Little's law by hand; refusals name the mend."""
+"""Capacity: memory, requests at once and Little's law by hand; refusals name the remedy."""
 
 import math
 

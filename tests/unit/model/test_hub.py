@@ -81,15 +81,15 @@ class GatedRepoError(RepositoryNotFoundError): ...
 
 
 @pytest.mark.parametrize(
-    ("error", "mend"),
+    ("error", "remedy"),
     [
         (ConnectionError("no route"), "cannot be reached; check the network"),
         (RepositoryNotFoundError("404"), "no such model"),
         (GatedRepoError("403"), "terms must be accepted"),
     ],
 )
-def test_hub_errors_are_one_line(fake_hub: FakeHub, error: Exception, mend: str):
+def test_hub_errors_are_one_line(fake_hub: FakeHub, error: Exception, remedy: str):
     fake_hub.listing = error
-    with refused(mend) as caught:
+    with refused(remedy) as caught:
         hub.fetch("owner/name", PINNED, "m")
     assert "models.m.id: owner/name" in str(caught.value)

@@ -12,8 +12,8 @@ def check_capacity(plans: dict) -> None:
         if ("model" in own) == ("shape" in own):
             raise Invalid(at, "needs either a model by name or a shape by sizes; write exactly one of model and shape")
         if "requests_per_s" in own and not takes_time(own):
-            mend = "add step_time with its source, or leave out the rate to see only what fits"
-            raise Invalid(f"{at}.requests_per_s", f"a rate needs step_time; {mend}")
+            remedy = "add step_time with its source, or leave out the rate to see only what fits"
+            raise Invalid(f"{at}.requests_per_s", f"a rate needs step_time; {remedy}")
         if card["activation_reserve"] >= card["memory_fraction"]:
             problem = (
                 f"{card['activation_reserve']} leaves nothing of memory_fraction {card['memory_fraction']}; lower it"

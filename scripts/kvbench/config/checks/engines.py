@@ -17,8 +17,8 @@ def check_devices(plan: Plan, cuda: bool) -> None:
 def check_sharing(config: dict, plan: Plan) -> None:
     for number, run, own in plan:
         if run.engine not in SHARING and own.get("prefix_sharing", config["prefix_sharing"]):
-            mend = f"set it to false for this engine or use {', '.join(SHARING)}"
-            raise Invalid(_place("prefix_sharing", number, run, own), f"{run.engine} cannot share blocks; {mend}")
+            remedy = f"set it to false for this engine or use {', '.join(SHARING)}"
+            raise Invalid(_place("prefix_sharing", number, run, own), f"{run.engine} cannot share blocks; {remedy}")
 
 
 def check_gpus(config: dict, plan: Plan, cuda: bool) -> None:

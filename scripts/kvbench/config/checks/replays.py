@@ -19,8 +19,8 @@ def check_replays(replays: dict) -> None:
         if "workload" in own and "trace" in own:
             raise Invalid(f"{at}.trace", "applies only to file, not to workload; remove it")
         if "requests_per_s" in own and not takes_time(own):
-            mend = "add step_time with its source, or leave out the rate, so that all requests arrive at once"
-            raise Invalid(f"{at}.requests_per_s", f"arrivals need step_time; {mend}")
+            remedy = "add step_time with its source, or leave out the rate, so that all requests arrive at once"
+            raise Invalid(f"{at}.requests_per_s", f"arrivals need step_time; {remedy}")
         if own["shared_prefix_tokens"] > own["max_length"] - 2:
             problem = f"{own['shared_prefix_tokens']} tokens leave no room in max_length {own['max_length']}; lower it"
             raise Invalid(f"{at}.shared_prefix_tokens", problem)
@@ -35,8 +35,8 @@ def _check_replay_sharing(at: str, own: dict) -> None:
         raise Invalid(at, "only the policy paged can share blocks; add paged to policies, or set this to false")
     if "workload" in own and own["shared_prefix_tokens"] < own["block_size"]:
         problem = f"{own['workload']} has only lengths, which do not show common prefixes"
-        mend = "set shared_prefix_tokens to at least block_size, use a file with token ids, or set this to false"
-        raise Invalid(at, f"{problem}; {mend}")
+        remedy = "set shared_prefix_tokens to at least block_size, use a file with token ids, or set this to false"
+        raise Invalid(at, f"{problem}; {remedy}")
 
 
 def _check_pool(at: str, own: dict) -> None:

@@ -21,9 +21,9 @@ def check_sources(config: dict, plan: Plan) -> None:
         if workload["kind"] == "user":
             check_file(f"workloads.{run.workload}.file", workload["file"])
         if model["source"] == "shape" and workload["kind"] in TEXT_KINDS:
-            mend = "use a workload without text, such as mixed, or another model"
+            remedy = "use a workload without text, such as mixed, or another model"
             raise Invalid(
-                f"runs[{number}].workloads", f"{run.workload} contains text, but {run.model} has no tokenizer; {mend}"
+                f"runs[{number}].workloads", f"{run.workload} contains text, but {run.model} has no tokenizer; {remedy}"
             )
 
 
