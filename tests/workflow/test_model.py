@@ -21,7 +21,7 @@ from kvbench.model.prepare import prepare_model  # noqa: E402
 from kvbench.model.quantised import require_runnable  # noqa: E402
 from kvbench.model.record import ModelRecord  # noqa: E402
 from kvbench.model.slots import itemsize, slot_bytes  # noqa: E402
-from kvbench.workload.fixed import PARITY  # noqa: E402
+from kvbench.workload.fixed_prompts import PARITY  # noqa: E402
 from kvbench.workload.make import make_workload  # noqa: E402
 from kvbench.workload.vocabulary import load_vocabulary  # noqa: E402
 

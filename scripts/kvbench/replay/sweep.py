@@ -14,7 +14,7 @@ import pyarrow as pa
 from kvbench.analysis.results import Run
 from kvbench.records import REPLAYED
 from kvbench.replay.inputs import Settings, Trace, reservation
-from kvbench.replay.live import ENGINES, settings_of
+from kvbench.replay.live_run import ENGINES, settings_of
 from kvbench.replay.result import Totals
 from kvbench.replay.simulate import replay
 

@@ -14,7 +14,7 @@ from kvbench.errors import UserError
 from kvbench.model.record import ModelRecord
 from kvbench.workload.check import Limit, check_table
 from kvbench.workload.draws import permutation, stream
-from kvbench.workload.fixed import GUIDE, PARITY
+from kvbench.workload.fixed_prompts import GUIDE, PARITY
 from kvbench.workload.lengths import draw_lengths
 from kvbench.workload.options import workload_options
 from kvbench.workload.order import representative_first

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kvbench.errors import UserError
-from kvbench.workload.fixed import PARITY
+from kvbench.workload.fixed_prompts import PARITY
 
 LARGEST = 10_000_000
 DEFAULTS: dict[str, dict[str, Any]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from kvbench.workload.draws import below, stream
-from kvbench.workload.text import paragraph
+from kvbench.workload.sentences import paragraph
 from kvbench.workload.vocabulary import Tokenizer, Vocabulary
 
 LONGEST_STREAM = 1 << 20

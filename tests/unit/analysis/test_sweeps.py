@@ -14,7 +14,7 @@ from kvbench.analysis.results import read_table
 from kvbench.analysis.tables import sweeps
 from kvbench.files import read_parquet
 from kvbench.replay import replay
-from kvbench.replay.live import settings_of
+from kvbench.replay.live_run import settings_of
 
 
 def test_live_values_stand_beside_the_replay_and_their_difference(swept, sweep_tables):

@@ -13,7 +13,7 @@ from builders.swept import OUTPUT, PROMPT, TRACE, WORKLOAD, with_options
 
 from kvbench.errors import UserError
 from kvbench.replay import Settings, replay, sweep
-from kvbench.replay.live import settings_of
+from kvbench.replay.live_run import settings_of
 
 
 def test_a_replay_has_the_limits_in_force(swept):

@@ -12,12 +12,12 @@ from kvbench.files import write_parquet
 from kvbench.model.record import ModelRecord
 from kvbench.records import WORKLOAD
 from kvbench.workload.draws import stream
-from kvbench.workload.fixed import GUIDE, PARITY
+from kvbench.workload.fixed_prompts import GUIDE, PARITY
 from kvbench.workload.make import make_workload
 from kvbench.workload.options import DEFAULTS, workload_options
 from kvbench.workload.read import Request, read_workload
+from kvbench.workload.sentences import paragraph
 from kvbench.workload.table import lengths_of
-from kvbench.workload.text import paragraph
 from kvbench.workload.vocabulary import load_vocabulary
 
 SYNTHETIC = ("mixed", "sharegpt", "alpaca", "shared-prefix", "parallel-sampling")
