@@ -13,15 +13,14 @@ from typing import Any
 from kvbench.config.parameters import benchmark_settings
 from kvbench.config.runs import RunName
 from kvbench.config.sweeps import swept_runs
+from kvbench.figures.registry import FIGURES
 
 PROJECT = Path(__file__).parents[3]
 ENVIRONMENT, CONFIG = "results/environment.json", "results/config.yaml"
 BANDWIDTH = "results/bandwidth.json"
-REPORT, FOUND = "results/report.html", "results/found.txt"
-CAPACITY_PAGE = "results/capacity.html"
 RUN_FILES = ("requests", "kv", "device", "blocks", "margins")
-# Keys of `runs[].sweep` whose points are also replayed.
-REPLAYED_SWEEPS = ("block_size", "kv_budget_mib")
+# Keys of `runs[].sweep` whose points are also replayed: a figure shows both.
+REPLAYED_SWEEPS = tuple(entry.sweep for entry in FIGURES if entry.replays)
 # Tables of kvbench.analysis.tables.of_runs, written by the rule summarise_runs.
 SUMMARISED = (
     *("throughput", "latency", "memory", "devices", "kv_waste", "ratios", "attribution", "roofline", "repeats"),

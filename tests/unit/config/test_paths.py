@@ -10,7 +10,7 @@ from builders.overlaid import overlaid
 from builders.runs import write_runs
 
 from kvbench.analysis.results import load_runs
-from kvbench.analysis.tables import of_runs
+from kvbench.analysis.tables import of_runs, sweeps
 from kvbench.config import paths
 from kvbench.config.runs import RunName, run_list
 
@@ -61,6 +61,10 @@ def test_the_rule_writes_the_tables_that_there_are_of_runs(tmp_path: Path) -> No
     runs = load_runs(write_runs(tmp_path, ["hf-batch", "vllm"]))
     bandwidth = {"device": "cpu", "copy": [{"gpu": None, "bytes_per_s": 1e10}]}
     assert set(of_runs.tables(runs, bandwidth, 0)) == set(paths.SUMMARISED)
+
+
+def test_sweeps_that_are_replayed_are_those_that_their_table_takes() -> None:
+    assert set(paths.REPLAYED_SWEEPS) == set(sweeps.SWEPT)
 
 
 def test_targets_read_tables_that_there_are() -> None:
