@@ -1,1 +1,1 @@
-"""What tests build: runs by hand, models, tiny engines, copies of the project."""
+"""Builders shared by the tests: synthetic runs, models, tiny engines and copies of the project."""

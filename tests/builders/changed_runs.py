@@ -1,4 +1,4 @@
-"""Changes to the files of a run that is on disk."""
+"""Edit the files of a run on disk."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from kvbench.files import read_json, read_parquet, write_json, write_parquet
 
 @contextmanager
 def changed_record(path: Path) -> Iterator[dict[str, Any]]:
-    """What run.json holds, to be changed; it is written when the block ends."""
+    """Yield the contents of run.json for editing and write them back when the block ends."""
     record = read_json(path)
     yield record
     write_json(path, record)
 
 
 def replace_rows(path: Path, rows: pd.DataFrame) -> None:
-    """Put these rows into a run's Parquet file, whose schema stays."""
+    """Replace the rows of a run's Parquet file and keep its schema."""
     schema = read_parquet(path).schema
     write_parquet(path, pa.Table.from_pandas(rows, schema=schema, preserve_index=False))

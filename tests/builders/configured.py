@@ -1,4 +1,4 @@
-"""config.yaml with sections of a test's own, validated."""
+"""Validated configurations: config.yaml with some sections replaced by a test."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from kvbench.yaml_files import read_yaml
 
 
 def complete(config: dict[str, Any]) -> dict[str, Any]:
-    """A configuration with all defaults; UserError where it is wrong. The one given stays as it is."""
+    """Validate a copy of the configuration and fill in the defaults; raise UserError if it is invalid."""
     return validate(copy.deepcopy(config), SCHEMA)
 
 
 def configured(**sections: Any) -> dict[str, Any]:
-    """The whole configuration for a CPU with these sections in place of those of config.yaml."""
+    """Return config.yaml for a CPU with the given sections replaced, validated."""
     return complete(read_yaml(CONFIG) | {"device": "cpu"} | sections)

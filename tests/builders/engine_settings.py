@@ -1,4 +1,4 @@
-"""An engine's settings with everything resolved."""
+"""Fully resolved engine settings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from kvbench.engines.base import EngineSettings
 
 
 def engine_settings(engine: str = "hf-batch", **changes: Any) -> EngineSettings:
-    """A greedy engine on the CPU, 6,400 slots of a byte, of no model in particular; a test names what it is about."""
+    """Settings for greedy decoding on the CPU with 6,400 one-byte slots and no model; `changes` override them."""
     given = {
         "model_path": "",
         "random_weights": False,

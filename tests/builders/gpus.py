@@ -1,4 +1,4 @@
-"""GPUs as NVML shows them, without any."""
+"""Fake GPUs as NVML reports them; no hardware needed."""
 
 from __future__ import annotations
 
@@ -16,6 +16,6 @@ def card(index: int, *processes: GpuProcess) -> GpuSample:
 
 
 def session(*samples: list[GpuSample]) -> SimpleNamespace:
-    """NVML that shows one list of cards after the other, the last for ever."""
+    """A fake NVML session: each query returns the next list of cards, and the last list repeats."""
     left = list(samples)
     return SimpleNamespace(gpus=lambda: left.pop(0) if len(left) > 1 else left[0])

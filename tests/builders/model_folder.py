@@ -1,4 +1,4 @@
-"""A user's model folder: configuration, weights and tokenizer, as far as they are looked at without torch."""
+"""A minimal user model folder (configuration, weights, tokenizer) that passes every check made without torch."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save
 
-WEIGHTS = save({"a": np.arange(4, dtype=np.float32)})  # a whole file of one tensor
+WEIGHTS = save({"a": np.arange(4, dtype=np.float32)})  # a valid file with one tensor
 
 
 def write_model_folder(folder: Path) -> Path:
-    """All that a model needs, in `folder`."""
+    """Create `folder` with every file a model needs."""
     folder.mkdir()
     (folder / "config.json").write_text('{"model_type": "llama"}')
     (folder / "model.safetensors").write_bytes(WEIGHTS)

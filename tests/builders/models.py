@@ -1,4 +1,4 @@
-"""Models as they are recorded: bare ones, and small prepared ones with a byte tokenizer or as a bare shape."""
+"""Model records, and small prepared models with a byte tokenizer or without a tokenizer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BOS, EOS = 256, 257
 
 
 def architecture(**sizes: int | None) -> Architecture:
-    """Two layers of four heads, two of them for keys and values, 16 wide."""
+    """Two layers with four attention heads, two KV heads and a head dimension of 16."""
     given = {
         "layers": 2,
         "attention_heads": 4,
@@ -27,19 +27,19 @@ def architecture(**sizes: int | None) -> Architecture:
 
 
 def model_record(**given: Any) -> ModelRecord:
-    """The record of a `shape` model without a tokenizer."""
+    """Return the record of a `shape` model without a tokenizer."""
     record = {"name": "tiny", "source": "shape", "path": Path("/models/tiny"), "tokenizer": False}
     return ModelRecord(**record | {"dtype": "auto", "architecture": architecture()} | given)
 
 
 def bare_model(folder: Path, vocab_size: int = 300, maximum: int = 2048) -> ModelRecord:
-    """A `shape` model whose special ids are 1 and 2."""
+    """Prepare a `shape` model whose special token ids are 1 and 2."""
     ids = {"bos_token_id": 1, "eos_token_id": [2], "pad_token_id": None}
     return _prepared(folder, ids, vocab_size, maximum)
 
 
 def byte_model(folder: Path, vocab_size: int = 300, maximum: int = 2048) -> ModelRecord:
-    """A model whose tokenizer makes a token of each byte and puts BOS in front."""
+    """Prepare a model whose tokenizer maps each byte to a token and prepends BOS."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())

@@ -1,4 +1,4 @@
-"""Settings of a run as its rule orders them."""
+"""Run settings as the Snakemake rule passes them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def order_settings(**changes: Any) -> dict[str, Any]:
-    """Settings of a greedy vLLM on the CPU at a base point, in a pool of a quarter MiB."""
+    """Settings for greedy vLLM on the CPU at the base point with a KV budget of 0.25 MiB."""
     given = {
         "model": "tiny",
         "engine": "vllm",

@@ -1,4 +1,4 @@
-"""config.yaml with overlays laid over it, validated."""
+"""config.yaml with overlays applied, validated."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from kvbench.config.settings import validate
 
 
 def overlaid(*names: str) -> dict:
-    """The whole configuration with config/<name>.yaml over it, one after the other."""
+    """Return the validated configuration after applying each config/<name>.yaml in order."""
     layers = read_layers(CONFIG, [ROOT / f"config/{name}.yaml" for name in names], [])
     return validate(layers.config, SCHEMA, layers.origin)

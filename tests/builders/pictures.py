@@ -1,4 +1,4 @@
-"""A picture for pages that show some."""
+"""A placeholder picture for pages that embed figures."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="10" height="10"/>'
 
 
 def write_picture(path: Path) -> Path:
-    """An empty SVG at `path`, which is returned."""
+    """Write an empty SVG to `path` and return `path`."""
     write_text(path, SVG)
     return path

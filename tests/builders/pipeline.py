@@ -1,4 +1,4 @@
-"""All tables, all figures and the report of synthetic runs, as the rules make them, in this process."""
+"""Build all tables, figures and the report of synthetic runs in-process, as the Snakemake rules do."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MODEL, WORKLOAD = "smollm2-135m", "mixed"
 ENVIRONMENT = {"device": "cpu", "cpu": {"model": "A CPU", "cpus": 2, "cpus_usable": 2}}
 OF_RUNS = {entry.name: entry for entry in FIGURES if entry.of == OF_WORKLOAD}
 SWEPT = [entry.sweep for entry in OF_RUNS.values() if entry.replays]
-# The table that each figure of a model and workload reads.
+# The table each per-workload figure reads.
 READS = {name: entry.table and Path("tables") / f"{entry.table}.csv" for name, entry in OF_RUNS.items()}
 
 
@@ -41,9 +41,9 @@ def write_results(
     change: Callable[[Path], None] = lambda folder: None,
     **given: Any,
 ) -> None:
-    """Runs of `engines` at base and of vllm at points of every sweep, and all tables of them under `root`.
+    """Write runs of `engines` at the base point, vllm runs for every sweep, and all their tables under `root`.
 
-    `change` is called with the folder of each run before anything reads it.
+    `change` is called with each run's folder before anything reads it.
     """
     given = {"requests": list(requests), "sequential": min(2, len(requests)), **given}
     points = ["block_size-32", "block_size-64", "kv_budget_mib-16", "kv_budget_mib-32"]
@@ -60,7 +60,7 @@ def write_results(
 
 
 def write_tables(root: Path, runs: Sequence[Run], requests: Any) -> None:
-    """results/tables and results/sweeps as the rules of analysis and replay write them."""
+    """Write tables/ and sweeps/ under `root` as the analysis and replay rules do."""
     folder = root / "tables"
     frames = {
         **of_runs.tables(runs, bandwidth(), 0),
@@ -84,7 +84,7 @@ def write_tables(root: Path, runs: Sequence[Run], requests: Any) -> None:
 
 
 def draw(root: Path, figure: str, width_in: float = 7.0) -> Any:
-    """A figure of the runs and tables under `root`, drawn by its rule's script."""
+    """Draw a figure from the runs and tables under `root` with the module its rule calls."""
     sweep = OF_RUNS[figure].sweep
     points = f"{sweep}-*" if sweep else "base"
     given = {
@@ -98,14 +98,14 @@ def draw(root: Path, figure: str, width_in: float = 7.0) -> Any:
 
 
 def run_plot(figure: str, given: dict[str, Any], wildcards: dict[str, str], width_in: float = 7.0) -> Any:
-    """The figure that a plot rule draws of its inputs."""
+    """Draw a figure from the inputs and wildcards of its plot rule."""
     params = SimpleNamespace(kind="shared-prefix", seed=0, options={"width_in": width_in})
     job = SimpleNamespace(input=SimpleNamespace(**given), wildcards=SimpleNamespace(**wildcards), params=params)
     return import_module(f"kvbench.figures.{figure}").from_job(job)
 
 
 def report(root: Path, figures: Sequence[Path]) -> str:
-    """The report's HTML of what is under `root`."""
+    """Render the HTML report of the results under `root`."""
     write_json(root / "environment.json", ENVIRONMENT)
     (root / "config.yaml").write_text("seed: 0\n")
     runs = sorted((root / "runs").glob("*/*/*/*/run.json"))
@@ -114,12 +114,12 @@ def report(root: Path, figures: Sequence[Path]) -> str:
 
 
 def texts(figure: Any) -> str:
-    """All that a figure says, a line a text."""
+    """Return all text in a figure, one string per line."""
     return "\n".join(text.get_text() for text in figure.findobj(Text))
 
 
 def emptied(table: pd.DataFrame, how: str) -> pd.DataFrame:
-    """A table without rows, with one, with rows of another workload only, or without any value but its names."""
+    """Return the table with no rows, one row, only another workload's rows, or all numeric columns empty."""
     if how == "empty":
         return table.iloc[:0]
     if how == "of another workload":

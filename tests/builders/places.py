@@ -1,4 +1,4 @@
-"""Where the project's own files lie that tests read, and what a process needs to import its code and the builders."""
+"""Paths of the project files tests read, and the PYTHONPATH for importing the project and the builders."""
 
 from __future__ import annotations
 
@@ -15,4 +15,4 @@ CLAIMS = ROOT / "config/claims.yaml"
 PUBLISHED = ROOT / "config/published.yaml"
 SHAPES = ROOT / "config/shapes.yaml"
 TARGETS = ROOT / "config/targets.yaml"
-IMPORT_PATH = os.pathsep.join(map(str, (ROOT / "tests", SCRIPTS)))  # PYTHONPATH of a process of its own
+IMPORT_PATH = os.pathsep.join(map(str, (ROOT / "tests", SCRIPTS)))  # PYTHONPATH for a subprocess

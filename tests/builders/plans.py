@@ -1,4 +1,4 @@
-"""Plans of capacity, the card that they are for, and the shapes that they may name."""
+"""Capacity plans, their default card, and the known model shapes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CARD = {"name": "80 GB", "memory_gib": 80, "memory_fraction": 0.9, "activation_r
 
 
 def make_plan(**given: Any) -> dict[str, Any]:
-    """400 requests of at most 128 tokens for Llama-2 7B on one card."""
+    """A plan for 400 requests of at most 128 tokens with Llama-2 7B on one card."""
     plan = {
         "model": "llama-2-7b",
         "dtype": "float16",

@@ -1,4 +1,4 @@
-"""A stand-in for pynvml: its error classes, units and missing answers."""
+"""A stand-in for pynvml with its error classes, units and unsupported queries."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from builders.gpus import GIB
 
 
 class NVMLError(Exception):
-    """As in pynvml: the text is NVML's own."""
+    """Base error class, as in pynvml; the message is NVML's own."""
 
 
 def fake_pynvml(gpus: int = 1, init_error: str | None = None, **answers: Any) -> ModuleType:
-    """A pynvml with `gpus` H100s; `answers` replaces functions by a value, or by an exception to raise."""
+    """A pynvml that reports `gpus` H100s; `answers` gives functions another return value or names an error to raise."""
     module = ModuleType("pynvml")
     module.NVMLError = NVMLError
     for name in ("NotSupported", "NoPermission", "FunctionNotFound", "LibraryNotFound"):
@@ -52,7 +52,7 @@ def fake_pynvml(gpus: int = 1, init_error: str | None = None, **answers: Any) ->
 
 
 def answering(module: ModuleType, value: Any) -> Any:
-    """A function of `module` that returns the value, or raises the module's error of that name."""
+    """Return a function that returns `value`, or raises the error of `module` that it names."""
 
     def function(*_: Any) -> Any:
         if isinstance(value, str) and value.startswith("NVMLError"):

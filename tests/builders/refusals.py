@@ -1,4 +1,4 @@
-"""What a user is told, in one line."""
+"""Assertions on one-line error messages for users."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kvbench.errors import UserError
 
 @contextmanager
 def refused(line: str | None = None) -> Iterator[pytest.ExceptionInfo[UserError]]:
-    """The block ends in a UserError of one line, in which the pattern is found."""
+    """Assert that the block raises a one-line UserError that matches the pattern."""
     with pytest.raises(UserError, match=line) as caught:
         yield caught
     assert "\n" not in str(caught.value)

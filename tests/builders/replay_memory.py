@@ -1,4 +1,4 @@
-"""Plain memories of the replay's reference: a map of every slot, and the requests that it holds."""
+"""Simple KV memory models for the reference replay; they track every block and slot individually."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Job:
-    """One request on its way."""
+    """A request in the replay."""
 
     number: int
     prompt: int
     output: int
     arrival: int
-    ids: tuple[int, ...]  # of the prompt
+    ids: tuple[int, ...]  # prompt token ids
     generated: int = 0
     stored: int = 0
     blocks: list[int] = field(default_factory=list)
@@ -34,18 +34,18 @@ class Job:
 
 
 class BlockMemory:
-    """Paged blocks; with sharing, full blocks are found by their text as long as they are not taken again."""
+    """Paged blocks; with sharing, a full block can be found by its text until it is reallocated."""
 
     def __init__(self, own):
         self.size, self.sharing, self.own = own.block_size, own.prefix_sharing, own
         self.total = own.pool_slots // own.block_size
         self.free = list(range(self.total))
         self.users = dict.fromkeys(self.free, 0)
-        self.texts = {}  # block -> text, in the order in which they were remembered
+        self.texts = {}  # block -> text, in insertion order
         self.hit_tokens = 0
 
     def text(self, job, place):
-        """All that a block's hash covers: what precedes it counts; generated text is taken to be the request's own."""
+        """What a block's hash covers: the block and its whole prefix; generated text is unique to each request."""
         end = (place + 1) * self.size
         return job.ids[:end] if end <= job.prompt else ("request", job.number, place)
 
@@ -112,7 +112,7 @@ class BlockMemory:
 
 
 class SlotMemory:
-    """A contiguous pool as a map of slots: best fit looks at every hole, buddy keeps lists of free chunks."""
+    """A contiguous pool with one flag per slot: best fit scans every hole, buddy keeps free lists of chunks."""
 
     def __init__(self, own):
         self.own, self.hit_tokens = own, 0

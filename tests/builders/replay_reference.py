@@ -1,4 +1,4 @@
-"""A slow, plain reference of the replay: one step at a time, objects and lists, a map of every slot."""
+"""A slow, simple reference replay: one step at a time, with plain objects and lists."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from builders.replay_memory import BlockMemory, Job, SlotMemory
 
 
 def reference(prompts, output_tokens, arrival_ns, own):
-    """(rows in the order of COLUMNS, times by request) of prompts given as token ids."""
+    """Replay prompts given as token ids; return (rows in COLUMNS order, per-request values by name)."""
     jobs = [
         Job(i, len(ids), int(output), int(arrival), tuple(ids))
         for i, (ids, output, arrival) in enumerate(zip(prompts, output_tokens, arrival_ns, strict=True))

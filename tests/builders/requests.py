@@ -1,4 +1,4 @@
-"""Requests as engines are given them."""
+"""Requests in the form engines receive."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from kvbench.workload.read import Request
 
 
 def request(prompt: int | Iterable[int], output: int = 1, name: str = "r") -> Request:
-    """A request of so many prompt tokens, or of these, and `output` tokens to generate; all come at once."""
+    """A request arriving at time 0; `prompt` is a token count or the token ids, `output` the tokens to generate."""
     ids = (1,) * prompt if isinstance(prompt, int) else tuple(prompt)
     return Request(name, None, ids, output, 0.0)
 
 
 def requests_of(lengths: Iterable[tuple[int | Iterable[int], int]]) -> list[Request]:
-    """Requests r0, r1, … of these (prompt, output)."""
+    """Return requests r0, r1, … from (prompt, output) pairs."""
     return [request(prompt, output, f"r{i}") for i, (prompt, output) in enumerate(lengths)]

@@ -1,4 +1,4 @@
-"""A synthetic run as it is recorded: the rows of its Parquet files, and its run.json."""
+"""Record a synthetic run: the rows of its Parquet files and its run.json."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from builders.simulated_requests import Request
 from kvbench.records import BLOCKS
 
 SLOT_BYTES = 46_080
-SLOWDOWN = {"hf-static-compiled": 0.5, "vllm-eager": 1.25}  # seconds of a step over those of the engine's sibling
+SLOWDOWN = {"hf-static-compiled": 0.5, "vllm-eager": 1.25}  # step time relative to the engine's base variant
 MAX_BATCHED_TOKENS = 4096
 MIB = 1 << 20
 
 
 class Recording:
-    """Plays warm-up and repeats on one clock and collects every file's rows."""
+    """Simulate warm-up and repeats on one clock and collect the rows of every file."""
 
     def __init__(self, engine, requests, sequential, repeats, slots, device, flips, rng, slower):
         self.engine, self.requests, self.subset = engine, requests, requests[:sequential]

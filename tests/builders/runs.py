@@ -1,4 +1,4 @@
-"""Seeded synthetic runs on disk that follow the file contracts."""
+"""Write seeded synthetic runs that follow the file contracts."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def write_run(
 ) -> Path:
     """Write one run's files under `root` and return the path of its run.json.
 
-    `flips` maps (request id, position) to another token id, from the position on the outputs differ. `slower`
+    `flips` maps (request id, position) to another token id; the outputs differ from that position on. `slower`
     multiplies all times of this process.
     """
     requests = make_requests(16) if requests is None else requests
@@ -60,7 +60,7 @@ def write_runs(root: Path, engines=ENGINES, **given) -> list[Path]:
 
 
 def write_margins(run_json: Path, requests: list[Request], near: dict[tuple[str, int], float]) -> None:
-    """margins.parquet beside a reference's run.json: 1.0 everywhere but at `near`."""
+    """Write margins.parquet next to the reference's run.json: every margin is 1.0 except those in `near`."""
     keys = [(r.id, i) for r in requests for i in range(r.output)]
     columns = {
         "request_id": [k[0] for k in keys],

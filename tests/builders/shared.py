@@ -1,4 +1,4 @@
-"""Runs at the two points of a sweep of prefix sharing."""
+"""Runs at both points of a prefix-sharing sweep."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kvbench.files import read_parquet
 
 
 def write_shared_runs(root: Path) -> list[Run]:
-    """hf-batch, and vllm at both: that which shares has half of its blocks in common, and one output differs."""
+    """Write hf-batch and vllm with sharing off and on; sharing saves half the blocks and changes one output."""
     requests = make_requests(8)
     flips = {(requests[0].id, 0): 1}
     paths = [write_run(root, "vllm", requests=requests, point="prefix_sharing-false")]

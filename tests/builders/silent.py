@@ -1,4 +1,4 @@
-"""Stand-ins for what surrounds the passes of a run: an engine without a model, a job and samplers without a trace."""
+"""Stand-ins for tests of a run's passes: an engine without a model, and a job and sampler that record nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from kvbench.engines.base import Completion, Generated
 
 
 class SilentEngine:
-    """Serves every request at once with a token 5, and notes what it was asked to do."""
+    """Complete every request at once with token 5 and log the calls in `did`."""
 
     def __init__(self):
         self.did = []
@@ -30,7 +30,7 @@ class SilentEngine:
 
 
 class SilentBar:
-    """A progress bar; `seen` holds what it was told."""
+    """A progress bar that displays nothing; `seen` lists its updates."""
 
     def __init__(self):
         self.seen = []
@@ -49,10 +49,10 @@ class SilentBar:
 
 
 def silent_job() -> SimpleNamespace:
-    """A job whose progress nobody sees."""
+    """A job that shows no progress."""
     return SimpleNamespace(progress=lambda total, unit: SilentBar(), terminal=None)
 
 
 def silent_sampler(energy_j: Callable[[], float | None] = lambda: None) -> SimpleNamespace:
-    """Phases and samples of a run that are kept nowhere; `energy_j` reads the counter."""
+    """A sampler that discards phases and samples; `energy_j` stands for the energy counter."""
     return SimpleNamespace(sample=lambda: None, enter=lambda phase: None, session=SimpleNamespace(energy_j=energy_j))

@@ -1,7 +1,7 @@
-"""A small discrete simulation of each engine: when each request is served, and what the cache holds at each step.
+"""A small step-by-step simulation of each engine: when it serves each request and what the cache holds at each step.
 
-Every split is counted token by token from the rules of docs/kv.md, not through kvbench.kv, so that
-tables and figures are tested against an independent source.
+It computes every split from the rules in docs/kv.md without kvbench.kv, so that tables and figures are tested
+against an independent source.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ BLOCK = 32
 
 @dataclass
 class Step:
-    """One engine step: seconds it took, and what the cache held after scheduling."""
+    """One engine step: its duration and the cache contents after scheduling."""
 
     seconds: float
     running: int
@@ -25,14 +25,14 @@ class Step:
     scheduled: int
     pool: int
     split: dict[str, int]
-    tokens: dict[str, int]  # request id: tokens generated so far
+    tokens: dict[str, int]  # request id -> tokens generated so far
     preemptions: int = 0
 
 
 @dataclass
 class Trace:
     steps: list[Step] = field(default_factory=list)
-    started: dict[str, int] = field(default_factory=dict)  # request id: step
+    started: dict[str, int] = field(default_factory=dict)  # request id -> step
     first: dict[str, int] = field(default_factory=dict)
     ended: dict[str, int] = field(default_factory=dict)
     batches: list[tuple[int, int, int]] = field(default_factory=list)  # rows, first step, last step
@@ -41,7 +41,7 @@ class Trace:
 
 
 def simulate(engine: str, requests: list[Request], slots: int) -> Trace:
-    """Serve the requests with room for `slots` tokens."""
+    """Serve the requests with a cache of `slots` token slots."""
     if paged(engine):
         return _paged(requests, slots // BLOCK, max_num_seqs(engine, slots))
     if engine == "hf-sequential":
@@ -59,7 +59,7 @@ def paged(engine: str) -> bool:
 
 
 def max_num_seqs(engine: str, slots: int) -> int:
-    """Requests admitted at once: a maximum-length reservation's for vllm-reserved."""
+    """Return the limit on running requests; for vllm-reserved, as many as maximum-length reservations fit."""
     return {"vllm-sequential": 1, "vllm-reserved": slots // MAX_LENGTH}.get(engine, 256)
 
 

@@ -1,4 +1,4 @@
-"""Requests of synthetic runs: their lengths, and the tokens that every engine makes for them."""
+"""Requests of synthetic runs: their lengths and the output tokens, the same for every engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs at two points of a sweep of KV budgets, and what follows from them."""
+"""Runs at two points of a KV-budget sweep, and variants and tables derived from them."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ REQUESTS = make_requests(12)
 PROMPT, OUTPUT = [r.prompt for r in REQUESTS], [r.output for r in REQUESTS]
 WORKLOAD = workload(PROMPT, OUTPUT)
 TRACE = Trace.of(PROMPT, OUTPUT)
-POOLS = {16: 544, 128: 4096}  # slots by MiB of the point's name; the synthetic engine preempts in the first
+POOLS = {16: 544, 128: 4096}  # MiB in the point's name -> slots; vllm preempts in the smaller pool only
 
 
 def write_swept_runs(root: Path) -> list[Run]:
-    """hf-continuous at both points, then vllm at both; the requests and the pools are the same."""
+    """Write hf-continuous at both points, then vllm at both, with the same requests and pools."""
     given = [(engine, mib) for engine in ("hf-continuous", "vllm") for mib in POOLS]
     return load_runs(
         write_run(root, engine, requests=REQUESTS, point=f"kv_budget_mib-{mib}", slots=POOLS[mib])
@@ -36,7 +36,7 @@ def write_swept_runs(root: Path) -> list[Run]:
 
 
 def by_block_size(run: Run) -> list[Run]:
-    """A run of the larger pool as points of a sweep of block sizes: 32 as it was run, 128 by a record that says so."""
+    """Turn a larger-pool run into a block-size sweep: 32 as simulated, and 128 by editing only the record."""
     found = []
     for size in (BLOCK, 4 * BLOCK):
         record = copy.deepcopy(run.record) | {"point": f"block_size-{size}", "block_size": size}
@@ -46,14 +46,14 @@ def by_block_size(run: Run) -> list[Run]:
 
 
 def with_options(run: Run, **options: Any) -> Run:
-    """The run with these options of its engine."""
+    """Return the run with the given engine options in its record."""
     record = copy.deepcopy(run.record)
     record["settings"]["given"]["options"] = options
     return dataclasses.replace(run, record=record)
 
 
 def write_sweep_tables(root: Path, runs: list[Run]) -> tuple[Path, pd.DataFrame, pd.DataFrame]:
-    """(Path of sweeps.csv, its rows, replays), through the files as the rules write them."""
+    """Write the sweep's tables as the rules do; return (path of sweeps.csv, its rows, replays)."""
     samples = read_back(root / "repeats.csv", repeats.table(runs))
     write_csv(root / "kv_budget_mib.csv", sweep.table(sweep.plan(runs, "kv_budget_mib"), WORKLOAD))
     replays = sweeps.read_replays([root / "kv_budget_mib.csv"])

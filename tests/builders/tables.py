@@ -1,4 +1,4 @@
-"""Tables through their files, as later rules read them, and single rows of them."""
+"""Read tables back from their files, as later rules do, and select rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kvbench.files import write_csv
 
 
 def read_back(path: Path, table: pd.DataFrame) -> pd.DataFrame:
-    """The table as it comes out of the file that it is written to."""
+    """Write the table to `path` and return it as read back."""
     write_csv(path, table)
     return read_table(path)
 
@@ -22,18 +22,18 @@ def read_back(path: Path, table: pd.DataFrame) -> pd.DataFrame:
 def figure_rows(
     folder: Path, table: pd.DataFrame, model: str = "smollm2-135m", workload: str = "mixed"
 ) -> pd.DataFrame:
-    """The rows of a model and workload as a figure's rule reads them from the table's file."""
+    """Write the table and return a model and workload's rows as a figure reads them from the file."""
     write_csv(folder / "table.csv", table)
     return rows_of(folder / "table.csv", model, workload)
 
 
 def factor_row(table: pd.DataFrame, factor: str, part: str = "chain") -> pd.Series:
-    """The row of a factor in a part of the table of attribution."""
+    """Return a factor's row in one part of the attribution table."""
     return only(table, factor=factor, part=part)
 
 
 def only(table: pd.DataFrame, **wanted: Any) -> pd.Series:
-    """The one row whose columns have these values."""
+    """Return the only row with the given column values."""
     found = table[np.logical_and.reduce([table[name] == value for name, value in wanted.items()])]
     assert len(found) == 1
     return found.iloc[0]

@@ -1,4 +1,4 @@
-"""A tiny random Llama, made once a test session, and engines on it."""
+"""A tiny Llama with random weights, and settings and requests for running engines on it."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def make_tiny(folder: Path) -> Path:
 
 
 def tiny_settings(model: Path, engine: str, blocks: int) -> EngineSettings:
-    """Settings on the CPU with a budget of `blocks` blocks."""
+    """CPU settings for the tiny model with a KV budget of `blocks` blocks."""
     return engine_settings(
         engine,
         model_path=str(model),
-        random_weights=engine.startswith("vllm"),  # no tokenizer beside the model; dummy weights do for accounting
+        random_weights=engine.startswith("vllm"),  # the model has no tokenizer; dummy weights suffice for KV accounting
         threads=2,
         max_length=MAX_LENGTH,
         budget_bytes=blocks * BLOCK * SLOT_BYTES,
@@ -52,11 +52,11 @@ def tiny_settings(model: Path, engine: str, blocks: int) -> EngineSettings:
 
 
 def tiny_requests(lengths: list[tuple[int, int]]) -> list[Request]:
-    """Requests of (prompt, output) tokens with token ids that depend on both."""
+    """Return requests from (prompt, output) lengths; token ids depend on the request's index and the position."""
     ids = [[(7 * i + 3 * j) % (VOCABULARY - 10) + 5 for j in range(prompt)] for i, (prompt, _) in enumerate(lengths)]
     return requests_of([(prompt, output) for prompt, (_, output) in zip(ids, lengths, strict=True)])
 
 
 def generate(engine: Engine, requests: Sequence[Request]) -> Generated:
-    """What the engine makes of the requests, with nobody who watches."""
+    """Generate without progress display."""
     return engine.generate(requests, lambda tokens: None, None, lambda part: None)

@@ -1,4 +1,4 @@
-"""A configuration for copies of the project: the tiny model as a shape, and a user's file as its one workload."""
+"""A configuration overlay for copies of the project: the tiny model as a shape and one user-file workload."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHAPE = {
 
 
 def tiny_overlay(file: str, max_length: int = 128, **options: Any) -> str:
-    """YAML of runs of hf-batch and vllm on workload `mine` of model `tiny`; options are of the file."""
+    """Return YAML that runs hf-batch and vllm on workload `mine` of model `tiny`; `options` apply to the workload."""
     run = {"models": ["tiny"], "workloads": ["mine"], "engines": ["hf-batch", "vllm"]}
     sections = {
         "device": "cpu",

@@ -1,4 +1,4 @@
-"""A copy of the project whose scripts write their outputs at once, under the real rules, parameters and digests."""
+"""A copy of the project with stub scripts that write outputs at once; rules, parameters and digests are real."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ PARTS = (
     "benchmarks",
 )
 
-# Run in place of what follows, whose imports stay for the digest. Outputs depend on parameters, as real ones do.
-# A rule named in fail.txt fails.
+# Prepended to each script; it exits before the original code, which stays because its imports determine the digest.
+# Outputs depend on parameters, as real ones do. A rule named in fail.txt fails.
 QUICK = """
 import json, pathlib
 failing = pathlib.Path("fail.txt")
@@ -44,7 +44,7 @@ raise SystemExit(0)
 
 
 def copy_project(target: Path) -> Path:
-    """The files of the project that Snakemake reads, in `target`."""
+    """Copy the project files that Snakemake reads to `target`."""
     for name in PARTS:
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -55,7 +55,7 @@ def copy_project(target: Path) -> Path:
 
 
 def make_quick(tree: Path) -> Path:
-    """Let each script of `tree` write its outputs and nothing else."""
+    """Stub each script in `tree` so that it only writes its outputs."""
     for script in (tree / "scripts").glob("*.py"):
         source = script.read_text()
         script.write_text(QUICK + source.replace("from __future__ import annotations\n", ""))
@@ -63,22 +63,22 @@ def make_quick(tree: Path) -> Path:
 
 
 def quick_project(target: Path) -> Path:
-    """A copy of the project in `target` whose scripts do nothing but write."""
+    """Copy the project to `target` with stub scripts."""
     return make_quick(copy_project(target))
 
 
 def read_config(tree: Path) -> dict[str, Any]:
-    """The configuration of a copy."""
+    """Return the config.yaml of a copy."""
     return yaml.safe_load((tree / "config.yaml").read_text())
 
 
 def write_config(tree: Path, settings: dict[str, Any]) -> None:
-    """Give a copy, or a folder of results, this configuration."""
+    """Write the settings to config.yaml in a copy or a results folder."""
     (tree / "config.yaml").write_text(yaml.safe_dump(settings))
 
 
 def snakemake(tree: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
-    """Call snakemake in `tree`."""
+    """Run snakemake in `tree`."""
     return subprocess.run(
         [sys.executable, "-m", "snakemake", *arguments],
         cwd=tree,
@@ -91,12 +91,12 @@ def snakemake(tree: Path, *arguments: str, **environment: str) -> subprocess.Com
 
 
 def stale(tree: Path, **environment: str) -> Counter[str]:
-    """How many jobs of each rule a call would run; `all` is not one."""
+    """Count the jobs snakemake would run per rule, without `all`."""
     return Counter(rule for rule, _ in planned(tree, **environment))
 
 
 def ran(tree: Path, **environment: str) -> Counter[str]:
-    """Call snakemake; how many jobs of each rule it ran."""
+    """Run snakemake and count the jobs it ran per rule."""
     (tree / "ran.txt").unlink(missing_ok=True)
     done = snakemake(tree, **environment)
     assert done.returncode == 0, done.stderr
@@ -104,7 +104,7 @@ def ran(tree: Path, **environment: str) -> Counter[str]:
 
 
 def planned(tree: Path, **environment: str) -> list[tuple[str, str]]:
-    """Rule and first output of each job that a call would run."""
+    """Return the rule and first output of each job snakemake would run, without `all`."""
     done = snakemake(tree, "-n", "--quiet", "host", **environment)
     assert done.returncode == 0, done.stderr
     blocks = re.split(r"^(?:local)?(?:rule|checkpoint) (\w+):$", done.stdout + done.stderr, flags=re.M)[1:]
@@ -113,6 +113,6 @@ def planned(tree: Path, **environment: str) -> list[tuple[str, str]]:
 
 
 def contents(tree: Path) -> dict[str, bytes]:
-    """All files but Python's and Snakemake's own."""
+    """Return the contents of all files except those in __pycache__ and .snakemake."""
     own = {".snakemake", "__pycache__"}
     return {str(path): path.read_bytes() for path in tree.rglob("*") if path.is_file() and not own & set(path.parts)}

@@ -1,4 +1,4 @@
-"""Users' files: what may stand in them, and the requests that are read from them."""
+"""Contents of users' request files, and the requests read from them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LIMIT = Limit.of(512, 2048)
 
 
 def read(folder: Path, name: str, content: str | bytes, vocabulary: Vocabulary, **options: Any) -> pa.Table:
-    """The requests of a file of this content, of at most 512 tokens each; nothing is left out unless told."""
+    """Write a file and read its requests; by default they may have 512 tokens and bad ones are refused."""
     file = folder / name
     file.write_bytes(content.encode() if isinstance(content, str) else content)
     selection = Selection(options.pop("too_long", "refuse"), options.pop("bad_turns", "refuse"))
@@ -26,12 +26,12 @@ def read(folder: Path, name: str, content: str | bytes, vocabulary: Vocabulary, 
 
 
 def line(**entry: Any) -> str:
-    """A line of JSONL: a good request, but for what is given."""
+    """Return a JSONL line with a valid request; `entry` overrides its keys."""
     return json.dumps({"prompt": "x", "output_tokens": 1} | entry) + "\n"
 
 
 def conversation(*turns: Any, speakers: tuple[str, ...] = ("human", "gpt"), **more: Any) -> dict[str, Any]:
-    """An entry of a ShareGPT file, whose speakers take turns."""
+    """Return a ShareGPT entry with alternating speakers."""
     spoken = zip(itertools.cycle(speakers), turns, strict=False)
     return {"conversations": [{"from": speaker, "value": value} for speaker, value in spoken], **more}
 
