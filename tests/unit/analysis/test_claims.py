@@ -207,7 +207,7 @@ def test_every_shipped_claim_has_a_row_a_verdict_and_a_reason(shipped):
 
 
 def test_shipped_claims_measure_what_they_say(shipped):
-    """Known of the simulation: StaticCache reserves all, DynamicCache nothing, and vLLM holds its pool throughout."""
+    """Known from the simulation: StaticCache reserves all, DynamicCache nothing, and vLLM always holds its pool."""
     assert shipped.loc["guide-preallocation-static", "value"] == 1
     assert shipped.loc["guide-preallocation", "verdict"] == "not supported"
     assert shipped.loc["guide-on-demand", "verdict"] == "supported"

@@ -1,4 +1,4 @@
-"""Configuration: every mistake is told in one line, defaults are filled in, runs and settings come out as designed."""
+"""Configuration: mistakes give one-line errors, defaults are filled in, and runs and settings are as designed."""
 
 from __future__ import annotations
 
