@@ -1,4 +1,4 @@
-"""Runs that several rooms look at."""
+"""Synthetic runs used by tests in several folders."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from kvbench.analysis.results import Run, load_runs
 
 @pytest.fixture(scope="session")
 def long_runs(tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
-    """Every engine on 60 requests, so that blocks are short in most steps; the subset of 4 fits."""
+    """Every engine on 60 requests: most steps are short of blocks, but the subset of 4 fits."""
     requests = make_requests(60, 1)
     return load_runs(write_runs(tmp_path_factory.mktemp("long"), ALL_ENGINES, requests=requests))
 
 
 @pytest.fixture(scope="session")
 def swept(tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
-    """hf-continuous at two points of a sweep of budgets, then vllm at both."""
+    """hf-continuous at two points of a KV-budget sweep, then vllm at both."""
     return write_swept_runs(tmp_path_factory.mktemp("sweeps"))
 
 
 @pytest.fixture
 def sized(swept: list[Run]) -> list[Run]:
-    """vllm's larger pool as points of a sweep of block sizes."""
+    """vllm's larger-pool run as the points of a block-size sweep."""
     return by_block_size(swept[-1])
 
 
 @pytest.fixture(scope="session")
 def sweep_tables(swept: list[Run], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pd.DataFrame, pd.DataFrame]:
-    """(Path of sweeps.csv, its rows, replays) of the sweep of budgets."""
+    """(Path of sweeps.csv, its rows, replays) of the KV-budget sweep."""
     return write_sweep_tables(tmp_path_factory.mktemp("tables"), swept)

@@ -1,4 +1,4 @@
-"""Tables, figures and the report take runs that have next to nothing: they draw what there is and say the rest."""
+"""Tables, figures and the report handle nearly empty runs: they draw what exists and state what is missing."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def few(output: int, count: int = 3) -> list[Request]:
 
 
 def without(name: str, *columns: str):
-    """Leave out values of columns of a run's Parquet file, or with none its rows."""
+    """Blank the given columns of a run's Parquet file, or drop all rows if no column is given."""
 
     def change(folder: Path) -> None:
         table = read_parquet(folder / f"{name}.parquet")
@@ -43,7 +43,7 @@ def without(name: str, *columns: str):
 
 
 def unknown(folder: Path) -> None:
-    """What run.json may not know."""
+    """Clear the values that run.json may lack."""
     with changed_record(folder / "run.json") as record:
         memory = record["memory"]
         memory |= {"parts": dict.fromkeys(memory["parts"]), "process_bytes": None}
@@ -53,7 +53,7 @@ def unknown(folder: Path) -> None:
 
 
 def unserved(folder: Path) -> None:
-    """hf-batch could not serve one row."""
+    """Turn hf-batch into a run that ran out of memory with a single row."""
     if "hf-batch" in folder.parts:
         with changed_record(folder / "run.json") as record:
             record |= {"repeats": [], "batches": [], "phases": record["phases"][:2]}
@@ -104,7 +104,7 @@ def whole(tmp_path_factory) -> Path:
 
 
 HOW = ["empty", "one row", "of another workload", "no values"]
-SKIPPED = {"one sequential engine": {"sharing"}}  # no rule asks for it
+SKIPPED = {"one sequential engine": {"sharing"}}  # no rule requests it
 
 
 @pytest.mark.parametrize("figure", READS)
@@ -124,7 +124,7 @@ def test_every_figure_takes_an_empty_table(whole: Path, tmp_path: Path, figure: 
     path = tmp_path / "results" / READS[figure]
     write_csv(path, emptied(read_table(path), how))
     if figure == "throughput" and how != "no values":
-        with pytest.raises(UserError, match=r"throughput\.csv: no row for"):  # of runs that are there
+        with pytest.raises(UserError, match=r"throughput\.csv: no row for"):  # its runs exist
             draw(tmp_path / "results", figure)
         return
     drawn = draw(tmp_path / "results", figure)

@@ -1,4 +1,4 @@
-"""A MemoryError is called a shortage only where memory is short."""
+"""A MemoryError is reported as a shortage only if memory is short."""
 
 import resource
 from types import SimpleNamespace
@@ -13,7 +13,7 @@ GIB = 2**30
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch):
-    """Set the free memory of a machine of 16 GiB, and a limit on the process's addresses."""
+    """Set the free memory of a 16 GiB machine and the address-space limit of the process."""
 
     def set_free(free_gib: float, limit: int = resource.RLIM_INFINITY) -> None:
         memory = SimpleNamespace(available=int(free_gib * GIB), total=16 * GIB)

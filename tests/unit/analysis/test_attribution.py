@@ -1,4 +1,4 @@
-"""Attribution: factors of the same requests multiply, and paging has no gain where memory does not bind."""
+"""Attribution: factors over the same requests multiply, and paging has no ratio where memory does not bind."""
 
 import math
 
@@ -47,7 +47,7 @@ def test_paging_prints_no_gain_where_nothing_waits_but_keeps_both_speeds(table):
 
 
 def test_where_reservations_alone_keep_requests_waiting_the_reason_says_so(tmp_path):
-    """10 requests: blocks for nearly all of them from the start, reservations for 4."""
+    """10 requests: the pool has blocks for nearly all from the start, but reservations for only 4."""
     runs = load_runs(write_runs(tmp_path, ("vllm-reserved", "vllm"), requests=make_requests(10, 1)))
     row = factor_row(attribution.table(runs, 0), "paging", "side")
     shares = [row[f"{arm}_steps_waiting_share"] for arm in attribution.ARMS]
@@ -71,7 +71,7 @@ def test_a_product_of_two_scopes_says_so_and_is_not_the_total(table):
 
 
 def test_without_a_subset_the_product_is_the_total(tmp_path):
-    """One scope: every factor is of all requests and paging stands once."""
+    """With one scope, every factor covers all requests and paging appears once."""
     paths = write_runs(tmp_path, ALL_ENGINES, requests=make_requests(40, 1))
     for path in paths:
         with changed_record(path) as record:
@@ -104,7 +104,7 @@ def test_shares_of_waiting_are_counted_from_the_simulated_steps(table):
 
 @pytest.mark.parametrize("limit", [{"max_num_seqs": 4}, {"max_num_batched_tokens": 4}])
 def test_waiting_for_another_limit_is_not_waiting_for_blocks(tmp_path, limit):
-    """As many run, or as many tokens are scheduled, as the engine allows: more blocks would not help."""
+    """Here max_num_seqs or max_num_batched_tokens is the limit, so more blocks would not help."""
     path = write_run(tmp_path, "vllm", requests=make_requests(60, 1), repeats=2)
     run = load_run(path)
     steps = steps_of(run)

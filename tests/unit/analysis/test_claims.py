@@ -1,4 +1,4 @@
-"""Claims: a verdict needs the whole interval on one side, enough repeats, the same requests and its conditions."""
+"""Claims: a verdict needs the whole interval on one side, enough repeats, the same requests and met conditions."""
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ FIXED = {"source": "s", "wording": "in short", "quotation": "q", "reading": "r",
 
 
 def _samples(**values):
-    """repeats.csv of the engines named: column x has the values given, all of the same work."""
+    """Return repeats.csv rows: column x holds each engine's values, all for the same work."""
     names = {"model": "m", "workload": "w", "point": "base", "scope": "all", "process": 1}
     rows = [
         {**names, "engine": engine, "repeat": i, "x": x}

@@ -1,4 +1,4 @@
-"""The parity gate passes equal outputs and near ties, and nothing else."""
+"""The parity gate passes only equal outputs and near ties."""
 
 import pandas as pd
 import pytest

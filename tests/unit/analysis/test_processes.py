@@ -1,4 +1,4 @@
-"""A run in several processes: one arm in every table, with an interval that knows of the processes."""
+"""A run in several processes is one arm in every table, with an interval that accounts for the processes."""
 
 import numpy as np
 import pandas as pd
@@ -48,7 +48,7 @@ def runs(paths):
 
 
 def _rates(run, scope="all"):
-    """Output tokens/s of each process, straight from its run.json."""
+    """Return output tokens/s per process and repeat, computed from each run.json."""
     records = [read_json(one.folder / "run.json")["repeats"] for one in run.processes]
     return [[r["output_tokens"] / r["wall_s"] for r in rs if r["timed"] and r["scope"] == scope] for rs in records]
 
@@ -210,9 +210,9 @@ def test_figures_show_all_processes_and_time_series_the_first(runs, tmp_path):
 def test_resampling_keeps_processes_together():
     values, labels = np.array([1.0, 1, 1, 1, 9, 9]), [1, 1, 1, 1, 2, 2]
     found = resampled_medians(values, labels, 4000, np.random.default_rng(0))
-    assert set(found) == {1, 9}  # two of four and two: equal shares of 1s and 9s never meet in the middle
+    assert set(found) == {1, 9}  # four values against two, so the median never falls between 1 and 9
     shares = [np.mean(found == value) for value in (1, 9)]
-    # Both drawn from the first, or one of each, which has four 1s and two 9s: 3/4.
+    # The median is 1 if process 1 is drawn twice (1/4) or each process once (1/2): 3/4.
     assert shares == pytest.approx([0.75, 0.25], abs=0.03)
 
 
@@ -236,7 +236,7 @@ def test_one_process_has_the_interval_of_independent_repeats():
         (6, 4, 0, 0.93, 1.0),
         (6, 4, 1, 0.89, 0.97),
         (6, 4, 5, 0.89, 0.97),  # processes far apart: right from 6
-        (3, 4, 5, 0.65, 0.85),  # too narrow with 3 and 2, and so the documentation says
+        (3, 4, 5, 0.65, 0.85),  # too narrow with 3 or 2, as documented
         (2, 6, 5, 0.45, 0.68),
     ],
 )
@@ -262,7 +262,7 @@ def test_a_ratio_over_processes_covers_it():
 
 
 def test_tables_without_processes_keep_their_intervals(tmp_path):
-    """scipy's bootstrap decides where there is one process, as before."""
+    """With one process, the interval is that of scipy's bootstrap."""
     from scipy.stats import bootstrap
 
     run = load_runs([write_run(tmp_path, "vllm")])[0]

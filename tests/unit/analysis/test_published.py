@@ -1,4 +1,4 @@
-"""Published values: each has its source and its conditions, and a broken file is refused in one line."""
+"""Published values: each has a source and conditions, and a broken file is refused in one line."""
 
 from __future__ import annotations
 

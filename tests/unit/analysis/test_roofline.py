@@ -1,4 +1,4 @@
-"""The roofline's numbers, counted by hand."""
+"""Roofline numbers, worked out by hand."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CPU, CUDA = bandwidth(RATE), bandwidth(RATE, gpus=2)
 
 
 def kv(*rows):
-    """Rows of (repeat, ms, running, scheduled, live)."""
+    """Build kv rows from (repeat, ms, running, scheduled, live)."""
     frame = pd.DataFrame(rows, columns=["repeat", "t_ns", "running", "scheduled_tokens", "live"])
     return frame.assign(t_ns=frame["t_ns"] * 1_000_000, process=1)
 
@@ -29,9 +29,9 @@ def test_a_decoding_step_lies_between_two_of_its_kind():
     found = roofline.decode_steps(
         kv(
             (1, 0, 2, 40, 40),  # prefill
-            (1, 10, 2, 2, 42),  # the first decode: how long the step before it took says nothing of decoding
+            (1, 10, 2, 2, 42),  # first decode step: the interval before it belongs to the prefill
             (1, 13, 2, 2, 44),
-            (1, 20, 3, 32, 76),  # another prompt beside
+            (1, 20, 3, 32, 76),  # prefill of another prompt in the same step
             (1, 30, 3, 3, 79),
             (1, 34, 3, 3, 82),
             (1, 39, 0, 0, 0),  # the end of the repeat
@@ -94,7 +94,7 @@ def test_what_a_step_waits_for(busy, fraction, found):
 
 
 def on_gpu(tmp_path, engine, busy=37.0, gpus=1):
-    """A run on a GPU whose samples say how busy it was while timed repeats ran."""
+    """A run on a GPU whose samples give its busy share during the timed repeats."""
     path = write_run(tmp_path, engine, device="cuda")
     write_json(path, read_json(path) | {"gpus": gpus})
     frame = read_parquet(path.parent / "device.parquet").to_pandas()

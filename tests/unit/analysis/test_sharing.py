@@ -1,4 +1,4 @@
-"""Sharing and preemption: shares, ratios and recomputed tokens from steps whose values are known by hand."""
+"""Sharing and preemption: shares, ratios and recomputed tokens from steps with known values."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_an_engine_that_does_not_count_hits_has_no_share_of_them():
 
 
 def test_tokens_computed_again_are_those_beyond_what_requests_need():
-    """Needed are 66 + 66 − 32 found; 150 were computed."""
+    """Requests need 66 + 66 tokens minus 32 from prefix hits, 100 in all; 150 were computed."""
     found = preemption_facts(steps_of(scheduled_tokens=[100, 50]), REQUESTS, 2)
     assert (found["computed_tokens"], found["recomputed_tokens"]) == (150, 50)
     assert found["recomputed_share_of_computed"] == pytest.approx(1 / 3)

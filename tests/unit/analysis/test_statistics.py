@@ -1,4 +1,4 @@
-"""Statistics against distributions whose truth is known."""
+"""Statistics against distributions with known parameters."""
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ def test_nothing_and_nan_are_refused(values):
 
 @pytest.mark.parametrize(("n", "least", "most"), [(6, 0.92, 0.955), (7, 0.87, 0.91), (12, 0.91, 0.95)])
 def test_coverage_is_what_the_report_says_of_it(n, least, most, monkeypatch):
-    """1500 draws: two standard errors are 1.3%. Fewer resamples change the quantiles of few values hardly at all."""
+    """1500 draws: two standard errors are about 1.3%. Fewer resamples barely change the quantiles of so few values."""
     monkeypatch.setattr(stats, "RESAMPLES", 999)
     rng = np.random.default_rng(7)
     found = [summarise(rng.normal(10, 1, n), seed=i) for i in range(1500)]

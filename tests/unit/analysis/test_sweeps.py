@@ -1,4 +1,4 @@
-"""The table of sweeps: live values, those of the replay, and their differences."""
+"""The sweeps table: live values, replayed values and their differences."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_live_values_stand_beside_the_replay_and_their_difference(swept, sweep_t
             assert row[f"least_{name}"] == row[f"most_{name}"] == live[name], name
             assert row[f"replay_{name}"] == replayed[name], name
             assert row[f"difference_{name}"] == live[name] - replayed[name], name
-    # The synthetic engine, written without the replay in mind, schedules and preempts as it does.
+    # The synthetic engine, written independently of the replay, schedules and preempts as it does.
     assert rows["equals_replay"].tolist() == ["yes", "yes"]
     assert rows["most_preemptions"].gt(0).tolist() == [True, False]
     assert rows["n_repeats"].tolist() == [6, 6]
@@ -53,7 +53,7 @@ def test_the_repeat_that_differs_most_is_what_counts(swept, sweep_tables):
 
 
 def test_a_base_point_has_a_row_in_its_place_in_each_sweep(swept, sweep_tables):
-    """The base of 4096 slots stands between pools of 544 and 8192, and alone among block sizes."""
+    """The base point of 4096 slots sorts between pools of 544 and 8192; in the block-size sweep it is alone."""
     samples = read_table(sweep_tables[0].parent / "repeats.csv")
     samples = samples[samples["engine"] == "vllm"].replace({"point": {"kv_budget_mib-128": "base"}})
     records = [copy.deepcopy(run.record) for run in swept[2:]]

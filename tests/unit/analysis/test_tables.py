@@ -1,4 +1,4 @@
-"""Tables against counts taken by hand from the same synthetic runs."""
+"""Tables against counts made by hand from the same synthetic runs."""
 
 import numpy as np
 import pandas as pd
@@ -143,7 +143,7 @@ def test_memory_rows_add_up_to_the_process_and_unknown_is_not_zero(runs):
 
 
 def test_kv_waste_by_hand():
-    """Two requests in one batch of a growing cache, counted on paper."""
+    """Two requests in one batch of a growing cache, counted by hand."""
     trace = simulate("hf-batch", [Request("a", 4, 3), Request("b", 2, 2)], slots=1088)
     assert [sum(step.split.values()) for step in trace.steps] == [8, 10, 12]
     assert [step.split["live"] for step in trace.steps] == [4 + 2, 5 + 3, 6]

@@ -1,4 +1,4 @@
-"""The table of workload lengths against counts by hand."""
+"""The workload-lengths table against counts made by hand."""
 
 import pytest
 from builders.workloads import write_workloads

@@ -1,4 +1,4 @@
-"""Programs of benchmarks/, which import each other by name."""
+"""Fixture for the programs in benchmarks/, which import each other by name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from builders.places import BENCHMARKS
 
 @pytest.fixture
 def program(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ModuleType]]:
-    """Import a program by its name; it and what it imported from its folder are forgotten after the test."""
+    """Import a program by name; it and the modules it imported from its folder are unloaded after the test."""
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     yield importlib.import_module
     for path in BENCHMARKS.glob("*.py"):

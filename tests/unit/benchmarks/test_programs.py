@@ -1,4 +1,4 @@
-"""Benchmarks of the instrument: how their programs are called, what their table holds, what of a run they refuse."""
+"""Benchmark programs: their command lines, the table of their results, and the runs they refuse."""
 
 import json
 from collections.abc import Callable
@@ -108,7 +108,7 @@ def test_its_run_must_be_one_that_it_can_repeat(settings, word) -> None:
 
 
 def test_interval_of_paired_ratios_is_of_pairs(program: Callable[[str], ModuleType]) -> None:
-    """Speeds that rise together leave a ratio without spread."""
+    """Speeds that rise together give a ratio without spread."""
     found = program("common").paired([10.0, 20.0, 30.0, 40.0, 50.0, 60.0], [20.0, 40.0, 60.0, 80.0, 100.0, 120.0])
     assert (found["ratio"], found["ratio_ci95_low"], found["ratio_ci95_high"]) == (0.5, 0.5, 0.5)
     assert (found["ours_output_tokens_per_s"], found["passes"]) == (35.0, 6)

@@ -1,4 +1,4 @@
-"""What a decoding step depends on: the requests running, and whether its shape was met before."""
+"""What a decode step's time depends on: the number of running requests, and whether its shape is new."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def step_times(program: Callable[[str], ModuleType]) -> ModuleType:
 
 
 def served(batches: list[tuple[int, list[int]]], slow_ms: int, fast_ms: int) -> tuple[dict, pd.DataFrame]:
-    """A record and steps that take `slow_ms` at a (rows, width) not met before, else `fast_ms`; widths by batch."""
+    """Return a record and its steps: `slow_ms` at a new (rows, width), else `fast_ms`; batches are (rows, widths)."""
     record, kv, now, met = [], [], 0, set()
     for rows, widths in batches:
         begin = now = now + 1000 * MS
@@ -38,7 +38,7 @@ def served(batches: list[tuple[int, list[int]]], slow_ms: int, fast_ms: int) -> 
 def test_a_shape_is_rows_and_width_and_new_once(step_times: ModuleType) -> None:
     batches = [(2, [5, 6, 7]), (2, [6, 7, 8]), (3, [6, 7]), (2, [5, 6, 7, 8])]
     found = list(step_times.by_shape(*served(batches, slow_ms=70, fast_ms=10)))
-    assert [ms for new, ms in found if new] == [70.0] * 4  # (2, 6), (2, 7), (2, 8), (3, 7)
+    assert [ms for new, ms in found if new] == [70.0] * 4  # new shapes: (2, 6), (2, 7), (2, 8), (3, 7)
     assert [ms for new, ms in found if not new] == [10.0] * 4
 
 

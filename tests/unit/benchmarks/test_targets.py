@@ -1,4 +1,4 @@
-"""Targets: the worst row counts, and a target without rows is not measured."""
+"""Targets: the worst row decides, and a target without rows is not measured."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Capacity: memory, requests at once and Little's law by hand; refusals name the remedy."""
+"""Capacity: memory, concurrent requests and Little's law by hand; error messages name the remedy."""
 
 import math
 
@@ -59,7 +59,7 @@ def test_a_card_exactly_as_large_as_the_weights_does_not_do():
 
 
 def test_slots_of_two_requests_by_hand():
-    """Requests of (4, 2) and (1, 6): F = 5 and 6; they run 2 and 6 steps."""
+    """Requests of (prompt, output) = (4, 2) and (1, 6): F = 5 and 6 slots over 2 and 6 steps."""
     trace = Trace.of([4, 1], [2, 6])
 
     def both(policy, block_size=16):
@@ -132,12 +132,12 @@ def test_the_replay_agrees_with_the_arithmetic_where_memory_binds():
 
 
 def tight():
-    """A card with room for some 8,000 slots beside the weights."""
+    """A card with room for about 8,000 slots beside the weights."""
     return {**CARD, "memory_gib": (13_476_831_232 + 8_200 * 524_288) / 0.85 / 2**30}
 
 
 def test_littles_law_by_hand():
-    """20 requests/s for 100 steps of 50 ms are 100 in service; 30 at once need 4 groups of 2 cards."""
+    """20 requests/s for 100 steps of 50 ms keep 100 in service; at 30 per group they need 4 groups of 2 cards."""
     need = demand(20, 100, 0.05, 30, 2)
     assert need.time_s == pytest.approx(5)
     assert need.in_service == pytest.approx(100)

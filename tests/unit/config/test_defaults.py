@@ -1,4 +1,4 @@
-"""Settings are completed before they are checked: defaults, empty sections, numbers that YAML reads as text."""
+"""Settings are completed before validation: defaults, empty sections, numbers that YAML reads as text."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_completing_leaves_what_is_given_alone() -> None:
 
 
 def test_the_schema_is_one_that_others_may_use() -> None:
-    """With its references in place a plain JSON Schema; what is completed passes it and is complete."""
+    """With references resolved it is a plain JSON Schema; a completed configuration is valid and stays unchanged."""
     Draft202012Validator.check_schema(SCHEMA)
     done = completed(read_yaml(ROOT / "config.yaml"), SCHEMA)
     assert Draft202012Validator(SCHEMA).is_valid(done)

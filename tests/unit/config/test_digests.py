@@ -51,7 +51,7 @@ def forget(module: ModuleType) -> None:
 
 
 def edited(digest: ModuleType, path: Path, text: str, script: str = "rule", *also: str) -> bool:
-    """Whether adding `text` to a file changes the script's digest."""
+    """Append `text` to a file and return whether the script's digest changes."""
     before = digest.code_digest(script, *also)
     path.write_text(path.read_text() + text)
     forget(digest)
@@ -107,7 +107,7 @@ def test_a_new_module_counts_once_it_is_imported(digest: ModuleType, scripts: Pa
 
 
 def test_the_two_engines_do_not_share_their_modules() -> None:
-    """An edit of one engine's code must not rerun the other's runs."""
+    """Editing one engine's code must not rerun the other engine's runs."""
     module = importlib.import_module("kvbench.config.digests")
     engines = module.SCRIPTS / "kvbench/engines"
     names = {
@@ -126,7 +126,7 @@ def test_the_two_engines_do_not_share_their_modules() -> None:
 
 @pytest.mark.parametrize("entry", FIGURES, ids=lambda entry: entry.name)
 def test_no_rule_draws_what_it_does_not_plot(entry: Entry) -> None:
-    """A figure's module is in its own rule's digest and in no other's; some modules are shared."""
+    """A figure's module is in its own rule's digest and in no other; only helper modules are shared."""
     module = importlib.import_module("kvbench.config.digests")
     begin = [module.SCRIPTS / "plot_figure.py", *module._module_files(entry.module)]
     found = {path.stem for path in module._closure(begin) if path.parent.name == "figures"}

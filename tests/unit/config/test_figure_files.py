@@ -1,4 +1,4 @@
-"""Which figures there are, what each reads and where it goes, without Snakemake."""
+"""Which figures exist, what each reads and where it is written, without Snakemake."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The budgets of the overlays for a GPU bind, by replay: else paging has no number of its own."""
+"""The KV budgets in the GPU overlays bind in a replay; otherwise paging would have no ratio of its own."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from kvbench.replay import Settings, Trace, replay
 from kvbench.workload.lengths import draw_lengths
 from kvbench.workload.order import representative_first
 
-BLOCK, MAX_RUNNING, MAX_STEP_TOKENS = 16, 1024, 16384  # vLLM's on an H100
-SLOT_BYTES = {"smollm2-135m": 23_040, "llama-2-7b": 524_288, "gpt2": 36_864}  # two bytes an element
+BLOCK, MAX_RUNNING, MAX_STEP_TOKENS = 16, 1024, 16384  # vLLM's values on an H100
+SLOT_BYTES = {"smollm2-135m": 23_040, "llama-2-7b": 524_288, "gpt2": 36_864}  # two bytes per element
 
 
 @pytest.mark.parametrize(

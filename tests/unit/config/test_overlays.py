@@ -1,4 +1,4 @@
-"""Overlays: what they leave out stays, a thing that becomes another starts anew, null takes away; origins are right."""
+"""Overlays: omitted keys stay, an entry of another kind replaces the old one, null removes, and origins are tracked."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SCHEMA = ROOT / "schemas/config.schema.yaml"
 SHAPE = {"layers": 2, "kv_heads": 4, "head_dim": 8, "parameters": 1000}
 TIMES = {"constant_s": 0.02, "per_token_s": 2e-5, "source": "one"}
 
-# An entry of every section of names, an overlay that leaves it what it is, and one that makes it another.
+# For each section of named entries: an entry, an overlay that keeps its kind, and one that changes its kind.
 ENTRIES = {
     "models": (
         {"source": "path", "path": ".", "dtype": "float16"},
@@ -55,7 +55,7 @@ def laid(*layers: dict) -> dict:
 
 
 def test_every_section_of_names_has_a_case() -> None:
-    """A section whose keys the schema leaves to the user is known here and in kvbench.config.overlays."""
+    """Every schema section with user-chosen names is listed in ENTRIES and in kvbench.config.overlays."""
     sections = read_yaml(SCHEMA)["properties"].items()
     assert [name for name, one in sections if "additionalProperties" in one and "propertyNames" in one] == list(NAMED)
     assert set(ENTRIES) == set(NAMED)
@@ -146,7 +146,7 @@ def test_a_key_that_another_kind_takes_away_is_gone() -> None:
 
 
 def test_a_key_without_a_value_is_still_refused() -> None:
-    """`repeats:` at the top, and a key that nothing below has, are mistakes more often than wishes."""
+    """A bare `repeats:`, or null for a key that no lower layer sets, is more likely a mistake than intended."""
     config = read_yaml(ROOT / "config.yaml")
     for over in ({"repeats": None}, {"workloads": {"new": {"kind": "mixed", "requests": None}}}):
         with pytest.raises(UserError, match=r"(repeats|requests): is empty; write a whole number"):

@@ -1,4 +1,4 @@
-"""Where the pipeline's files are, and which of them a configuration asks for, without Snakemake."""
+"""Paths of the pipeline's files, and which of them a configuration requests, without Snakemake."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scenarios of the configuration: what is wrong is named before anything runs."""
+"""Replay scenarios in the configuration: mistakes are named before anything runs."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def config() -> dict:
 
 
 def put(config: dict, path: str, value: object) -> dict:
-    """`config` with the value at `a.b.0.c` replaced."""
+    """Replace the value at path `a/b/0/c` in `config` and return `config`."""
     *parents, last = [int(part) if part.isdigit() else part for part in path.split("/")]
     place = config
     for part in parents:
@@ -231,7 +231,7 @@ def test_there_may_be_no_run_but_there_is_something_to_do(config: dict) -> None:
 
 
 def put_file(config: dict, section: str, path: str) -> dict:
-    """`config` with a user's file in place of what an entry had."""
+    """Replace an entry in `config` by one that reads a user's file, and return `config`."""
     if section == "workloads":
         return put(config, "workloads/mixed", {"kind": "user", "file": path})
     return put(config, "replays/x", {"file": path, "pool_slots": 4096})
@@ -265,7 +265,7 @@ def test_home_may_be_written_short(
 
 
 def test_every_path_of_the_schema_may_begin_at_home() -> None:
-    """Keys that are called path or file, but for a file inside a package."""
+    """PATHS lists all keys named path or file, except a file inside a package."""
     definitions = read_yaml(SCHEMA)["$defs"]
     forms = {"models": definitions["model"]["oneOf"], "workloads": definitions["workload"]["oneOf"]}
     forms |= {"replays": [definitions["replay"]], "capacity": [definitions["plan"]]}
@@ -287,7 +287,7 @@ def test_entries_of_one_workload_must_be_comparable(config: dict) -> None:
 
 
 def test_sampling_of_an_entry_is_compared_in_full(config: dict) -> None:
-    """Saying what is the default anyhow makes no difference."""
+    """Writing out a default value makes no difference."""
     config["runs"] = [
         {"models": ["smollm2-135m"], "workloads": ["mixed"], "engines": ["vllm"], "sampling": {"top_p": 1.0}},
         {"models": ["smollm2-135m"], "workloads": ["mixed"], "engines": ["hf-batch"]},
@@ -555,7 +555,7 @@ def test_the_gpu_benchmarks_are_all_kinds_and_leave_the_runs_as_they_are() -> No
 
 
 def test_schema_and_config_yaml_know_the_same_keys() -> None:
-    """Each key of the schema is set or shown in config.yaml, each top-level key there has a comment above it."""
+    """Every schema key is set or shown in config.yaml, and every top-level key there has a comment above it."""
     text = (ROOT / "config.yaml").read_text()
     for name in schema_keys(read_yaml(SCHEMA)):
         assert re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text), name

@@ -1,4 +1,4 @@
-"""Every fault that a schema can find is told in words of ours, to the letter; of several the first in the document."""
+"""Every schema violation has our own exact wording; of several, the first in the document is reported."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def test_the_whole_file_has_no_key_to_name() -> None:
 
 
 def test_a_reference_is_told_by_what_is_written_beside_it() -> None:
-    """Its own default is the example, or none; that of the key it refers to belongs there alone."""
+    """The example comes from the default beside the $ref, never from the default of the key it refers to."""
     schema = {
         "type": "object",
         "properties": {

@@ -1,4 +1,4 @@
-"""Settings asked for against settings in force, in the ways that libraries write them."""
+"""Requested settings against settings in force, in the forms that libraries use."""
 
 from enum import Enum, IntEnum
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""vLLM's variants differ from `vllm` in admission alone."""
+"""vLLM's variants differ from `vllm` only in admission."""
 
 import sys
 from dataclasses import replace
@@ -29,7 +29,7 @@ TOKENS = 16384
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict]:
-    """What a stand-in for vLLM's EngineArgs was given."""
+    """Return the list of arguments passed to a fake vLLM EngineArgs."""
     given: list[dict] = []
 
     class EngineArgs:
@@ -72,7 +72,7 @@ def test_fewer_requests_at_once_keep_the_step_of_vllm(
 @pytest.mark.parametrize(
     ("limit", "max_length", "sizes"),
     [
-        (1, 64, [1, 2, 4, 8, 64]),  # 512 tokens would be a request of 512
+        (1, 64, [1, 2, 4, 8, 64]),  # one request of at most 64 tokens never needs a graph for 512
         (3, 100, [1, 2, 3, 4, 8, 300]),
         (6, 512, [1, 2, 4, 6, 8, 512]),
         (8, 64, [1, 2, 4, 8, 512]),

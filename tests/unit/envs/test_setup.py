@@ -1,4 +1,4 @@
-"""The locks, and the logic of the set-up that makes an environment from them."""
+"""The environment locks, and the set-up logic that builds an environment from them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EXCLUDED = {"torchvision", "torchaudio", "torchcodec", "llama-cpp-python", "llm"
 
 
 def requirements(name: str) -> list[tuple[str, str]]:
-    """`(first line, hashes)` of every requirement in a lock."""
+    """Return `(first line, hashes)` of every requirement in a lock."""
     lines = (ENVS / name).read_text().replace("\\\n", "").splitlines()
     split = [line.partition("--hash=") for line in lines if line and not line.startswith("#")]
     return [(head.strip(), mark + rest) for head, mark, rest in split]

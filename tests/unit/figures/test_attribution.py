@@ -1,4 +1,4 @@
-"""The waterfall of factors, and what it says of those without a number."""
+"""The attribution waterfall, and its notes on factors without a ratio."""
 
 import numpy as np
 import pytest

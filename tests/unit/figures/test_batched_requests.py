@@ -1,4 +1,4 @@
-"""The figure of requests at once in replays draws the table, and the published values that apply."""
+"""The batched-requests figure draws the table and the published values that apply."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The figure of block sizes draws points, the replay and block sizes of the paper."""
+"""The block-size figure draws the points, the replay and the paper's block sizes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kvbench.replay import sweep
 
 
 def by_size(sweep_tables):
-    """Rows of a sweep of block sizes with 3 repeats, from those of budgets."""
+    """Turn vllm's rows of the KV-budget sweep into a block-size sweep with 3 repeats."""
     vllm = rows_of(sweep_tables[0], "smollm2-135m", "mixed").query("engine == 'vllm'")
     unknown = {name: np.nan for name in vllm if "_ci95_" in name}
     return vllm.assign(**unknown, n_repeats=3, sweep="block_size", block_size=[32, 128], equals_replay="yes")

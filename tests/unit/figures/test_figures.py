@@ -1,4 +1,4 @@
-"""Figures draw the values they are given, look the same everywhere and are equal files for equal data."""
+"""Figures draw the values they are given, share one style, and give identical files for identical data."""
 
 from itertools import pairwise
 

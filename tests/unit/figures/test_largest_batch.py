@@ -1,4 +1,4 @@
-"""The figure of the largest batch draws slots over context."""
+"""The largest-batch figure draws the number of requests over context length."""
 
 from builders.places import SHAPES
 from builders.plans import KNOWN
@@ -10,7 +10,7 @@ from kvbench.figures import largest_batch
 def test_the_figure_draws_slots_over_context():
     conditions = read_conditions(SHAPES)
     found = curve(KNOWN["llama-2-7b"], conditions, 0.25)
-    assert found.reserved[:4] == (443, 221, 110, 55)  # 113,558 // 256 and so on
+    assert found.reserved[:4] == (443, 221, 110, 55)  # 113,558 slots // 256 and so on
     assert found.paged[3] == int(113_558 / (0.25 * 2048 + 7.5))
     share = mean_share(conditions, 0)
     assert 0.15 < share < 0.30

@@ -1,4 +1,4 @@
-"""A figure that fails costs no report: its files hold a sentence, its log the traceback, the terminal a line."""
+"""A failed figure does not fail the report: its files hold a sentence, its log the traceback, the terminal one line."""
 
 from __future__ import annotations
 

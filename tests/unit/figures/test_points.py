@@ -1,4 +1,4 @@
-"""What a caption says of points beside their replay."""
+"""Captions on how measured points differ from their replay."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The figure of KV budgets draws points and the replay, but no replayed speed."""
+"""The KV-budget figure draws the points and the replay, but no replayed throughput."""
 
 from __future__ import annotations
 

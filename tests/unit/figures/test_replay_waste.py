@@ -1,4 +1,4 @@
-"""The figure of slots in replays draws the table, and the published values that apply."""
+"""The replay-waste figure draws the table and the published values that apply."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The figure of decoding steps and their bounds."""
+"""The roofline figure draws decode steps and their bounds."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_the_figure_has_a_row_a_run_with_its_step_and_bound(tmp_path):
     np.testing.assert_allclose([bar.get_width() for bar in right.patches], 100 * chosen["cpu_busy_share"])
 
 
-@pytest.mark.parametrize("factor", [1, 50])  # 50: a linear axis that holds both begins below zero
+@pytest.mark.parametrize("factor", [1, 50])  # with 50, a linear axis that holds both would begin below zero
 def test_the_figure_holds_steps_however_far_apart(tmp_path, factor):
     table = roofline.table(load_runs(write_runs(tmp_path)), bandwidth(), 0)
     slow = table["engine"] == table["engine"].iloc[0]

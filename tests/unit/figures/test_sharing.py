@@ -1,4 +1,4 @@
-"""The figure of sharing draws the table, its trace and the published values."""
+"""The sharing figure draws the table, its trace and the published values."""
 
 from __future__ import annotations
 

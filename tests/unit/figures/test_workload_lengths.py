@@ -1,4 +1,4 @@
-"""The figure of workload lengths draws every request."""
+"""The workload-lengths figure draws every request."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The split of blocks that several requests hold, from schedules whose values are known by hand."""
+"""The split of blocks shared by several requests, from schedules with values known by hand."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from kvbench.kv.split import final_kv_length
 
 
 def schedule_of(**changes):
-    """Three requests of 70 prompt tokens, 64 of them in common, and 2 output tokens; the third is still waiting.
+    """A schedule of two requests with 70 prompt tokens each, 64 of them shared, in a pool of 9 blocks.
 
-    Step 0: two admitted, 5 blocks in use. Step 1: one token each. Step 2: both are complete and hold their blocks.
+    Step 0: both are admitted and 4 blocks are in use. Step 1: one token each. Step 2: nothing is scheduled.
     """
     given = {
         "t_ns": [0, 1, 2],
@@ -36,7 +36,7 @@ def schedule_of(**changes):
 
 
 def test_complete_requests_that_share_do_not_count_their_blocks_twice():
-    """Both tables hold 3 blocks, 4 distinct; once both are complete all 4 are finished and nothing is live."""
+    """Each request holds 3 blocks, 4 distinct in all; once both are complete all 4 are finished and nothing is live."""
     schedule = schedule_of(free_blocks=[5, 5, 5])
     split = shared_split(schedule, rebuild(schedule, final_kv_length([70, 70], [2, 2])))
     assert split.live.tolist() == [64 + 2 * 6, 64 + 2 * 7, 0]
@@ -46,7 +46,7 @@ def test_complete_requests_that_share_do_not_count_their_blocks_twice():
 
 
 def test_a_complete_requests_own_blocks_are_finished_beside_a_running_one():
-    """The second request found 64 tokens and holds one block of its own."""
+    """The second request hits 64 cached tokens and has one block of its own."""
     schedule = schedule_of(free_blocks=[5, 5, 5])
     split = shared_split(schedule, rebuild(schedule, final_kv_length([70, 70], [9, 2])))
     assert split.finished.tolist() == [0, 0, 32]

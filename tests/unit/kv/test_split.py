@@ -1,4 +1,4 @@
-"""The split against an oracle that looks at every slot by itself."""
+"""The split against an oracle that classifies every slot individually."""
 
 import numpy as np
 from hypothesis import given
@@ -10,7 +10,7 @@ from kvbench.records import SPLIT
 
 
 def slot_by_slot(width: int, padding: int, stored: int, final: int, ended: bool) -> dict[str, int]:
-    """Name each slot of a row: design's definition, read literally."""
+    """Classify each slot of a row by the literal definition."""
     names = []
     for slot in range(width):
         if ended:

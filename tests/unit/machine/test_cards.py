@@ -1,4 +1,4 @@
-"""Which GPUs a run gets, and what else runs on them."""
+"""Which GPUs a run gets, and which other processes use them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from kvbench.machine.nvml import GpuProcess
         ("", []),
         ("2,0", [2, 0]),
         ("GPU-1a", [1]),
-        ("1,7,0", [1]),  # CUDA stops at the first that does not exist
+        ("1,7,0", [1]),  # CUDA stops at the first index that does not exist
         ("-1", []),
     ],
 )
@@ -93,7 +93,7 @@ sys.stdin.readline()
 
 @pytest.fixture
 def hold(tmp_path: Path) -> Iterator[Callable[[int], subprocess.Popen]]:
-    """Start a job that holds cards until a line comes, and says which."""
+    """Start a job that prints the cards it gets and holds them until it reads a line."""
     started: list[subprocess.Popen] = []
     environment = {"PYTHONPATH": IMPORT_PATH, "TMPDIR": str(tmp_path)}
 
@@ -114,7 +114,7 @@ def test_jobs_of_ours_never_share_a_card(hold):
     assert first.stdout.readline() == "0\n"
     second = hold(1)
     assert second.stdout.readline() == "1\n"
-    third = hold(2)  # one is free: it takes none and waits
+    third = hold(2)  # only one is free: it takes none and waits
     assert third.stdout.readline() == "waiting for 2 GPUs: other jobs on this machine hold them\n"
     assert hold(1).stdout.readline() == "2\n"
     first.communicate("\n")

@@ -1,4 +1,4 @@
-"""The context's probe: a process of its own, and no number where it has none to give."""
+"""The CUDA context probe runs in its own process and gives no number when it cannot measure one."""
 
 import pytest
 
@@ -9,9 +9,9 @@ from kvbench.machine import cuda_context
     ("program", "found"),
     [
         ("print(708837376)", 708837376),
-        ("print('')", None),  # NVML does not tell our processes apart
+        ("print('')", None),  # NVML cannot tell our processes apart
         ("raise RuntimeError('out of memory')", None),
-        ("from kvbench.machine.nvml import Session; print(7)", 7),  # the library is found without being installed
+        ("from kvbench.machine.nvml import Session; print(7)", 7),  # kvbench can be imported without being installed
         ("import time; time.sleep(30)", None),
     ],
 )

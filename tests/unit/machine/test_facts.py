@@ -1,4 +1,4 @@
-"""Facts about the machine, and which device they allow."""
+"""Facts about the machine, and the devices they allow."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ NO_AVX2 = {**CPU.cpu, "instruction_sets": []}
         ("cuda", CUDA, "cuda"),
         ("auto", CPU, "cpu"),
         ("cpu", CPU, "cpu"),
-        # The CPU flavour on a machine with a GPU, as `make run FLAVOUR=cpu` leaves it.
+        # The CPU environment on a machine with a GPU, as after `make run FLAVOUR=cpu`.
         ("auto", replace(CPU, gpus=(H100,), nvml=CUDA.nvml), "cpu"),
-        # A CUDA machine does not need what only CPU kernels need.
+        # A CUDA machine does not need the instructions that only CPU kernels need.
         ("auto", replace(CUDA, cpu=NO_AVX2), "cuda"),
     ],
 )

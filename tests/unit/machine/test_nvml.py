@@ -1,4 +1,4 @@
-"""The NVML layer against a stand-in that behaves like pynvml: error classes, units and missing answers."""
+"""The NVML layer against a stand-in for pynvml: error classes, units and unsupported queries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Versions of packages are told without importing them."""
+"""Package versions are read without importing the packages."""
 
 import sys
 from pathlib import Path

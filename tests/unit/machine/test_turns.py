@@ -1,4 +1,4 @@
-"""Jobs on one machine: loading side by side, measuring alone."""
+"""Jobs on one machine load concurrently but measure alone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from builders.places import IMPORT_PATH
 
-# A job does what it is told, a line at a time, and says when it has done it.
+# A job reads one command per line and echoes it when done.
 JOB = """
 import sys
 from kvbench.machine.turns import Turn
@@ -29,7 +29,7 @@ for line in sys.stdin:
 
 
 class Job:
-    """A process with a turn; `ask` gives an order, `said` waits for its answer, `silent` asserts that none comes."""
+    """A process with a turn; `ask` sends a command, `said` waits for a line, `silent` asserts that none comes."""
 
     def __init__(self, folder: Path, log: Path) -> None:
         self.log = log
@@ -76,7 +76,7 @@ def test_jobs_load_side_by_side_and_measure_one_after_the_other(jobs):
     first, second, _ = jobs
     first.ask("load").said("load")
     second.ask("load").said("load")
-    first.ask("measure").silent("measure")  # the second still loads
+    first.ask("measure").silent("measure")  # the second is still loading
     second.ask("measure").said("waiting to measure: another job on this machine is loading or measuring")
     first.said("measure")
     second.silent("measure")
@@ -93,7 +93,7 @@ def test_nobody_begins_to_load_while_another_measures_or_waits_to(jobs):
     third.ask("load").said("load").ask("measure").silent("measure")  # waits for the second
     first.ask("load")
     time.sleep(0.3)
-    assert first.lines().count("load") == 1  # its second one waits behind the third
+    assert first.lines().count("load") == 1  # its second load waits behind the third
     second.ask("end").said("end")
     third.said("measure")
 

@@ -1,4 +1,4 @@
-"""Memory by part: what torch reserved at most is accounted for, and the rest is what no part explains."""
+"""Memory by part: torch's peak reservation is broken down, and the remainder is reported as unattributed."""
 
 from kvbench.measure.memory_parts import memory_parts
 

@@ -1,4 +1,4 @@
-"""Orders with every `auto` settled: the parity gate fits itself to the model, and names its own keys."""
+"""Orders with every `auto` resolved: the parity gate adapts to the model, and its errors name its own keys."""
 
 import dataclasses
 from pathlib import Path
@@ -11,7 +11,7 @@ from kvbench.errors import UserError
 from kvbench.files import write_json
 from kvbench.measure.orders import Order, resolve
 
-SLOT_BYTES = 2 * 2 * 2 * 16 * 4  # of the model for tests, in float32
+SLOT_BYTES = 2 * 2 * 2 * 16 * 4  # of the test model, in float32
 
 
 def order(folder: Path, purpose: str, maximum: int, **changes) -> Order:
@@ -32,7 +32,7 @@ def test_a_model_without_a_longest_sequence_limits_nothing(tmp_path: Path):
     asked = order(tmp_path, "parity", 128)
     endless = dataclasses.replace(asked.record.architecture, max_position_embeddings=None)
     write_json(asked.model, dataclasses.replace(asked.record, architecture=endless).to_json())
-    assert resolve(dataclasses.replace(asked)).max_length == 192  # a copy, which has read nothing yet
+    assert resolve(dataclasses.replace(asked)).max_length == 192  # a copy, which has nothing cached yet
 
 
 def test_the_gate_has_room_for_a_request_of_any_model(tmp_path: Path):

@@ -1,4 +1,4 @@
-"""The order of a run: warm-up, timed passes a scope, the pass that reads block ids."""
+"""The order of a run: warm-up, timed passes per scope, then the pass that reads block ids."""
 
 import pytest
 from builders.requests import requests_of

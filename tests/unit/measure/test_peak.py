@@ -1,4 +1,4 @@
-"""Peaks of memory are of what comes after the warm-up, which may hold more than serving does."""
+"""Memory peaks exclude the warm-up, which may need more memory than serving."""
 
 from builders.requests import request
 from builders.silent import SilentEngine, silent_job, silent_sampler

@@ -1,4 +1,4 @@
-"""What several sources of models are tested with."""
+"""Fixtures for tests of several model sources."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ from builders.model_folder import write_model_folder
 
 @pytest.fixture
 def model_folder(tmp_path: Path) -> Path:
-    """A folder of a user's with all that a model needs."""
+    """A user's model folder with every file a model needs."""
     return write_model_folder(tmp_path / "mine")

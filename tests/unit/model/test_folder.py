@@ -1,4 +1,4 @@
-"""A user's model folder: every file that is missing, truncated or unsafe is named."""
+"""A user's model folder: every missing, truncated or unsafe file is named."""
 
 import hashlib
 import json

@@ -11,7 +11,7 @@ from kvbench.model.gguf_file import read_once
 
 @pytest.fixture
 def small_gguf(tmp_path: Path) -> Path:
-    """Two tokens and a tensor."""
+    """A GGUF file with two tokens, an array and a tensor."""
     writer = gguf.GGUFWriter(tmp_path / "small.gguf", "llama")
     writer.add_token_list(["wörld", ""])
     writer.add_array("small.sizes", [3, 1, 2])

@@ -1,4 +1,4 @@
-"""Models of the hub: pinned, fetched without pickled weights, and every error in one line."""
+"""Models from the hub: pinned, downloaded without pickled weights, and every error in one line."""
 
 from collections import namedtuple
 from pathlib import Path
@@ -27,7 +27,7 @@ File = namedtuple("File", "filename file_size will_download")
 
 
 class FakeHub:
-    """Stands for huggingface_hub.snapshot_download: an empty cache, a listing, a folder after the download."""
+    """A fake huggingface_hub.snapshot_download: an empty cache, a file listing, and a folder after the download."""
 
     def __init__(self, listing: list[File] | Exception, folder: Path) -> None:
         self.listing, self.folder, self.fetched = listing, folder, []

@@ -1,4 +1,4 @@
-"""Models in installed packages: found without being imported, pinned by a digest, written as a whole."""
+"""Models in installed packages: found without an import, pinned by digest, written completely or not at all."""
 
 import hashlib
 import sys
@@ -14,7 +14,7 @@ from kvbench.model.prepare import prepare_model
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A site-packages with a module that must not be imported, and its metadata."""
+    """A site-packages folder with metadata and a module that must not be imported."""
     module = tmp_path / "weights_for_tests"
     module.mkdir()
     (module / "__init__.py").write_text("raise ImportError('must not be imported')\n")
@@ -69,7 +69,7 @@ def test_a_wrong_digest_writes_nothing(site: Path, tmp_path: Path):
 
 
 class Part:
-    """Something with save_pretrained, which may be interrupted half-way."""
+    """An object with save_pretrained, optionally interrupted halfway."""
 
     def __init__(self, name: str, interrupted: bool = False) -> None:
         self.name, self.interrupted = name, interrupted
@@ -83,7 +83,7 @@ class Part:
 def test_an_interrupted_save_leaves_the_old_folder(tmp_path: Path):
     target = tmp_path / "model"
     package._write_whole(target, Part("first"))
-    (tmp_path / ".model.tmp").mkdir()  # of a killed job
+    (tmp_path / ".model.tmp").mkdir()  # left by a killed job
     with pytest.raises(KeyboardInterrupt):
         package._write_whole(target, Part("second"), Part("third", interrupted=True))
     assert [file.relative_to(tmp_path).as_posix() for file in tmp_path.rglob("*")] == ["model", "model/first"]

@@ -1,4 +1,4 @@
-"""What is refused before a model is prepared: its settings, and too little disk."""
+"""What is refused before a model is prepared: bad settings and too little disk space."""
 
 from collections import namedtuple
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Models that are a bare shape: friendly names of sizes, and sizes that do not go together."""
+"""Models given as a bare shape: friendly names for sizes, and inconsistent sizes."""
 
 import pytest
 from builders.model_settings import WHERE

@@ -1,4 +1,4 @@
-"""Slot bytes, element types, and the record that carries the architecture."""
+"""Bytes per slot, element types, and the record that holds the architecture."""
 
 import json
 from dataclasses import replace
@@ -21,7 +21,7 @@ def test_slot_bytes_of_known_models():
     llama_7b = architecture(layers=32, kv_heads=32, head_dim=128)
     assert slot_bytes(llama_7b, 2) == 512 * 1024
     opt_13b = architecture(layers=40, kv_heads=40, head_dim=128)
-    assert slot_bytes(opt_13b, 2) == 800 * 1024  # the PagedAttention paper's 800 KB a token
+    assert slot_bytes(opt_13b, 2) == 800 * 1024  # the PagedAttention paper's 800 KB per token
 
 
 @given(st.integers(1, 100), st.integers(1, 100), st.integers(1, 256), st.sampled_from([2, 4]))

@@ -1,4 +1,4 @@
-"""Snakemake starts scripts by a path without quotes around it."""
+"""Snakemake starts scripts with an unquoted interpreter path."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The terminal shows a line a job and what went wrong; the log file is left alone."""
+"""The terminal shows one line per job and what went wrong; the log file is unchanged."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Event = enum.Enum("Event", "RUN_INFO JOB_INFO JOB_STARTED JOB_FINISHED PROGRESS 
 
 
 class Whole(logging.Formatter):
-    """All of a record, as Snakemake's own formatter."""
+    """Format the whole record, as Snakemake's own formatter does."""
 
     def format(self, record: logging.LogRecord) -> str:
         return f"{record.msg} input={getattr(record, 'input', '')} log={getattr(record, 'log', '')}"
 
 
 def show(*records: tuple[str, dict], dry: bool = False, found: str = "") -> tuple[list[str], list[str]]:
-    """What the terminal and the log file show of INFO records: messages and what belongs to them."""
+    """Log (message, extra) records at INFO and return the lines on the terminal and in the log file."""
     logger, screen, file = (
         logging.Logger("snakemake"),
         logging.StreamHandler(io.StringIO()),

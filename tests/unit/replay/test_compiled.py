@@ -1,4 +1,4 @@
-"""A compiled loop is kept on the disk, until one of the files that it may be made of changes."""
+"""A compiled loop stays cached on disk until a file that it may depend on changes."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ SHOW = "from loop import loop; print(loop(), sum(loop.stats.cache_hits.values())
 
 
 def run(folder: Path, scripts: Path) -> str:
-    """What a new process gets, and how often it found it on the disk."""
+    """Run the loop in a new process; return its result and its number of disk-cache hits."""
     path = f"import sys; sys.path[:0] = [{str(folder)!r}, {str(scripts)!r}]; "
     return subprocess.run(
         [sys.executable, "-c", path + SHOW], capture_output=True, text=True, check=True

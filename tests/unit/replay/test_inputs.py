@@ -1,4 +1,4 @@
-"""What the replay refuses, by name; what it sums; and what it does in cases small enough to work out by hand."""
+"""The replay's error messages, its totals, and small cases worked out by hand."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_a_workload_file_is_a_trace():
 
 
 def same_texts(prompts, block_size):
-    """Pairs (request, request, place) whose text up to and with that full block is the same, by comparing all."""
+    """Brute force: (request, request, block index) of all pairs with the same text up to the end of that full block."""
     return {
         (a, b, place)
         for a, one in enumerate(prompts)
@@ -98,7 +98,7 @@ def found_texts(trace, block_size):
 
 @pytest.mark.parametrize("block_size", [1, 2, 3, 5])
 def test_requests_that_begin_alike_are_found_from_their_token_ids(block_size):
-    """Prefixes within prefixes, branches, equal prompts, tokens whose bytes sort otherwise than their numbers."""
+    """Nested prefixes, branches, equal prompts, and tokens whose byte order differs from their numeric order."""
     rng = np.random.default_rng(0)
     prompts = [[int(t) for t in rng.choice([0, 1, 256, 70_000], rng.integers(1, 14), p=[0.7, 0.1, 0.1, 0.1])]
                for _ in range(40)]  # fmt: skip
@@ -139,15 +139,15 @@ def test_one_request_by_hand():
 
 
 def test_a_reservation_by_hand():
-    """13 slots become a buddy of 16; the request will fill 8 of them."""
+    """13 slots take a buddy chunk of 16; the request will fill 8 of them."""
     own = Settings("reserve-max", 40, max_length=13)
     found = replay(Trace.of([5], [4]), own, keep_steps=True)
     assert [found.steps[part].tolist() for part in PARTS[:3]] == [[5, 6, 7, 8], [3, 2, 1, 0], [8] * 4]
-    assert found.steps["largest_hole"].tolist() == [16] * 4  # 40 = 32 + 8; 32 was split
+    assert found.steps["largest_hole"].tolist() == [16] * 4  # 40 = 32 + 8; the 32 was split
 
 
 def test_time_and_arrivals_by_hand():
-    """Steps of 1 s + 0.1 s a token; the second request arrives during the first's second step."""
+    """Steps of 1 s + 0.1 s per token; the second request arrives during the first one's second step."""
     trace = Trace.of([10, 3], [3, 2], [0.5, 3.0])
     found = replay(trace, Settings("paged", 64, step_time=StepTime.of(1, 0.1)), keep_steps=True)
     assert (found.steps["t_ns"] / 1e9).tolist() == [0.5, 2.5, 3.6, 5.0]
@@ -158,11 +158,11 @@ def test_time_and_arrivals_by_hand():
 
 
 def test_external_fragmentation_is_what_lies_apart():
-    """Reservations of 10, 15 and 10 in 36 slots: the middle one stays, and the 21 free slots do not hold 15."""
+    """Reservations of 10, 15 and 10 in 36 slots: the middle one stays, and no hole of the 21 free slots holds 15."""
     trace = Trace.of([8, 8, 8, 10], [3, 8, 3, 6])
     found = replay(trace, Settings("oracle", 36, allocator="best-fit"), keep_steps=True)
     stuck = found.steps["external"]
-    assert stuck.max() == 36 - 15  # 10 lie before it and 11 behind
+    assert stuck.max() == 36 - 15  # 10 before it and 11 behind
     assert found.steps["largest_hole"][stuck.argmax()] == 11
 
 

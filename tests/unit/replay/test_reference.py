@@ -1,4 +1,4 @@
-"""The compiled kernels against a slow reference that shares nothing with them but the words."""
+"""The compiled kernels against a slow, independent reference implementation."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ EXAMPLES = settings(max_examples=200, deadline=None, suppress_health_check=list(
 REQUEST = st.tuples(
     st.integers(1, 40),  # prompt
     st.integers(1, 24),  # output
-    st.integers(0, 60),  # ns since the arrival before
+    st.integers(0, 60),  # ns since the previous arrival
     st.integers(0, 7),  # branch
-    st.integers(0, 40),  # tokens of the branch's text that the prompt begins with
+    st.integers(0, 40),  # prompt tokens taken from the branch's text
 )
 REQUESTS = st.lists(REQUEST, min_size=1, max_size=25)
 
 
 def prompts_of(rows):
-    """Token ids: texts of three binary choices, one every 6 tokens, then tokens of the request's own."""
+    """Token ids: the branch's text (three binary choices, one every 6 tokens), then tokens unique to the request."""
     return [
         [branch >> min(at // 6, 2) & 1 if at < common else 100 * (number + 1) + at for at in range(prompt)]
         for number, (prompt, _, _, branch, common) in enumerate(rows)
@@ -33,12 +33,12 @@ def prompts_of(rows):
 
 
 def alone(prompt, output, gap):
-    """Rows of requests that share nothing."""
+    """Rows of requests that share no text."""
     return [(*map(int, row), 0, 0) for row in zip(prompt, output, gap, strict=True)]
 
 
 def work_of(rows):
-    """(The trace, and what the reference takes: prompts, output tokens, arrivals in ns)."""
+    """Return the trace and the reference's inputs: prompts, output tokens and arrivals in ns."""
     prompts, (_, output, gap, _, _) = prompts_of(rows), np.array(rows).T
     table = workload(prompts, output, arrivals=np.cumsum(gap) / 1e9)
     return Trace.from_table(table, prefix_sharing=True), (prompts, output, np.cumsum(gap))
@@ -131,7 +131,7 @@ def test_padded(rows, policy, pool, spare, running, block_size):
 
 @pytest.mark.parametrize("allocator", ALLOCATORS)
 def test_a_crowded_pool(allocator):
-    """Few sizes and many requests: equal holes and long merges."""
+    """Few sizes and many requests: equal holes and long chains of merges."""
     rng = np.random.default_rng(4)
     rows = alone(rng.integers(1, 6, 1500), rng.integers(1, 9, 1500), np.zeros(1500, int))
     for pool in (61, 90):

@@ -1,4 +1,4 @@
-"""Requests of scenarios: drawn ones and a file's, its faults by line, and what is left out of it."""
+"""Requests of scenarios: drawn or read from a file, whose faults are named by line and whose skips are counted."""
 
 from __future__ import annotations
 

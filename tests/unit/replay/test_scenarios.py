@@ -1,4 +1,4 @@
-"""What is recorded of a scenario: its table's rows by policy, its series and its steps."""
+"""What is recorded of a scenario: its table rows by policy, its series and its steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Token ids of a file that begin alike are shared; lengths alone have nothing to share."""
+"""A file of token ids shares the common prefixes of its prompts; a file of lengths has nothing to share."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def hits(own: dict, trace: Trace) -> int:
 
 
 def test_token_ids_of_a_file_that_begin_alike_are_shared(tmp_path: Path) -> None:
-    """The fault of the field: two requests with the same first 512 ids gave no hit."""
+    """Regression test: two requests with the same first 512 token ids gave no hit."""
     prompts = [[*range(512), *range(1000 * n, 1000 * n + 40)] for n in (1, 2)]
     own = of_ids(tmp_path, prompts, pool_slots=4096, max_length=600, block_size=16, max_step_tokens=600)
     trace = trace_of(own, 0, "replays.x")
@@ -36,7 +36,7 @@ TREE = [[*range(8), *([8, 9, 10] * (n % 3)), 70_000 + n % 2, *range(100 + n)][: 
 @pytest.mark.parametrize("prefix", [0, 3, 8])
 @pytest.mark.parametrize("requests", [None, 7])
 def test_a_file_of_token_ids_is_the_trace_of_the_same_table(tmp_path: Path, prefix: int, requests: int | None) -> None:
-    """Also behind a shared prefix, and step by step as the plain reference has it, which compares the ids."""
+    """Also after a shared prefix, and step by step against the reference, which compares the ids."""
     own = of_ids(tmp_path, TREE, shared_prefix_tokens=prefix, requests=requests, max_running=5, max_step_tokens=30)
     prompts = [[*range(200_000, 200_000 + prefix), *ids] for ids in TREE[:requests]]
     count = len(prompts)

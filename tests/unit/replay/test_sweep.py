@@ -1,4 +1,4 @@
-"""Sweeps are replayed beside the live engine: with its limits in force, at its points and between them."""
+"""Sweeps are replayed with the live engine's limits, at its points and between them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_record_without_its_limits_is_one_line(swept):
 
 def test_pools_are_replayed_at_the_points_and_between_in_whole_blocks(swept):
     found = sweep.plan(swept, "kv_budget_mib")
-    assert {one.run.engine for one in found} == {"vllm"}  # the replay is of vLLM's scheduler
+    assert {one.run.engine for one in found} == {"vllm"}  # the replay models vLLM's scheduler
     assert [one.point for one in found[:3]] == ["kv_budget_mib-16", "kv_budget_mib-128", None]
     pools = [one.settings.pool_slots for one in found]
     assert pools[:2] == [544, 4096]
@@ -98,4 +98,4 @@ def test_shared_blocks_leave_what_is_computed_again_unknown_once_requests_are_pr
     assert found["preemptions"].gt(0).tolist() == [True, False]
     assert found["recomputed_tokens"].isna().tolist() == [True, False]
     assert found["recomputed_tokens"][1] == 0
-    assert found["computed_tokens"][1] < sum(PROMPT) + sum(OUTPUT) - 12  # all prompts are the same text: found
+    assert found["computed_tokens"][1] < sum(PROMPT) + sum(OUTPUT) - 12  # all prompts are the same: hits

@@ -1,4 +1,4 @@
-"""Windows of a replay and shares of its slots, by hand."""
+"""Windows of a replay and shares of its slots, worked out by hand."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kvbench.replay.window import window_of
 
 
 def test_the_window_of_a_full_queue_leaves_out_its_beginning_and_its_end() -> None:
-    """Ten of 400 equal requests at once: 320 steps, of which the last 8 have no queue."""
+    """400 equal requests, ten at a time: 320 steps, of which the last 8 have no queue."""
     trace = Trace.of([8] * 400, [8] * 400)
     found = replay(trace, Settings("reserve-max", 1030, max_length=100, allocator="best-fit"), series_bins=1000)
     window = window_of(found, trace)
@@ -46,7 +46,7 @@ def test_arrivals_over_time_are_their_own_window() -> None:
 
 
 def test_free_slots_of_a_refusal_are_external_or_blocked_and_others_idle() -> None:
-    """Reservations of 10, 15 and 10 in 36 slots (docs: `external`), then a pool that nobody fills."""
+    """Reservations of 10, 15 and 10 in 36 slots (docs: `external`), then steps without a refusal."""
     trace = Trace.of([8, 8, 8, 10], [3, 8, 3, 6])
     own = Settings("oracle", 36, allocator="best-fit")
     found = replay(trace, own, keep_steps=True)

@@ -1,4 +1,4 @@
-"""The page of plans shows the arithmetic and the tables' numbers."""
+"""The capacity page shows the arithmetic and the tables' numbers."""
 
 import re
 

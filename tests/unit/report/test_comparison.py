@@ -1,4 +1,4 @@
-"""Two result folders side by side: the right ratio the right way round, and only of the same requests."""
+"""Comparison of two result folders: the ratio is the right way round, and only over the same requests."""
 
 import subprocess
 import sys

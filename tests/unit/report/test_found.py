@@ -1,4 +1,4 @@
-"""What is told at the end is the beginning of the report, in about ten lines."""
+"""The summary printed at the end is the beginning of the report, in about ten lines."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kvbench.report.summary import sentences
 
 
 def found(gallery: str, *workloads: str, has_capacity: bool = False) -> tuple[dict[str, pd.DataFrame], list[str]]:
-    """The tables of a gallery, and the lines on these workloads of it."""
+    """Return a gallery's tables and the summary lines on these workloads."""
     tables = {path.stem: read_table(path) for path in (GALLERY / gallery / "tables").glob("*.csv")}
     runs = [SimpleNamespace(model="smollm2-135m", workload=name) for name in workloads]
     return tables, in_short(tables, [*runs, *runs], has_capacity=has_capacity).splitlines()

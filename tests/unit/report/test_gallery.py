@@ -1,4 +1,4 @@
-"""The gallery holds figures, tables and settings, and no path of the machine."""
+"""The gallery holds figures, tables and settings, but no local paths."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What README.md and docs/gallery/README.md say of published runs is what their tables hold."""
+"""README.md and docs/gallery/README.md state what the tables of the published runs hold."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def seconds(gallery: str) -> str:
 
 
 def cell(table: pd.DataFrame, **where: str) -> str:
-    """Ratio, interval and both speeds of the one row; a dash where there is none."""
+    """Format the matching row's ratio, interval and both speeds; a dash if there is none."""
     rows = table.loc[(table[list(where)] == pd.Series(where)).all(axis=1) & table["requests"].notna()]
     if rows.empty:
         return NONE

@@ -1,4 +1,4 @@
-"""The report shows the files' numbers, stands alone, and concludes nothing by itself."""
+"""The report shows the numbers in the files, is self-contained, and draws no conclusions of its own."""
 
 import html
 import re
@@ -119,7 +119,7 @@ def _cells(page):
 
 
 def _folded(page):
-    """Names by the line that folds them."""
+    """Return the names in each folded list, by its summary line."""
     found = re.findall(r"<details><summary>([^<]*)</summary><ul>(.*?)</ul>", page, flags=re.S)
     return {html.unescape(line): re.findall(r"<li>(.*?)</li>", html.unescape(names)) for line, names in found}
 
@@ -245,7 +245,7 @@ def test_without_a_run_there_are_only_replays_and_the_page_says_that_nothing_was
 
 
 def _replays(folder):
-    """replays.csv of a scenario, and a figure of it."""
+    """The rows of replays.csv for a scenario, and a figure of it."""
     rows = replays_table([replayed(scenario("mine"), name="mine")])
     return rows, write_picture(folder / "figures/replays/mine/replay_waste.svg")
 

@@ -1,4 +1,4 @@
-"""The report on replays: a section a scenario."""
+"""The replay section of the report has a part for each scenario."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report's sentences say what the tables say, and nothing where these say nothing."""
+"""The report's sentences state what the tables hold, and nothing where the tables have no value."""
 
 from __future__ import annotations
 

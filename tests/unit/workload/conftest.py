@@ -1,4 +1,4 @@
-"""What tests of workloads read text with."""
+"""Fixtures for workload tests."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ from kvbench.workload.vocabulary import Vocabulary, load_vocabulary
 
 @pytest.fixture(scope="session")
 def vocabulary(tmp_path_factory: pytest.TempPathFactory) -> Vocabulary:
-    """That of a model with a token a byte."""
+    """The vocabulary of a model with one token per byte."""
     return load_vocabulary(byte_model(tmp_path_factory.mktemp("model")))

@@ -37,7 +37,7 @@ BAD = [
 
 
 def file_of(name: str, bad: str | dict) -> str:
-    """A good request, a bad one and another good one."""
+    """Return a file with a good request, a bad one and another good one."""
     if name == "r.json":
         return "[\n" + ",\n".join(map(json.dumps, [conversation("a", "b"), bad, conversation("c", "d")])) + "\n]"
     good, text = ("7,2", bad) if name == "r.csv" else (GOOD.strip(), json.dumps(bad))
@@ -58,7 +58,7 @@ def test_a_bad_turn_is_refused_with_the_word_that_skips_it_or_counted(tmp_path, 
 
 
 class Deaf:
-    """A tokenizer that makes no token of some text."""
+    """A tokenizer that gives no tokens for the text "mute"."""
 
     def encode(self, texts, limit=None, special=True):
         return [[] if text == "mute" else [5] for text in texts]

@@ -1,4 +1,4 @@
-"""Faults of users' files: each is named by file, line and reason."""
+"""Faults in users' files: each error names the file, the line and the reason."""
 
 import gzip
 import json

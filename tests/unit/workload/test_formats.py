@@ -31,7 +31,7 @@ def test_jsonl(tmp_path, vocabulary, name):
 
 
 def test_jsonl_of_a_frame_goes_through_pandas(tmp_path, vocabulary):
-    """Columns of both kinds of prompt, whose gaps become null and whose numbers become 3.0."""
+    """pandas fills the gaps of both prompt columns with null and writes whole numbers as 3.0."""
     frame = pd.DataFrame(
         {
             "prompt": ["Hello", None],

@@ -1,4 +1,4 @@
-"""A JSON list is read in pieces, as a whole reading would have it."""
+"""Reading a JSON list in pieces gives the same entries as reading it whole."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Lengths: the published distributions, the same draws everywhere, an order whose first requests stand for all."""
+"""Lengths: published distributions, the same draws everywhere, and an order whose first requests are representative."""
 
 import hashlib
 import time
@@ -14,7 +14,7 @@ from kvbench.workload.lengths import Lengths, alpaca, draw_lengths, geometric, l
 from kvbench.workload.order import representative_first
 from kvbench.workload.table import length_table
 
-# The percentiles and means that the PagedAttention paper's ShareGPT trace has.
+# Percentiles and means of the ShareGPT trace in the PagedAttention paper.
 PERCENTILES = [0, 1, 5, 10, 20, 25, 30, 40, 50, 60, 70, 75, 80, 90, 95, 99, 100]
 PROMPT = [1, 2, 7, 9, 13, 15, 18, 24, 35, 55, 94, 133, 203, 506, 863, 1460, 2028]
 OUTPUT = [1, 4, 22, 45, 101, 128, 157, 216, 271, 330, 405, 458, 525, 754, 899, 1280, 2009]
@@ -30,7 +30,7 @@ def mean(lengths: Lengths) -> float:
 
 
 def joint_means(limit: int) -> tuple[float, float]:
-    """Exact means of ShareGPT's pairs of up to `limit` tokens."""
+    """Exact means of ShareGPT pairs with at most `limit` tokens in all."""
     prompt, output = sharegpt().prompt, sharegpt().output
     joint = np.outer(prompt.probabilities, output.probabilities)
     joint *= support(prompt)[:, None] + support(output)[None, :] <= limit
@@ -51,7 +51,7 @@ def test_sharegpt_means_before_pairs_are_drawn_again():
 
 
 def test_sharegpt_means_as_drawn():
-    """Drawing long pairs again takes 6% off the prompts' mean; in the trace the two are not independent."""
+    """Redrawing overlong pairs lowers the prompt mean by 6%; in the trace, prompt and output are not independent."""
     exact = joint_means(2048)
     assert exact == pytest.approx((152.307, 336.764), abs=1e-2)
     n = 200_000
@@ -85,7 +85,7 @@ def test_geometric_is_geometric():
 
 
 def test_log_linear_by_hand():
-    """Half-way in probability between 2 and 8 lies 4, the geometric mean."""
+    """Halfway in probability between 2 and 8 lies 4, the geometric mean."""
     lengths = log_linear((0, 100), (2, 8))
     assert lengths.at(np.array([0, SCALE // 2, SCALE - 1])).tolist() == [2, 4, 8]
 

@@ -1,4 +1,4 @@
-"""Each kind of workload on a model with a tokenizer and on a bare shape."""
+"""Each kind of workload for a model with a tokenizer and for a bare shape."""
 
 import hashlib
 from pathlib import Path
@@ -48,7 +48,7 @@ def test_synthetic_prompts_are_text_of_the_exact_length(kind, text_model):
     for ids, text in zip(ids_of(table), table["text"].to_pylist(), strict=True):
         assert not {BOS, EOS} & set(ids)
         assert bytes(text, "ascii") == text.encode()
-        assert len(text) == len(ids)  # a token a byte in this model
+        assert len(text) == len(ids)  # one token per byte in this model
 
 
 @pytest.mark.parametrize("kind", SYNTHETIC)

@@ -1,4 +1,4 @@
-"""What is read from a workload's file."""
+"""Reading a workload's file."""
 
 import pyarrow.parquet as pq
 from builders.workloads import workload

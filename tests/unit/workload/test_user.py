@@ -1,4 +1,4 @@
-"""Requests of users' files: what is read, what is left out and counted, which arrivals are taken."""
+"""Requests in users' files: which are read, which are left out and counted, and which arrivals are used."""
 
 import json
 
