@@ -93,10 +93,8 @@ def test_an_entry_taken_away_may_come_again(section: str) -> None:
 @pytest.mark.parametrize("section", NAMED)
 def test_what_is_not_there_cannot_be_taken_away(section: str) -> None:
     below, _, _ = ENTRIES[section]
-    with pytest.raises(
-        UserError,
-        match=rf"^1.yaml: {section}\.mixd: there is no entry of this name to remove; did you mean mixed\? known: mixed$",
-    ):
+    line = rf"^1.yaml: {section}\.mixd: there is no entry of this name to remove; did you mean mixed\? known: mixed$"
+    with pytest.raises(UserError, match=line):
         laid({section: {"mixed": below}}, {section: {"mixd": None}})
 
 
