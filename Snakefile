@@ -13,6 +13,7 @@ include: "rules/workload.smk"
 include: "rules/traditional.smk"
 include: "rules/vllm.smk"
 include: "rules/benchmarks.smk"
+include: "rules/kernel.smk"
 include: "rules/analysis.smk"
 include: "rules/capacity.smk"
 include: "rules/replay.smk"
@@ -31,6 +32,7 @@ rule all:
         paths.record_files(RUNS),
         paths.tables(config, RUNS),
         figure_files.run_figures(MEASURED, FORMATS),
+        figure_files.kernel_figures(config, MEASURED, FORMATS),
         figure_files.capacity_files(config, FORMATS),
         figure_files.replay_files(config, FORMATS),
         "results/report.html",

@@ -1,7 +1,7 @@
 """Figures: one rule for each entry of kvbench.figures.registry, all run by the same script.
 
 in   results/runs/**, results/workloads/**, results/tables/*.csv, results/sweeps/**, config/{published,shapes}.yaml
-out  results/figures/<model>/<workload>/, results/figures/replays/<scenario>/, results/figures/capacity/:
+out  results/figures/<model>/<workload>/, results/figures/replays/<scenario>/, results/figures/capacity/, results/figures/kernel/:
      <figure>.<format>
 """
 

@@ -13,6 +13,7 @@ rule make_report:
         tables=paths.tables(config, RUNS),
         figures=figure_files.run_figures(MEASURED, [SHOWN]),
         replays=figure_files.replay_figures(config, [SHOWN]),
+        kernel=figure_files.kernel_figures(config, MEASURED, [SHOWN]),
         runs=paths.record_files(MEASURED),
     output:
         report="results/report.html",

@@ -12,7 +12,7 @@ from kvbench.report.page import read_inputs, render
 def main(snakemake):
     with job(snakemake):
         given = snakemake.input
-        figures = [*given.figures, *given.replays]
+        figures = [*given.figures, *given.replays, *given.kernel]
         found = read_inputs(given.environment, given.config, given.tables, figures, given.runs)
         has_capacity = snakemake.params.has_capacity
         write_text(Path(snakemake.output.report), render(*found, has_capacity=has_capacity))

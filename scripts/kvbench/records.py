@@ -83,6 +83,27 @@ BLOCKS = pa.schema(
 # Gap between the reference's top two logits at each token, by which the parity gate recognises near ties.
 MARGINS = pa.schema([("request_id", pa.string()), ("position", pa.int32()), ("top1_minus_top2", pa.float64())])
 
+# Times of an attention kernel: a row per shape, form of the cache, and round.
+PAGING_PRICE = pa.schema(
+    [
+        ("phase", pa.string()),  # decode or prefill
+        ("layout", pa.string()),
+        ("query_heads", pa.int32()),
+        ("kv_heads", pa.int32()),
+        ("value_dim", pa.int32()),
+        ("context_tokens", pa.int32()),
+        ("batch", pa.int32()),
+        ("form", pa.string()),
+        ("page_tokens", pa.int32()),  # null for contiguous forms, as is order
+        ("order", pa.string()),
+        ("moved_bytes", pa.int64()),  # cached tokens, queries and outputs, each once
+        ("flops", pa.int64()),
+        ("largest_error", pa.float64()),  # absolute, against the float32 reference
+        ("round", pa.int32()),
+        ("seconds", pa.float64()),
+    ]
+)
+
 # Replays of a sweep: one row per point, and one per setting between the points.
 REPLAYED = (
     *("model", "workload", "engine", "point", "block_size", "pool_slots", "steps", "block_steps", "live_slot_steps"),

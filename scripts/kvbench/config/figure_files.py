@@ -9,6 +9,7 @@ from kvbench.config.paths import (
     data_files,
     of_project,
     pairs_of,
+    prices_paging,
     record_files,
     replay_record,
     sweep_file,
@@ -16,9 +17,10 @@ from kvbench.config.paths import (
     workload_file,
 )
 from kvbench.config.runs import BASE, RunName
+from kvbench.config.settings import uses_cuda
 from kvbench.config.sweeps import is_swept, paged_points
 from kvbench.engines.names import REFERENCE
-from kvbench.figures.registry import A_BASE, FIGURES, OF_PLAN, OF_REPLAY, OF_WORKLOAD, THE_REFERENCE, Entry
+from kvbench.figures.registry import A_BASE, FIGURES, OF_KERNEL, OF_PLAN, OF_REPLAY, OF_WORKLOAD, THE_REFERENCE, Entry
 
 
 def figures_of(runs: Sequence[RunName]) -> list[str]:
@@ -82,6 +84,11 @@ def replay_figures(config: Mapping[str, Any], formats: Sequence[str]) -> list[st
 def capacity_figures(config: Mapping[str, Any], formats: Sequence[str]) -> list[str]:
     """Files of the capacity figures; none if the configuration has no capacity plan."""
     return _all_of(OF_PLAN, OF_PLAN, formats) if config["capacity"] else []
+
+
+def kernel_figures(config: Mapping[str, Any], runs: Sequence[RunName], formats: Sequence[str]) -> list[str]:
+    """Files of the figures of the attention kernel; none on a CPU, where it cannot be timed."""
+    return _all_of(OF_KERNEL, OF_KERNEL, formats) if prices_paging(config, runs) and uses_cuda(config) else []
 
 
 def _all_of(kind: str, place: str, formats: Sequence[str]) -> list[str]:

@@ -93,7 +93,13 @@ def source_files(runs: Sequence[RunName]) -> list[str]:
 def tables(config: Mapping[str, Any], runs: Sequence[RunName]) -> list[str]:
     """The tables of a configuration; without runs there is only the table of replays."""
     names = [*(TABLES_OF_RUNS if runs else ()), *(["replays"] if config["replays"] else [])]
+    names += ["paging_price"] if prices_paging(config, runs) else []
     return [table_file(name) for name in names]
+
+
+def prices_paging(config: Mapping[str, Any], runs: Sequence[RunName]) -> bool:
+    """Whether the attention kernel is timed: if there is a run and a head layout."""
+    return bool(runs and config["paging_price"]["layouts"])
 
 
 def swept_records(config: Mapping[str, Any], model: str, workload: str, sweep: str) -> list[str]:

@@ -102,7 +102,8 @@ def _expected(schema: dict) -> str:
         return " or ".join(map(_expected, schema["anyOf"]))
     if "const" in schema:
         return str(schema["const"])
-    return TYPES[schema["type"]] + _range(schema)
+    factor = f" and a multiple of {schema['multipleOf']}" if "multipleOf" in schema else ""
+    return TYPES[schema["type"]] + _range(schema) + factor
 
 
 def _range(schema: dict) -> str:

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 
 # The things that have one figure each, given by the folder with its wildcards.
-OF_WORKLOAD, OF_REPLAY, OF_PLAN = "{model}/{workload}", "replays/{scenario}", "capacity"
+OF_WORKLOAD, OF_REPLAY, OF_PLAN, OF_KERNEL = "{model}/{workload}", "replays/{scenario}", "capacity", "kernel"
 # What a figure needs among its runs: a run outside sweeps; the parity reference and another engine.
 A_BASE, THE_REFERENCE = "a base", "the reference"
 CATEGORIES = ("Memory", "Speed", "Parity", "Workload", "Replay", "Capacity")
@@ -136,6 +136,13 @@ FIGURES = (
         table="sweeps",
         sweep="kv_budget_mib",
         replays=True,
+    ),
+    Entry(
+        "paging_price",
+        "What a block table costs: times of the attention kernel on pages and on contiguous K and V.",
+        "Speed",
+        of=OF_KERNEL,
+        table="paging_price",
     ),
     Entry(
         "replay_waste",

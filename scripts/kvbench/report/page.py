@@ -11,6 +11,7 @@ import pandas as pd
 
 from kvbench.analysis.results import Run, engine_key, load_runs, read_table, run_label
 from kvbench.files import read_json
+from kvbench.report import price
 from kvbench.report import replays as replays
 from kvbench.report.folds import Shown, shown, shown_targets
 from kvbench.report.html import Figure, figure, page
@@ -36,6 +37,7 @@ PLACED = (
     "parity",
 )
 REPLAYS = "replays"  # a table without model and workload, present if the configuration has a scenario
+PRICE = "paging_price"  # likewise, present if the attention kernel was to be timed
 NONE = "–"
 
 
@@ -80,6 +82,7 @@ def render(
         unequal_slots=unequal_slots(runs),
         **(_of_all_runs(tables) if runs else {}),
         sections=parts,
+        price=price.section(tables[PRICE], figures) if PRICE in tables else None,
         replays=replayed,
         not_drawn=not_drawn(parts, replayed),
         runs=runs,

@@ -7,7 +7,7 @@ from builders.overlaid import overlaid
 
 from kvbench.config import figure_files
 from kvbench.config.runs import RunName
-from kvbench.figures.registry import FIGURES, OF_PLAN, OF_REPLAY, OF_WORKLOAD, Entry
+from kvbench.figures.registry import FIGURES, OF_KERNEL, OF_PLAN, OF_REPLAY, OF_WORKLOAD, Entry
 
 NAMES = {"model": "m", "workload": "w", "scenario": "s"}
 RUNS = [RunName("m", engine, "w") for engine in ("hf-batch", "vllm")]
@@ -53,7 +53,7 @@ def test_figures_without_runs_read_their_one_file() -> None:
 @pytest.mark.parametrize("one", FIGURES, ids=lambda one: one.name)
 def test_every_figure_reads_something_and_is_logged_by_its_wildcards(one: Entry) -> None:
     assert figure_files.figure_inputs(one, RUNS, NAMES)
-    place = {OF_WORKLOAD: "/{model}/{workload}", OF_REPLAY: "/{scenario}", OF_PLAN: ""}[one.of]
+    place = {OF_WORKLOAD: "/{model}/{workload}", OF_REPLAY: "/{scenario}", OF_PLAN: "", OF_KERNEL: ""}[one.of]
     assert one.job == f"plot_{one.name}{place}"
 
 
@@ -63,6 +63,17 @@ def test_figures_of_all_runs_in_all_formats() -> None:
     assert {"results/figures/m/w/parity.svg", "results/figures/m/w/sharing.pdf"} <= set(found)
     assert "results/figures/n/w/parity.svg" not in found
     assert len(set(found)) == len(found)
+
+
+def test_the_attention_kernel_has_a_figure_only_on_cuda() -> None:
+    config = overlaid()
+    found = figure_files.kernel_figures({**config, "device": "cuda"}, RUNS, ["png"])
+    assert found == ["results/figures/kernel/paging_price.png"]
+    assert figure_files.kernel_figures({**config, "device": "cpu"}, RUNS, ["png"]) == []
+    assert figure_files.kernel_figures({**config, "device": "cuda"}, [], ["png"]) == []
+    assert (
+        figure_files.kernel_figures({**config, "device": "cuda", "paging_price": {"layouts": {}}}, RUNS, ["png"]) == []
+    )
 
 
 def test_figures_of_replays_and_plans() -> None:

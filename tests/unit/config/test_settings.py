@@ -203,6 +203,18 @@ def refusal(config: dict) -> str:
         ),
         ("engines/hf-continuous", {"num_blocks": 4}, r".*hf-continuous.num_blocks: .*kv_budget_mib\)"),
         ("parity/prompts", 17, r".*parity.prompts: 17 .*from 1 to 16.*"),
+        (
+            "paging_price/page_tokens",
+            [24],
+            r".*page_tokens\[0\]: 24 is not allowed; write a whole number of 16 or more and a multiple of 16",
+        ),
+        ("paging_price/layouts/gqa", {"kind": "gqa"}, r'.*layouts.gqa.kind: unknown kind "gqa"; known: plain, mla'),
+        ("paging_price/layouts/gqa", {"kind": "mla", "heads": 4}, r".*layouts.gqa.kv_lora_rank: missing; .*"),
+        (
+            "paging_price/layouts/gqa/kv_heads",
+            5,
+            r".*layouts.gqa.heads: 32 query heads cannot share 5 KV heads evenly; write a multiple of 5",
+        ),
         ("figures/formats", ["jpg"], r'.*figures.formats\[0\]: "jpg" .*known: pdf, png, svg'),
         ("figures/formats", ["pdf"], r".*figures.formats: the report needs svg or png; add one"),
         ("figures/options", {"memry": {}}, r".*figures.options.memry: unknown figure; did you mean memory\? .*"),
@@ -332,7 +344,7 @@ def test_defaults_complete_a_partial_configuration(config: dict) -> None:
 def test_defaults_of_the_schema_are_the_values_of_config_yaml() -> None:
     given = read_yaml(ROOT / "config.yaml")
     needed = {"models": given["models"], "workloads": given["workloads"], "runs": given["runs"]}
-    needed |= {"capacity": given["capacity"], "replays": given["replays"]}
+    needed |= {name: given[name] for name in ("paging_price", "capacity", "replays")}
     filled = validate(needed, SCHEMA)
     assert {key: value for key, value in filled.items() if key != "engines"} == {
         key: value for key, value in validate(given, SCHEMA).items() if key != "engines"
@@ -612,6 +624,7 @@ def test_only_known_keywords_are_in_the_schema() -> None:
     known = {"$schema", "$ref", "$defs", "title", "description", "type", "default", "enum", "const", "anyOf", "oneOf"}
     known |= {"properties", "additionalProperties", "required", "propertyNames", "minProperties", "maxProperties"}
     known |= {"items", "minItems", "uniqueItems", "minimum", "maximum", "exclusiveMinimum", "pattern", "minLength"}
+    known |= {"multipleOf"}
 
     def keywords(node: dict) -> set[str]:
         subs = [*node.get("properties", {}).values(), *node.get("$defs", {}).values()]

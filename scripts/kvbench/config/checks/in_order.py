@@ -8,6 +8,7 @@ from kvbench.config.checks.comparable import check_comparable, check_sweeps, che
 from kvbench.config.checks.engines import check_block_sizes, check_devices, check_gpus, check_options, check_sharing
 from kvbench.config.checks.lengths import check_lengths
 from kvbench.config.checks.names import check_names
+from kvbench.config.checks.paging_price import check_paging_price
 from kvbench.config.checks.replays import check_replays
 from kvbench.config.checks.sources import check_sources
 from kvbench.config.runs import Plan
@@ -30,6 +31,7 @@ def check(config: dict, plan: Plan, cuda: bool) -> None:
     check_block_sizes(config, plan, cuda)
     check_gpus(config, plan, cuda)
     check_benchmarks(config, plan)
+    check_paging_price(config["paging_price"])
     check_capacity(config["capacity"])
     check_replays(config["replays"])
     if not {"svg", "png"} & set(config["figures"]["formats"]):
