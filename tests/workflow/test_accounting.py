@@ -58,7 +58,7 @@ def make_engine(tiny, name):
     return hf_engines.make_engine(settings)
 
 
-@pytest.fixture(scope="session", params=["vllm", "vllm-reserved", "hf-continuous"])
+@pytest.fixture(scope="session", params=["vllm", "vllm-contiguous", "vllm-reserved", "hf-continuous"])
 def paged(tiny, request):
     """One engine at a time: two vLLM engines in a process would end each other's process groups."""
     engine = make_engine(tiny, request.param)
@@ -97,10 +97,12 @@ def test_paged_identities_hold_on_the_real_scheduler(paged, lengths):
     assert columns["allocated"][-1] == columns["live"][-1] == 0
     assert columns["scheduled_tokens"].sum() >= sum(p + o - 1 for p, o in lengths)
     assert columns["live"].max() <= columns["pool"][0] == BLOCKS * 32
-    if paged.engine.settings.engine == "vllm-reserved":
-        settings = paged.engine.settings
+    settings = paged.engine.settings
+    if settings.engine in ("vllm-contiguous", "vllm-reserved"):
         assert columns["running"].max() <= settings.reserved_rows == 2
-        assert (columns["allocated"] <= columns["running"] * settings.reserved_row_slots).all()
+        reservations = columns["running"] * settings.reserved_row_slots
+        assert (columns["allocated"] <= reservations).all()
+        assert (columns["allocated"] == reservations).all() == (settings.engine == "vllm-contiguous")
 
 
 @EXAMPLES
