@@ -49,6 +49,6 @@ def refuse_split_blocks(settings: EngineSettings, kernel_block_size: int | None)
         found = f"splits them into {kernel_block_size} tokens for its attention kernel"
     raise UserError(
         f"config.yaml: runs: {settings.engine} needs blocks of {settings.block_size} tokens, one for a request, but "
-        f"vLLM {found}, so that the cache may be paged; set attention_backend of all vLLM engines in engines to one that "
-        f"takes such blocks (FLASH_ATTN on CUDA), or remove {settings.engine}"
+        f"vLLM {found}, so that the cache may be paged; set attention_backend of all vLLM engines in engines to one "
+        f"that takes such blocks (FLASH_ATTN on CUDA), or remove {settings.engine}"
     )
