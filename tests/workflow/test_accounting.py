@@ -236,6 +236,14 @@ def test_a_temperature_that_vllm_raises_without_a_word_is_refused(paged, monkeyp
         compare_in_force(paged.engine.settings, paged.engine.in_force())
 
 
+def test_the_attention_kernel_takes_the_blocks_as_they_are(paged):
+    if not paged.engine.settings.engine.startswith("vllm"):
+        pytest.skip("only vLLM splits blocks for its kernels")
+    in_force = paged.engine.in_force()
+    assert in_force["kernel_block_size"] == in_force["block_size"] == paged.engine.settings.block_size
+    assert in_force["attention_kernels"] == ["CPU_ATTN"]
+
+
 @NOT_IN_FORCE
 def test_settings_of_a_paged_engine_are_in_force(paged, change, key):
     compare_changed(paged.engine, change, key)

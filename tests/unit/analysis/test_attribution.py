@@ -1,4 +1,4 @@
-"""Attribution: factors over the same requests multiply; paging's capacity needs memory that binds, its price does not."""
+"""Attribution: factors over the same requests multiply; capacity of paging needs memory that binds, price does not."""
 
 import math
 
