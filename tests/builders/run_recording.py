@@ -6,12 +6,16 @@ import zlib
 
 import numpy as np
 
-from builders.simulated_engine import BLOCK, MAX_LENGTH, Step, Trace, max_num_seqs, paged, simulate
+from builders.simulated_engine import MAX_LENGTH, Step, Trace, block_slots, max_num_seqs, paged, simulate
 from builders.simulated_requests import Request
 from kvbench.records import BLOCKS
 
 SLOT_BYTES = 46_080
-SLOWDOWN = {"hf-static-compiled": 0.5, "vllm-eager": 1.25}  # step time relative to the engine's base variant
+SLOWDOWN = {
+    "hf-static-compiled": 0.5,
+    "vllm-contiguous": 0.9,
+    "vllm-eager": 1.25,
+}  # step time relative to the engine's base variant
 MAX_BATCHED_TOKENS = 4096
 MIB = 1 << 20
 
@@ -179,13 +183,13 @@ class Recording:
             "device": self.device,
             "threads": 2,
             "slot_bytes": SLOT_BYTES,
-            "block_size": BLOCK if has_blocks else None,
+            "block_size": block_slots(self.engine) if has_blocks else None,
             "max_length": MAX_LENGTH,
             "capacity": {
                 "budget_bytes": self.slots * SLOT_BYTES,
                 "pool_bytes": pool_bytes,
                 "pool_slots": self.pool_slots,
-                "blocks": self.slots // BLOCK if has_blocks else None,
+                "blocks": self.slots // block_slots(self.engine) if has_blocks else None,
                 "batch_rows": None if has_blocks else max(b["rows"] for b in self.batches),
             },
             "timing": {"import_s": 2.0, "load_s": 1.0, "compile_s": None, "warmup_s": self.repeats[0]["wall_s"]},

@@ -14,7 +14,7 @@ from kvbench.files import write_json, write_parquet
 from kvbench.records import BLOCKS, DEVICE, KV, REQUESTS
 
 ENGINES = ("hf-sequential", "hf-batch", "hf-static", "vllm-sequential", "vllm")
-ALL_ENGINES = (*ENGINES, "hf-static-compiled", "hf-continuous", "vllm-reserved", "vllm-eager")
+ALL_ENGINES = (*ENGINES, "hf-static-compiled", "hf-continuous", "vllm-contiguous", "vllm-reserved", "vllm-eager")
 
 
 def write_run(

@@ -43,7 +43,8 @@ class Trace:
 def simulate(engine: str, requests: list[Request], slots: int) -> Trace:
     """Serve the requests with a cache of `slots` token slots."""
     if paged(engine):
-        return _paged(requests, slots // BLOCK, max_num_seqs(engine, slots))
+        block = block_slots(engine)
+        return _paged(requests, slots // block, max_num_seqs(engine, slots), block)
     if engine == "hf-sequential":
         batches = [[r] for r in requests]
     elif engine.startswith("hf-static"):
@@ -59,8 +60,14 @@ def paged(engine: str) -> bool:
 
 
 def max_num_seqs(engine: str, slots: int) -> int:
-    """Return the limit on running requests; for vllm-reserved, as many as maximum-length reservations fit."""
-    return {"vllm-sequential": 1, "vllm-reserved": slots // MAX_LENGTH}.get(engine, 256)
+    """Return the limit on running requests; for some engines, as many as maximum-length reservations fit."""
+    reserved = slots // MAX_LENGTH
+    return {"vllm-sequential": 1, "vllm-contiguous": reserved, "vllm-reserved": reserved}.get(engine, 256)
+
+
+def block_slots(engine: str) -> int:
+    """Return the slots of a block; a single one of vllm-contiguous holds a request of the maximum length."""
+    return MAX_LENGTH if engine == "vllm-contiguous" else BLOCK
 
 
 def _fill_batches(requests: list[Request], slots: int) -> list[list[Request]]:
@@ -106,7 +113,7 @@ def _row(r: Request, width: int, padding: int, done: int) -> dict[str, int]:
     return {"live": live, "reserved": reserved, "padding": padding, "internal": width - padding - live - reserved}
 
 
-def _paged(requests: list[Request], blocks: int, limit: int) -> Trace:
+def _paged(requests: list[Request], blocks: int, limit: int, block: int) -> Trace:
     trace, waiting, running = Trace(), list(requests), []
     generated = dict.fromkeys((r.id for r in requests), 0)
     resident: dict[str, list[int]] = {}
@@ -115,7 +122,7 @@ def _paged(requests: list[Request], blocks: int, limit: int) -> Trace:
     while waiting or running:
         scheduled, prefill = 0, 0
         for r in running.copy():
-            while r in running and not _grow(resident[r.id], r.prompt + generated[r.id], free):
+            while r in running and not _grow(resident[r.id], r.prompt + generated[r.id], free, block):
                 victim = running.pop()
                 free.extend(resident.pop(victim.id))
                 waiting.insert(0, victim)
@@ -124,14 +131,15 @@ def _paged(requests: list[Request], blocks: int, limit: int) -> Trace:
             scheduled += r in running
         while waiting and len(running) < limit:
             r, held = waiting[0], []
-            if not _grow(held, r.prompt + generated[r.id], free):
+            if not _grow(held, r.prompt + generated[r.id], free, block):
                 free.extend(held)
                 break
             resident[r.id] = held
             prefill += r.prompt + generated[r.id]
             running.append(waiting.pop(0))
             trace.started.setdefault(r.id, len(trace.steps))
-        trace.steps.append(_paged_step(trace, running, waiting, generated, resident, blocks, prefill + scheduled))
+        pool = blocks * block
+        trace.steps.append(_paged_step(trace, running, waiting, generated, resident, pool, block, prefill + scheduled))
         trace.steps[-1].preemptions = preemptions
         for r in running.copy():
             generated[r.id] += 1
@@ -143,19 +151,19 @@ def _paged(requests: list[Request], blocks: int, limit: int) -> Trace:
     return trace
 
 
-def _grow(held: list[int], tokens: int, free: list[int]) -> bool:
-    while len(held) * BLOCK < tokens:
+def _grow(held: list[int], tokens: int, free: list[int], block: int) -> bool:
+    while len(held) * block < tokens:
         if not free:
             return False
         held.append(free.pop(0))
     return True
 
 
-def _paged_step(trace, running, waiting, generated, resident, blocks, scheduled) -> Step:
+def _paged_step(trace, running, waiting, generated, resident, pool, block, scheduled) -> Step:
     split = dict.fromkeys(SPLIT, 0)
     for r in running:
         live = r.prompt + generated[r.id]
-        tail = len(resident[r.id]) * BLOCK - live
+        tail = len(resident[r.id]) * block - live
         reserved = min(tail, r.final - live)
         for name, count in (("live", live), ("reserved", reserved), ("internal", tail - reserved)):
             split[name] += count
@@ -163,4 +171,4 @@ def _paged_step(trace, running, waiting, generated, resident, blocks, scheduled)
             trace.blocks.append((len(trace.steps), r.id, live, list(resident[r.id])))
     tokens = {r.id: generated[r.id] + 1 for r in running}
     seconds = 0.022 + 0.0012 * len(running) + 0.0003 * max(scheduled - len(running), 0)
-    return Step(seconds, len(running), len(waiting), scheduled, blocks * BLOCK, split, tokens)
+    return Step(seconds, len(running), len(waiting), scheduled, pool, split, tokens)

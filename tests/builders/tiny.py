@@ -9,6 +9,7 @@ from pathlib import Path
 from builders.engine_settings import engine_settings
 from builders.requests import requests_of
 from kvbench.engines.base import Engine, EngineSettings, Generated
+from kvbench.measure.orders import slots_of_block
 from kvbench.workload.read import Request
 
 LAYERS, HEADS, KV_HEADS, HEAD_DIM, VOCABULARY, MAX_LENGTH, BLOCK = 2, 4, 2, 32, 512, 128, 32
@@ -47,7 +48,7 @@ def tiny_settings(model: Path, engine: str, blocks: int) -> EngineSettings:
         max_length=MAX_LENGTH,
         budget_bytes=blocks * BLOCK * SLOT_BYTES,
         slot_bytes=SLOT_BYTES,
-        block_size=BLOCK,
+        block_size=slots_of_block(engine, BLOCK, MAX_LENGTH),
     )
 
 

@@ -58,7 +58,7 @@ def make_engine(tiny, name):
     return hf_engines.make_engine(settings)
 
 
-@pytest.fixture(scope="session", params=["vllm", "vllm-reserved", "hf-continuous"])
+@pytest.fixture(scope="session", params=["vllm", "vllm-contiguous", "vllm-reserved", "hf-continuous"])
 def paged(tiny, request):
     """One engine at a time: two vLLM engines in a process would end each other's process groups."""
     engine = make_engine(tiny, request.param)
@@ -97,10 +97,12 @@ def test_paged_identities_hold_on_the_real_scheduler(paged, lengths):
     assert columns["allocated"][-1] == columns["live"][-1] == 0
     assert columns["scheduled_tokens"].sum() >= sum(p + o - 1 for p, o in lengths)
     assert columns["live"].max() <= columns["pool"][0] == BLOCKS * 32
-    if paged.engine.settings.engine == "vllm-reserved":
-        settings = paged.engine.settings
+    settings = paged.engine.settings
+    if settings.engine in ("vllm-contiguous", "vllm-reserved"):
         assert columns["running"].max() <= settings.reserved_rows == 2
-        assert (columns["allocated"] <= columns["running"] * settings.reserved_row_slots).all()
+        reservations = columns["running"] * settings.reserved_row_slots
+        assert (columns["allocated"] <= reservations).all()
+        assert (columns["allocated"] == reservations).all() == (settings.engine == "vllm-contiguous")
 
 
 @EXAMPLES
@@ -232,6 +234,14 @@ def test_a_temperature_that_vllm_raises_without_a_word_is_refused(paged, monkeyp
     monkeypatch.setattr(paged.engine, "settings", dataclasses.replace(paged.engine.settings, temperature=0.004))
     with pytest.raises(UserError, match=r"sampling\.temperature: vllm.* uses 0.01 instead of the requested 0.004"):
         compare_in_force(paged.engine.settings, paged.engine.in_force())
+
+
+def test_the_attention_kernel_takes_the_blocks_as_they_are(paged):
+    if not paged.engine.settings.engine.startswith("vllm"):
+        pytest.skip("only vLLM splits blocks for its kernels")
+    in_force = paged.engine.in_force()
+    assert in_force["kernel_block_size"] == in_force["block_size"] == paged.engine.settings.block_size
+    assert in_force["attention_kernels"] == ["CPU_ATTN"]
 
 
 @NOT_IN_FORCE

@@ -18,6 +18,11 @@ from kvbench.workload.read import Request
 log = logging.getLogger(__name__)
 
 
+def reserved_slots(max_length: int, block_size: int) -> int:
+    """Slots of a reservation of `max_length` tokens in whole blocks."""
+    return -(-max_length // block_size) * block_size
+
+
 @dataclass(frozen=True)
 class EngineSettings:
     """One engine's settings, with everything `auto` resolved."""
@@ -44,7 +49,7 @@ class EngineSettings:
     @property
     def reserved_row_slots(self) -> int:
         """Slots of a reservation of `max_length` tokens, rounded up to whole blocks."""
-        return -(-self.max_length // self.block_size) * self.block_size
+        return reserved_slots(self.max_length, self.block_size)
 
     @property
     def row_bytes(self) -> int:

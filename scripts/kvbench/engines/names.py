@@ -5,13 +5,15 @@ from __future__ import annotations
 # In the order of every table and figure.
 ENGINES = (
     *("hf-sequential", "hf-batch", "hf-static", "hf-static-compiled", "hf-continuous"),
-    *("vllm-sequential", "vllm-reserved", "vllm", "vllm-eager"),
+    *("vllm-sequential", "vllm-contiguous", "vllm-reserved", "vllm", "vllm-eager"),
 )
 # These run one request at a time, and only the sequential subset of a workload.
 SEQUENTIAL = ("hf-sequential", "vllm-sequential")
 # These are compared with a sequential engine, so they run that subset as well as the whole workload.
-BESIDE_SEQUENTIAL = ("hf-batch", "vllm-reserved", "vllm")
-# Requests with a common prefix can share blocks.
+BESIDE_SEQUENTIAL = ("hf-batch", "vllm-contiguous", "vllm-reserved", "vllm")
+# One block holds a whole request, so its KV cache is one contiguous range and nothing is paged.
+ONE_BLOCK = ("vllm-contiguous",)
+# Requests with a common prefix can share blocks. Only full blocks are shared, and that of ONE_BLOCK never is.
 SHARING = ("hf-continuous", "vllm-sequential", "vllm-reserved", "vllm", "vllm-eager")
 # Decoding is compiled.
 COMPILED = ("hf-static-compiled",)
@@ -20,7 +22,7 @@ REFERENCE = "hf-batch"
 # Engines that can run on several GPUs: vLLM splits every layer, Transformers gives each GPU some of the layers.
 SEVERAL_GPUS = (
     *("hf-sequential", "hf-batch", "hf-static"),
-    *("vllm-sequential", "vllm-reserved", "vllm", "vllm-eager"),
+    *("vllm-sequential", "vllm-contiguous", "vllm-reserved", "vllm", "vllm-eager"),
 )
 # The engine whose run provides a benchmark's requests and settings, by kind of benchmark.
 BENCHMARKED = {"peer-vllm": "vllm", "peer-hf": "hf-batch", "recording": "vllm"}

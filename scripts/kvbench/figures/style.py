@@ -66,6 +66,7 @@ LOOKS = {
     "hf-static-compiled": Look("#CC79A7", "xxx", "v"),
     "hf-continuous": Look("#F0E442", "...", "D"),
     "vllm-sequential": Look("#56B4E9", "--", "<"),
+    "vllm-contiguous": Look("#332288", "//", "p"),
     "vllm-reserved": Look("#009E73", "||", ">"),
     "vllm": Look("#0072B2", "", "P"),
     "vllm-eager": Look("#555555", "++", "X"),

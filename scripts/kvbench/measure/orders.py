@@ -8,8 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from kvbench.engines.base import EngineSettings
-from kvbench.engines.names import REFERENCE
+from kvbench.engines.base import EngineSettings, reserved_slots
+from kvbench.engines.names import ONE_BLOCK, REFERENCE
 from kvbench.files import read_json
 from kvbench.machine.cards import choose_cards
 from kvbench.machine.nvml import Session
@@ -55,10 +55,10 @@ def resolve(order: Order) -> EngineSettings:
     s = order.settings
     device = order.machine["device"]
     dtype = resolve_dtype(s["dtype"], device)
-    block_size = AUTO_BLOCK_SIZE[device] if s["block_size"] == "auto" else s["block_size"]
+    given = AUTO_BLOCK_SIZE[device] if s["block_size"] == "auto" else s["block_size"]
     slot = slot_bytes(order.record.architecture, itemsize(dtype))
     max_length = _max_length(order)
-    row = -(-max_length // block_size) * block_size * slot
+    row = reserved_slots(max_length, given) * slot
     key = "parity.kv_budget_mib" if order.purpose == "parity" else "kv_budget_mib"
     total, free = _memory(device, s["gpus"])
     weights = order.record.architecture.parameters * itemsize(dtype)
@@ -72,7 +72,7 @@ def resolve(order: Order) -> EngineSettings:
         max_length=max_length,
         budget_bytes=kv_budget_bytes(_budget_mib(order, row), s["memory_fraction"], total, free, weights, row, key),
         slot_bytes=slot,
-        block_size=block_size,
+        block_size=slots_of_block(s["engine"], given, max_length),
         temperature=s["sampling"]["temperature"],
         top_p=s["sampling"]["top_p"],
         seed=s["seed"],
@@ -81,6 +81,15 @@ def resolve(order: Order) -> EngineSettings:
         margins=order.purpose == "parity" and s["engine"] == REFERENCE,
         gpus=s["gpus"] if device == "cuda" else 1,
     )
+
+
+def slots_of_block(engine: str, block_size: int, max_length: int) -> int:
+    """Slots of the engine's blocks: the run's `block_size`, or for ONE_BLOCK a whole reservation of `max_length`.
+
+    It is the reservation that `vllm-reserved` counts with, so that both admit equally many requests, also where
+    `max_length` is no multiple of `block_size`.
+    """
+    return reserved_slots(max_length, block_size) if engine in ONE_BLOCK else block_size
 
 
 def _max_length(order: Order) -> int:

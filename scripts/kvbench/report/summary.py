@@ -42,7 +42,7 @@ def _speed(tables: Tables) -> list[str]:
 
 
 def _causes(tables: Tables) -> list[str]:
-    """The measurable factors of the chain, then the factor of paging."""
+    """The measurable factors of the chain, then the capacity and the price of paging on all requests."""
     table = tables["attribution"]
     chain = table[(table["part"] == "chain") & table["ratio"].notna()]
     lines = []
@@ -53,17 +53,27 @@ def _causes(tables: Tables) -> list[str]:
             for _, row in _where(table, part="chain", measurable="not measurable here").iterrows()
         ]
         lines.append(f"Of vllm over hf-sequential, on the requests that both served: {factors}{''.join(without)}.")
-    for _, row in _where(table, factor="paging", scope="all").iterrows():
-        if pd.notna(row["ratio"]):
-            waited = row["numerator_steps_waiting_for_blocks_share"]
-            lines.append(
-                f"Paging by itself, vllm over vllm-reserved on all requests: {_ratio(row)} times the output tokens per "
-                f"second ({_speeds(row)}); requests waited for blocks in {waited:.0%} of vllm's steps."
-            )
-        else:
-            speeds = f" ({_speeds(row)} output tokens per second)" if pd.notna(row["requests"]) else ""
-            lines.append(f"Paging by itself has no number here{speeds}: {row['reason']}.")
+    for _, row in _where(table, numerator="vllm", denominator="vllm-reserved", scope="all").iterrows():
+        waited = row["numerator_steps_waiting_for_blocks_share"]
+        detail = f"; requests waited for blocks in {waited:.0%} of vllm's steps" if pd.notna(waited) else ""
+        lines.append(_paging("Capacity", row, detail))
+    price = _where(table, numerator="vllm-reserved", denominator="vllm-contiguous", scope="all")
+    for _, row in price[price["measurable"] != "not run"].iterrows():
+        where = row["interval_against_1"]
+        detail = f"; the interval {'' if where == 'includes 1' else 'is '}{where}" if pd.notna(where) else ""
+        lines.append(_paging("Price", row, detail))
     return lines
+
+
+def _paging(side: str, row: pd.Series, detail: str) -> str:
+    """The capacity or the price of paging as measured, with both speeds, or why it has no number."""
+    if pd.isna(row["ratio"]):
+        speeds = f" ({_speeds(row)} output tokens per second)" if pd.notna(row["requests"]) else ""
+        return f"{side} of paging has no number here{speeds}: {row['reason']}."
+    return (
+        f"{side} of paging, {row['numerator']} over {row['denominator']} on all requests: {_ratio(row)} times the "
+        f"output tokens per second ({_speeds(row)}){detail}."
+    )
 
 
 def _memory(tables: Tables) -> list[str]:

@@ -1,4 +1,4 @@
-"""Attribution: factors over the same requests multiply, and paging has no ratio where memory does not bind."""
+"""Attribution: factors over the same requests multiply; capacity of paging needs memory that binds, price does not."""
 
 import math
 
@@ -17,6 +17,7 @@ from kvbench.analysis.tables.repeats import for_blocks, steps_of
 from kvbench.errors import UserError
 from kvbench.files import read_json, write_json
 
+CAPACITY, PRICE = "capacity of paging", "price of paging"
 SPEED = "output_tokens_per_s_median"
 
 
@@ -25,21 +26,21 @@ def table(long_runs):
     return attribution.table(long_runs, seed=0)
 
 
-def test_chain_and_total_are_of_the_subset_and_paging_also_of_all(long_runs, table):
+def test_chain_and_total_are_of_the_subset_and_capacity_also_of_all(long_runs, table):
     assert set(table.loc[table["part"] != "side", "scope"]) == {"sequential"}
     assert set(table.loc[table["part"] != "side", "requests"]) == {4}
     engines = {run.engine: run for run in long_runs}
-    paging = factor_row(table, "paging", "side")
-    assert (paging["scope"], paging["requests"], paging["measurable"]) == ("all", 60, "yes")
-    assert paging["ratio"] == pytest.approx(median_speed(engines["vllm"]) / median_speed(engines["vllm-reserved"]))
+    capacity = factor_row(table, CAPACITY, "side")
+    assert (capacity["scope"], capacity["requests"], capacity["measurable"]) == ("all", 60, "yes")
+    assert capacity["ratio"] == pytest.approx(median_speed(engines["vllm"]) / median_speed(engines["vllm-reserved"]))
     batching = factor_row(table, "batching")
     assert batching[f"denominator_{SPEED}"] == pytest.approx(median_speed(engines["vllm-sequential"], "sequential"))
     assert batching["ratio"] == pytest.approx(batching[f"numerator_{SPEED}"] / batching[f"denominator_{SPEED}"])
     assert batching["ratio_ci95_low"] < batching["ratio"] < batching["ratio_ci95_high"]
 
 
-def test_paging_prints_no_gain_where_nothing_waits_but_keeps_both_speeds(table):
-    row = factor_row(table, "paging")
+def test_capacity_prints_no_gain_where_nothing_waits_but_keeps_both_speeds(table):
+    row = factor_row(table, CAPACITY)
     assert row[f"numerator_{SPEED}"] > 1.2 * row[f"denominator_{SPEED}"]
     assert row[["ratio", "ratio_ci95_low", "ratio_ci95_high", "interval_against_1"]].isna().all()
     assert row["measurable"] == "not measurable here"
@@ -49,7 +50,7 @@ def test_paging_prints_no_gain_where_nothing_waits_but_keeps_both_speeds(table):
 def test_where_reservations_alone_keep_requests_waiting_the_reason_says_so(tmp_path):
     """10 requests: the pool has blocks for nearly all from the start, but reservations for only 4."""
     runs = load_runs(write_runs(tmp_path, ("vllm-reserved", "vllm"), requests=make_requests(10, 1)))
-    row = factor_row(attribution.table(runs, 0), "paging", "side")
+    row = factor_row(attribution.table(runs, 0), CAPACITY, "side")
     shares = [row[f"{arm}_steps_waiting_share"] for arm in attribution.ARMS]
     assert shares[0] < 0.5 < shares[1]
     expected = f"{shares[0]:.0%} of vllm's steps and {shares[1]:.0%} of vllm-reserved's, so that a ratio would be"
@@ -62,16 +63,17 @@ def test_a_product_of_two_scopes_says_so_and_is_not_the_total(table):
     factors = [
         factor_row(table, "runtime and kernels"),
         factor_row(table, "batching"),
-        factor_row(table, "paging", "side"),
+        factor_row(table, PRICE),
+        factor_row(table, CAPACITY, "side"),
     ]
     assert total["product"] == pytest.approx(math.prod(row["ratio"] for row in factors))
     assert total["product_over_ratio"] == pytest.approx(total["product"] / total["ratio"])
     assert total["product_over_ratio"] > 1.5
-    assert total["product_is"].startswith("not exact: paging is of all requests")
+    assert total["product_is"].startswith("not exact: capacity of paging is of all requests")
 
 
 def test_without_a_subset_the_product_is_the_total(tmp_path):
-    """With one scope, every factor covers all requests and paging appears once."""
+    """With one scope, every factor covers all requests, and capacity and price of paging appear once."""
     paths = write_runs(tmp_path, ALL_ENGINES, requests=make_requests(40, 1))
     for path in paths:
         with changed_record(path) as record:
@@ -85,7 +87,7 @@ def test_without_a_subset_the_product_is_the_total(tmp_path):
         record = read_json(path)
         write_json(path, record | {"repeats": [r | {"scope": "all"} for r in record["repeats"]]})
     found = attribution.table(load_runs(paths), 0)
-    assert list(found["factor"]).count("paging") == 1
+    assert [list(found["factor"]).count(name) for name in (CAPACITY, PRICE)] == [1, 1]
     assert set(found["scope"]) == {"all"}
     total = factor_row(found, "total", "total")
     assert total["product_is"] == "exact: all factors are of the same requests"
@@ -93,7 +95,7 @@ def test_without_a_subset_the_product_is_the_total(tmp_path):
 
 
 def test_shares_of_waiting_are_counted_from_the_simulated_steps(table):
-    row = factor_row(table, "paging", "side")
+    row = factor_row(table, CAPACITY, "side")
     steps = simulate("vllm", make_requests(60, 1), 1088).steps
     waiting = sum(step.waiting > 0 for step in steps) / len(steps)
     assert row["numerator_steps_waiting_share"] == pytest.approx(waiting)
@@ -115,7 +117,7 @@ def test_waiting_for_another_limit_is_not_waiting_for_blocks(tmp_path, limit):
     changed = load_run(path)
     assert for_blocks(changed, steps) < 0.25 < 0.5 < before
     reserved = load_run(write_run(tmp_path, "vllm-reserved", requests=make_requests(60, 1), repeats=2))
-    row = factor_row(attribution.table([changed, reserved], 0), "paging", "side")
+    row = factor_row(attribution.table([changed, reserved], 0), CAPACITY, "side")
     assert row["measurable"] == "not measurable here"
     assert "max_num_seqs or max_num_batched_tokens" in row["reason"]
     assert pd.isna(row["ratio"])
@@ -131,7 +133,7 @@ def test_a_pool_with_room_is_not_short_of_blocks(long_runs):
 def test_a_missing_arm_leaves_its_factor_empty_with_the_reason(long_runs):
     some = [run for run in long_runs if run.engine not in ("vllm-reserved", "hf-continuous")]
     found = attribution.table(some, 0)
-    for factor, part in (("batching", "chain"), ("paging", "chain"), ("paging", "side")):
+    for factor, part in ((PRICE, "chain"), (PRICE, "side"), (CAPACITY, "chain"), (CAPACITY, "side")):
         row = factor_row(found, factor, part)
         assert (row["measurable"], row["reason"]) == ("not run", "vllm-reserved was not run")
         assert pd.isna(row["ratio"])
@@ -139,15 +141,70 @@ def test_a_missing_arm_leaves_its_factor_empty_with_the_reason(long_runs):
     total = factor_row(found, "total", "total")
     assert total["ratio"] > 1
     assert pd.isna(total["product"])
-    assert total["product_is"] == "not formed: no ratio for batching and paging"
+    assert total["product_is"] == "not formed: no ratio for price of paging and capacity of paging"
 
 
-def test_pools_of_different_size_are_no_measure_of_paging(tmp_path, long_runs):
+def test_pools_of_different_size_are_no_measure_of_capacity(tmp_path, long_runs):
     kept = [run for run in long_runs if run.engine == "vllm"]
     other = load_run(write_run(tmp_path, "vllm-reserved", requests=make_requests(60, 1), slots=1056))
-    row = factor_row(attribution.table([*kept, other], 0), "paging", "side")
+    row = factor_row(attribution.table([*kept, other], 0), CAPACITY, "side")
     assert row["reason"] == "the pools differ: 34 and 33 blocks"
     assert pd.isna(row["ratio"])
+
+
+def test_the_price_of_paging_stands_between_batching_and_capacity(long_runs, table):
+    """The simulated vllm-contiguous takes 0.9 of the time of vllm-reserved for the same steps."""
+    chain = table[table["part"] == "chain"]
+    pairs = [f"{row['numerator']} / {row['denominator']}" for _, row in chain.iterrows()]
+    assert list(chain["factor"]) == ["runtime and kernels", "batching", PRICE, CAPACITY]
+    assert pairs == [
+        "vllm-sequential / hf-sequential",
+        "vllm-contiguous / vllm-sequential",
+        "vllm-reserved / vllm-contiguous",
+        "vllm / vllm-reserved",
+    ]
+    engines = {run.engine: run for run in long_runs}
+    for part, scope, requests in (("chain", "sequential", 4), ("side", "all", 60)):
+        row = factor_row(table, PRICE, part)
+        speeds = [median_speed(engines[name], scope) for name in ("vllm-reserved", "vllm-contiguous")]
+        assert (row["scope"], row["requests"], row["measurable"]) == (scope, requests, "yes")
+        assert row["ratio"] == pytest.approx(speeds[0] / speeds[1])
+        assert row["ratio"] == pytest.approx(0.9, rel=0.05)
+    assert row["ratio_ci95_high"] < 1
+    assert row["interval_against_1"] == "below 1"
+    assert pd.isna(row["numerator_steps_waiting_for_blocks_share"])
+
+
+def test_without_a_contiguous_engine_batching_is_that_of_the_paged_one(long_runs, table):
+    found = attribution.table([run for run in long_runs if run.engine != "vllm-contiguous"], 0)
+    chain = found[found["part"] == "chain"]
+    assert list(chain["factor"]) == ["runtime and kernels", "batching", CAPACITY]
+    batching = factor_row(found, "batching")
+    assert (batching["numerator"], batching["denominator"]) == ("vllm-reserved", "vllm-sequential")
+    both = factor_row(table, "batching")["ratio"] * factor_row(table, PRICE)["ratio"]
+    assert batching["ratio"] == pytest.approx(both, rel=1e-12)
+    price = factor_row(found, PRICE, "side")
+    assert (price["measurable"], price["reason"]) == ("not run", "vllm-contiguous was not run")
+    totals = [factor_row(one, "total", "total") for one in (found, table)]
+    assert totals[0]["product"] == pytest.approx(totals[1]["product"], rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("in_force", "problem"),
+    [
+        ({"max_num_seqs": 1}, "requests at once: 2 and 1"),
+        ({"attention_kernels": ["FLASHINFER"]}, "attention kernels: None and FLASHINFER"),
+    ],
+)
+def test_engines_that_differ_in_more_than_blocks_have_no_price(tmp_path, in_force, problem):
+    paths = write_runs(tmp_path, ("vllm-reserved", "vllm-contiguous"))
+    with changed_record(paths[1]) as record:
+        record["settings"]["in_force"] |= in_force
+    row = factor_row(attribution.table(load_runs(paths), 0), PRICE, "side")
+    assert row["measurable"] == "not measurable here"
+    assert row["reason"] == f"vllm-reserved and vllm-contiguous differ in {problem}"
+    assert pd.isna(row["ratio"])
+    assert row[f"numerator_{SPEED}"] > 0
 
 
 def test_requests_of_the_same_lengths_but_other_tokens_are_not_the_same(tmp_path):

@@ -216,6 +216,8 @@ def test_shipped_claims_measure_what_they_say(shipped):
     assert shipped.loc["guide-cost-energy", "reason"].endswith("is not known here")
     assert shipped.loc["guide-memory-fluctuates", "value"] > 0.5
     assert shipped.loc["guide-throughput", "requests"] == 8
+    assert shipped.loc["vattention-price", "value"] == shipped.loc["paper-small-price", "value"] < 0.95
+    assert shipped.loc[["vattention-price", "paper-small-price"], "verdict"].tolist() == ["supported", "not supported"]
     assert shipped.loc["paper-shared-prefix", "reason"] == "it is of workloads of kind shared-prefix"
 
 

@@ -1,4 +1,4 @@
-"""The KV budgets in the GPU overlays bind in a replay; otherwise paging would have no ratio of its own."""
+"""The KV budgets in the GPU overlays bind in a replay; otherwise capacity of paging would have no ratio."""
 
 from __future__ import annotations
 

@@ -27,7 +27,10 @@ from kvbench.yaml_files import read_yaml
 
 ROOT = Path(__file__).resolve().parents[3]
 SCHEMA = ROOT / "schemas/config.schema.yaml"
-DEFAULT_ENGINES = ("hf-sequential", "hf-batch", "hf-static", "vllm-sequential", "vllm-reserved", "vllm")
+DEFAULT_ENGINES = (
+    *("hf-sequential", "hf-batch", "hf-static"),
+    *("vllm-sequential", "vllm-contiguous", "vllm-reserved", "vllm"),
+)
 SHAPE = {"model_type": "llama", "layers": 2, "heads": 4, "hidden_size": 64, "max_position_embeddings": 256}
 
 
@@ -296,6 +299,21 @@ def test_entries_of_one_workload_must_be_comparable(config: dict) -> None:
     for key, value in {"sampling": {"top_p": 0.9}, "max_length": 256, "kv_budget_mib": 24}.items():
         other = put(copy.deepcopy(config), f"runs/1/{key}", value)
         assert re.search(rf"runs\[1\].{key}: .* differs from .* of runs\[0\] for mixed", refusal(other))
+
+
+def test_one_block_a_request_has_budgets_to_sweep_but_no_block_size(config: dict) -> None:
+    entry = {"models": ["smollm2-135m"], "workloads": ["mixed"], "engines": ["vllm", "vllm-contiguous"]}
+    config["runs"] = [{**entry, "sweep": {"kv_budget_mib": [48, 96]}}]
+    assert len(run_list(validate(copy.deepcopy(config), SCHEMA))) == 4
+    config["runs"] = [{**entry, "block_size": 64}]
+    assert len(run_list(validate(copy.deepcopy(config), SCHEMA))) == 2
+    config["runs"] = [{**entry, "sweep": {"block_size": [32, 64]}}]
+    assert refusal(copy.deepcopy(config)) == (
+        "config.yaml: runs[0].sweep.block_size: a block of vllm-contiguous holds max_length, whatever block_size is, "
+        "so its points would be equal; remove vllm-contiguous from this entry"
+    )
+    config["runs"] = [{**entry, "prefix_sharing": True}]
+    assert refusal(config).startswith("config.yaml: runs[0].prefix_sharing: vllm-contiguous cannot share blocks; set")
 
 
 def test_sampling_of_an_entry_is_compared_in_full(config: dict) -> None:

@@ -7,6 +7,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 from builders.engine_settings import engine_settings
 
+from kvbench.engines.names import shared_setting
 from kvbench.engines.vllm import runner as vllm_engine
 from kvbench.engines.vllm.arguments import engine_arguments, graph_sizes, own_arguments, step_of_vllm
 from kvbench.engines.vllm.recording import VARIABLE
@@ -54,7 +55,11 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict]:
 
 @pytest.mark.parametrize(
     ("engine", "limit", "sizes"),
-    [("vllm-reserved", 6, [1, 2, 4, 6, 8, 384]), ("vllm-sequential", 1, [1, 2, 4, 8, 64])],
+    [
+        ("vllm-reserved", 6, [1, 2, 4, 6, 8, 384]),
+        ("vllm-contiguous", 6, [1, 2, 4, 6, 8, 384]),
+        ("vllm-sequential", 1, [1, 2, 4, 8, 64]),
+    ],
 )
 def test_fewer_requests_at_once_keep_the_step_of_vllm(
     asked: list[dict], engine: str, limit: int, sizes: list[int]
@@ -118,6 +123,27 @@ def test_the_allocator_is_set_for_growing_caches_on_cuda_unless_the_user_did(mon
     environment[ALLOCATOR[1]] = "max_split_size_mb:64"
     let_segments_grow(SETTINGS)
     assert environment == {ALLOCATOR[1]: "max_split_size_mb:64"}
+
+
+def test_one_block_a_request_differs_from_reserving_in_the_size_and_number_of_blocks() -> None:
+    """So the ratio of the two compares nothing else."""
+    reserved = engine_arguments(SETTINGS)
+    contiguous = engine_arguments(replace(SETTINGS, engine="vllm-contiguous", block_size=64))
+    changed = {key: (reserved[key], contiguous[key]) for key in reserved if reserved[key] != contiguous[key]}
+    assert reserved.keys() == contiguous.keys()
+    assert changed == {
+        "block_size": (16, 64),
+        "num_gpu_blocks_override": (6 * 4 + 1, 6 + 1),
+        "kv_cache_memory_bytes": ((6 * 4 + 1) * 16 * 10, (6 + 1) * 64 * 10),
+    }
+    assert contiguous["max_num_seqs"] == 6
+
+
+def test_what_makes_an_engine_of_one_block_is_no_option() -> None:
+    asked = replace(SETTINGS, engine="vllm-contiguous", block_size=64, options={"max_num_seqs": 4})
+    with pytest.raises(UserError, match=r"engines\.vllm-contiguous\.max_num_seqs: this option defines the engine"):
+        engine_arguments(asked)
+    assert shared_setting("vllm-contiguous", "block_size") == "it follows block_size"
 
 
 def test_a_card_that_others_use_is_not_refused_by_vllm_itself() -> None:

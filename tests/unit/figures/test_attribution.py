@@ -21,20 +21,24 @@ def test_the_waterfall_begins_where_the_factor_before_ended(table, tmp_path):
     rows = figure_rows(tmp_path, table)
     ratios, speeds, waits = figure.draw(rows).axes
     bars = [bar for c in ratios.containers if hasattr(c, "patches") for bar in c.patches]
-    runtime, batching, total, paging = bars[:4]
+    runtime, batching, price, total, price_of_all, capacity = bars[:6]
     assert runtime.get_x() == 1
     assert batching.get_x() == pytest.approx(runtime.get_x() + runtime.get_width())
-    assert total.get_x() == paging.get_x() == 1
-    assert paging.get_width() == pytest.approx(factor_row(table, "paging", "side")["ratio"] - 1, rel=1e-5)
+    ends = [bar.get_x() + bar.get_width() for bar in (batching, price)]
+    assert ends[1] == pytest.approx(ends[0] * factor_row(table, "price of paging")["ratio"], rel=1e-5)
+    assert ends[1] < ends[0]
+    assert total.get_x() == price_of_all.get_x() == capacity.get_x() == 1
+    for bar, factor in ((price_of_all, "price of paging"), (capacity, "capacity of paging")):
+        assert bar.get_width() == pytest.approx(factor_row(table, factor, "side")["ratio"] - 1, rel=1e-4)
     assert "not measurable here" in {text.get_text() for text in ratios.texts}
     marks = [line for line in speeds.lines if line.get_marker() == look("vllm-sequential").marker]
     assert marks[0].get_xdata() == pytest.approx([factor_row(table, "batching")[f"denominator_{SPEED}"]] * 1, rel=1e-2)
     blocks = [line.get_xdata()[0] for line in waits.lines if line.get_marker() == "|"]
     shares = [x for x in blocks if not np.isnan(x)]
     assert shares[-1] == pytest.approx(
-        100 * factor_row(table, "paging", "side")["numerator_steps_waiting_for_blocks_share"], rel=1e-4
+        100 * factor_row(table, "capacity of paging", "side")["numerator_steps_waiting_for_blocks_share"], rel=1e-4
     )
-    assert len(ratios.get_yticklabels()) == 11
+    assert len(ratios.get_yticklabels()) == 13
 
 
 def test_engines_that_were_not_run_are_said_in_the_figure(long_runs, tmp_path):

@@ -30,7 +30,8 @@ def test_only_arms_of_a_ratio_with_a_sequential_engine_run_the_subset(engine):
     if engine.endswith("-sequential"):
         assert scopes == {"sequential"}
     else:
-        assert scopes == ({"all", "sequential"} if engine in ("hf-batch", "vllm-reserved", "vllm") else {"all"})
+        arms = ("hf-batch", "vllm-contiguous", "vllm-reserved", "vllm")
+        assert scopes == ({"all", "sequential"} if engine in arms else {"all"})
 
 
 def test_sequential_engines_run_only_the_subset():

@@ -29,7 +29,7 @@ def test_it_begins_as_the_report_does_and_says_where_the_rest_is() -> None:
         told = [line.strip() for line in after[: SENTENCES // 2]]
         short = [s for s in sentences(of_runs, "smollm2-135m", name) if len(s) <= LONGEST and UNKNOWN not in s]
         assert told == short[: SENTENCES // 2]
-    assert any(line.startswith("  Paging by itself, vllm over vllm-reserved") for line in lines)
+    assert any(line.startswith("  Capacity of paging, vllm over vllm-reserved") for line in lines)
     assert lines[-1] == "All of it: results/report.html; the plan: results/capacity.html"
     assert len(lines) <= 14
 

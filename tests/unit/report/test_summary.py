@@ -67,19 +67,19 @@ def test_no_chain_without_its_ends_or_its_factors(tables, tmp_path, engines):
     assert not [s for s in lines if s.startswith("Of vllm over hf-sequential")]
 
 
-def test_paging_without_a_number_gives_the_reason(tables):
-    [line] = [s for s in sentences(tables, "smollm2-135m", "mixed") if s.startswith("Paging by itself")]
-    assert line == "Paging by itself has no number here: vllm-reserved was not run."
+def test_capacity_of_paging_without_a_number_gives_the_reason(tables):
+    [line] = [s for s in sentences(tables, "smollm2-135m", "mixed") if s.startswith("Capacity of paging")]
+    assert line == "Capacity of paging has no number here: vllm-reserved was not run."
 
 
-def test_paging_without_a_number_keeps_both_speeds(tables, tmp_path):
+def test_capacity_of_paging_without_a_number_keeps_both_speeds(tables, tmp_path):
     runs = load_runs(write_runs(tmp_path, ("vllm-reserved", "vllm"), requests=make_requests(10, 1)))
     found = attribution.table(runs, 0)
-    row = found.query("factor == 'paging' and scope == 'all'").iloc[0]
+    row = found.query("factor == 'capacity of paging' and scope == 'all'").iloc[0]
     speeds = " against ".join(f"{row[f'{arm}_output_tokens_per_s_median']:,.4g}" for arm in attribution.ARMS)
     lines = sentences({**tables, "attribution": found}, "smollm2-135m", "mixed")
-    [line] = [s for s in lines if s.startswith("Paging by itself")]
-    assert line.startswith(f"Paging by itself has no number here ({speeds} output tokens per second): ")
+    [line] = [s for s in lines if s.startswith("Capacity of paging")]
+    assert line.startswith(f"Capacity of paging has no number here ({speeds} output tokens per second): ")
 
 
 def test_a_factor_of_the_chain_without_a_number_is_said_beside_the_others(tables, tmp_path):
@@ -89,10 +89,13 @@ def test_a_factor_of_the_chain_without_a_number_is_said_beside_the_others(tables
     [line] = [s for s in lines if s.startswith("Of vllm over hf-sequential")]
     batching = found.query("factor == 'batching'").iloc[0]
     assert f"batching × {batching['ratio']:.3g} [" in line
-    assert "; paging has no number on these requests: requests waited in 0% of vllm's steps; memory counts" in line
+    assert (
+        "; capacity of paging has no number on these requests: requests waited in 0% of vllm's steps; memory counts"
+        in line
+    )
 
 
-def test_paging_with_a_number_says_how_often_requests_waited(tmp_path):
+def test_capacity_of_paging_with_a_number_says_how_often_requests_waited(tmp_path):
     runs = load_runs(write_runs(tmp_path, ("vllm-reserved", "vllm"), requests=make_requests(60)))
     found = {
         "attribution": attribution.table(runs, 0),
@@ -104,14 +107,36 @@ def test_paging_with_a_number_says_how_often_requests_waited(tmp_path):
     found |= {"sharing": sharing.table(runs, repeats.table(runs), 0), "sweeps": NO_SWEEPS}
     found |= {"repeats": repeats.table(runs), "parity": pd.DataFrame(columns=list(PARITY))}
     lines = sentences(found, "smollm2-135m", "mixed")
-    row = found["attribution"].query("factor == 'paging' and scope == 'all'").iloc[0]
+    row = found["attribution"].query("factor == 'capacity of paging' and scope == 'all'").iloc[0]
     assert pd.notna(row["ratio"])
-    [line] = [s for s in lines if s.startswith("Paging by itself")]
+    [line] = [s for s in lines if s.startswith("Capacity of paging")]
     assert f"{row['ratio']:.3g}" in line
     assert not [s for s in lines if s.startswith("Of vllm over hf-sequential")]
     assert f"({row['numerator_output_tokens_per_s_median']:,.4g} against " in line
     assert f"{row['numerator_steps_waiting_for_blocks_share']:.0%} of vllm's steps" in line
     assert any("in progress at once with paging" in s for s in lines)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "low", "high", "place"),
+    [(0.94, 0.92, 0.96, "is below 1"), (0.98, 0.95, 1.01, "includes 1"), (1.05, 1.02, 1.08, "is above 1")],
+)
+def test_the_price_of_paging_is_a_ratio_with_the_place_of_its_interval(tables, ratio, low, high, place):
+    row = dict.fromkeys(attribution.COLUMNS) | {"model": "smollm2-135m", "workload": "mixed", "point": "base"}
+    row |= {"part": "side", "factor": "price of paging", "numerator": "vllm-reserved", "denominator": "vllm-contiguous"}
+    row |= {"scope": "all", "requests": 13, "measurable": "yes", "ratio": ratio, "ratio_ci95_low": low}
+    row |= {"ratio_ci95_high": high, "interval_against_1": place.removeprefix("is ")}
+    row |= {"numerator_output_tokens_per_s_median": 47.0, "denominator_output_tokens_per_s_median": 50.0}
+    lines = sentences({**tables, "attribution": pd.DataFrame([row])}, "smollm2-135m", "mixed")
+    [line] = [s for s in lines if s.startswith("Price of paging")]
+    assert line == (
+        f"Price of paging, vllm-reserved over vllm-contiguous on all requests: {ratio} [{low}, {high}] times the "
+        f"output tokens per second (47 against 50); the interval {place}."
+    )
+
+
+def test_a_price_of_paging_that_was_not_run_is_not_mentioned(tables):
+    assert not [s for s in sentences(tables, "smollm2-135m", "mixed") if "rice of paging" in s]
 
 
 def test_sharing_has_what_was_saved_and_both_speeds(tables):

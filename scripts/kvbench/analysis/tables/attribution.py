@@ -1,9 +1,10 @@
 """Attribution of speed: a chain of factors from one request at a time to paging, and further ratios beside it.
 
-The chain: vllm/hf-sequential = vllm-sequential/hf-sequential (runtime and kernels) × vllm-reserved/vllm-sequential
-(batching) × vllm/vllm-reserved (the requests that paging makes room for). Sequential engines serve a subset, so their
-factors, the total and the product refer to the subset. Paging is also measured on all requests, where memory is short;
-that factor is not part of the product.
+The chain: vllm/hf-sequential = vllm-sequential/hf-sequential (runtime and kernels) × vllm-contiguous/vllm-sequential
+(batching) × vllm-reserved/vllm-contiguous (price of paging) × vllm/vllm-reserved (capacity of paging: the requests that
+it makes room for). Without a run of vllm-contiguous, batching is vllm-reserved/vllm-sequential and the price is not in
+the chain. Sequential engines serve a subset, so their factors, the total and the product refer to the subset. The price
+and the capacity are also measured on all requests, where memory is short; these rows are not part of the product.
 """
 
 from __future__ import annotations
@@ -37,13 +38,24 @@ class Factor:
     scope: str
 
 
-PAGING = "paging"
-FACTORS = (
+CONTIGUOUS = "vllm-contiguous"
+BATCHING, PRICE, CAPACITY = "batching", "price of paging", "capacity of paging"
+FIRST = (
     Factor("total", "total", "vllm", "hf-sequential", "sequential"),
     Factor("runtime and kernels", "chain", "vllm-sequential", "hf-sequential", "sequential"),
-    Factor("batching", "chain", "vllm-reserved", "vllm-sequential", "sequential"),
-    Factor(PAGING, "chain", "vllm", "vllm-reserved", "sequential"),
-    Factor(PAGING, "side", "vllm", "vllm-reserved", "all"),
+)
+# The middle of the chain without and with a run of vllm-contiguous.
+MIDDLE = {
+    False: (Factor(BATCHING, "chain", "vllm-reserved", "vllm-sequential", "sequential"),),
+    True: (
+        Factor(BATCHING, "chain", CONTIGUOUS, "vllm-sequential", "sequential"),
+        Factor(PRICE, "chain", "vllm-reserved", CONTIGUOUS, "sequential"),
+    ),
+}
+LAST = (
+    Factor(CAPACITY, "chain", "vllm", "vllm-reserved", "sequential"),
+    Factor(PRICE, "side", "vllm-reserved", CONTIGUOUS, "all"),
+    Factor(CAPACITY, "side", "vllm", "vllm-reserved", "all"),
     Factor("padded batches", "side", "hf-batch", "hf-sequential", "sequential"),
     Factor("over padded batches", "side", "vllm", "hf-batch", "all"),
     Factor("static cache", "side", "hf-static", "hf-batch", "all"),
@@ -78,7 +90,8 @@ def table(runs: Sequence[Run], seed: int) -> pd.DataFrame:
 
 def _section(names: dict[str, str], engines: dict[str, Run], seed: int) -> list[dict[str, Any]]:
     waits: dict[tuple[str, str], tuple[float, float | None]] = {}
-    rows = _once([{**names, **_identity(factor), **_measure(factor, engines, seed, waits)} for factor in FACTORS])
+    factors = (*FIRST, *MIDDLE[CONTIGUOUS in engines], *LAST)
+    rows = _once([{**names, **_identity(factor), **_measure(factor, engines, seed, waits)} for factor in factors])
     rows[0] |= _product(rows)
     return rows
 
@@ -94,10 +107,9 @@ def _identity(factor: Factor) -> dict[str, str]:
 
 
 def _once(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Drop the second paging row if the workload has no subset, because both rows then cover all requests."""
-    chain = next(row for row in rows if (row["factor"], row["part"]) == (PAGING, "chain"))
-    same = chain["scope"] == "all"
-    return [row for row in rows if not (same and (row["factor"], row["part"]) == (PAGING, "side"))]
+    """Drop the second row of a factor if the workload has no subset, because both rows then cover all requests."""
+    of_all = {row["factor"] for row in rows if row["part"] == "chain" and row["scope"] == "all"}
+    return [row for row in rows if row["part"] != "side" or row["factor"] not in of_all]
 
 
 def _measure(factor: Factor, engines: dict[str, Run], seed: int, waits: dict) -> dict[str, Any]:
@@ -112,8 +124,10 @@ def _measure(factor: Factor, engines: dict[str, Run], seed: int, waits: dict) ->
     row = {"scope": above[0]["scope"], "requests": above[0]["requests"], **_ratio(above, below, seed)}
     for name, run, repeats in zip(ARMS, pair, (above, below), strict=True):
         row[f"{name}_steps_waiting_share"] = _waiting(run, repeats, waits)[0]
-    if factor.name == PAGING:
-        row |= _paging(pair, above, row["denominator_steps_waiting_share"], waits)
+    if factor.name == CAPACITY:
+        row |= _capacity(pair, above, row["denominator_steps_waiting_share"], waits)
+    if factor.name == PRICE:
+        row |= _without_ratio(_unlike(pair))
     return row
 
 
@@ -126,18 +140,33 @@ def _ratio(above: list[dict[str, Any]], below: list[dict[str, Any]], seed: int) 
     }
 
 
-def _paging(pair: list[Run], above: list[dict[str, Any]], reserved_waiting: float, waits: dict) -> dict[str, Any]:
+def _without_ratio(problem: str | None) -> dict[str, Any]:
+    """The columns that remove a ratio because of a problem; none without a problem."""
+    if problem is None:
+        return {}
+    empty = dict.fromkeys(("ratio", "ratio_ci95_low", "ratio_ci95_high", "interval_against_1"))
+    return empty | {"measurable": NO, "reason": problem}
+
+
+def _unlike(pair: list[Run]) -> str | None:
+    """What the two engines of the price differ in besides the size of their blocks; None if in nothing."""
+    names = " and ".join(run.engine for run in pair)
+    for key, words in (("max_num_seqs", "requests at once"), ("attention_kernels", "attention kernels")):
+        values = [(run.record["settings"].get("in_force") or {}).get(key) for run in pair]
+        if values[0] != values[1]:
+            one, other = (", ".join(value) if isinstance(value, list) else value for value in values)
+            return f"{names} differ in {words}: {one} and {other}"
+    return None
+
+
+def _capacity(pair: list[Run], above: list[dict[str, Any]], reserved_waiting: float, waits: dict) -> dict[str, Any]:
     """The share of steps in which requests waited for blocks; the ratio is removed unless it exceeds BINDING_SHARE."""
     waiting, for_blocks = _waiting(pair[0], above, waits)
     problem = _not_binding(waiting, for_blocks, reserved_waiting)
     blocks = [run.record["capacity"].get("blocks") for run in pair]
     if blocks[0] != blocks[1]:
         problem = f"the pools differ: {blocks[0]} and {blocks[1]} blocks"
-    row = {"numerator_steps_waiting_for_blocks_share": for_blocks}
-    if problem:
-        row |= dict.fromkeys(("ratio", "ratio_ci95_low", "ratio_ci95_high", "interval_against_1"))
-        row |= {"measurable": NO, "reason": problem}
-    return row
+    return {"numerator_steps_waiting_for_blocks_share": for_blocks, **_without_ratio(problem)}
 
 
 def _not_binding(waiting: float, for_blocks: float | None, reserved_waiting: float) -> str | None:
@@ -180,12 +209,12 @@ def _product(rows: list[dict[str, Any]]) -> dict[str, Any]:
     lacking = [row["factor"] for row in chain if row.get("ratio") is None]
     if not lacking:
         return _formed(chain, direct, "exact: all factors are of the same requests", check=True)
-    across = next((r for r in rows if r["factor"] == PAGING and r["part"] == "side" and r.get("ratio")), None)
-    if lacking == [PAGING] and across:
-        text = "not exact: paging is of all requests, total and the other factors of the subset"
+    across = next((r for r in rows if r["factor"] == CAPACITY and r["part"] == "side" and r.get("ratio")), None)
+    if lacking == [CAPACITY] and across:
+        text = f"not exact: {CAPACITY} is of all requests, total and the other factors of the subset"
         return _formed([*chain[:-1], across], direct, text)
-    if lacking == [PAGING]:
-        return _formed(chain[:-1], direct, "not exact: without paging, which is not measurable here")
+    if lacking == [CAPACITY]:
+        return _formed(chain[:-1], direct, f"not exact: without {CAPACITY}, which is not measurable here")
     return {"product_is": f"not formed: no ratio for {' and '.join(lacking)}"}
 
 

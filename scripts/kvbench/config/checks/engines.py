@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kvbench.config.runs import Plan, RunName
 from kvbench.config.wording import Invalid
-from kvbench.engines.names import CUDA_ONLY, SEVERAL_GPUS, SHARING, shared_setting
+from kvbench.engines.names import CUDA_ONLY, ONE_BLOCK, SEVERAL_GPUS, SHARING, shared_setting
 
 
 def check_devices(plan: Plan, cuda: bool) -> None:
@@ -44,6 +44,13 @@ def check_block_sizes(config: dict, plan: Plan, cuda: bool) -> None:
         if run.engine.startswith("vllm") and size != "auto" and size % 32:
             problem = f"{size} is not a multiple of 32, which vLLM needs on a CPU; write 32, 64 or auto"
             raise Invalid(_place("block_size", number, run, own), problem)
+
+
+def check_one_block(plan: Plan) -> None:
+    for number, run, own in plan:
+        if run.engine in ONE_BLOCK and (at := _place("block_size", number, run, own)).endswith("sweep.block_size"):
+            problem = f"a block of {run.engine} holds max_length, whatever block_size is, so its points would be equal"
+            raise Invalid(at, f"{problem}; remove {run.engine} from this entry")
 
 
 def check_options(engines: dict) -> None:

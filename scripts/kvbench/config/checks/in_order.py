@@ -5,7 +5,14 @@ from __future__ import annotations
 from kvbench.config.checks.benchmarks import check_benchmarks
 from kvbench.config.checks.capacity import check_capacity
 from kvbench.config.checks.comparable import check_comparable, check_sweeps, check_unique
-from kvbench.config.checks.engines import check_block_sizes, check_devices, check_gpus, check_options, check_sharing
+from kvbench.config.checks.engines import (
+    check_block_sizes,
+    check_devices,
+    check_gpus,
+    check_one_block,
+    check_options,
+    check_sharing,
+)
 from kvbench.config.checks.lengths import check_lengths
 from kvbench.config.checks.names import check_names
 from kvbench.config.checks.paging_price import check_paging_price
@@ -29,6 +36,7 @@ def check(config: dict, plan: Plan, cuda: bool) -> None:
     check_comparable(plan, config)
     check_lengths(config, plan)
     check_block_sizes(config, plan, cuda)
+    check_one_block(plan)
     check_gpus(config, plan, cuda)
     check_benchmarks(config, plan)
     check_paging_price(config["paging_price"])

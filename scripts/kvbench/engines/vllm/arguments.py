@@ -116,7 +116,7 @@ def own_arguments(settings: EngineSettings) -> dict[str, Any]:
     """The engine arguments in which a variant differs from `vllm`."""
     if settings.engine == "vllm-sequential":
         return {"max_num_seqs": 1}
-    if settings.engine == "vllm-reserved":
+    if settings.engine in ("vllm-contiguous", "vllm-reserved"):
         return {"max_num_seqs": reserved_requests(settings)}
     return {"enforce_eager": True} if settings.engine == "vllm-eager" else {}
 

@@ -27,6 +27,7 @@ from kvbench.engines.vllm.arguments import (
     served_slot_bytes,
     step_of_vllm,
 )
+from kvbench.engines.vllm.kernels import in_words, refuse_split_blocks
 from kvbench.engines.vllm.recording import Recording
 from kvbench.errors import UserError
 from kvbench.kv.schedule import Schedule
@@ -70,6 +71,7 @@ class VllmEngine:
             raise
         load_s = time.monotonic() - begin
         self._refuse_hybrid_caches()
+        refuse_split_blocks(self.settings, self._kernels()["kernel_block_size"])
         return LoadTimes(import_s, load_s, imported_bytes, self._compile_s())
 
     def _arguments(self) -> dict[str, Any]:
@@ -136,6 +138,7 @@ class VllmEngine:
             "dtype": str(config.model_config.dtype).removeprefix("torch."),
             "max_model_len": config.model_config.max_model_len,
             "block_size": config.cache_config.block_size,
+            **self._kernels(),
             "num_gpu_blocks": config.cache_config.num_gpu_blocks,
             "enable_prefix_caching": config.cache_config.enable_prefix_caching,
             "max_num_seqs": scheduler.max_num_seqs,
@@ -172,6 +175,9 @@ class VllmEngine:
 
     def _memory(self) -> list[dict[str, Any]]:
         return self.llm.collective_rpc("kvbench_memory")
+
+    def _kernels(self) -> dict[str, Any]:
+        return in_words(self.llm.collective_rpc("kvbench_kernels"))
 
     def _compile_s(self) -> float | None:
         return max(self.llm.collective_rpc("kvbench_compile_s")) or None

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from kvbench.engines.torch_memory import allocator_bytes, model_bytes, reset_allocator_peak, storage_bytes
+from kvbench.engines.vllm.kernels import Kernel, kernels_of
 
 
 class MemoryExtension:
@@ -29,6 +30,10 @@ class MemoryExtension:
     def kvbench_compile_s(self) -> float:
         """Seconds that compiling the model and capturing its CUDA graphs took."""
         return self.vllm_config.compilation_config.compilation_time + getattr(self, "graph_s", 0.0)
+
+    def kvbench_kernels(self) -> list[Kernel]:
+        """As `kernels_of`, in the worker."""
+        return kernels_of(self.model_runner)
 
     def kvbench_begin_peak(self) -> None:
         """As `Engine.begin_peak`, in the worker."""
