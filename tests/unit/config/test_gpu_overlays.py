@@ -40,7 +40,7 @@ def test_requests_wait_for_blocks_in_most_steps(overlay: str, model: str, worklo
     assert (found.steps["waiting"] > 0).mean() > BINDING_SHARE + 0.05
 
 
-@pytest.mark.parametrize("overlay", ["gpu-shapes", "two-gpus", "out-of-memory"])
+@pytest.mark.parametrize("overlay", ["gpu-shapes", "two-gpus", "out-of-memory", "paging-price"])
 def test_larger_shapes_repeat_nothing_that_the_default_run_has(overlay: str) -> None:
     config = overlaid(overlay)
     assert config["replays"] == config["capacity"] == {}
