@@ -25,6 +25,7 @@ PLACED = (
     "workload_lengths",
     "throughput",
     "attribution",
+    "upkeep",
     "roofline",
     "latency",
     "kv_waste",
