@@ -14,7 +14,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from kvbench.figures.data.rows import rows_of
 from kvbench.figures.points import panels_figure
-from kvbench.figures.style import WIDTH_IN, look, said, settle, styled
+from kvbench.figures.style import WIDTH_IN, is_narrow, look, said, settle, styled
 from kvbench.figures.words import range_text
 
 OPTIONS = {"width_in": WIDTH_IN}
@@ -50,7 +50,8 @@ def draw(table: pd.DataFrame, options: Mapping[str, Any] | None = None) -> Figur
         axes.set_ylabel(PANELS[name])
         axes.set_ylim(0, max(1.15 * axes.dataLim.y1, 1e-3))
         _powers_of_two(axes)
-    figure.legend(handles=handles, loc="outside upper left", ncols=3 if width_in > 5 else 1)
+    columns = 1 if is_narrow(width_in) else 2 if len(handles) == 4 else 3
+    figure.legend(handles=handles, loc="outside upper left", ncols=columns, handlelength=3)
     return figure
 
 
