@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import ceil, floor, log2
 from typing import Any
 
 import pandas as pd
@@ -80,7 +81,7 @@ def _powers_of_two(axes: Axes) -> None:
     """A logarithmic axis of running requests with a label at every power of two, or every other if there are many."""
     axes.set_xscale("log", base=2)
     low, high = axes.dataLim.intervalx
-    powers = [1 << n for n in range(17) if low / 1.2 <= 1 << n <= high * 1.2]
+    powers = [1 << n for n in range(max(floor(log2(low)), 0), max(ceil(log2(high)), 0) + 1)]
     axes.set_xlim(min(low, *powers) / 1.25, max(high, *powers) * 1.25)
     axes.xaxis.set_major_locator(FixedLocator(powers[:: 2 if len(powers) > 6 else 1]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda count, _: f"{count:g}"))

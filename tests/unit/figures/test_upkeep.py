@@ -17,7 +17,7 @@ def table(*runs, **more):
     for engine, point, size, powers in runs:
         own = {"engine": engine, "point": point, "block_size": size, "steps": 7, "async_scheduling": False}
         rows.append(own | {"running_requests": "all", "running_mean_requests": 3.3})
-        rows += [own | {"running_requests": bin_label(n), "running_mean_requests": 0.9 * 2**n} for n in powers]
+        rows += [own | {"running_requests": bin_label(n), "running_mean_requests": max(1, 0.7 * 2**n)} for n in powers]
     frame = pd.DataFrame(rows)
     frame["allocate_share_of_step"] = 0.001 * (1 + np.arange(len(frame)))
     frame["tables_share_of_step"] = 0.002 * (1 + np.arange(len(frame)))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
-from kvbench.report.cells import MIB, interval, labels, number, pairs, scope, spans, text, text_column
+from kvbench.report.cells import MIB, interval, labels, number, pairs, scope, span, spans, text, text_column
 
 
 def throughput_view(table: pd.DataFrame) -> pd.DataFrame:
@@ -97,8 +98,8 @@ def attribution_view(table: pd.DataFrame) -> pd.DataFrame:
 
 def upkeep_view(table: pd.DataFrame) -> pd.DataFrame:
     """Upkeep of block tables by running requests: shares in percent, a step in ms, its parts in µs."""
-    names = ("step_s_median", "step_s_q1", "step_s_q3")
-    quartiles = spans(table.assign(**{name: 1e3 * table[name] for name in names}), *names)
+    steps = zip(*(1e3 * table[f"step_s_{part}"] for part in ("median", "q1", "q3")), strict=True)
+    steps = [span(middle, np.nan, np.nan, low, high) for middle, low, high in steps]
     return text(
         pd.DataFrame(
             {
@@ -106,7 +107,7 @@ def upkeep_view(table: pd.DataFrame) -> pd.DataFrame:
                 "block size": table["block_size"],
                 "running requests": text_column(table["running_requests"].astype(str)),
                 "steps": table["steps"],
-                "step: median [quartiles] (ms)": quartiles,
+                "step: median (quartiles) in ms": text_column(pd.Series(steps, table.index)),
                 "blocks (% of step)": 100 * table["allocate_share_of_step"],
                 "tables (% of step)": 100 * table["tables_share_of_step"],
                 "both (% of step)": 100 * table["upkeep_share_of_step"],
