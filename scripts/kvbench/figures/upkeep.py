@@ -26,6 +26,7 @@ PANELS = {
 }
 # Larger block sizes of an engine have paler lines: share of the engine's own colour, and dashes.
 SHADES = ((1.0, "-"), (0.7, (0, (4, 1.5))), (0.5, (0, (1, 1))), (0.35, "-."))
+FEW_STEPS = 10  # a single call that the machine interrupts may then be most of the sum
 OVERLAP = "Scheduling is asynchronous: host and device work at the same time, so a share is not a slowdown."
 
 
@@ -46,6 +47,9 @@ def draw(table: pd.DataFrame, options: Mapping[str, Any] | None = None) -> Figur
         style = _style(rows.iloc[0], shade)
         for axes, name in zip(panels, PANELS, strict=True):
             axes.plot(rows["running_mean_requests"], 100 * rows[name], **style)
+            few = rows[rows["steps"] < FEW_STEPS]
+            hollow = style | {"ls": "", "mfc": "white", "mec": style["color"], "mew": 1}
+            axes.plot(few["running_mean_requests"], 100 * few[name], **hollow)
         handles.append(Line2D([], [], **style, label=_label(rows.iloc[0])))
     for axes, name in zip(panels, PANELS, strict=True):
         axes.set_ylabel(PANELS[name])
@@ -94,5 +98,7 @@ def _text(lines: Sequence[tuple[int, pd.DataFrame]]) -> str:
     steps = range_text(rows["steps"].sum() for _, rows in lines)
     what = "Host time over step time in an untimed pass, summed over the steps with 1, 2, 3-4, 5-8, … running requests"
     text = f"{what}, at their mean; {steps} steps a line."
+    if any((rows["steps"] < FEW_STEPS).any() for _, rows in lines):
+        text += f" Hollow: fewer than {FEW_STEPS} steps."
     overlaps = any(str(value) == "True" for _, rows in lines for value in rows["async_scheduling"])
     return f"{text} {OVERLAP}" if overlaps else text
