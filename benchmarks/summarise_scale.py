@@ -20,7 +20,7 @@ SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from kvbench.files import write_json  # noqa: E402
-from kvbench.records import KV, SPLIT  # noqa: E402
+from kvbench.records import KV, SPLIT, UPKEEP  # noqa: E402
 
 REPEATS = 6
 CHUNK = 1 << 20
@@ -82,8 +82,10 @@ def chunk(rng: np.random.Generator, begin: int, count: int, rows: int) -> pa.Tab
         "preemptions": np.zeros(count),
         "prefix_hit_tokens": np.zeros(count),
         "pool": np.full(count, 100_000),
+        "unshared": allocated,
         "allocated": allocated,
         **parts,
+        **{name: pa.nulls(count, pa.int64()) for name in UPKEEP},
     }
     arrays = [c if isinstance(c, pa.Array) else pa.array(c).cast(KV.field(n).type) for n, c in columns.items()]
     return pa.table(arrays, schema=KV)

@@ -33,6 +33,10 @@ REQUESTS = pa.schema(
 
 SPLIT = ("live", "reserved", "internal", "padding", "finished")
 
+# Host time in ns: to allocate and free blocks since the last sample; for the workers' block tables of the step that the
+# row schedules; to record the row. Null except in the untimed pass of vLLM, and null in the closing row there.
+UPKEEP = ("allocate_ns", "tables_ns", "recording_ns")
+
 # A row per engine step, in slots (room for one token's K and V in every layer).
 KV = pa.schema(
     [
@@ -49,6 +53,7 @@ KV = pa.schema(
         ("unshared", pa.int64()),  # slots that would be allocated if no requests shared blocks
         ("allocated", pa.int64()),
         *((name, pa.int64()) for name in SPLIT),
+        *((name, pa.int64()) for name in UPKEEP),
     ]
 )
 

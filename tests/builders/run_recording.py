@@ -20,6 +20,11 @@ MAX_BATCHED_TOKENS = 4096
 MIB = 1 << 20
 
 
+def upkeep(running: int) -> dict[str, int]:
+    """Upkeep of a step in ns."""
+    return {"allocate_ns": 20_000 * running, "tables_ns": 100_000 + 5_000 * running, "recording_ns": 10_000}
+
+
 class Recording:
     """Simulate warm-up and repeats on one clock and collect the rows of every file."""
 
@@ -108,6 +113,7 @@ class Recording:
             "unshared": sum(step.split.values()),
             "allocated": sum(step.split.values()),
             **step.split,
+            **(upkeep(step.running) if phase == "blocks" and self.engine.startswith("vllm") else {}),
         }
 
     def _request_row(self, number: int, r: Request, trace: Trace, times: np.ndarray) -> dict:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kvbench.engines.in_force import compare_in_force
+from kvbench.engines.vllm.upkeep import BLOCK_METHODS, TABLE_METHODS
 from kvbench.errors import UserError
 from kvbench.kv import checks
 from kvbench.kv.checks import AccountingError
@@ -20,6 +22,7 @@ from kvbench.kv.schedule import FREED, PREEMPTED
 from kvbench.kv.split import final_kv_length
 from kvbench.measure.kv_rows import kv_rows
 from kvbench.measure.loading import check_pool
+from kvbench.records import UPKEEP
 
 BLOCKS = 8  # two requests of the maximum length: enough to run any, few enough to preempt
 LENGTHS = st.lists(st.tuples(st.integers(1, 90), st.integers(1, 38)), min_size=1, max_size=12)
@@ -27,12 +30,13 @@ EXAMPLES = settings(max_examples=25, deadline=None, suppress_health_check=list(H
 
 
 class Serving:
-    """An engine that numbers its passes and reads block ids in all of them."""
+    """An engine that numbers its passes and reads block ids in all of them but the first and the third."""
 
     def __init__(self, engine):
         self.engine, self.number = engine, 0
-        engine.prepare(block_passes=range(1000))
+        engine.prepare(block_passes=[n for n in range(1000) if n not in (0, 2)])
         engine.load()
+        self.first = [(timed_methods(engine), *self([(40, 6), (9, 4)])) for _ in range(3)]
 
     def __call__(self, lengths):
         return self.serve(tiny_requests(lengths))
@@ -43,6 +47,17 @@ class Serving:
         self.number += 1
         assert [len(c.output_token_ids) for c in generated.completions] == [r.output_tokens for r in requests]
         return generated, requests
+
+
+def timed_methods(engine):
+    """The methods of vLLM's objects that are not their own at the moment."""
+    core = getattr(engine.llm.llm_engine.engine_core, "engine_core", None) if hasattr(engine, "llm") else None
+    if core is None:
+        return []
+    runner = core.model_executor.driver_worker.worker.model_runner
+    objects = (core.scheduler.kv_cache_manager, runner.input_batch.block_table, runner)
+    names = (*BLOCK_METHODS, *TABLE_METHODS["MultiGroupBlockTable"], "execute_model")
+    return [name for one in objects for name in names if name in vars(one)]
 
 
 def make_engine(tiny, name):
@@ -103,6 +118,28 @@ def test_paged_identities_hold_on_the_real_scheduler(paged, lengths):
         reservations = columns["running"] * settings.reserved_row_slots
         assert (columns["allocated"] <= reservations).all()
         assert (columns["allocated"] == reservations).all() == (settings.engine == "vllm-contiguous")
+
+
+def test_upkeep_is_timed_only_in_passes_that_read_block_ids(paged):
+    known = {}
+    for number, (methods, generated, requests) in enumerate(paged.first):
+        columns, _ = kv_rows(generated, requests, slot_bytes=SLOT_BYTES, static_width=None, shared=False)
+        known[number] = [name for name in UPKEEP if name in columns]
+        assert bool(methods) == bool(known[number])
+        for name in known[number]:
+            *times, closing = columns[name]
+            assert closing is None
+            assert all(ns > 0 for ns, tokens in zip(times, columns["scheduled_tokens"][:-1], strict=True) if tokens)
+    timed = list(UPKEEP) if paged.engine.settings.engine.startswith("vllm") else []
+    assert known == {0: [], 1: timed, 2: []}
+
+
+@pytest.mark.parametrize(
+    ("module", "name"), [("block_table", "MultiGroupBlockTable"), ("gpu.block_table", "BlockTables")]
+)
+def test_both_kinds_of_block_tables_have_the_methods_that_are_timed(module, name):
+    tables = getattr(import_module(f"vllm.v1.worker.{module}"), name)
+    assert [method for method in TABLE_METHODS[name] if not callable(getattr(tables, method, None))] == []
 
 
 @EXAMPLES

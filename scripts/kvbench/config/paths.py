@@ -24,7 +24,7 @@ REPLAYED_SWEEPS = tuple(entry.sweep for entry in FIGURES if entry.replays)
 # Tables of kvbench.analysis.tables.of_runs, written by the rule summarise_runs.
 SUMMARISED = (
     *("throughput", "latency", "memory", "devices", "kv_waste", "ratios", "attribution", "roofline", "repeats"),
-    *("sharing", "processes"),
+    *("sharing", "processes", "upkeep"),
 )
 TABLES_OF_RUNS = (*SUMMARISED, "sweeps", "claims", "workloads", "parity", "benchmarks", "targets")
 TABLES_WITH_TARGETS = ("parity", "kv_waste", "memory", "benchmarks", "throughput")

@@ -79,6 +79,12 @@ FIGURES = (
         needs=A_BASE,
     ),
     Entry(
+        "upkeep",
+        "Share of a step's time that vLLM spends on blocks and block tables, by running requests.",
+        "Speed",
+        table="upkeep",
+    ),
+    Entry(
         "roofline",
         "Decoding steps against the least time that memory allows, and how busy the device was.",
         "Speed",

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,10 @@ from numpy.typing import NDArray
 ADMITTED, PREEMPTED, FREED = 0, 1, 2
 
 SAME_AS_BEFORE = -1
+
+
+def _not_timed() -> NDArray[np.int64]:
+    return np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,10 @@ class Schedule:
     total_blocks: int  # usable blocks of the pool
     block_size: int
     hook_s: float  # time spent recording
+    # Host time in vLLM's pass that reads block ids, shape (S,); (0,) in all other passes.
+    allocate_ns: NDArray[np.int64] = field(default_factory=_not_timed)  # to allocate and free blocks since last sample
+    tables_ns: NDArray[np.int64] = field(default_factory=_not_timed)  # for the worker's block tables of this step
+    recording_ns: NDArray[np.int64] = field(default_factory=_not_timed)  # to record this sample
 
     def save(self, path: Path) -> None:
         """Write as .npz, completely or not at all."""

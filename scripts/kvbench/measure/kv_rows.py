@@ -13,7 +13,7 @@ from kvbench.kv.contiguous import BatchRecord, running_rows, scheduled_tokens, s
 from kvbench.kv.paged import rebuild, shared_split
 from kvbench.kv.schedule import Schedule
 from kvbench.kv.split import Split, final_kv_length
-from kvbench.records import SPLIT
+from kvbench.records import SPLIT, UPKEEP
 from kvbench.workload.read import Request
 
 Columns = dict[str, Any]
@@ -24,6 +24,8 @@ def kv_rows(
     generated: Generated, requests: Sequence[Request], *, slot_bytes: int, static_width: int | None, shared: bool
 ) -> tuple[Columns, Checks]:
     """Columns of `records.KV` except repeat and phase, and the number of samples that each identity was checked on.
+
+    Those of `records.UPKEEP` are there only for a pass in which they were taken.
 
     `static_width` is the slots per row of a static cache, None for a growing one. Raises AccountingError.
     """
@@ -56,7 +58,7 @@ def _paged_rows(schedule: Schedule, requests: Sequence[Request], *, shared: bool
     end["allocated"] = (schedule.total_blocks - schedule.end_free_blocks) * schedule.block_size
     for name in ("preemptions", "prefix_hit_tokens"):
         end[name] = columns[name][-1]
-    return _with_row(columns, end), found
+    return _with_row(columns, end) | _upkeep(schedule), found
 
 
 def _contiguous_rows(
@@ -88,6 +90,12 @@ def _contiguous_rows(
         end = {"t_ns": batch.end_ns, "step": step - 1, "waiting": waiting, "pool": pool[-1] if static_width else 0}
         columns = _append(columns, _with_row(rows, end))
     return columns, found
+
+
+def _upkeep(schedule: Schedule) -> Columns:
+    """The times of each step and nothing for the closing row; no columns if the pass was not timed in parts."""
+    times = {name: getattr(schedule, name).tolist() for name in UPKEEP}
+    return {name: [*values, None] for name, values in times.items() if values}
 
 
 def _parts(split: Split) -> Columns:

@@ -82,7 +82,8 @@ def _kv(measured: Measured) -> pa.Table:
     for (one, _, _), columns in zip(measured.done, measured.kv, strict=True):
         rows = len(columns["t_ns"])
         columns = {"repeat": np.full(rows, one.repeat), "phase": [one.phase] * rows, **columns}
-        tables.append(pa.table({name: pa.array(columns[name]) for name in KV.names}).cast(KV))
+        arrays = [pa.array(columns[f.name]) if f.name in columns else pa.nulls(rows, f.type) for f in KV]
+        tables.append(pa.table(arrays, names=KV.names).cast(KV))
     return pa.concat_tables([KV.empty_table(), *tables])
 
 

@@ -26,6 +26,7 @@ PLACED = (
     "workload_lengths",
     "throughput",
     "attribution",
+    "upkeep",
     "roofline",
     "latency",
     "kv_waste",

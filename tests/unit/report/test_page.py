@@ -288,6 +288,18 @@ def test_few_repeats_show_medians_without_an_interval(tmp_path):
     assert not {"above 1", "below 1", "includes 1"} & cells
 
 
+def test_upkeep_is_shown_where_it_was_timed(tmp_path):
+    _, given = _inputs(tmp_path)
+    upkeep = given[2]["upkeep"]
+    row = upkeep[upkeep["engine"] == "vllm"].iloc[0]
+    page = render(*given)
+    assert "Upkeep of block tables" in page
+    quartiles = [number(1e3 * row[f"step_s_{part}"]) for part in ("median", "q1", "q3")]
+    assert {"{} ({} to {})".format(*quartiles), number(100 * row["upkeep_share_of_step"])} <= _cells(page)
+    given[2]["upkeep"] = upkeep.iloc[:0]
+    assert "Upkeep of block tables" not in render(*given)
+
+
 def test_no_conclusion_is_written_in_the_template_or_the_captions():
     texts = [(SCRIPTS / "kvbench/report/templates" / TEMPLATE).read_text()]
     texts += [path.read_text() for path in (ROOT / "captions").glob("*.rst")]

@@ -20,6 +20,7 @@ from kvbench.analysis.tables import (
     roofline,
     sharing,
     throughput,
+    upkeep,
 )
 
 
@@ -38,4 +39,5 @@ def tables(runs: Sequence[Run], bandwidth: Mapping[str, Any], seed: int) -> dict
         "repeats": samples,
         "sharing": sharing.table(runs, samples, seed),
         "processes": processes.table(runs, seed),
+        "upkeep": upkeep.table(runs),
     }

@@ -29,6 +29,7 @@ from kvbench.engines.vllm.arguments import (
 )
 from kvbench.engines.vllm.kernels import in_words, refuse_split_blocks
 from kvbench.engines.vllm.recording import Recording
+from kvbench.engines.vllm.upkeep import with_tables
 from kvbench.errors import UserError
 from kvbench.kv.schedule import Schedule
 from kvbench.workload.read import Request
@@ -72,6 +73,7 @@ class VllmEngine:
         load_s = time.monotonic() - begin
         self._refuse_hybrid_caches()
         refuse_split_blocks(self.settings, self._kernels()["kernel_block_size"])
+        self._time_tables(0)
         return LoadTimes(import_s, load_s, imported_bytes, self._compile_s())
 
     def _arguments(self) -> dict[str, Any]:
@@ -118,13 +120,22 @@ class VllmEngine:
 
     def collect(self, generated: Generated, repeat: int) -> Generated:
         self.llm.reset_prefix_cache()
+        tables = self.llm.collective_rpc("kvbench_tables") if repeat in self.block_passes else []
+        self._time_tables(repeat + 1)
         if repeat in self.silent_passes:
             return generated
         schedule = Schedule.load(self._recording().file(repeat))
+        if tables:
+            schedule = with_tables(schedule, tables)
         completions = [
             replace(c, preemptions=int(n)) for c, n in zip(generated.completions, schedule.preemptions(), strict=True)
         ]
         return replace(generated, completions=completions, schedule=schedule, hook_s=schedule.hook_s)
+
+    def _time_tables(self, repeat: int) -> None:
+        """Have the workers time their block tables in the next pass, `repeat`, if it reads block ids."""
+        if repeat in self.block_passes:
+            self.llm.collective_rpc("kvbench_time_tables")
 
     def in_force(self) -> dict[str, Any]:
         config = self.llm.llm_engine.vllm_config

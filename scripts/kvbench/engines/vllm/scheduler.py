@@ -1,6 +1,7 @@
 """vLLM schedulers that record their decisions inside the engine process (`scheduler_cls`).
 
-`schedule_log` says what a step records. Block ids are read only in passes that are not timed.
+`schedule_log` says what a step records. Block ids are read, and the upkeep of blocks is timed, only in passes that are
+not timed themselves.
 `LLM.reset_prefix_cache()`, which the runner calls between passes, ends a pass and writes its record.
 """
 
@@ -16,6 +17,7 @@ from vllm.v1.core.sched.scheduler import Scheduler
 
 from kvbench.engines.schedule_log import ScheduleLog
 from kvbench.engines.vllm.recording import Recording
+from kvbench.engines.vllm.upkeep import BlocksTimer
 from kvbench.kv.schedule import FREED, PREEMPTED, Schedule
 
 
@@ -24,16 +26,18 @@ class Recorder:
 
     def __init__(self, scheduler: Scheduler) -> None:
         self.told = Recording.announced()
-        self.pool = scheduler.kv_cache_manager.block_pool
+        self.manager = scheduler.kv_cache_manager
+        self.pool = self.manager.block_pool
         self.total_blocks = self.pool.get_num_free_blocks()
         self.number = 0
         self._begin()
 
     def _begin(self) -> None:
         self.enabled = self.number not in self.told.silent_passes
-        self.reads_blocks = self.number in self.told.block_passes
+        self.reads_blocks = self.enabled and self.number in self.told.block_passes
         self.log = ScheduleLog()
         self.hook_ns = 0
+        self.upkeep = BlocksTimer(self.manager) if self.reads_blocks else None
 
     def event(self, kind: int, request_id: str) -> None:
         """Note that a request was preempted or freed before the next sample."""
@@ -53,7 +57,10 @@ class Recorder:
         if self.reads_blocks and len(self.log.t_ns) % self.told.block_stride == 0:
             self._read_blocks(scheduler)
         self.log.sample(self.pool.get_num_free_blocks(), running, waiting, total, dumped)
-        self.hook_ns += time.perf_counter_ns() - begin
+        spent = time.perf_counter_ns() - begin
+        self.hook_ns += spent
+        if self.upkeep is not None:
+            self.upkeep.step(spent)
 
     def _note_admissions(self, output: SchedulerOutput) -> None:
         for new in output.scheduled_new_reqs:
@@ -66,24 +73,27 @@ class Recorder:
 
     def _read_blocks(self, scheduler: Scheduler) -> None:
         for request in scheduler.running:
-            (ids,) = scheduler.kv_cache_manager.get_block_ids(request.request_id)
+            (ids,) = self.manager.get_block_ids(request.request_id)
             self.log.read_blocks(request.request_id, request.num_computed_tokens, ids)
 
     def end_pass(self, scheduler: Scheduler) -> None:
         """Write the pass's record, if it has one, and begin the next."""
+        if self.upkeep is not None:
+            self.upkeep.stop()
         if self.log.t_ns:
             self._schedule(scheduler).save(self.told.file(self.number))
         self.number += 1
         self._begin()
 
     def _schedule(self, scheduler: Scheduler) -> Schedule:
-        return self.log.schedule(
+        schedule = self.log.schedule(
             end_free_blocks=self.pool.get_num_free_blocks(),
             end_requests=len(scheduler.requests),
             total_blocks=self.total_blocks,
             block_size=scheduler.block_size,
             hook_s=self.hook_ns / 1e9,
         )
+        return schedule if self.upkeep is None else self.upkeep.added_to(schedule)
 
 
 class _Recording:

@@ -1,4 +1,4 @@
-"""A vLLM worker extension that reads memory in the process that holds the tensors (`worker_extension_cls`)."""
+"""A vLLM worker extension: reads memory and times block tables where the tensors are (`worker_extension_cls`)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 
 from kvbench.engines.torch_memory import allocator_bytes, model_bytes, reset_allocator_peak, storage_bytes
 from kvbench.engines.vllm.kernels import Kernel, kernels_of
+from kvbench.engines.vllm.upkeep import TablesTimer
 
 
 class MemoryExtension:
@@ -38,3 +39,11 @@ class MemoryExtension:
     def kvbench_begin_peak(self) -> None:
         """As `Engine.begin_peak`, in the worker."""
         reset_allocator_peak()
+
+    def kvbench_time_tables(self) -> None:
+        """Time the upkeep of block tables from now on."""
+        self.tables_timer = TablesTimer(self.model_runner)
+
+    def kvbench_tables(self) -> dict[str, list[int]]:
+        """Stop timing; the tokens of each step, and the nanoseconds for its block tables."""
+        return self.tables_timer.stop()

@@ -11,6 +11,7 @@ from kvbench.report.tables.speed import (
     ratios_view,
     roofline_view,
     throughput_view,
+    upkeep_view,
 )
 from kvbench.report.tables.verdicts import claims_view, parity_view
 
@@ -19,6 +20,7 @@ VIEWS = {
     "processes": processes_view,
     "ratios": ratios_view,
     "attribution": attribution_view,
+    "upkeep": upkeep_view,
     "roofline": roofline_view,
     "claims": claims_view,
     "workloads": workloads_view,

@@ -1,10 +1,11 @@
-"""Tables of speed: rates, ratios and their causes, latencies, and decode steps compared with their bound."""
+"""Tables of speed: rates, ratios and their causes, upkeep of block tables, latencies, decode steps and their bound."""
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
-from kvbench.report.cells import MIB, interval, labels, number, pairs, scope, spans, text, text_column
+from kvbench.report.cells import MIB, interval, labels, number, pairs, scope, span, spans, text, text_column
 
 
 def throughput_view(table: pd.DataFrame) -> pd.DataFrame:
@@ -90,6 +91,30 @@ def attribution_view(table: pd.DataFrame) -> pd.DataFrame:
                 "steps in which requests waited (%)": pairs(table, "steps_waiting_share", 100),
                 "engine: for blocks (%)": table["numerator_steps_waiting_for_blocks_share"] * 100,
                 "note": notes,
+            }
+        )
+    )
+
+
+def upkeep_view(table: pd.DataFrame) -> pd.DataFrame:
+    """Upkeep of block tables by running requests: shares in percent, a step in ms, its parts in µs."""
+    steps = zip(*(1e3 * table[f"step_s_{part}"] for part in ("median", "q1", "q3")), strict=True)
+    steps = [span(middle, np.nan, np.nan, low, high) for middle, low, high in steps]
+    return text(
+        pd.DataFrame(
+            {
+                "engine": table["label"],
+                "block size": table["block_size"],
+                "running requests": text_column(table["running_requests"].astype(str)),
+                "steps": table["steps"],
+                "step: median (quartiles) in ms": text_column(pd.Series(steps, table.index)),
+                "blocks (% of step)": 100 * table["allocate_share_of_step"],
+                "tables (% of step)": 100 * table["tables_share_of_step"],
+                "both (% of step)": 100 * table["upkeep_share_of_step"],
+                "blocks (µs)": 1e6 * table["allocate_s_median"],
+                "tables (µs)": 1e6 * table["tables_s_median"],
+                "blocks (µs a request)": 1e6 * table["allocate_s_per_request_median"],
+                "tables (µs a request)": 1e6 * table["tables_s_per_request_median"],
             }
         )
     )
