@@ -52,7 +52,7 @@ def engine_arguments(settings: EngineSettings) -> dict[str, Any]:
         "load_format": "dummy" if settings.random_weights else "safetensors",
         "enforce_eager": not settings.device.startswith("cuda"),
         "scheduler_cls": "kvbench.engines.vllm.scheduler.recording_scheduler",
-        "worker_extension_cls": "kvbench.engines.vllm.worker.MemoryExtension",
+        "worker_extension_cls": "kvbench.engines.vllm.worker.MeasuringExtension",
     }
     if settings.device.startswith("cuda"):
         ours["worker_cls"] = "kvbench.engines.vllm.gpu_worker.GraphMeasuringWorker"

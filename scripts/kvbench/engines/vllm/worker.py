@@ -12,7 +12,7 @@ from kvbench.engines.vllm.kernels import Kernel, kernels_of
 from kvbench.engines.vllm.upkeep import TablesTimer
 
 
-class MemoryExtension:
+class MeasuringExtension:
     """Methods that `LLM.collective_rpc` calls on each worker."""
 
     def kvbench_memory(self) -> dict[str, Any]:
