@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from kvbench.engines.imports import importing
 from kvbench.kernel.forms import Form
 from kvbench.kernel.reference import scale
 from kvbench.kernel.shapes import PREFILL, Heads
@@ -35,9 +36,10 @@ class Kernel:
 
 def kernel_of(heads: Heads, dtype: torch.dtype) -> Kernel | str:
     """The kernel that vLLM would use on this GPU; a reason if it is not FlashAttention."""
-    from vllm.config import VllmConfig, set_current_vllm_config
-    from vllm.v1.attention.backends.fa_utils import get_flash_attn_version
-    from vllm.v1.attention.selector import get_attn_backend
+    with importing():
+        from vllm.config import VllmConfig, set_current_vllm_config
+        from vllm.v1.attention.backends.fa_utils import get_flash_attn_version
+        from vllm.v1.attention.selector import get_attn_backend
 
     dim = heads.key_dim if heads.latent else heads.value_dim
     with set_current_vllm_config(VllmConfig()):
