@@ -236,7 +236,12 @@ def paged_side(
 
 
 def rows_side(
-    requests: Sequence[Request], *, engine: str = "hf-static", rows: int = 3, width: int | None = 256, pool_slots: int = 0
+    requests: Sequence[Request],
+    *,
+    engine: str = "hf-static",
+    rows: int = 3,
+    width: int | None = 256,
+    pool_slots: int = 0,
 ) -> tuple[dict[str, Any], list[dict[int, list[int]]]]:
     """Padded batches in order of arrival, as wide as `width` or, if it is None, as far as their tokens reach."""
     out = Recorder(requests)
@@ -268,7 +273,9 @@ def _serve_batch(out: Recorder, batch: range, width: int | None, widths: list[in
         out.record(held, split, int((~ended).sum()), len(out.requests) - batch.stop)
 
 
-def simulate(requests: Sequence[Request], *sides: Any, model: str = "tiny", workload: str = "mixed", **more: Any) -> Simulated:
+def simulate(
+    requests: Sequence[Request], *sides: Any, model: str = "tiny", workload: str = "mixed", **more: Any
+) -> Simulated:
     """A document of these sides, as `paged_side` and `rows_side` return them."""
     document = {
         "version": 1,

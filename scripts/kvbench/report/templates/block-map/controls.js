@@ -47,6 +47,8 @@ class Controls {
     [parts.first.value, parts.second.value] = [map.shown[0], map.shown[1] ?? ""];
     parts.chooser.hidden = named.length < 3;
     parts["lead-label"].hidden = map.shown.length < 2;
+    const kinds = new Set(map.shown.flatMap((side) => lanesOf(map.replay(side))));
+    for (const item of parts.body.querySelectorAll("[data-event]")) item.hidden = !kinds.has(Number(item.dataset.event));
   }
 
   write() {
@@ -65,8 +67,8 @@ class Controls {
   key(event) {
     const { target } = event;
     if (event.altKey || event.ctrlKey || event.metaKey) return;
-    if (target.matches("select, input:not([type=range])")) return;
-    const act = this.action(event, target.matches("button, summary, a, [data-part=prompt]"));
+    if (target.matches("select, input:not([type=range]), .bm-text, .bm-table")) return;
+    const act = this.action(event, target.matches("button, summary, a"));
     if (!act) return;
     event.preventDefault();
     act();

@@ -32,7 +32,7 @@ class Details {
   writePrompt(request) {
     const { parts } = this;
     setText(parts["request-name"], shortened(String(request.id), 120));
-    setText(parts["request-size"], `${number(request.prompt_tokens)} tokens of prompt, ${number(request.output_tokens)} to generate`);
+    setText(parts["request-size"], `${counted(request.prompt_tokens, "token")} of prompt, ${number(request.output_tokens)} to generate`);
     const text = request.prompt ?? "The text of this prompt is not known.";
     setText(parts.prompt, text);
     parts.prompt.classList.toggle("bm-unknown", request.prompt === null);
@@ -46,7 +46,7 @@ class Details {
     setText(parts["of-engine"], panel.replay.side.engine);
     setText(parts["of-state"], this.state(panel.replay));
     const count = generated(request, panel.replay, this.map.request);
-    setText(parts["of-count"], `${number(count)} of ${number(request.output_tokens)} tokens generated`);
+    setText(parts["of-count"], `${number(count)} of ${counted(request.output_tokens, "token")} generated`);
     setText(parts["of-text"], request.output ? request.output.slice(0, count).join("") : "");
     parts["of-text"].hidden = !request.output || count === 0;
     this.writeTable(panel, parts);
@@ -73,7 +73,7 @@ class Details {
   writeTable(panel, parts) {
     const { replay } = panel;
     const entries = replay.rows ? this.rowEntries(replay) : this.blockEntries(panel);
-    setText(parts["of-title"], replay.rows ? "Its row" : `Its block table (${number(replay.tables[this.map.request].length)} blocks)`);
+    setText(parts["of-title"], replay.rows ? "Its row" : `Its block table (${counted(replay.tables[this.map.request].length, "block")})`);
     parts["of-title"].hidden = parts["of-table"].hidden = entries.length === 0;
     const key = entries.join("|");
     if (key === panel.tableKey) return;

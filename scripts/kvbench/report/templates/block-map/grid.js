@@ -51,7 +51,8 @@ class Grid {
       if (slots) this.paintPart(part, slot, slot + slots, shades);
       slot += slots;
     }
-    this.frameCell(cell, shades.edge);
+    const size = this.layout.size();
+    this.frameCell(cell, size, occupancy.live[cell] === size ? null : shades.edge);
   }
 
   paintPart(part, from, to, shades) {
@@ -64,12 +65,14 @@ class Grid {
     }
   }
 
-  frameCell(cell, colour) {
+  // The edge of a cell that is not full, and the gap to its neighbour.
+  frameCell(cell, size, colour) {
     const start = this.layout.start(cell);
-    for (const box of this.layout.rectangles(start, start + this.layout.size())) {
+    const paper = packed(this.theme.paper);
+    for (const box of this.layout.rectangles(start, start + size)) {
       const wide = box[2] - box[0];
-      if (wide > 5 && box[3] - box[1] > 5) this.frame(this.inset(box), colour);
-      if (wide > 3) this.fill([box[2] - 1, box[1], box[2], box[3]], packed(this.theme.paper));
+      if (colour !== null && wide > 5 && box[3] - box[1] > 5) this.frame(this.inset(box), colour);
+      if (wide > 3) this.fill([box[2] - 1, box[1], box[2], box[3]], paper);
     }
   }
 
@@ -77,9 +80,16 @@ class Grid {
     return [x0, y0, x1 - x0 > 3 ? x1 - 1 : x1, y1];
   }
 
+  // Narrow boxes in a loop of our own: calling `fill` for each of their lines takes longer.
   fill([x0, y0, x1, y1], colour) {
+    const { pixels } = this;
     const { width, height } = this.layout;
-    for (let y = y0; y < Math.min(y1, height); y++) this.pixels.fill(colour, y * width + x0, y * width + Math.min(x1, width));
+    const right = Math.min(x1, width);
+    const stop = Math.min(y1, height) * width;
+    for (let line = y0 * width; line < stop; line += width) {
+      if (right - x0 > 24) pixels.fill(colour, line + x0, line + right);
+      else for (let x = line + x0; x < line + right; x++) pixels[x] = colour;
+    }
   }
 
   frame([x0, y0, x1, y1], colour) {
@@ -89,26 +99,25 @@ class Grid {
     this.fill([x1 - 1, y0, x1, y1], colour);
   }
 
-  stripe([x0, y0, x1, y1], ground, line, slope) {
-    const { width, height, ratio } = this.layout;
-    const period = Math.round(5 * ratio);
-    const thick = Math.max(1, Math.round(ratio));
-    for (let y = y0; y < Math.min(y1, height); y++) {
-      for (let x = x0; x < Math.min(x1, width); x++) {
-        const phase = (((x + slope * y) % period) + period) % period;
-        this.pixels[y * width + x] = phase < thick ? line : ground;
-      }
-    }
+  // Diagonal stripes, one every `period` pixels, rising (1) or falling (-1).
+  stripe(box, ground, line, slope) {
+    this.fill(box, ground);
+    this.diagonals(box, line, slope, Math.round(5 * this.layout.ratio));
   }
 
-  cross([x0, y0, x1, y1], ground, line) {
+  cross(box, ground, line) {
+    this.fill(box, ground);
+    this.diagonals(box, line, 1, Math.round(6 * this.layout.ratio));
+    this.diagonals(box, line, -1, Math.round(6 * this.layout.ratio));
+  }
+
+  diagonals([x0, y0, x1, y1], line, slope, period) {
     const { width, height, ratio } = this.layout;
-    const period = Math.round(6 * ratio);
-    const thick = Math.max(1, Math.round(ratio));
-    for (let y = y0; y < Math.min(y1, height); y++) {
-      for (let x = x0; x < Math.min(x1, width); x++) {
-        const on = (x + y) % period < thick || (x - y + height * period) % period < thick;
-        this.pixels[y * width + x] = on ? line : ground;
+    const right = Math.min(x1, width);
+    for (let thick = 0; thick < Math.max(1, Math.round(ratio)); thick++) {
+      for (let y = y0; y < Math.min(y1, height); y++) {
+        const phase = (((thick - slope * y - x0) % period) + period) % period;
+        for (let x = x0 + phase; x < right; x += period) this.pixels[y * width + x] = line;
       }
     }
   }

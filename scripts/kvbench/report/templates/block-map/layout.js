@@ -129,8 +129,9 @@ function layOut(replays, width, ratio) {
   const layouts = replays.map((replay) => new Layout(replay, line, width, ratio));
   const most = Math.max(...layouts.map((layout) => layout.lines));
   const unit = Math.min(...replays.map((r) => (r.rows ? Infinity : r.side.cell_slots)));
-  const square = Number.isFinite(unit) ? (unit * width) / line : MAP_HEIGHT_PX / most;
-  const height = Math.min(Math.max(square, CELL_PX.least), CELL_PX.most, Math.max(MAP_HEIGHT_PX / most, 4));
+  const room = MAP_HEIGHT_PX / most;
+  const square = Number.isFinite(unit) ? (unit * width) / line : room;
+  const height = Math.min(Math.max(square, Math.min(2 * square, room)), CELL_PX.most, Math.max(room, 4));
   layouts.forEach((layout) => layout.setHeight(height));
   return layouts;
 }

@@ -94,7 +94,7 @@ class Occupancy {
   // Names of the counts that differ from what the engine's run recorded at this step.
   differences() {
     const { side, step, steps } = this.replay;
-    if (step < 0 || step >= steps) return [];
+    if (step < 0 || step >= steps || step % side.every) return [];
     return RECORDED.filter((name) => side[name] && (side[name][step] || 0) !== this.counts[name]);
   }
 

@@ -21,6 +21,10 @@ function number(value) {
   return value.toLocaleString("en-US");
 }
 
+function counted(value, unit) {
+  return `${number(value)} ${unit}${value === 1 ? "" : "s"}`;
+}
+
 function percent(share) {
   return share === null ? "–" : `${(100 * share).toFixed(1)} %`;
 }

@@ -1,6 +1,6 @@
 // One shown side: its heading, counts, bar, map, queue and what a pointer over a cell finds.
 
-const CHIPS = 18;
+const CHIP_PX = 58;
 
 class Panel {
   constructor(element, map) {
@@ -23,6 +23,7 @@ class Panel {
     setText(this.parts.source, replay.side.source || "");
     setText(this.parts.unit, replay.rows ? "rows in use" : "blocks in use");
     setText(this.parts.unused, replay.rows ? "rows free" : "blocks free");
+    this.parts.queued.parentElement.classList.toggle("bm-never", !replay.side.waiting.some((count) => count > 0));
     for (const part of ["padding", "finished"]) {
       const occurs = (replay.side[part] || []).some((slots) => slots > 0);
       this.element.querySelector(`[data-count="${part}"]`).closest("li").hidden = !occurs;
@@ -40,11 +41,12 @@ class Panel {
   }
 
   where() {
-    const { step, steps, end } = this.replay;
+    const { step, steps, end, side } = this.replay;
     if (!steps) return "no step was recorded";
     if (step < 0) return "not begun";
     if (step >= steps) return `all served after ${seconds(end, this.map.duration)}`;
-    return `step ${step} of ${steps - 1}`;
+    const read = step - (step % side.every);
+    return `step ${step} of ${steps - 1}${read < step ? `, blocks as of step ${read}` : ""}`;
   }
 
   described(counts) {
@@ -71,13 +73,13 @@ class Panel {
 
   writeQueue() {
     const waiting = this.occupancy.waiting();
-    const key = `${waiting.length}:${waiting.slice(0, CHIPS)}:${this.map.request}`;
+    const shown = waiting.slice(0, 2 * Math.floor(this.map.width / CHIP_PX)); // two lines of them
+    const key = `${waiting.length}:${shown}:${this.map.request}`;
     if (key === this.queueKey) return;
     this.queueKey = key;
-    setText(this.parts.queued, waiting.length ? `Queue: ${number(waiting.length)} waiting` : "Queue: nobody waits");
-    const chips = waiting.slice(0, CHIPS).map((request) => this.chip(request));
-    if (waiting.length > CHIPS) chips.push(make("span", "bm-more", `and ${number(waiting.length - CHIPS)} more`));
-    this.parts.queue.replaceChildren(...chips);
+    const first = shown.length < waiting.length ? `, the first ${shown.length}:` : "";
+    setText(this.parts.queued, waiting.length ? `Queue: ${number(waiting.length)} waiting${first}` : "Queue: empty");
+    this.parts.queue.replaceChildren(...shown.map((request) => this.chip(request)));
   }
 
   chip(request) {

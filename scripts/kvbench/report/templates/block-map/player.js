@@ -14,10 +14,12 @@ class Player {
   }
 
   fill() {
+    const before = this.speed.selectedIndex; // -1: not filled yet
     const wall = this.map.duration / 1e6;
     const choices = SPEEDS.map((s) => [s, `whole run in ${s < 60 ? `${s} s` : `${s / 60} min`}`]);
     fillSelect(this.speed, [[wall, `as recorded, ${seconds(this.map.duration, this.map.duration)}`], ...choices]);
-    this.speed.value = this.map.steps() < 150 ? 10 : 30;
+    if (before > 0) this.speed.selectedIndex = before;
+    else if (before < 0) this.speed.value = this.map.steps() < 150 ? 10 : 30;
   }
 
   toggle() {

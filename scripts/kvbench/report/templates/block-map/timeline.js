@@ -4,6 +4,7 @@ const EVENTS = ["admitted", "block added", "completed", "preempted", "prefix hit
 const LANE_PX = 8;
 const CURVE_PX = 46;
 const TITLE_PX = 17;
+const HANDLE_PX = 14; // above all: the slider's handle
 const INSET_PX = 8; // half of the slider's thumb: its middle runs from inset to width - inset
 
 class Timeline {
@@ -17,12 +18,12 @@ class Timeline {
     this.duration = Math.max(1, ...replays.map((replay) => replay.end));
     const lanes = replays.map((replay) => lanesOf(replay));
     const marks = lanes.reduce((sum, kinds) => sum + TITLE_PX + LANE_PX * kinds.length + 6, 0);
-    this.height = marks + 3 * (TITLE_PX + CURVE_PX) + TITLE_PX;
+    this.height = HANDLE_PX + marks + 3 * (TITLE_PX + CURVE_PX) + TITLE_PX;
     this.canvas.width = Math.round(width * ratio);
     this.canvas.height = Math.round(this.height * ratio);
     this.canvas.style.height = `${this.height}px`;
     this.context.scale(ratio, ratio);
-    this.top = 0;
+    this.top = HANDLE_PX;
     replays.forEach((replay, i) => this.drawMarks(replay, i, lanes[i]));
     this.drawCurves();
     this.drawAxis();
