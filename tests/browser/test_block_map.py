@@ -176,6 +176,29 @@ def test_a_click_on_a_block_chooses_its_request(opened: Any, simulated: Simulate
     assert moment(opened)["request"] is None
 
 
+def test_a_preempted_request_loses_its_blocks_but_keeps_its_text(opened: Any, simulated: Simulated) -> None:
+    side = simulated.document["sides"][0]
+    events = np.reshape(side["events"], (-1, 3)).tolist()
+    step, _, request = next(event for event in events if event[1] == 3 and len(side["tokens"][event[2]]) > 2)
+    opened.evaluate(f"kvbenchMaps.map.choose({request}); kvbenchMaps.map.seek(0, {step - 1})")
+    said = opened.locator("[data-part=of-count]").first
+    before = said.inner_text()
+    assert not before.startswith("0 of")
+    opened.evaluate(f"kvbenchMaps.map.seek(0, {step})")
+    assert holds(opened, request, 0) == simulated.holds[0][step].get(request, []) == []
+    assert said.inner_text() == before
+    assert opened.locator("[data-part=of-state]").first.inner_text().startswith("preempted")
+
+
+def test_a_waiting_request_is_chosen_by_its_chip(opened: Any) -> None:
+    opened.evaluate("kvbenchMaps.map.seek(0, 6)")
+    chip = opened.locator("[data-part=queue]").first.locator("button").last
+    number = int(chip.inner_text()[1:])
+    chip.click()
+    assert moment(opened)["request"] == number
+    assert opened.locator("[data-part=of-state]").first.inner_text() == "waiting: it holds nothing"
+
+
 def test_the_tour_goes_to_its_stops_and_shows_their_side(opened: Any) -> None:
     opened.locator("[data-part=tour-next]").click()
     assert (moment(opened)["side"], moment(opened)["step"], moment(opened)["request"]) == (0, 2, 1)

@@ -64,7 +64,7 @@ class Details {
       case "completed":
         return "complete: it holds nothing any more";
       case "waiting":
-        return "waiting: it holds nothing";
+        return replay.mostTokens(request) < 0 ? "waiting: it holds nothing" : "preempted: it lost its blocks and waits again";
       default:
         return "not served by this engine";
     }

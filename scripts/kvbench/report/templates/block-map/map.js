@@ -82,10 +82,12 @@ class BlockMap {
   }
 
   scaleText(line) {
-    const sizes = new Set(this.panels.map(({ replay }) => replay).filter((r) => !r.rows).map((r) => r.side.cell_slots));
-    const block = sizes.size === 1 ? `, a block has ${number([...sizes][0])}` : "";
-    const both = this.shown.length > 1 ? "Both maps have one scale and one clock" : "Scale";
-    return `${both}: a full line is ${number(line)} slots${block}; a slot holds one token.`;
+    const replays = this.panels.map((panel) => panel.replay);
+    const sizes = [...new Set(replays.filter((r) => !r.rows).map((r) => number(r.side.cell_slots)))];
+    const block = sizes.length ? `, a block has ${sizes.join(" or ")}` : "";
+    const both = replays.length > 1 ? "Both maps have one scale and one clock" : "Scale";
+    const shared = replays.some((r) => lanesOf(r).includes(4)) ? " ×n: a block that n requests share." : "";
+    return `${both}: a full line is ${number(line)} slots${block}.${shared}`;
   }
 
   retheme() {

@@ -112,7 +112,7 @@ class Occupancy {
 function generated(request, replay, number) {
   const status = replay.status(number);
   if (status === "completed" || status === "ended") return request.output_tokens;
-  const tokens = replay.tokens(number);
+  const tokens = replay.mostTokens(number);
   if (tokens < request.prompt_tokens) return 0;
-  return Math.min(request.output_tokens, Math.max(0, tokens - request.prompt_tokens + 1));
+  return Math.min(request.output_tokens, tokens - request.prompt_tokens + 1);
 }

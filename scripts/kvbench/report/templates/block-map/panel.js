@@ -25,9 +25,12 @@ class Panel {
     setText(this.parts.unused, replay.rows ? "rows free" : "blocks free");
     this.parts.queued.parentElement.classList.toggle("bm-never", !replay.side.waiting.some((count) => count > 0));
     for (const part of ["padding", "finished"]) {
-      const occurs = (replay.side[part] || []).some((slots) => slots > 0);
-      this.element.querySelector(`[data-count="${part}"]`).closest("li").hidden = !occurs;
+      this.element.querySelector(`[data-count="${part}"]`).closest("li").hidden = !this.occurs(part);
     }
+  }
+
+  occurs(part) {
+    return (this.replay.side[part] || []).some((slots) => slots > 0);
   }
 
   draw() {

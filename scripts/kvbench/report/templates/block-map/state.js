@@ -60,6 +60,17 @@ class Replay {
     return pairs[2 * at + 1] + this.step - pairs[2 * at];
   }
 
+  // The most tokens that a request has had in the cache so far: a preempted one keeps the text that it has generated.
+  mostTokens(request) {
+    const pairs = this.side.tokens[request] || [];
+    let most = -1;
+    for (let i = 0; i < pairs.length && pairs[i] <= this.step; i += 2) {
+      const last = Math.min(this.step, (pairs[i + 2] ?? Infinity) - 1);
+      if (pairs[i + 1] >= 0) most = Math.max(most, pairs[i + 1] + last - pairs[i]);
+    }
+    return most;
+  }
+
   status(request) {
     if (!this.served[request]) return "absent";
     if (this.tables[request].some((cell) => cell >= 0)) return this.hasEnded(request) ? "ended" : "running";

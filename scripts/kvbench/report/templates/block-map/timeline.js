@@ -147,7 +147,7 @@ function lanesOf(replay) {
 }
 
 function liveShare(side, step) {
-  const allocated = PARTS.reduce((sum, part) => sum + (side[part][step] || 0), 0);
+  const allocated = PARTS.reduce((sum, part) => sum + (side[part]?.[step] || 0), 0);
   return allocated ? side.live[step] / allocated : 0;
 }
 
