@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from builders.block_map_pages import write_page
+from builders.block_maps import Simulated, paged_side, requests_of, rows_side, simulate
+from builders.shown_maps import shown
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
@@ -45,3 +49,22 @@ def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
     for page in pages:
         page.close()
     assert wrong == []
+
+
+@pytest.fixture(scope="session")
+def simulated() -> Simulated:
+    """Memory binds: requests wait and are preempted; the same requests in three rows and in growing batches."""
+    requests = requests_of()
+    paged = paged_side(requests, blocks=30, block_size=16, chunk=48)
+    rows = rows_side(requests, rows=3, width=160, pool_slots=480)
+    growing = rows_side(requests, engine="hf-batch", rows=4, width=None, pool_slots=480)
+    tour = [
+        {"title": "The first", "text": "It comes.", "side": 0, "step": 2, "request": 1, "cell": None},
+        {"title": "A row", "text": "It is long.", "side": 2, "step": 9, "request": None, "cell": 1},
+    ]
+    return simulate(requests, paged, rows, growing, tour=tour)
+
+
+@pytest.fixture
+def opened(simulated: Simulated, tmp_path: Path, open_page: Callable[..., Any]) -> Any:
+    return shown(open_page(write_page(tmp_path / "page.html", {"map": simulated.document})))

@@ -7,7 +7,13 @@ function readAddress() {
   if (!values.has("map")) return null;
   const whole = (name) => (/^\d+$/.test(values.get(name) || "") ? Number(values.get(name)) : null);
   const show = (values.get("show") || "").split(",").filter((part) => /^\d+$/.test(part));
-  return { map: values.get("map"), side: whole("side"), step: whole("step"), request: whole("request"), show: show.map(Number) };
+  return {
+    map: values.get("map"),
+    side: whole("side"),
+    step: whole("step"),
+    request: whole("request"),
+    show: show.map(Number),
+  };
 }
 
 function addressOf(map) {

@@ -43,13 +43,17 @@ class Controls {
     const named = map.data.sides.map((side, i) => [i, shortened(side.engine, 40)]);
     fillSelect(parts.first, named);
     fillSelect(parts.second, [...named, ["", "nothing"]]);
-    fillSelect(parts.lead, map.shown.map((side) => named[side]));
+    fillSelect(
+      parts.lead,
+      map.shown.map((side) => named[side]),
+    );
     [parts.first.value, parts.second.value] = [map.shown[0], map.shown[1] ?? ""];
     parts.chooser.hidden = named.length < 3;
     parts["lead-label"].hidden = map.shown.length < 2;
     parts.grey.hidden = map.panels.every((panel) => !panel.occurs("padding") && !panel.occurs("finished"));
     const kinds = new Set(map.shown.flatMap((side) => lanesOf(map.replay(side))));
-    for (const item of parts.body.querySelectorAll("[data-event]")) item.hidden = !kinds.has(Number(item.dataset.event));
+    for (const item of parts.body.querySelectorAll("[data-event]"))
+      item.hidden = !kinds.has(Number(item.dataset.event));
   }
 
   write() {

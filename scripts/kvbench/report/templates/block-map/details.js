@@ -32,7 +32,10 @@ class Details {
   writePrompt(request) {
     const { parts } = this;
     setText(parts["request-name"], shortened(String(request.id), 120));
-    setText(parts["request-size"], `${counted(request.prompt_tokens, "token")} of prompt, ${number(request.output_tokens)} to generate`);
+    setText(
+      parts["request-size"],
+      `${counted(request.prompt_tokens, "token")} of prompt, ${number(request.output_tokens)} to generate`,
+    );
     const text = request.prompt ?? "The text of this prompt is not known.";
     setText(parts.prompt, text);
     parts.prompt.classList.toggle("bm-unknown", request.prompt === null);
@@ -64,7 +67,9 @@ class Details {
       case "completed":
         return "complete: it holds nothing any more";
       case "waiting":
-        return replay.mostTokens(request) < 0 ? "waiting: it holds nothing" : "preempted: it lost its blocks and waits again";
+        return replay.mostTokens(request) < 0
+          ? "waiting: it holds nothing"
+          : "preempted: it lost its blocks and waits again";
       default:
         return "not served by this engine";
     }
@@ -73,7 +78,10 @@ class Details {
   writeTable(panel, parts) {
     const { replay } = panel;
     const entries = replay.rows ? this.rowEntries(replay) : this.blockEntries(panel);
-    setText(parts["of-title"], replay.rows ? "Its row" : `Its block table (${counted(replay.tables[this.map.request].length, "block")})`);
+    setText(
+      parts["of-title"],
+      replay.rows ? "Its row" : `Its block table (${counted(replay.tables[this.map.request].length, "block")})`,
+    );
     parts["of-title"].hidden = parts["of-table"].hidden = entries.length === 0;
     const key = entries.join("|");
     if (key === panel.tableKey) return;

@@ -135,7 +135,12 @@ class Grid {
     for (const cell of cells) {
       if (!(cell >= 0)) continue;
       for (const [x0, y0, x1, y1] of this.boxes(cell)) {
-        context.strokeRect(x0 + line / 2 - 1, y0 + line / 2 - 1, Math.max(x1 - x0 - line + 1, 1), Math.max(y1 - y0 - line + 2, 1));
+        context.strokeRect(
+          x0 + line / 2 - 1,
+          y0 + line / 2 - 1,
+          Math.max(x1 - x0 - line + 1, 1),
+          Math.max(y1 - y0 - line + 2, 1),
+        );
       }
     }
   }

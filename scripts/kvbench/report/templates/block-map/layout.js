@@ -97,7 +97,7 @@ class Layout {
   // Rectangles [x0, y0, x1, y1] in device pixels of the slots from `from` to `to`: one a line that they touch.
   rectangles(from, to) {
     const found = [];
-    for (let slot = from; slot < to; ) {
+    for (let slot = from; slot < to;) {
       const line = Math.floor(slot / this.line);
       const stop = Math.min(to, (line + 1) * this.line);
       const top = line * this.pitch;

@@ -1,10 +1,16 @@
 // Opens the maps of a page when they come into view, or when the address names a moment of one.
 
 async function inflate(base64) {
-  const text = atob(base64.trim());
-  const bytes = Uint8Array.from(text, (character) => character.charCodeAt(0));
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const stream = new Blob([decoded(base64.trim())]).stream().pipeThrough(new DecompressionStream("gzip"));
   return new Response(stream).json();
+}
+
+function decoded(base64) {
+  if (Uint8Array.fromBase64) return Uint8Array.fromBase64(base64);
+  const text = atob(base64);
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
+  return bytes;
 }
 
 async function openMap(map) {
@@ -38,7 +44,8 @@ function say(map, text) {
 function followAddress(map, scroll) {
   const found = readAddress();
   if (!found || found.map !== map.name || location.hash === map.address?.written) return;
-  for (let element = map.root; element; element = element.parentElement) if (element.matches("details")) element.open = true;
+  for (let element = map.root; element; element = element.parentElement)
+    if (element.matches("details")) element.open = true;
   if (scroll) map.root.scrollIntoView({ block: "start" });
   if (!map.data) return;
   map.player.stop();
@@ -73,7 +80,10 @@ function printInLight(map, printing) {
 function prepareMaps() {
   const maps = [...document.querySelectorAll("[data-block-map]")].map((root) => new BlockMap(root));
   const seen = new IntersectionObserver(
-    (entries) => entries.filter((entry) => entry.isIntersecting).forEach((entry) => openMap(maps.find((m) => m.root === entry.target))),
+    (entries) =>
+      entries
+        .filter((entry) => entry.isIntersecting)
+        .forEach((entry) => openMap(maps.find((m) => m.root === entry.target))),
     { rootMargin: "300px" },
   );
   window.kvbenchMaps = {};
@@ -82,7 +92,9 @@ function prepareMaps() {
     seen.observe(map.root);
     if (addressed(map)) openMap(map).then(() => followAddress(map, true));
   }
-  addEventListener("hashchange", () => maps.filter(addressed).forEach((map) => openMap(map).then(() => followAddress(map, true))));
+  addEventListener("hashchange", () =>
+    maps.filter(addressed).forEach((map) => openMap(map).then(() => followAddress(map, true))),
+  );
   addEventListener("beforeprint", () => maps.forEach((map) => printInLight(map, true)));
   addEventListener("afterprint", () => maps.forEach((map) => printInLight(map, false)));
 }

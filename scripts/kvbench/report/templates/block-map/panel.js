@@ -1,6 +1,6 @@
 // One shown side: its heading, counts, bar, map, queue and what a pointer over a cell finds.
 
-const CHIP_PX = 58;
+const CHIP_PX = 64;
 
 class Panel {
   constructor(element, map) {
@@ -66,6 +66,7 @@ class Panel {
       const name = element.dataset.count;
       element.dataset.value = counts[name] ?? "";
       setText(element, name === "share" ? percent(counts.share) : number(counts[name]));
+      if (PARTS.includes(name) && counts[name] > 0) element.closest("li").hidden = false;
     }
     const pool = Math.max(poolSlots(this.replay), counts.allocated, 1);
     for (const part of PARTS) this.bars[part].style.width = `${(100 * counts[part]) / pool}%`;
@@ -118,8 +119,11 @@ class Panel {
     if (owner[cell] < 0) return `${unit} ${cell}: free`;
     const shared = holders[cell] > 1 ? `, shared ×${holders[cell]}` : "";
     const place = this.replay.rows ? "" : `, its block ${logical[cell]}`;
-    const held = PARTS.filter((part) => this.occupancy[part][cell]).map((part) => `${this.occupancy[part][cell]} ${part}`);
-    return `${unit} ${cell}: request ${nameOf(this.map.data.requests, owner[cell])}${place}${shared}; ${held.join(", ")}`;
+    const held = PARTS.filter((part) => this.occupancy[part][cell]).map(
+      (part) => `${this.occupancy[part][cell]} ${part}`,
+    );
+    const name = nameOf(this.map.data.requests, owner[cell]);
+    return `${unit} ${cell}: request ${name}${place}${shared}; ${held.join(", ")}`;
   }
 
   choose(event) {

@@ -38,7 +38,13 @@ class Timeline {
     context.font = "600 11px system-ui, sans-serif";
     context.fillStyle = css(this.theme.quiet);
     context.fillText(text, INSET_PX + (colour ? 22 : 0), this.top + 12, this.width - 2 * INSET_PX);
-    if (colour) this.stroke(colour, dash, 2.5, (c) => (c.moveTo(INSET_PX, this.top + 8.5), c.lineTo(INSET_PX + 17, this.top + 8.5)));
+    if (colour)
+      this.stroke(
+        colour,
+        dash,
+        2.5,
+        (c) => (c.moveTo(INSET_PX, this.top + 8.5), c.lineTo(INSET_PX + 17, this.top + 8.5)),
+      );
     this.top += TITLE_PX;
   }
 
@@ -98,7 +104,12 @@ class Timeline {
     const { context, theme } = this;
     const base = this.top + CURVE_PX - 6;
     const y = (v) => base - (v / most) * (CURVE_PX - 10);
-    this.stroke(theme.line, [], 1, (c) => (c.moveTo(INSET_PX, base + 0.5), c.lineTo(this.width - INSET_PX, base + 0.5)));
+    this.stroke(
+      theme.line,
+      [],
+      1,
+      (c) => (c.moveTo(INSET_PX, base + 0.5), c.lineTo(this.width - INSET_PX, base + 0.5)),
+    );
     this.stroke(theme.line, [2, 3], 1, (c) => (c.moveTo(INSET_PX, y(most)), c.lineTo(this.width - INSET_PX, y(most))));
     context.textAlign = "right";
     context.fillText(label(most), this.width - INSET_PX, this.top - 3);

@@ -31,7 +31,10 @@ class Tour {
     const { parts, stops, at } = this;
     const stop = stops[at];
     setText(parts["tour-title"], stop ? stop.title : "A guided tour");
-    setText(parts["tour-text"], stop ? stop.text : `${stops.length} ${stops.length === 1 ? "moment" : "moments"} of this run, explained.`);
+    setText(
+      parts["tour-text"],
+      stop ? stop.text : `${stops.length} ${stops.length === 1 ? "moment" : "moments"} of this run, explained.`,
+    );
     setText(parts["tour-place"], stop ? `${at + 1} of ${stops.length}` : "");
     setText(parts["tour-next"], stop ? "Next" : "Start");
     parts["tour-back"].disabled = at <= 0;
