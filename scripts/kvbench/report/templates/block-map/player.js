@@ -40,6 +40,7 @@ class Player {
     this.playing = false;
     this.write();
     this.map.settled();
+    this.map.address.write();
   }
 
   frame(now) {
