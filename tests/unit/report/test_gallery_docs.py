@@ -80,3 +80,43 @@ def test_missed_targets_are_told(gallery: str) -> None:
     told = text[text.index("What was missed") :].partition("\n\n")[0]
     for _, row in table[table["verdict"] == "missed"].iterrows():
         assert f"{float(row['measured']):.3g}" in told, row["id"]
+
+
+PRICE = "h100-paging-price"
+LAYOUTS = {"mha": "multi-head (32)", "gqa": "grouped-query (32 over 8)", "mla": "latent (MLA, 16)"}
+
+
+def kernel_ratios(layout: str, **where: object) -> str:
+    """Ratios of a layout on shuffled pages of 16, in the order of contexts and batches."""
+    table = pd.read_csv(GALLERY / PRICE / "tables/paging_price.csv")
+    chosen = {"layout": layout, "order": "shuffled", "page_tokens": 16, **where}
+    rows = table[(table[list(chosen)] == pd.Series(chosen)).all(axis=1)].sort_values(["context_tokens", "batch"])
+    if "batch" not in where:
+        rows = rows[rows["batch"] > 1] if where["phase"] == "decode" else rows
+    return ", ".join(f"{ratio:.2f}" for ratio in rows["ratio"])
+
+
+def test_the_kernels_price_in_the_docs_is_the_galleries() -> None:
+    lines = (ROOT / "docs/engines.md").read_text().splitlines()
+    rows = [
+        (f"decode, 32 and 128 sequences of up to {context:,}", {"phase": "decode", "context_tokens": context})
+        for context in (512, 2048, 8192)
+    ]
+    rows.append(("decode, one sequence (13 to 66 µs)", {"phase": "decode", "batch": 1}))
+    for name, where in rows:
+        cells = [kernel_ratios(layout, **where) for layout in LAYOUTS]
+        assert f"  | {name} | {' | '.join(cells)} |" in lines
+    cells = [kernel_ratios(layout, phase="prefill") for layout in ("mha", "gqa")]
+    name = "prefill of 8,192 tokens: 16 × 512, 4 × 2,048, 1 × 8,192"
+    assert f"  | {name} | {' | '.join(cells)} | not from the cache |" in lines
+
+
+@pytest.mark.parametrize(("workload", "times"), [("sharegpt", 2), ("alpaca", 1)])
+def test_the_engines_price_in_the_docs_is_the_galleries(workload: str, times: int) -> None:
+    table = pd.read_csv(GALLERY / PRICE / "tables/attribution.csv")
+    row = table.query(f"workload == '{workload}' and factor == 'price of paging' and part == 'side'").squeeze()
+    text = " ".join((ROOT / "docs/engines.md").read_text().split())
+    ends = "{:.3f} [{:.3f}, {:.3f}]" if workload == "sharegpt" else "{:.3f} [{:.3f}, {:.2f}]"
+    told = ends.format(row["ratio"], row["ratio_ci95_low"], row["ratio_ci95_high"])
+    assert text.count(told) == times
+    assert (told in " ".join((ROOT / "README.md").read_text().split())) == (workload == "sharegpt")
