@@ -24,6 +24,7 @@ UNIT := pytest tests/unit --numprocesses auto --maxprocesses 8 --dist loadfile
 test: setup  ## run all tests: pytest $(ARGS)
 	@.venv/bin/python -m $(UNIT) $(ARGS)
 	@.venv/bin/python -m pytest tests/workflow $(ARGS)
+	@.venv/bin/python -m pytest tests/browser $(ARGS)
 
 unit: setup  ## run the tests without an engine
 	@.venv/bin/python -m $(UNIT) $(ARGS)

@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from builders.block_map_pages import write_page
 from builders.block_maps import Simulated, paged_side, rows_side, simulate
 from builders.shown_maps import moment, shown
 from builders.simulated_requests import Request
+from PIL import Image
 
 Opened = Callable[..., Any]
 
@@ -22,11 +24,10 @@ Opened = Callable[..., Any]
 def test_the_background_follows_the_colour_scheme(
     simulated: Simulated, tmp_path: Path, open_page: Opened, scheme: str, dark: bool
 ) -> None:
-    image = pytest.importorskip("PIL.Image")
     address = write_page(tmp_path / "page.html", {"map": simulated.document})
     page = shown(open_page(address, color_scheme=scheme))
     for shot in (page.locator("#map"), page.locator("[data-part=curves]")):
-        pixels = np.asarray(image.open(io.BytesIO(shot.screenshot())).convert("L"))
+        pixels = np.asarray(Image.open(io.BytesIO(shot.screenshot())).convert("L"))
         assert (np.median(pixels) < 60) == dark
 
 
@@ -35,12 +36,11 @@ def test_the_background_follows_the_colour_scheme(
 def test_axe_finds_nothing_serious(
     simulated: Simulated, tmp_path: Path, open_page: Opened, scheme: str, width: int
 ) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
     page = shown(
         open_page(write_page(tmp_path / "page.html", {"map": simulated.document}), width=width, color_scheme=scheme)
     )
     page.evaluate("kvbenchMaps.map.seek(0, 6); kvbenchMaps.map.choose(1)")
-    violations = axe.Axe().run(page).response["violations"]
+    violations = Axe().run(page).response["violations"]
     assert [(v["id"], v["nodes"][0]["html"]) for v in violations if v["impact"] in ("serious", "critical")] == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
