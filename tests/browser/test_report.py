@@ -98,7 +98,9 @@ def test_paper_shows_what_is_folded_and_nothing_sticky(address: str, open_page: 
     closed = page.locator("details:not([open])").count()
     page.emulate_media(media="print")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
-    assert page.locator("details:not([open], .raw, .raw *)").count() == 0
+    assert page.locator("details:not([open], .raw, .raw *, .map)").count() == 0
+    page.set_viewport_size({"width": 720, "height": 900})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 720
     assert page.locator("nav.contents").is_hidden()
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     page.evaluate("dispatchEvent(new Event('afterprint'))")

@@ -1,6 +1,6 @@
 (() => {
 "use strict";
-// A link into a folded part opens it; paper shows what is folded, but for raw settings.
+// A link into a folded part opens it; paper shows what is folded, but for raw settings and further maps.
 function unfold() {
   const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
   let folded = false;
@@ -13,7 +13,7 @@ unfold();
 
 let opened = [];
 addEventListener("beforeprint", () => {
-  opened = [...document.querySelectorAll("details:not([open], .raw, .raw *)")];
+  opened = [...document.querySelectorAll("details:not([open], .raw, .raw *, .map)")];
   opened.forEach((element) => (element.open = true));
 });
 addEventListener("afterprint", () => opened.forEach((element) => (element.open = false)));
