@@ -53,6 +53,10 @@ class Section:
         return f"{self.model}: {self.workload}"
 
     @property
+    def has_intervals(self) -> bool:
+        return any("[" in number.around for answer in self.answers for number in answer.numbers)
+
+    @property
     def further(self) -> list[Figure]:
         """Figures without their own place on the page."""
         return [figure for name, figure in self.figures.items() if name not in PLACED]

@@ -185,6 +185,7 @@ def test_few_repeats_show_medians_without_an_interval(tmp_path):
     parts = [number(row[f"numerator_output_tokens_per_s_{part}"]) for part in ("median", "min", "max")]
     assert "{} ({} to {})".format(*parts) in told
     assert not {"above 1", "below 1", "includes 1"} & told
+    assert "In\nbrackets" not in render(*given)
 
 
 def test_upkeep_is_shown_where_it_was_timed(tmp_path):
