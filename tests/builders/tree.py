@@ -16,6 +16,7 @@ import yaml
 from builders.places import ROOT
 
 PARTS = (
+    "CITATION.cff",
     "Snakefile",
     "config.yaml",
     "config",

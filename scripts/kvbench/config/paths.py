@@ -29,6 +29,12 @@ SUMMARISED = (
 TABLES_OF_RUNS = (*SUMMARISED, "sweeps", "claims", "workloads", "parity", "benchmarks", "targets")
 TABLES_WITH_TARGETS = ("parity", "kv_waste", "memory", "benchmarks", "throughput")
 
+# Further sources of a page, relative to the project.
+TEMPLATES = "scripts/kvbench/report/templates"
+PAGE_PARTS = {
+    "report": ("CITATION.cff", f"{TEMPLATES}/report/*", f"{TEMPLATES}/block-map*", f"{TEMPLATES}/block-map/*")
+}
+
 
 def of_project(path: str) -> str:
     """The path of a project file relative to the working directory, which `--directory` may change."""
@@ -147,8 +153,8 @@ def user_file(config: Mapping[str, Any], section: str, name: str) -> list[str]:
 
 
 def page_sources(name: str, captions: str = "*") -> list[str]:
-    """What a page is made from besides code: its template, shared templates and captions; relative to the project."""
-    templates = PROJECT / "scripts/kvbench/report/templates"
-    files = [templates / file for file in (f"{name}.html.j2", "macros.html.j2", "style.css")]
+    """What a page is made from besides code: its templates, shared ones and captions; relative to the project."""
+    files = [PROJECT / TEMPLATES / file for file in (f"{name}.html.j2", "macros.html.j2", "style.css")]
+    files += [file for part in PAGE_PARTS.get(name, ()) for file in sorted(PROJECT.glob(part)) if file.is_file()]
     files += sorted((PROJECT / "captions").glob(f"{captions}.rst"))
     return [str(file.relative_to(PROJECT)) for file in files]

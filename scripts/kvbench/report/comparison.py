@@ -15,7 +15,7 @@ from kvbench.analysis.tables.repeats import WORK, table
 from kvbench.errors import UserError
 from kvbench.files import read_json
 from kvbench.report.cells import MIB, number, span, to_html
-from kvbench.report.page import machine_facts
+from kvbench.report.machine import machine_facts
 from kvbench.yaml_files import read_yaml
 
 NAMES = ("model", "workload", "engine", "point", "scope")

@@ -7,12 +7,17 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from kvbench.errors import UserError
 from kvbench.figures import not_drawn
+from kvbench.figures.registry import FIGURES
 from kvbench.report.cells import to_html
 
 ROOT = Path(__file__).resolve().parents[3]
+FOLDER = "figures"
+# The table that goes with a figure which is drawn from other files.
+BESIDE = {"memory": "kv_waste", "workload_lengths": "workloads"}
 MIME = {".svg": "image/svg+xml", ".png": "image/png"}
 
 
@@ -24,6 +29,8 @@ class Figure:
     source: str
     caption: str
     not_drawn: str = ""  # the sentence, if the figure could not be drawn
+    place: str = ""  # its files beside the page, without a suffix, as an address
+    table: str = ""  # the CSV beside the page with its numbers, as an address
 
 
 def page(template: str, **values: Any) -> str:
@@ -39,7 +46,19 @@ def page(template: str, **values: Any) -> str:
 def figure(path: Path) -> Figure:
     """The figure in a file, with its caption or, if it could not be drawn, the reason."""
     reason = not_drawn.find(path.read_bytes())
-    return Figure(path.stem, embed(path), reason or caption(path.stem), reason)
+    return Figure(path.stem, embed(path), reason or caption(path.stem), reason, place(path), table(path.stem))
+
+
+def place(path: Path) -> str:
+    """The address, beside the page, of a figure's files without their suffix; empty outside a folder `figures`."""
+    parts = path.with_suffix("").parts
+    return quote("/".join(parts[parts.index(FOLDER) :])) if FOLDER in parts else ""
+
+
+def table(name: str) -> str:
+    """The address, beside the page, of the table that goes with a figure; empty if there is none."""
+    found = next((entry.table for entry in FIGURES if entry.name == name), None) or BESIDE.get(name)
+    return f"tables/{found}.csv" if found else ""
 
 
 def embed(path: Path) -> str:

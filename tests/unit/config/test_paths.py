@@ -116,5 +116,9 @@ def test_a_page_is_made_from_its_template_and_captions() -> None:
     report, plan = paths.page_sources("report"), paths.page_sources("capacity", "largest_batch")
     assert "captions/memory.rst" in report
     assert [name for name in plan if name.startswith("captions/")] == ["captions/largest_batch.rst"]
+    templates = paths.PROJECT / "scripts/kvbench/report/templates"
+    own = {path for path in templates.rglob("*") if path.is_file() and path.name != "capacity.html.j2"}
+    own |= {paths.PROJECT / "CITATION.cff"}
+    assert own == {paths.PROJECT / name for name in report if not name.startswith("captions/")}
     for name in (*report, *plan):
         assert (paths.PROJECT / name).is_file(), name

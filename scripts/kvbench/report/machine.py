@@ -1,0 +1,54 @@
+"""The machine, the packages and peculiarities of the runs, as the report words them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kvbench.analysis.results import Run
+from kvbench.report.cells import NONE
+
+
+def machine_facts(environment: Mapping[str, Any]) -> dict[str, str]:
+    """The machine in a few lines, from environment.json."""
+    cpu = environment.get("cpu") or {}
+    gpus = [gpu["name"] for gpu in environment.get("gpus") or []]
+    facts = {
+        "Device chosen": environment.get("device"),
+        "CPU": cpu.get("model"),
+        "CPUs usable": f"{cpu.get('cpus_usable', NONE)} of {cpu.get('cpus', NONE)}",
+        "Instruction sets": " ".join(cpu.get("instruction_sets") or []),
+        "Memory": f"{environment['memory_total_bytes'] / 2**30:.1f} GiB"
+        if "memory_total_bytes" in environment
+        else None,
+        "GPUs": ", ".join(f"{gpus.count(name)} × {name}" for name in dict.fromkeys(gpus)) or "none",
+        "Driver": (environment.get("nvml") or {}).get("driver"),
+        "Python": (environment.get("python") or {}).get("version"),
+    }
+    return {name: value for name, value in facts.items() if value}
+
+
+def device(environment: Mapping[str, Any]) -> str:
+    """What the engines ran on, in a few words."""
+    facts = machine_facts(environment)
+    return facts["GPUs"] if environment.get("device") == "cuda" else facts.get("CPU", "this machine's CPU")
+
+
+def packages(environment: Mapping[str, Any]) -> dict[str, str]:
+    """Versions by name, of the packages that are installed."""
+    found = environment.get("packages") or {}
+    return {name: facts["version"] for name, facts in sorted(found.items()) if facts}
+
+
+def unequal_slots(runs: Sequence[Run]) -> list[str]:
+    """A sentence for each model and workload whose engines need different numbers of bytes per token."""
+    told = []
+    for model, workload in dict.fromkeys((run.model, run.workload) for run in runs):
+        own = [run for run in runs if (run.model, run.workload) == (model, workload)]
+        engines: dict[int, dict[str, None]] = {}
+        for run in own:
+            engines.setdefault(run.record["slot_bytes"], {}).setdefault(run.engine)
+        if len(engines) > 1 and len({run.record["dtype"] for run in own}) == 1:
+            sizes = "; ".join(f"{', '.join(names)}: {size:,}" for size, names in engines.items())
+            told.append(f"{model}, {workload}: the libraries store different KV heads, in bytes a token: {sizes}.")
+    return told

@@ -1,0 +1,106 @@
+"""The report's results of one model on one workload: answers, sentences, figures, tables and claims."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from kvbench.analysis.results import Run, engine_key, run_label
+from kvbench.report import verdicts
+from kvbench.report.answers import Answer, answers, chosen
+from kvbench.report.folds import Shown, shown
+from kvbench.report.html import Figure, figure
+from kvbench.report.summary import sentences
+from kvbench.report.tables.by_name import VIEWS
+from kvbench.report.tables.held import held, held_view
+
+# Figures with a place of their own; all others follow after these.
+PLACED = (
+    "workload_lengths",
+    "throughput",
+    "attribution",
+    "upkeep",
+    "roofline",
+    "latency",
+    "kv_waste",
+    "memory",
+    "memory_parts",
+    "sharing",
+    "block_size",
+    "preemption",
+    "parity",
+)
+
+
+@dataclass(frozen=True)
+class Section:
+    """The results of one model on one workload; `held` is requests at once and live slots by engine, as shown."""
+
+    model: str
+    workload: str
+    figures: dict[str, Figure]
+    tables: dict[str, Shown]
+    held: pd.DataFrame
+    answers: list[Answer]
+    summary: list[str]
+    claims: list[verdicts.Group]
+
+    @property
+    def name(self) -> str:
+        return f"{self.model}: {self.workload}"
+
+    @property
+    def has_intervals(self) -> bool:
+        return any("[" in number.around for answer in self.answers for number in answer.numbers)
+
+    @property
+    def further(self) -> list[Figure]:
+        """Figures without their own place on the page."""
+        return [figure for name, figure in self.figures.items() if name not in PLACED]
+
+
+def sections(
+    tables: Mapping[str, pd.DataFrame], figures: Sequence[Path], runs: Sequence[Run], seed: int
+) -> list[Section]:
+    """One section per model and workload: first that of the first screen, then the others in the order of the runs."""
+    pairs = list(dict.fromkeys((run.model, run.workload) for run in runs))
+    first = chosen(tables, pairs)
+    ordered = sorted(pairs, key=lambda pair: pair != first)
+    return [_section(tables, figures, model, workload, seed) for model, workload in ordered]
+
+
+def _section(
+    tables: Mapping[str, pd.DataFrame], figures: Sequence[Path], model: str, workload: str, seed: int
+) -> Section:
+    own = {name: _of(table, model, workload) for name, table in tables.items()}
+    holds = held(own["repeats"], seed)
+    return Section(
+        model,
+        workload,
+        _figures([path for path in figures if path.parts[-3:-1] == (model, workload)]),
+        {name: shown(name, own[name]) for name in VIEWS if name != "claims"},
+        held_view(holds),
+        answers(tables, holds, model, workload),
+        sentences(tables, model, workload),
+        verdicts.groups(own["claims"]),
+    )
+
+
+def _figures(paths: Sequence[Path]) -> dict[str, Figure]:
+    """Figures by name, those of PLACED first."""
+    by_name = {path.stem: path for path in reversed(paths)}
+    names = [*filter(by_name.get, PLACED), *(name for name in by_name if name not in PLACED)]
+    return {name: figure(by_name[name]) for name in names}
+
+
+def _of(table: pd.DataFrame, model: str, workload: str) -> pd.DataFrame:
+    """A table's rows for a model and workload, sorted by engine, with a column `label`."""
+    rows = table[(table["model"] == model) & (table["workload"] == workload)]
+    if "engine" in rows:
+        points = rows["point"] if "point" in rows else ["base"] * len(rows)
+        rows = rows.assign(label=[run_label(e, p) for e, p in zip(rows["engine"], points, strict=True)])
+        rows = rows.sort_values("engine", key=lambda names: names.map(engine_key), kind="stable")
+    return rows.reset_index(drop=True)
