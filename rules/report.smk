@@ -1,4 +1,4 @@
-"""The report: one page, and its first sentences for the terminal.
+"""The report: one page, and its first numbers for the terminal.
 
 in   results/tables/*.csv, results/figures/**, results/runs/**/run.json, results/environment.json, results/config.yaml
 out  results/report.html, results/found.txt
