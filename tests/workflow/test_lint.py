@@ -17,7 +17,7 @@ from builders.tree import copy_project, snakemake
 
 from kvbench.figures.registry import CATEGORIES, FIGURES, Entry
 
-MEASURING = ("run_traditional", "run_vllm", "run_benchmark", "measure_bandwidth")
+MEASURING = ("run_traditional", "run_vllm", "run_benchmark", "measure_bandwidth", "measure_paging_price")
 BLOCK = re.compile(r"^(?:rule|checkpoint) (\w+):\n((?:    .*\n|\n)+)", re.M)
 EACH_FIGURE = re.compile(r"^    rule:\n((?:        .*\n|\n)+)", re.M)
 

@@ -37,4 +37,4 @@ def test_every_figure_has_its_place(tmp_path: Path) -> None:
 
 
 def _variable(page: str, name: str) -> str:
-    return re.search(rf"var {name} = (.*?);\s*</script>", page, re.S)[1]
+    return re.search(rf'<script id="{name}">\s*var {name} = (.*?);\s*</script>', page, re.S)[1]
