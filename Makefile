@@ -6,7 +6,7 @@ ARGS ?=
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: gallery help setup run test unit lint format lock monitor compare unlock clean distclean
+.PHONY: gallery help setup run quick serve test unit lint format lock monitor compare unlock clean distclean
 
 help:  ## this list
 	@echo "make TARGET [FLAVOUR=cpu|cuda] [CORES=1] [ARGS='more arguments'] [PYTHON=python3.12]"
@@ -18,6 +18,12 @@ setup:  ## make the environment in .venv, unless it is up to date
 # A measurement takes all cores, so nothing runs beside it; preparation, replays and figures share them.
 run: setup  ## run the experiment: snakemake --cores $(CORES) $(ARGS)
 	@.venv/bin/snakemake --cores $(CORES) $(ARGS)
+
+quick: setup  ## see it in two minutes: the guide's prompts on hf-batch and vllm, once each
+	@.venv/bin/snakemake --cores $(CORES) --configfile config.yaml config/quick.yaml $(ARGS)
+
+serve:  ## show the report in a browser, on this machine only; PORT=8000, ARGS=folder
+	@exec $(PYTHON) scripts/serve.py --port "$(PORT)" $(ARGS)
 
 # Unit tests run one file per core. Two calls, because vLLM does not start after some modules that unit tests import.
 UNIT := pytest tests/unit --numprocesses auto --maxprocesses 8 --dist loadfile

@@ -30,7 +30,7 @@ rule all:
     input:
         paths.source_files(RUNS),
         paths.record_files(RUNS),
-        paths.tables(config, RUNS),
+        paths.tables(config, RUNS) + paths.paper_files(RUNS),
         figure_files.run_figures(MEASURED, FORMATS),
         figure_files.kernel_figures(config, MEASURED, FORMATS),
         figure_files.capacity_files(config, FORMATS),

@@ -16,7 +16,17 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-MADE = ("tables", "figures", "sweeps", "replays", "report.html", "found.txt", "capacity.html")
+MADE = (
+    "tables",
+    "figures",
+    "sweeps",
+    "replays",
+    "report.html",
+    "found.txt",
+    "methods.txt",
+    "methods.tex",
+    "capacity.html",
+)
 
 
 def main(folder: Path, overlays: list[str]) -> None:

@@ -17,8 +17,10 @@ from kvbench.errors import UserError
 from kvbench.preflight.interpreter import startable
 from kvbench.config.overlays import read_layers
 from kvbench.preflight.terminal import shorten, tell_found
+from kvbench.preflight.time_left import TimeLeft
 
-# One line per job on the terminal if the profile hides reasons; --quiet host and --verbose show everything.
+# One line per job on the terminal if the profile hides reasons; --quiet host and --verbose show everything. The time
+# left is for a person who watches jobs of this machine: a file or a cluster has plain lines.
 STARTED = time.time()
 FOUND = "results/found.txt"
 shown = workflow.output_settings
@@ -28,6 +30,15 @@ if workflow.is_main_process and "REASON" in QUIET and not shown.verbose:
         logging.getLogger("snakemake.logging"),
         lambda: tell_found("" if workflow.dag_settings.targets else FOUND),
         dry=shown.dryrun,
+        left=(
+            TimeLeft(
+                Path("logs"),
+                lambda: {r.name for r in workflow.rules if "measure" in r.resources},
+                lambda: 0 if workflow.non_local_exec else workflow.cores,
+            )
+            if sys.stderr.isatty()
+            else None
+        ),
     )
 
 given = workflow.config_settings

@@ -1,7 +1,7 @@
-"""The report: one page, and its first sentences for the terminal.
+"""The report: one page, and its first numbers for the terminal.
 
 in   results/tables/*.csv, results/figures/**, results/runs/**/run.json, results/environment.json, results/config.yaml
-out  results/report.html, results/found.txt
+out  results/report.html, results/found.txt, results/tables/latex/*.tex, results/methods.{txt,tex}
 """
 
 
@@ -30,3 +30,43 @@ rule make_report:
         code=code_digest("make_report", *paths.page_sources("report")),
     script:
         "../scripts/make_report.py"
+
+
+rule write_latex:
+    """The main tables as LaTeX, with the columns and rows of the report."""
+    input:
+        **{name: paths.table_file(name) for name in paths.TABLES_IN_LATEX},
+    output:
+        **{name: paths.latex_file(name) for name in paths.TABLES_IN_LATEX},
+    log:
+        "logs/write_latex.log",
+    benchmark:
+        "logs/write_latex.tsv"
+    localrule: True
+    conda:
+        CONDA
+    params:
+        code=code_digest("write_latex"),
+    script:
+        "../scripts/write_latex.py"
+
+
+rule write_methods:
+    """A methods paragraph, from the configuration, the machine and the runs."""
+    input:
+        environment="results/environment.json",
+        config="results/config.yaml",
+        runs=paths.record_files(MEASURED),
+    output:
+        **paths.METHODS,
+    log:
+        "logs/write_methods.log",
+    benchmark:
+        "logs/write_methods.tsv"
+    localrule: True
+    conda:
+        CONDA
+    params:
+        code=code_digest("write_methods"),
+    script:
+        "../scripts/write_methods.py"

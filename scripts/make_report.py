@@ -1,4 +1,4 @@
-"""Write results/report.html with machine, settings, tables and figures, and its summary results/found.txt."""
+"""Write results/report.html with machine, settings, tables and figures, and its first numbers, results/found.txt."""
 
 from pathlib import Path
 

@@ -17,7 +17,7 @@ from builders.tree import copy_project, snakemake
 
 from kvbench.figures.registry import CATEGORIES, FIGURES, Entry
 
-MEASURING = ("run_traditional", "run_vllm", "run_benchmark", "measure_bandwidth")
+MEASURING = ("run_traditional", "run_vllm", "run_benchmark", "measure_bandwidth", "measure_paging_price")
 BLOCK = re.compile(r"^(?:rule|checkpoint) (\w+):\n((?:    .*\n|\n)+)", re.M)
 EACH_FIGURE = re.compile(r"^    rule:\n((?:        .*\n|\n)+)", re.M)
 
@@ -99,7 +99,7 @@ def test_a_rule_has_all_that_is_asked_of_it(name: str, body: str) -> None:
 
 
 def test_each_script_belongs_to_a_rule() -> None:
-    alone = {"compare", "gallery", "monitor"}
+    alone = {"compare", "gallery", "monitor", "serve"}
     assert {path.stem for path in SCRIPTS.glob("*.py")} - alone == {name for name, _ in rules()}
 
 

@@ -27,6 +27,9 @@ SUMMARISED = (
     *("sharing", "processes", "upkeep"),
 )
 TABLES_OF_RUNS = (*SUMMARISED, "sweeps", "claims", "workloads", "parity", "benchmarks", "targets")
+# Tables that are also written as LaTeX: kvbench.report.latex has their captions.
+TABLES_IN_LATEX = ("throughput", "ratios", "attribution", "claims", "latency", "kv_waste")
+METHODS = {"text": "results/methods.txt", "latex": "results/methods.tex"}
 TABLES_WITH_TARGETS = ("parity", "kv_waste", "memory", "benchmarks", "throughput")
 
 # Further sources of a page, relative to the project.
@@ -54,6 +57,16 @@ def workload_file(model: str, workload: str) -> str:
 def table_file(name: str) -> str:
     """A table in results/tables."""
     return f"results/tables/{name}.csv"
+
+
+def latex_file(name: str) -> str:
+    """A table as LaTeX."""
+    return f"results/tables/latex/{name}.tex"
+
+
+def paper_files(runs: Sequence[RunName]) -> list[str]:
+    """What a paper takes from the results: tables as LaTeX and the methods paragraph, if there is a run."""
+    return [*map(latex_file, TABLES_IN_LATEX), *METHODS.values()] if runs else []
 
 
 def sweep_file(model: str, workload: str, key: str) -> str:

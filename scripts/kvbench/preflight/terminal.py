@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+from kvbench.preflight.time_left import TimeLeft
 
 TARGET = "all"  # the rule that only requests files
 HANDLER = "DefaultStreamHandler"
@@ -30,22 +32,25 @@ class Short(logging.Formatter):
     """Formats one line for each job that starts, and errors without their lists of files; drops routine messages.
 
     It is also the handler's filter. `whole` formats everything else; `found` gives the text to append if there was
-    nothing to do. With `dry` only the details of jobs are left out.
+    nothing to do. With `dry` only the details of jobs are left out. `left` adds the time that the call still takes.
     """
 
-    def __init__(self, whole: logging.Formatter, found: Callable[[], str], *, dry: bool) -> None:
+    def __init__(
+        self, whole: logging.Formatter, found: Callable[[], str], *, dry: bool, left: TimeLeft | None = None
+    ) -> None:
         super().__init__()
-        self._whole, self._found, self._dry = whole, found, dry
+        self._whole, self._found, self._dry, self._left = whole, found, dry, left
         self._begun = self._total = self._unseen = 0
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the terminal shows a record; also counts jobs."""
         event = _event(record)
         if event == "RUN_INFO":
-            counts = getattr(record, "stats", {})
-            self._total, self._unseen = counts.get("total", 0), counts.get(TARGET, 0)
+            self._count(getattr(record, "stats", {}))
         elif event == "PROGRESS":
-            self._total = getattr(record, "total", self._total)
+            before, self._total = self._total, getattr(record, "total", self._total)
+            if self._left and self._total != before:
+                self._left.forget()
         elif event == "JOB_INFO" and getattr(record, "rule_name", None) == TARGET:
             return False
         dull = event in DROPPED or (event is None and str(record.msg).startswith(NOISE))
@@ -61,25 +66,31 @@ class Short(logging.Formatter):
         text = self._whole.format(record)
         return f"{text}\n{self._found()}".rstrip() if text and text.startswith(IDLE) else text
 
+    def _count(self, counts: Mapping[str, int]) -> None:
+        self._total, self._unseen = counts.get("total", 0), counts.get(TARGET, 0)
+        if self._left:
+            self._left.plan({rule: jobs for rule, jobs in counts.items() if rule not in ("total", TARGET)})
+
     def _job(self, record: Any) -> str:
-        """`12:30:05 [3/64] run_vllm smollm2-135m vllm mixed base`, with the name that jobs use in their own lines."""
+        """`12:30:05 [3/64] run_vllm smollm2-135m vllm mixed base, about 3 min left`, with the name that jobs use."""
         name = " ".join([record.rule_name, *(str(value) for _, value in record.wildcards.items())])
         if self._dry:
             return name
         self._begun += 1
         jobs = max(self._total - self._unseen, self._begun)
-        return f"{time.strftime('%H:%M:%S')} [{self._begun}/{jobs}] {name}"
+        left = self._left.begin(record.rule_name, getattr(record, "benchmark", None)) if self._left else ""
+        return f"{time.strftime('%H:%M:%S')} [{self._begun}/{jobs}] {name}" + (f", {left}" if left else "")
 
 
 def _event(record: logging.LogRecord) -> str | None:
     return getattr(getattr(record, "event", None), "name", None)
 
 
-def shorten(logger: logging.Logger, found: Callable[[], str], *, dry: bool) -> None:
+def shorten(logger: logging.Logger, found: Callable[[], str], *, dry: bool, left: TimeLeft | None = None) -> None:
     """Install `Short` on Snakemake's terminal handler, if there is one; a logger plugin replaces it."""
     for handler in logger.handlers:
         if handler.name == HANDLER and handler.formatter is not None:
-            short = Short(handler.formatter, found, dry=dry)
+            short = Short(handler.formatter, found, dry=dry, left=left)
             handler.setFormatter(short)
             handler.addFilter(short)
 

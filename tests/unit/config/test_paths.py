@@ -57,6 +57,15 @@ def test_without_a_run_there_is_no_bandwidth_to_measure_and_no_table_but_of_repl
     assert len(set(with_runs)) == len(with_runs)
 
 
+def test_a_paper_has_tables_that_there_are_and_nothing_without_a_run(config: dict) -> None:
+    assert paths.paper_files([]) == []
+    found = paths.paper_files(RUNS)
+    assert found[-2:] == ["results/methods.txt", "results/methods.tex"]
+    made = {Path(path).stem for path in paths.tables(config, RUNS)}
+    assert {Path(path).stem for path in found[:-2]} <= made
+    assert "results/tables/latex/kv_waste.tex" in found
+
+
 def test_the_rule_writes_the_tables_that_there_are_of_runs(tmp_path: Path) -> None:
     runs = load_runs(write_runs(tmp_path, ["hf-batch", "vllm"]))
     bandwidth = {"device": "cpu", "copy": [{"gpu": None, "bytes_per_s": 1e10}]}

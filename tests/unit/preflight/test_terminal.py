@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from kvbench.preflight.terminal import HANDLER, shorten, tell_found
+from kvbench.preflight.time_left import TimeLeft
 
 Event = enum.Enum("Event", "RUN_INFO JOB_INFO JOB_STARTED JOB_FINISHED PROGRESS JOB_ERROR SHELLCMD")
 
@@ -23,7 +24,9 @@ class Whole(logging.Formatter):
         return f"{record.msg} input={getattr(record, 'input', '')} log={getattr(record, 'log', '')}"
 
 
-def show(*records: tuple[str, dict], dry: bool = False, found: str = "") -> tuple[list[str], list[str]]:
+def show(
+    *records: tuple[str, dict], dry: bool = False, found: str = "", left: TimeLeft | None = None
+) -> tuple[list[str], list[str]]:
     """Log (message, extra) records at INFO and return the lines on the terminal and in the log file."""
     logger, screen, file = (
         logging.Logger("snakemake"),
@@ -34,7 +37,7 @@ def show(*records: tuple[str, dict], dry: bool = False, found: str = "") -> tupl
     for handler in (screen, file):
         handler.setFormatter(Whole())
         logger.addHandler(handler)
-    shorten(logger, lambda: found, dry=dry)
+    shorten(logger, lambda: found, dry=dry, left=left)
     for message, extra in records:
         logger.info(message, extra=extra)
     return tuple(handler.stream.getvalue().splitlines() for handler in (screen, file))
@@ -66,6 +69,21 @@ def test_a_job_is_a_line_that_says_how_many_there_are() -> None:
     ]
     assert re.match(r"\d\d:\d\d:\d\d \[", screen[0])
     assert len(file) == len(RECORDS)
+
+
+def test_a_line_ends_with_the_time_left_until_other_jobs_come(tmp_path: Path) -> None:
+    (tmp_path / "run_vllm").mkdir()
+    (tmp_path / "run_vllm/m.tsv").write_text("s\th:m:s\n240.5\t0:04:00\n")
+    left = TimeLeft(tmp_path, lambda: {"run_vllm"}, lambda: 2)
+    stats = {"event": Event.RUN_INFO, "stats": {"run_vllm": 1, "make_report": 2, "all": 1, "total": 4}}
+    same, more = ((None, {"event": Event.PROGRESS, "done": 1, "total": total}) for total in (4, 5))
+    records = [("", stats), job("make_report"), same, job("run_vllm", model="m"), more, job("make_report")]
+    screen, _ = show(*records, left=left)
+    assert [line[9:] for line in screen] == [
+        "[1/3] make_report, about 4 min left",
+        "[2/3] run_vllm m, about 4 min left",
+        "[3/4] make_report",
+    ]
 
 
 def test_without_a_rule_all_every_job_counts() -> None:

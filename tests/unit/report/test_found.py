@@ -1,4 +1,4 @@
-"""The summary printed at the end is the beginning of the report, in about ten lines."""
+"""What a call ends with: four numbers of the workload where memory binds, and how to open the report."""
 
 from __future__ import annotations
 
@@ -9,45 +9,122 @@ import pytest
 from builders.places import GALLERY
 
 from kvbench.analysis.results import read_table
-from kvbench.report.found import LONGEST, SENTENCES, UNKNOWN, in_short
-from kvbench.report.summary import sentences
+from kvbench.report.found import LINES, in_short
+
+GALLERIES = sorted(path.parent.name for path in GALLERY.glob("*/tables"))
+LAST = "Report: results/report.html; open it with: make serve"
 
 
-def found(gallery: str, *workloads: str, has_capacity: bool = False) -> tuple[dict[str, pd.DataFrame], list[str]]:
-    """Return a gallery's tables and the summary lines on these workloads."""
-    tables = {path.stem: read_table(path) for path in (GALLERY / gallery / "tables").glob("*.csv")}
-    runs = [SimpleNamespace(model="smollm2-135m", workload=name) for name in workloads]
-    return tables, in_short(tables, [*runs, *runs], has_capacity=has_capacity).splitlines()
+def tables_of(gallery: str) -> dict[str, pd.DataFrame]:
+    return {path.stem: read_table(path) for path in (GALLERY / gallery / "tables").glob("*.csv")}
 
 
-def test_it_begins_as_the_report_does_and_says_where_the_rest_is() -> None:
-    tables, lines = found("cpu-2-cores", "guide", "mixed", has_capacity=True)
-    of_runs = {name: table for name, table in tables.items() if {"model", "workload"} <= set(table)}
-    names = [f"smollm2-135m, {name}" for name in ("guide", "mixed")]
-    assert [line for line in lines if line in names] == names
-    for name, after in zip(("guide", "mixed"), (lines[1:], lines[lines.index(names[1]) + 1 :]), strict=True):
-        told = [line.strip() for line in after[: SENTENCES // 2]]
-        short = [s for s in sentences(of_runs, "smollm2-135m", name) if len(s) <= LONGEST and UNKNOWN not in s]
-        assert told == short[: SENTENCES // 2]
-    assert any(line.startswith("  Capacity of paging, vllm over vllm-reserved") for line in lines)
-    assert lines[-1] == "All of it: results/report.html; the plan: results/capacity.html"
-    assert len(lines) <= 14
+def lines(tables: dict[str, pd.DataFrame], *pairs: tuple[str, str], has_capacity: bool = False) -> list[str]:
+    runs = [SimpleNamespace(model=model, workload=workload) for model, workload in pairs]
+    return in_short(tables, [*runs, *runs], has_capacity=has_capacity).splitlines()
 
 
-@pytest.mark.parametrize("workloads", [("mixed",), ("alpaca", "five-shot", "four-samples", "mixed", "one-shot")])
-def test_many_workloads_share_the_lines(workloads: tuple[str, ...]) -> None:
-    _, lines = found("cpu-2-cores-paper", *workloads)
-    assert len(lines) <= max(SENTENCES, len(workloads)) + len(workloads) + 3
-    assert all(line.startswith("  ") for line in lines[1 : 2 * len(workloads) : 2])
-    assert lines[-1] == "All of it: results/report.html"
+def by_hand() -> dict[str, pd.DataFrame]:
+    """Tables of two workloads of model m; memory binds in `long`."""
+    both = [{"model": "m", "workload": name, "point": "base"} for name in ("short", "long")]
+    speeds = {"numerator_output_tokens_per_s_median": 300.0, "denominator_output_tokens_per_s_median": 150.0}
+    arms = {"numerator": "vllm", "denominator": "vllm-reserved"}
+    measured = {"ratio": 2.0, "ratio_ci95_low": 1.5, "ratio_ci95_high": 2.5, **speeds}
+    nothing = dict.fromkeys(["ratio", "ratio_ci95_low", "ratio_ci95_high"])
+    waiting = "steps_waiting_for_blocks_share"
+    waited = f"numerator_{waiting}"
+    attribution = [
+        {**both[0], **arms, "scope": "all", **nothing, "reason": "no request waited", waited: 0.1},
+        {**both[1], **arms, "scope": "sequential", **measured, "ratio": 9.0, waited: 0.8},
+        {**both[1], **arms, "scope": "all", **measured, waited: 0.8},
+        {**both[0], **arms, "denominator": "hf-batch", "scope": "all", **measured, "ratio": 4.0},
+    ]
+    repeats = [
+        {
+            **names,
+            "engine": engine,
+            "scope": scope,
+            "running_mean_requests": mean,
+            "steps_waiting_for_blocks_share": share,
+        }
+        for names in both
+        for engine, scope, mean, share in [
+            *(("vllm", "all", 7.0, 0.7), ("vllm", "all", 9.0, 0.9), ("vllm", "sequential", 1.0, 0.0)),
+            *(("hf-batch", "all", 2.0, None), ("vllm-reserved", "all", 4.0, 0.0)),
+        ]
+    ]
+    waste = [
+        {**both[1], "engine": engine, "scope": "all", "live_share_of_allocated": share}
+        for engine, share in [("hf-batch", 0.3), ("vllm-reserved", 0.9), ("vllm-contiguous", 0.25), ("vllm", 0.875)]
+    ]
+    same = {"engine": "vllm", "gate": None, "comparable": "yes", "share_equal": 0.75, "requests_compared": 8}
+    sampled = {**same, "comparable": "no: sampled", "share_equal": None}
+    parity = [
+        {**both[1], **same},
+        {**both[0], **sampled},
+        {**both[1], **same, "engine": "hf-batch", "share_equal": 0.1},
+    ]
+    frames = {"attribution": attribution, "repeats": repeats, "kv_waste": waste, "parity": parity}
+    return {name: pd.DataFrame(rows) for name, rows in frames.items()}
+
+
+def test_the_four_numbers_are_of_the_workload_where_memory_binds() -> None:
+    assert lines(by_hand(), ("m", "short"), ("m", "long"), has_capacity=True) == [
+        "m, long: requests waited for blocks in 80% of vllm's steps (1 more in the report)",
+        "  Requests at once in the same memory: 8 in vllm, 4 in vllm-reserved.",
+        "  Allocated slots that hold a token: 87.5% in vllm, 25.0% in vllm-contiguous.",
+        "  Paging's own factor: 2 [1.5, 2.5] times the output tokens per second of vllm-reserved (300 against 150).",
+        "  Same tokens: 75% of 8 requests, vllm and hf-batch.",
+        "Report: results/report.html; plan: results/capacity.html; open it with: make serve",
+    ]
+
+
+def test_a_number_that_is_missing_has_its_reason() -> None:
+    assert lines(by_hand(), ("m", "short")) == [
+        "m, short: requests waited for blocks in 80% of vllm's steps",
+        "  Requests at once in the same memory: 8 in vllm, 4 in vllm-reserved.",
+        "  Allocated slots that hold a token: no number.",
+        "  Paging's own factor: no number, no request waited.",
+        "  vllm as a whole: 4 [1.5, 2.5] times the output tokens per second of hf-batch (300 against 150).",
+        "  Same tokens: not compared on these requests, sampled.",
+        LAST,
+    ]
+
+
+@pytest.mark.parametrize("gallery", GALLERIES)
+def test_the_lines_are_few_and_short_in_every_gallery(gallery: str) -> None:
+    tables = tables_of(gallery)
+    pairs = tables["throughput"][["model", "workload"]].drop_duplicates().itertuples(index=False, name=None)
+    found = lines(tables, *pairs)
+    assert 6 <= len(found) <= LINES
+    assert found[-1] == LAST
+    assert max(map(len, found)) <= 140
+    assert not [line for line in found if "nan" in line]
+
+
+def test_the_numbers_of_a_gallery_are_those_of_its_tables() -> None:
+    tables = tables_of("h100")
+    found = "\n".join(lines(tables, ("smollm2-135m", "mixed")))
+    rows = tables["attribution"].query("workload == 'mixed' and scope == 'all' and denominator == 'vllm-reserved'")
+    row = rows[rows["numerator"] == "vllm"].iloc[0]
+    assert (
+        f"Paging's own factor: {row['ratio']:.3g} [{row['ratio_ci95_low']:.3g}, {row['ratio_ci95_high']:.3g}]" in found
+    )
 
 
 def test_replays_are_told_by_requests_at_once() -> None:
-    tables, _ = found("cpu-2-cores")
-    table = tables["replays"]
-    [line, *others] = in_short({"replays": table}, [], has_capacity=False).splitlines()
+    table = tables_of("cpu-2-cores")["replays"]
+    [line, *others] = lines({"replays": table})
     assert line == "Nothing was measured: runs is empty."
     assert len(others) == table["scenario"].nunique() + 1
     first = table[table["scenario"] == table["scenario"].iloc[0]].set_index("policy")["running_mean_requests"]
     assert f"paged {first['paged']:.3g}" in others[0]
     assert others[0].startswith(f"Replay {table['scenario'].iloc[0]}, requests at once: reserve-max ")
+
+
+def test_many_replays_are_counted() -> None:
+    table = pd.DataFrame([{"scenario": f"s{n}", "policy": "paged", "running_mean_requests": 2} for n in range(12)])
+    found = lines({"replays": table})
+    assert len(found) == LINES
+    assert found[-2] == "5 more replays are in the report."
+    assert found[-3] == "Replay s6, requests at once: paged 2"
