@@ -27,6 +27,7 @@ rule make_report:
         CONDA
     params:
         has_capacity=bool(config["capacity"]),
+        seed=config["seed"],
         code=code_digest("make_report", *paths.page_sources("report")),
     script:
         "../scripts/make_report.py"

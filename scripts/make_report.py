@@ -16,7 +16,9 @@ def main(snakemake):
         found = read_inputs(given.environment, given.config, given.tables, figures, given.runs)
         has_capacity = snakemake.params.has_capacity
         write_text(Path(snakemake.output.report), render(*found, has_capacity=has_capacity))
-        write_text(Path(snakemake.output.found), in_short(found[2], found[4], has_capacity=has_capacity))
+        write_text(
+            Path(snakemake.output.found), in_short(found[2], found[4], snakemake.params.seed, has_capacity=has_capacity)
+        )
 
 
 if __name__ == "__main__":

@@ -72,6 +72,14 @@ def sections(
     return [_section(tables, figures, model, workload, seed) for model, workload in ordered]
 
 
+def first_screen(tables: Mapping[str, pd.DataFrame], runs: Sequence[Run], seed: int) -> tuple[str, str, list[Answer]]:
+    """Model, workload and answers of the first screen; ValueError without a run."""
+    first = chosen(tables, list(dict.fromkeys((run.model, run.workload) for run in runs)))
+    if first is None:
+        raise ValueError("there is no first screen without a run")
+    return (*first, answers(tables, held(_of(tables["repeats"], *first), seed), *first))
+
+
 def _section(
     tables: Mapping[str, pd.DataFrame], figures: Sequence[Path], model: str, workload: str, seed: int
 ) -> Section:
