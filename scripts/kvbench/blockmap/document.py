@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from kvbench.blockmap.packing import packed
 from kvbench.blockmap.paged import paged_side
 from kvbench.blockmap.recorded import Recorded, recorded
 from kvbench.blockmap.rows import rows_side
@@ -50,8 +51,9 @@ def make(
 
 
 def write(path: str | Path, document: dict[str, Any]) -> None:
-    """Write the document as JSON, compressed with gzip; the same document gives the same bytes."""
-    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    """Write the document as JSON with packed tables, compressed with gzip; the same document gives the same bytes."""
+    sides = [packed(side) for side in document["sides"]]
+    text = json.dumps(document | {"sides": sides}, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     with replacing(path) as temporary:
         temporary.write_bytes(gzip.compress(text.encode(), compresslevel=9, mtime=0))
 

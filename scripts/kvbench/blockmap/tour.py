@@ -91,8 +91,8 @@ class Scout:
             one_more = tokens == self.walk.tokens(request, self.walk.step - 1) + 1
             if one_more and logical > 0 and logical == len(self.walk.tables.get(request, [])):
                 text = (
-                    f"{self.names.of(request)} had filled its {counted(logical, 'block')} with {logical * size:,} tokens. "
-                    f"Token {tokens:,} goes into one more, block {self.number(cell)}: "
+                    f"{self.names.of(request)} had filled its {counted(logical, 'block')} with {logical * size:,} "
+                    f"tokens. Token {tokens:,} goes into one more, block {self.number(cell)}: "
                     f"{tokens - logical * size} of its {counted(size, 'slot')} is filled."
                 )
                 return self.stop("A request crosses the edge of a block", text, request, cell)
@@ -158,8 +158,9 @@ class Scout:
         needed = -(-prompt // size)
         if self.walk.free >= needed:
             return None
+        waits = "waits" if waiting == 1 else "wait"
         text = (
-            f"{counted(waiting, 'request')} {'waits' if waiting == 1 else 'wait'} and {self.side['running'][step]:,} run. The next one, "
+            f"{counted(waiting, 'request')} {waits} and {self.side['running'][step]:,} run. The next one, "
             f"{self.names.of(request)}, needs {counted(needed, 'block')} for its prompt of {counted(prompt, 'token')}; "
             f"{self.walk.free:,} of {self.side['cells']:,} are free."
         )

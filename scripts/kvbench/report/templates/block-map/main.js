@@ -21,6 +21,7 @@ async function openMap(map) {
     if (!data.sides?.length || !data.requests?.length) {
       return say(map, data.reason || "No engine recorded its blocks for this model and workload, so there is no map.");
     }
+    data.sides.forEach(unpackSide);
     map.parts.message.hidden = true;
     map.parts.body.hidden = false;
     map.start(data);
