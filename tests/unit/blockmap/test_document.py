@@ -205,3 +205,15 @@ def _add_untimed_requests(path: Path) -> None:
     import pandas as pd
 
     replace_rows(file, pd.concat([rows, timed.assign(repeat=blocks["repeat"])]))
+
+
+def test_a_request_that_an_engine_does_not_have_yet_does_not_wait(tmp_path: Path) -> None:
+    """An engine in a process of its own begins before the last two requests have come to it."""
+    path = mapped_run(tmp_path, "vllm", REQUESTS, slots=544)
+    kv = path.parent / "kv.parquet"
+    rows = read_parquet(kv).to_pandas()
+    early = (rows["phase"] == "blocks") & (rows["step"] < 3)
+    replace_rows(kv, rows.assign(waiting=rows["waiting"] - 2 * early))
+    side = make("m", "mixed", [path], workload_of(REQUESTS, tmp_path), tmp_path / "model.json")["sides"][0]
+    assert side["arrives"] == [0] * 10 + [3, 3]
+    assert counts_of(side) == recorded_of(side)
