@@ -35,19 +35,22 @@ def make(
     found = {read_json(file)["engine"]: file for file in record_files}
     runs = [recorded(found[engine], requests, reads_blocks=is_paged(engine)) for engine in _ordered(found)]
     shown = [(run, side) for run in runs if run is not None and (side := _side(run)) is not None]
-    blocks = any(side["form"] == "paged" for _, side in shown)
-    shown = shown if blocks else []
+    if not any(side["form"] == "paged" for _, side in shown):
+        return without_sides(model, workload, NO_BLOCKS)
     sides = [side for _, side in shown]
     described = _described(requests, [run for run, _ in shown], model_file)
     return {
-        "version": VERSION,
-        "model": model,
-        "workload": workload,
-        "reason": None if blocks else NO_BLOCKS,
+        **without_sides(model, workload, None),
         "requests": described,
         "sides": sides,
         "tour": tour_of(described, sides),
     }
+
+
+def without_sides(model: str, workload: str, reason: str | None) -> dict[str, Any]:
+    """A document that shows nothing, and the sentence that says why."""
+    names = {"version": VERSION, "model": model, "workload": workload, "reason": reason}
+    return {**names, "requests": [], "sides": [], "tour": []}
 
 
 def write(path: str | Path, document: dict[str, Any]) -> None:
