@@ -9,7 +9,7 @@ import numpy as np
 
 from kvbench.blockmap.events import COMPLETED, PREEMPTED, PREFIX_HIT
 from kvbench.blockmap.walk import Walk
-from kvbench.blockmap.wording import Names, at, counted
+from kvbench.blockmap.wording import Names, at, counted, doing
 
 Stop = dict[str, Any]
 Change = tuple[int, int, int]
@@ -158,9 +158,8 @@ class Scout:
         needed = -(-prompt // size)
         if self.walk.free >= needed:
             return None
-        waits = "waits" if waiting == 1 else "wait"
         text = (
-            f"{counted(waiting, 'request')} {waits} and {self.side['running'][step]:,} run. The next one, "
+            f"{doing(waiting, 'request', 'wait')}, {self.side['running'][step]:,} running. The next one, "
             f"{self.names.of(request)}, needs {counted(needed, 'block')} for its prompt of {counted(prompt, 'token')}; "
             f"{self.walk.free:,} of {self.side['cells']:,} are free."
         )
@@ -170,7 +169,7 @@ class Scout:
         """The step with the most running requests, after its changes."""
         slots = sum(self.side[part][self.most] for part in PARTS)
         text = (
-            f"{counted(self.side['running'][self.most], 'request')} run, the most of this run, in "
+            f"{doing(self.side['running'][self.most], 'request', 'run')}, the most of this run, in "
             f"{self.walk.used:,} of {counted(self.side['cells'], 'block')}. {self.side['live'][self.most]:,} of "
             f"{slots:,} allocated slots hold a token."
         )
@@ -216,6 +215,6 @@ NOTHING = {"request": None, "cell": None}
 def _numbers(side: dict[str, Any], step: int) -> str:
     slots = sum(side[part][step] for part in PARTS)
     return (
-        f"{counted(side['running'][step], 'request')} run and {side['waiting'][step]:,} wait; "
+        f"{doing(side['running'][step], 'request', 'run')}, {side['waiting'][step]:,} waiting; "
         f"{side['live'][step]:,} of {slots:,} allocated slots hold a token"
     )

@@ -13,6 +13,11 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+def doing(count: int, noun: str, verb: str) -> str:
+    """A number with its noun and what they do: `1 request runs`, `2 requests run`."""
+    return f"{counted(count, noun)} {verb}{'s' if count == 1 else ''}"
+
+
 def at(times: Sequence[int], step: int) -> str:
     """Step and time since all requests were submitted."""
     return f"Step {step:,}, {times[step] / 1e6:.3f} s"
