@@ -17,6 +17,7 @@ include: "rules/kernel.smk"
 include: "rules/analysis.smk"
 include: "rules/capacity.smk"
 include: "rules/replay.smk"
+include: "rules/blockmap.smk"
 include: "rules/figures.smk"
 include: "rules/report.smk"
 

@@ -75,6 +75,7 @@ DEVICE = pa.schema(
     ]
 )
 
+# A row per request that holds blocks, at each step whose block ids were read.
 BLOCKS = pa.schema(
     [
         ("repeat", pa.int16()),
@@ -82,6 +83,8 @@ BLOCKS = pa.schema(
         ("request_id", pa.string()),
         ("computed_tokens", pa.int32()),
         ("block_ids", pa.list_(pa.int32())),
+        ("prefix_hit_tokens", pa.int32()),  # found in the cache when the request was last admitted
+        ("ended", pa.bool_()),  # complete, but its blocks are still held
     ]
 )
 

@@ -74,7 +74,7 @@ class Recording:
             self.batches.append({"repeat": number, "batch": k, "rows": rows, **span})
         if phase == "blocks":
             names = BLOCKS.names
-            self.blocks += [dict(zip(names, (number, *found), strict=True)) for found in trace.blocks]
+            self.blocks += [dict(zip(names, (number, *found, 0, False), strict=True)) for found in trace.blocks]
         self.phases.append({"name": phase, "start_ns": int(times[0]), "end_ns": int(times[-1])})
         wall_s = float(times[-1] - times[0]) / 1e9
         if timed:
@@ -190,6 +190,7 @@ class Recording:
             "threads": 2,
             "slot_bytes": SLOT_BYTES,
             "block_size": block_slots(self.engine) if has_blocks else None,
+            "blocks_every": 1 if has_blocks else None,
             "max_length": MAX_LENGTH,
             "capacity": {
                 "budget_bytes": self.slots * SLOT_BYTES,

@@ -167,8 +167,7 @@ def _paged_step(trace, running, waiting, generated, resident, pool, block, sched
         reserved = min(tail, r.final - live)
         for name, count in (("live", live), ("reserved", reserved), ("internal", tail - reserved)):
             split[name] += count
-        if len(trace.steps) % 16 == 0:
-            trace.blocks.append((len(trace.steps), r.id, live, list(resident[r.id])))
+        trace.blocks.append((len(trace.steps), r.id, live, list(resident[r.id])))
     tokens = {r.id: generated[r.id] + 1 for r in running}
     seconds = 0.022 + 0.0012 * len(running) + 0.0003 * max(scheduled - len(running), 0)
     return Step(seconds, len(running), len(waiting), scheduled, pool, split, tokens)

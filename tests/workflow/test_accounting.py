@@ -7,18 +7,23 @@ from importlib import import_module
 
 import numpy as np
 import pytest
+from builders.read_maps import counts_of, recorded_of, tables_of, tokens_of
 from builders.requests import requests_of
+from builders.served_passes import map_of_pass
 from builders.tiny import MAX_LENGTH, SLOT_BYTES, generate, tiny_requests, tiny_settings
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kvbench.blockmap.recorded import recorded
+from kvbench.blockmap.rows import rows_side
 from kvbench.engines.in_force import compare_in_force
 from kvbench.engines.vllm.upkeep import BLOCK_METHODS, TABLE_METHODS
 from kvbench.errors import UserError
+from kvbench.files import read_parquet
 from kvbench.kv import checks
 from kvbench.kv.checks import AccountingError
 from kvbench.kv.paged import rebuild
-from kvbench.kv.schedule import FREED, PREEMPTED
+from kvbench.kv.schedule import ADMITTED, FREED, PREEMPTED
 from kvbench.kv.split import final_kv_length
 from kvbench.measure.kv_rows import kv_rows
 from kvbench.measure.loading import check_pool
@@ -30,13 +35,16 @@ EXAMPLES = settings(max_examples=25, deadline=None, suppress_health_check=list(H
 
 
 class Serving:
-    """An engine that numbers its passes and reads block ids in all of them but the first and the third."""
+    """An engine that numbers its passes; all but the first, the third and the fourth read block ids at every step.
+
+    The upkeep of block tables is timed in the second pass, as on a CPU, and alone in the fourth, as on a GPU.
+    """
 
     def __init__(self, engine):
         self.engine, self.number = engine, 0
-        engine.prepare(block_passes=[n for n in range(1000) if n not in (0, 2)])
+        engine.prepare(block_passes=[n for n in range(1000) if n not in (0, 2, 3)], upkeep_passes=[1, 3])
         engine.load()
-        self.first = [(timed_methods(engine), *self([(40, 6), (9, 4)])) for _ in range(3)]
+        self.first = [(timed_methods(engine), *self([(40, 6), (9, 4)])) for _ in range(4)]
 
     def __call__(self, lengths):
         return self.serve(tiny_requests(lengths))
@@ -120,7 +128,7 @@ def test_paged_identities_hold_on_the_real_scheduler(paged, lengths):
         assert (columns["allocated"] == reservations).all() == (settings.engine == "vllm-contiguous")
 
 
-def test_upkeep_is_timed_only_in_passes_that_read_block_ids(paged):
+def test_upkeep_is_timed_only_in_its_passes(paged):
     known = {}
     for number, (methods, generated, requests) in enumerate(paged.first):
         columns, _ = kv_rows(generated, requests, slot_bytes=SLOT_BYTES, static_width=None, shared=False)
@@ -131,7 +139,65 @@ def test_upkeep_is_timed_only_in_passes_that_read_block_ids(paged):
             assert closing is None
             assert all(ns > 0 for ns, tokens in zip(times, columns["scheduled_tokens"][:-1], strict=True) if tokens)
     timed = list(UPKEEP) if paged.engine.settings.engine.startswith("vllm") else []
-    assert known == {0: [], 1: timed, 2: []}
+    assert known == {0: [], 1: timed, 2: [], 3: timed}
+
+
+def test_passes_without_block_ids_run_the_library_s_own_methods_and_copy_no_id(paged):
+    """So reading every step costs the timed passes nothing: all they do is what they would without it."""
+    for number, (methods, generated, _) in enumerate(paged.first):
+        schedule = generated.schedule
+        read = np.unique(schedule.block_step).tolist()
+        assert read == (list(range(len(schedule.t_ns))) if number == 1 else [])
+        assert len(schedule.block_ids) == schedule.block_length.sum()
+        assert methods == [] or number in (1, 3)
+
+
+def map_of(serving, folder, generated, requests, *, shared=False):
+    """The side of the block map of a pass."""
+    settings = serving.engine.settings
+    sizes = {"static_width": static_width(serving), "shared": shared, "slot_bytes": SLOT_BYTES}
+    sizes |= {"block_size": settings.block_size, "blocks": settings.budget_blocks}
+    sizes |= {"budget_bytes": settings.budget_bytes}
+    [side] = map_of_pass(folder, settings.engine, generated, requests, **sizes)["sides"] or [None]
+    return side
+
+
+def assert_blocks_are_those_read(side, folder, requests):
+    """Three requests at five steps, or all that there are."""
+    blocks = read_parquet(folder / "blocks.parquet").to_pandas()
+    tables, names = list(tables_of(side)), [r.request_id for r in requests]
+    steps = np.unique(blocks["step"])[:: max(1, blocks["step"].nunique() // 5)]
+    chosen = blocks[blocks["step"].isin(steps) & blocks["request_id"].isin(names[:3])]
+    assert len(chosen) >= 5
+    for row in chosen.itertuples():
+        number = names.index(row.request_id)
+        assert [cell + side["first_block"] for cell in tables[row.step][number]] == list(row.block_ids)
+        assert tokens_of(side, number, row.step) == row.computed_tokens
+
+
+def test_the_block_map_of_a_pass_is_what_was_recorded(paged, tmp_path):
+    generated, requests = paged([(60, 30), (5, 3), (33, 20), (60, 30), (60, 30)])
+    side = map_of(paged, tmp_path, generated, requests)
+    columns, _ = kv_rows(generated, requests, slot_bytes=SLOT_BYTES, static_width=None, shared=False)
+    assert counts_of(side) == recorded_of(side)
+    for name in ("running", "waiting", "live", "reserved", "internal", "finished"):
+        assert side[name] == columns[name].tolist()
+    assert_blocks_are_those_read(side, tmp_path, requests)
+    events = side["events"][1::3]
+    assert events.count(3) == columns["preemptions"][-1]
+    assert events.count(2) == len(requests)
+
+
+def test_the_block_map_of_rows_is_what_was_recorded(contiguous, tmp_path):
+    generated, requests = contiguous([(20, 10), (8, 12), (30, 1), (9, 40)])
+    assert map_of(contiguous, tmp_path, generated, requests) is None, "a map needs a side with blocks"
+    side = rows_side(recorded(tmp_path / "run.json", requests, reads_blocks=False))
+    columns, _ = kv_rows(
+        generated, requests, slot_bytes=SLOT_BYTES, static_width=static_width(contiguous), shared=False
+    )
+    assert counts_of(side) == recorded_of(side)
+    for name in ("running", "waiting", "live", "reserved", "internal", "padding", "finished"):
+        assert side[name] == columns[name].tolist()
 
 
 @pytest.mark.parametrize(
@@ -332,6 +398,17 @@ def test_identities_hold_where_blocks_are_shared(sharing, members):
     cached = sum(c.cached_tokens for c in generated.completions)
     assert columns["scheduled_tokens"].sum() + cached >= needed
     assert columns["prefix_hit_tokens"][-1] >= cached
+
+
+def test_the_block_map_of_shared_blocks_is_what_was_recorded(sharing, tmp_path):
+    generated, requests = sharing.serve(starting_alike([(0, 70, 5, 10)] * 3 + [(1, 66, 4, 12), (1, 75, 9, 3)]))
+    again, requests = sharing.serve(requests)
+    for number, one in enumerate((generated, again)):
+        side = map_of(sharing, tmp_path / str(number), one, requests, shared=True)
+        assert counts_of(side) == recorded_of(side)
+        assert_blocks_are_those_read(side, tmp_path / str(number), requests)
+        hits = one.schedule.event_tokens[one.schedule.event_kind == ADMITTED]
+        assert side["events"][1::3].count(4) == (hits >= 32).sum()
 
 
 vllm_sharing = pytest.mark.parametrize("sharing", ["vllm sharing"], indirect=True)

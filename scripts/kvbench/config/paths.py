@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from kvbench.config.parameters import benchmark_settings
-from kvbench.config.runs import RunName
+from kvbench.config.runs import BASE, RunName, run_list
 from kvbench.config.sweeps import swept_runs
+from kvbench.engines.names import is_paged
 from kvbench.figures.registry import FIGURES
 
 PROJECT = Path(__file__).parents[3]
@@ -140,6 +141,28 @@ def sweep_files(config: Mapping[str, Any], runs: Sequence[RunName]) -> list[str]
     """The files of the replays of swept runs."""
     found = ((run, key) for key in REPLAYED_SWEEPS for run in swept_in_all(config, runs, key))
     return sorted({sweep_file(run.model, run.workload, key) for run, key in found})
+
+
+def map_file(model: str, workload: str) -> str:
+    """The block map of a model and workload."""
+    return f"results/maps/{model}/{workload}.json.gz"
+
+
+def maps(config: Mapping[str, Any], runs: Iterable[RunName]) -> list[str]:
+    """The block maps of a configuration: of each model and workload that an engine with blocks serves at `base`."""
+    return [map_file(*pair) for pair in pairs_of(run for run in runs if run.point == BASE and is_paged(run.engine))]
+
+
+def mapped_runs(config: Mapping[str, Any], model: str, workload: str) -> list[RunName]:
+    """The runs that a block map shows: the first process of each engine at `base`."""
+    pair = (model, workload, BASE, 1)
+    return [run for run in run_list(config) if (run.model, run.workload, run.point, run.process) == pair]
+
+
+def map_inputs(config: Mapping[str, Any], model: str, workload: str) -> dict[str, list[str]]:
+    """The records and Parquet files of the runs that a block map shows."""
+    runs = mapped_runs(config, model, workload)
+    return {"runs": record_files(runs), "data": data_files(runs)}
 
 
 def benchmark_files(config: Mapping[str, Any]) -> list[str]:

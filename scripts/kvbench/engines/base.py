@@ -159,8 +159,18 @@ class Engine(Protocol):
     def collect(self, generated: Generated, repeat: int) -> Generated:
         """Fetch the record of the pass, outside the timed part, and empty the engine's cache for the next pass."""
 
-    def prepare(self, block_passes: Sequence[int] = (), silent_passes: Sequence[int] = ()) -> None:
-        """Call before loading: numbers of the passes (0 is the warm-up) that read block ids, or that record nothing."""
+    def prepare(
+        self,
+        block_passes: Sequence[int] = (),
+        silent_passes: Sequence[int] = (),
+        upkeep_passes: Sequence[int] = (),
+        block_stride: int = 1,
+    ) -> None:
+        """Call before loading, with numbers of passes (0 is the warm-up).
+
+        `block_passes` read block ids every `block_stride` steps, `silent_passes` record nothing, and in
+        `upkeep_passes` the upkeep of block tables is timed, by engines that can.
+        """
 
     def limit_rows(self, rows: int) -> None:
         """Limit the rows of a batch; called after OutOfMemory, which only engines with padded batches raise."""

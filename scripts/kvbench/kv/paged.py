@@ -31,7 +31,7 @@ def rebuild(schedule: Schedule, final: NDArray[np.int64]) -> Rebuilt:
     parts = np.zeros((5, steps), np.int64)
     allocated, tails, ended_own, running = np.zeros((4, steps), np.int64)
     for step, (held, stored, hits, scheduled) in enumerate(_states(schedule)):
-        ended = (stored[held] == final[held]) & ~scheduled[held]
+        ended = _have_ended(held, stored, final, scheduled)
         split = split_paged(stored[held], final[held], ended, schedule.block_size)
         parts[:, step] = [part.sum() for part in split]
         allocated[step] = split.allocated.sum()
@@ -59,6 +59,25 @@ def shared_split(schedule: Schedule, rebuilt: Rebuilt) -> Split:
     own = rebuilt.split
     finished = np.where(rebuilt.running > 0, rebuilt.ended_own, allocated)
     return own._replace(live=allocated - own.reserved - own.internal - finished, finished=finished)
+
+
+def readers_state(schedule: Schedule, final: NDArray[np.int64]) -> tuple[Slots, NDArray[np.bool_]]:
+    """Of each request and step whose block ids were read, shape (B,): its prefix hits, and whether it has ended."""
+    hits, ended = np.zeros(len(schedule.block_step), np.int64), np.zeros(len(schedule.block_step), bool)
+    begins = np.searchsorted(schedule.block_step, np.arange(len(schedule.t_ns) + 1))
+    for step, (_, stored, found, scheduled) in enumerate(_states(schedule)):
+        rows = slice(begins[step], begins[step + 1])
+        requests = schedule.block_request[rows]
+        hits[rows] = found[requests]
+        ended[rows] = _have_ended(requests, stored, final, scheduled)
+    return hits, ended
+
+
+def _have_ended(
+    requests: NDArray[np.integer], stored: Slots, final: NDArray[np.int64], scheduled: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Complete requests that this step does not schedule any more."""
+    return (stored[requests] == final[requests]) & ~scheduled[requests]
 
 
 def blocks_in_use(schedule: Schedule) -> Slots:

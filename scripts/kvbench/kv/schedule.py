@@ -52,7 +52,7 @@ class Schedule:
     total_blocks: int  # usable blocks of the pool
     block_size: int
     hook_s: float  # time spent recording
-    # Host time in vLLM's pass that reads block ids, shape (S,); (0,) in all other passes.
+    # Host time in the untimed pass of vLLM that takes it, shape (S,); (0,) in all other passes.
     allocate_ns: NDArray[np.int64] = field(default_factory=_not_timed)  # to allocate and free blocks since last sample
     tables_ns: NDArray[np.int64] = field(default_factory=_not_timed)  # for the worker's block tables of this step
     recording_ns: NDArray[np.int64] = field(default_factory=_not_timed)  # to record this sample

@@ -40,6 +40,7 @@ class Measured:
     packages: tuple[str, ...]
     limit: Limit | None
     other_programs: Sequence[dict[str, Any]] = ()
+    blocks_every: int | None = None  # steps from one reading of block ids to the next
 
 
 def gather(order: Order, engine: Engine, loaded: Loaded, served: Served, phases: Phases, sampler: Sampler) -> Measured:

@@ -1,4 +1,4 @@
-"""The passes of a run: a warm-up, the timed repeats, and a pass that reads block ids."""
+"""The passes of a run: a warm-up, the timed repeats, and untimed ones that read block ids and time their upkeep."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from kvbench.engines.names import BESIDE_SEQUENTIAL, COMPILED, SEQUENTIAL
 from kvbench.workload.read import Request
 
-WARM_UP = "warm-up"
+WARM_UP, BLOCKS, UPKEEP = "warm-up", "blocks", "upkeep"
 WARM_UP_TOKENS = 4
 
 
@@ -30,9 +30,13 @@ def plan_passes(
     sequential_requests: int,
     *,
     read_blocks: bool,
+    upkeep_alone: bool = False,
     warm_up_requests: int | None = None,
 ) -> list[Pass]:
     """Warm-up, `repeats` timed passes per scope, then the pass that reads block ids.
+
+    With `upkeep_alone` the upkeep of block tables has a pass of its own after that: where the host works ahead of the
+    device, the time of reading ids cannot be taken off.
 
     `sequential_requests` is the size of the subset, 0 for none. If the subset is the whole workload, there is one
     scope, `all`. Only sequential engines and those compared with them run the subset. The warm-up serves the first
@@ -55,5 +59,16 @@ def plan_passes(
         for _ in range(repeats):
             plan.append(Pass(len(plan), f"repeat-{len(plan)}", scope, True, chosen))
     if read_blocks:
-        plan.append(Pass(len(plan), "blocks", plan[0].scope, False, widest))
+        for phase in (BLOCKS, UPKEEP) if upkeep_alone else (BLOCKS,):
+            plan.append(Pass(len(plan), phase, plan[0].scope, False, widest))
     return plan
+
+
+def read_in(passes: Sequence[Pass]) -> list[int]:
+    """Numbers of the passes that read block ids."""
+    return [one.repeat for one in passes if one.phase == BLOCKS]
+
+
+def upkeep_in(passes: Sequence[Pass]) -> list[int]:
+    """Numbers of the passes in which the upkeep of block tables is timed: one of its own, or that which reads ids."""
+    return [one.repeat for one in passes if one.phase == UPKEEP] or read_in(passes)

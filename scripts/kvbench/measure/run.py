@@ -15,10 +15,11 @@ from kvbench.machine.cards import choose_cards, hold_cards, refuse_others
 from kvbench.machine.nvml import Session
 from kvbench.machine.threads import set_threads
 from kvbench.machine.turns import Turn
+from kvbench.measure.block_reading import block_stride
 from kvbench.measure.loading import load_engine
 from kvbench.measure.measured import gather
 from kvbench.measure.orders import Order, resolve
-from kvbench.measure.passes import Pass, plan_passes
+from kvbench.measure.passes import Pass, plan_passes, read_in, upkeep_in
 from kvbench.measure.phases import Phases
 from kvbench.measure.run_files import Paths, write_run
 from kvbench.measure.sampler import Sampler
@@ -50,13 +51,14 @@ def run(order: Order, make_engine: Callable[[EngineSettings], Engine], paths: Pa
     settings = resolve(order)
     set_threads(settings.threads)
     engine = make_engine(settings)
-    passes = _passes(order)
+    passes = _passes(order, settings)
+    every = block_stride(passes[-1].requests, settings.block_size) if read_in(passes) else None
     with Turn(job.tell) as turn:
         phases = Phases()
         try:
             with Sampler(phases, order.settings["sample_period_s"], session) as sampler:
                 sampler.sample()
-                engine.prepare(block_passes=[p.repeat for p in passes if p.phase == "blocks"])
+                engine.prepare(block_passes=read_in(passes), upkeep_passes=upkeep_in(passes), block_stride=every or 1)
                 loaded = load_engine(engine, job.tell)
                 phases.enter("loaded")
                 if order.purpose == "measure":
@@ -65,7 +67,7 @@ def run(order: Order, make_engine: Callable[[EngineSettings], Engine], paths: Pa
                 served = serve(engine, passes, phases, sampler, job)
                 phases.enter("done")
                 measured = gather(order, engine, loaded, served, phases, sampler)
-                measured = replace(measured, other_programs=others)
+                measured = replace(measured, other_programs=others, blocks_every=every)
         finally:
             engine.close()
             session.close()
@@ -84,7 +86,7 @@ def _take_cards(order: Order, session: Session, job: Job) -> list[dict[str, Any]
     return others
 
 
-def _passes(order: Order) -> list[Pass]:
+def _passes(order: Order, settings: EngineSettings) -> list[Pass]:
     s = order.settings
     measure = order.purpose == "measure"
     return plan_passes(
@@ -93,5 +95,6 @@ def _passes(order: Order) -> list[Pass]:
         s["repeats"],
         s["sequential_requests"],
         read_blocks=measure and is_paged(s["engine"]),
+        upkeep_alone=settings.device == "cuda" and s["engine"].startswith("vllm"),
         warm_up_requests=None if measure else 1,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -12,6 +13,7 @@ import pyarrow as pa
 
 from kvbench.engines.names import is_paged
 from kvbench.files import write_json, write_parquet
+from kvbench.kv.paged import readers_state
 from kvbench.kv.schedule import Schedule
 from kvbench.machine.packages import package_versions
 from kvbench.measure.measured import Measured
@@ -88,33 +90,31 @@ def _kv(measured: Measured) -> pa.Table:
 
 
 def _blocks(measured: Measured) -> pa.Table:
-    rows: list[dict[str, Any]] = []
-    for one, _, generated in measured.done:
-        if generated.schedule is not None:
-            rows.extend(_block_rows(one.repeat, one.requests, generated.schedule))
-    return _table(rows, BLOCKS)
-
-
-def _block_rows(repeat: int, requests: tuple[Request, ...], schedule: Schedule) -> list[dict[str, Any]]:
-    order = schedule.submission_order()
-    ends = np.cumsum(schedule.block_length)
-    return [
-        {
-            "repeat": repeat,
-            "step": int(step),
-            "request_id": requests[order[request]].request_id,
-            "computed_tokens": int(tokens),
-            "block_ids": schedule.block_ids[end - length : end],
-        }
-        for step, request, tokens, length, end in zip(
-            schedule.block_step,
-            schedule.block_request,
-            schedule.block_tokens,
-            schedule.block_length,
-            ends,
-            strict=True,
-        )
+    found = [
+        block_table(one.repeat, one.requests, generated.schedule)
+        for one, _, generated in measured.done
+        if generated.schedule is not None
     ]
+    return pa.concat_tables([BLOCKS.empty_table(), *found])
+
+
+def block_table(repeat: int, requests: Sequence[Request], schedule: Schedule) -> pa.Table:
+    """The rows of `blocks.parquet` of a pass over `requests`, in order of submission."""
+    submitted = [requests[place] for place in schedule.submission_order()]
+    final = np.array([r.final_kv_tokens for r in submitted], np.int64)
+    names = np.array([r.request_id for r in submitted], object)
+    hits, ended = readers_state(schedule, final)
+    ends = np.concatenate([[0], np.cumsum(schedule.block_length)]).astype(np.int32)
+    columns = (
+        np.full(len(schedule.block_step), repeat),
+        schedule.block_step,
+        names[schedule.block_request],
+        schedule.block_tokens,
+        pa.ListArray.from_arrays(ends, schedule.block_ids),
+        hits,
+        ended,
+    )
+    return pa.table([pa.array(c, f.type) for c, f in zip(columns, BLOCKS, strict=True)], schema=BLOCKS)
 
 
 def _margins(measured: Measured) -> pa.Table:
@@ -142,6 +142,7 @@ def _record(measured: Measured) -> dict[str, Any]:
         "threads": settings.threads,
         "slot_bytes": settings.slot_bytes,
         "block_size": settings.block_size if is_paged(settings.engine) else None,
+        "blocks_every": measured.blocks_every,
         "max_length": settings.max_length,
         "gpus": settings.gpus if settings.device == "cuda" else None,
         "capacity": measured.capacity,

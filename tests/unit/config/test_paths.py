@@ -131,3 +131,28 @@ def test_a_page_is_made_from_its_template_and_captions() -> None:
     assert own == {paths.PROJECT / name for name in report if not name.startswith("captions/")}
     for name in (*report, *plan):
         assert (paths.PROJECT / name).is_file(), name
+
+
+def test_a_map_is_asked_for_where_an_engine_with_blocks_runs_at_base() -> None:
+    runs = [
+        *RUNS,
+        RunName("b", "hf-continuous", "w"),
+        RunName("b", "hf-static", "contiguous-alone"),
+        RunName("b", "vllm", "swept-alone", "block_size-32"),
+    ]
+    names = [f"results/maps/{name}.json.gz" for name in ("a/w", "b/w", "m/w")]
+    assert paths.maps({}, runs) == names
+    assert paths.maps({}, []) == []
+
+
+def test_a_map_shows_one_process_of_each_engine_at_base(config: dict) -> None:
+    entry = {"models": ["smollm2-135m"], "workloads": ["mixed"]}
+    runs = [
+        {**entry, "engines": ["vllm", "hf-batch"], "processes": 2},
+        {**entry, "engines": ["vllm"], "sweep": {"block_size": [32, 64]}},
+    ]
+    own = {**config, "runs": runs, "processes": 1}
+    found = paths.map_inputs(own, "smollm2-135m", "mixed")
+    folders = [f"results/runs/smollm2-135m/{engine}/mixed/base" for engine in ("vllm", "hf-batch")]
+    assert found["runs"] == [f"{folder}/run.json" for folder in folders]
+    assert found["data"] == [f"{folder}/{name}.parquet" for folder in folders for name in paths.RUN_FILES]

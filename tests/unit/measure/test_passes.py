@@ -4,7 +4,7 @@ import pytest
 from builders.requests import requests_of
 
 from kvbench.engines.names import ENGINES
-from kvbench.measure.passes import WARM_UP_TOKENS, plan_passes
+from kvbench.measure.passes import WARM_UP_TOKENS, plan_passes, read_in, upkeep_in
 
 REQUESTS = requests_of([(1 + i, 10 + i) for i in range(6)])
 
@@ -62,3 +62,13 @@ def test_engines_that_compile_warm_up_on_every_shape_that_is_timed(engine, serve
     warm_up = plan_passes(engine, REQUESTS, 1, 0, read_blocks=False, warm_up_requests=1)[0]
     asked = {r.output_tokens for r in REQUESTS}
     assert (len(warm_up.requests), {r.output_tokens for r in warm_up.requests}) == (served[0], served[1] or asked)
+
+
+def test_upkeep_is_timed_where_block_ids_are_read_or_in_a_pass_of_its_own():
+    together = plan("vllm", 0, blocks=True)
+    alone = plan_passes("vllm", REQUESTS, 2, 0, read_blocks=True, upkeep_alone=True)
+    assert [p.phase for p in alone if not p.timed] == ["warm-up", "blocks", "upkeep"]
+    assert (read_in(together), upkeep_in(together)) == ([3], [3])
+    assert (read_in(alone), upkeep_in(alone)) == ([3], [4])
+    assert alone[4].requests == alone[3].requests
+    assert read_in(plan("hf-batch", 0)) == upkeep_in(plan("hf-batch", 0)) == []

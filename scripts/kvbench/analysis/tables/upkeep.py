@@ -74,6 +74,7 @@ def steps_of(rows: pd.DataFrame, read: pd.DataFrame | None = None) -> pd.DataFra
 
     `rows` has the columns KV, in order. `read` has repeat and step of the samples that read block ids, where the host
     works ahead of the device: reading them is then hidden at times and cannot be taken off, so that these are left out.
+    On CUDA the upkeep has a pass of its own, which reads none.
     """
     then = rows.shift(-1)
     inside = (then["repeat"] == rows["repeat"]) & (rows["running"] > 0)

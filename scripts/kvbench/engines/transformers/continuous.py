@@ -22,7 +22,6 @@ from kvbench.engines.transformers.model import (
 from kvbench.errors import UserError
 from kvbench.workload.read import Request
 
-BLOCK_STRIDE = 4
 NO_END_OF_SEQUENCE = -1
 CLOSE_TIMEOUT_S = 60
 
@@ -41,9 +40,17 @@ class ContinuousEngine:
         self.passes_done = 0
         self.block_passes: frozenset[int] = frozenset()
         self.silent_passes: frozenset[int] = frozenset()
+        self.block_stride = 1
 
-    def prepare(self, block_passes: Sequence[int] = (), silent_passes: Sequence[int] = ()) -> None:
+    def prepare(
+        self,
+        block_passes: Sequence[int] = (),
+        silent_passes: Sequence[int] = (),
+        upkeep_passes: Sequence[int] = (),
+        block_stride: int = 1,
+    ) -> None:
         self.block_passes, self.silent_passes = frozenset(block_passes), frozenset(silent_passes)
+        self.block_stride = block_stride
 
     def load(self) -> LoadTimes:
         begin = time.monotonic()
@@ -80,7 +87,7 @@ class ContinuousEngine:
                 "lower kv_budget_mib or engines.hf-continuous.max_batch_tokens"
             ) from None
         self._refuse_other_pools()
-        self.recorder = Recorder(PagedPool(self._cache), BLOCK_STRIDE)
+        self.recorder = Recorder(PagedPool(self._cache), self.block_stride)
         self.manager.batch_processor.scheduler.recorder = self.recorder
         self.manager.start()
 

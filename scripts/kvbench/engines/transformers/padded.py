@@ -47,7 +47,13 @@ class TransformersEngine:
         self.silent_passes: frozenset[int] = frozenset()
         self.passes_done = 0
 
-    def prepare(self, block_passes: Sequence[int] = (), silent_passes: Sequence[int] = ()) -> None:
+    def prepare(
+        self,
+        block_passes: Sequence[int] = (),
+        silent_passes: Sequence[int] = (),
+        upkeep_passes: Sequence[int] = (),
+        block_stride: int = 1,
+    ) -> None:
         """A contiguous cache has no blocks to read."""
         self.silent_passes = frozenset(silent_passes)
 

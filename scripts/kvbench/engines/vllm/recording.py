@@ -16,11 +16,15 @@ VARIABLE = "KVBENCH_RECORDING"
 
 @dataclass(frozen=True)
 class Recording:
-    """The folder of records, the passes that read block ids every `block_stride` steps, and the passes not recorded."""
+    """The folder of records, and by number the passes that read block ids, time their upkeep, or are not recorded.
+
+    Block ids are read every `block_stride` steps.
+    """
 
     folder: str
     block_stride: int
     block_passes: list[int]
+    upkeep_passes: list[int]
     silent_passes: list[int]
 
     def announce(self) -> None:

@@ -35,7 +35,6 @@ from kvbench.kv.schedule import Schedule
 from kvbench.workload.read import Request
 
 log = logging.getLogger(__name__)
-BLOCK_STRIDE = 4
 
 
 class VllmEngine:
@@ -47,12 +46,18 @@ class VllmEngine:
     def __init__(self, settings: EngineSettings) -> None:
         self.settings = settings
         self.llm: Any = None
-        self.block_passes: list[int] = []
-        self.silent_passes: list[int] = []
         self.folder = tempfile.TemporaryDirectory(prefix="kvbench-")
+        self.prepare()
 
-    def prepare(self, block_passes: Sequence[int] = (), silent_passes: Sequence[int] = ()) -> None:
-        self.block_passes, self.silent_passes = list(block_passes), list(silent_passes)
+    def prepare(
+        self,
+        block_passes: Sequence[int] = (),
+        silent_passes: Sequence[int] = (),
+        upkeep_passes: Sequence[int] = (),
+        block_stride: int = 1,
+    ) -> None:
+        passes = (list(chosen) for chosen in (block_passes, upkeep_passes, silent_passes))
+        self.recording = Recording(self.folder.name, block_stride, *passes)
 
     def load(self) -> LoadTimes:
         refuse_device(self.settings)
@@ -63,7 +68,7 @@ class VllmEngine:
 
         import_s, imported_bytes = time.monotonic() - begin, resident_bytes(self.settings.device)
         begin = time.monotonic()
-        self._recording().announce()
+        self.recording.announce()
         try:
             arguments = self._arguments()
             self.llm = LLM(**arguments, **step_of_vllm(self.settings, arguments))
@@ -85,9 +90,6 @@ class VllmEngine:
         log.warning("vLLM needs %d bytes per token, Transformers %d", slot_bytes, self.settings.slot_bytes)
         self.settings = replace(self.settings, slot_bytes=slot_bytes)
         return engine_arguments(self.settings)
-
-    def _recording(self) -> Recording:
-        return Recording(self.folder.name, BLOCK_STRIDE, self.block_passes, self.silent_passes)
 
     def generate(
         self,
@@ -120,11 +122,11 @@ class VllmEngine:
 
     def collect(self, generated: Generated, repeat: int) -> Generated:
         self.llm.reset_prefix_cache()
-        tables = self.llm.collective_rpc("kvbench_tables") if repeat in self.block_passes else []
+        tables = self.llm.collective_rpc("kvbench_tables") if repeat in self.recording.upkeep_passes else []
         self._time_tables(repeat + 1)
-        if repeat in self.silent_passes:
+        if repeat in self.recording.silent_passes:
             return generated
-        schedule = Schedule.load(self._recording().file(repeat))
+        schedule = Schedule.load(self.recording.file(repeat))
         if tables:
             schedule = with_tables(schedule, tables)
         completions = [
@@ -133,8 +135,8 @@ class VllmEngine:
         return replace(generated, completions=completions, schedule=schedule, hook_s=schedule.hook_s)
 
     def _time_tables(self, repeat: int) -> None:
-        """Have the workers time their block tables in the next pass, `repeat`, if it reads block ids."""
-        if repeat in self.block_passes:
+        """Have the workers time their block tables in the next pass, `repeat`, if their upkeep is timed in it."""
+        if repeat in self.recording.upkeep_passes:
             self.llm.collective_rpc("kvbench_time_tables")
 
     def in_force(self) -> dict[str, Any]:

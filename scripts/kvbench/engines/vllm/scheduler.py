@@ -37,7 +37,7 @@ class Recorder:
         self.reads_blocks = self.enabled and self.number in self.told.block_passes
         self.log = ScheduleLog()
         self.hook_ns = 0
-        self.upkeep = BlocksTimer(self.manager) if self.reads_blocks else None
+        self.upkeep = BlocksTimer(self.manager) if self.number in self.told.upkeep_passes else None
 
     def event(self, kind: int, request_id: str) -> None:
         """Note that a request was preempted or freed before the next sample."""

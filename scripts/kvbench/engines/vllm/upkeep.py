@@ -1,6 +1,6 @@
 """Times the upkeep of vLLM's block tables: of blocks in the scheduler, of the tables in each worker.
 
-Methods are replaced on the object itself, and only for the pass that reads block ids; in other passes vLLM calls its
+Methods are replaced on the object itself, and only for the untimed pass that times them; in other passes vLLM calls its
 own. These are times of the host: what a method starts on a GPU goes on after it has returned.
 """
 

@@ -86,7 +86,7 @@ class Details {
     const key = entries.join("|");
     if (key === panel.tableKey) return;
     panel.tableKey = key;
-    parts["of-table"].replaceChildren(...entries.map((entry) => this.entry(entry)));
+    parts["of-table"].replaceChildren(...entries.map((entry) => this.entry(entry, replay.side.first_block || 0)));
   }
 
   // [logical, physical, filled, size, shared]
@@ -106,11 +106,11 @@ class Details {
     return [["row", row, replay.hasEnded(this.map.request) ? 0 : replay.tokens(this.map.request), width, 0]];
   }
 
-  entry([logical, cell, filled, size, shared]) {
+  entry([logical, cell, filled, size, shared], first) {
     const item = make("li", "bm-entry");
     item.append(make("span", "bm-logical", String(logical)));
     item.append(make("span", "bm-arrow", "→"));
-    item.append(make("b", "", cell >= 0 ? String(cell) : "none"));
+    item.append(make("b", "", cell >= 0 ? String(cell + first) : "none"));
     const meter = make("span", "bm-meter");
     meter.style.setProperty("--bm-filled", `${(100 * filled) / size}%`);
     item.append(meter, make("span", "bm-fill", `${filled}/${size}`));

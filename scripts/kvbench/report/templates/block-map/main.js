@@ -19,8 +19,9 @@ async function openMap(map) {
   try {
     const data = await inflate(map.parts.data.textContent);
     if (!data.sides?.length || !data.requests?.length) {
-      return say(map, "No engine recorded its blocks for this model and workload, so there is no map.");
+      return say(map, data.reason || "No engine recorded its blocks for this model and workload, so there is no map.");
     }
+    data.sides.forEach(unpackSide);
     map.parts.message.hidden = true;
     map.parts.body.hidden = false;
     map.start(data);

@@ -18,22 +18,30 @@ class Occupancy {
     this.holders.fill(0);
     for (const part of PARTS) this[part].fill(0);
     const { replay } = this;
-    for (let request = 0; request < replay.requests; request++) {
-      const table = replay.tables[request];
-      if (table.length) this.place(request, table, replay.tokens(request), replay.side.final[request]);
+    const held = [...replay.tables.keys()].filter((request) => replay.tables[request].length);
+    const running = held.filter((request) => !replay.hasEnded(request));
+    // Those that have ended come last: what they do not share is finished, whoever else holds it.
+    for (const request of running) this.place(request, false, 0);
+    for (const request of held) {
+      if (replay.hasEnded(request)) this.place(request, true, running.length ? replay.hits(request) : 0);
     }
     this.counts = this.count();
   }
 
-  place(request, table, tokens, final) {
-    const ended = this.replay.hasEnded(request);
+  // `kept`: blocks at the beginning of an ended request's table that are not finished.
+  place(request, ended, kept) {
+    const { replay } = this;
+    const table = replay.tables[request];
+    const tokens = replay.tokens(request);
+    const final = replay.side.final[request];
     for (let logical = 0; logical < table.length; logical++) {
       const cell = table[logical];
       if (!(cell >= 0 && cell < this.owner.length)) continue;
       if (this.owner[cell] < 0) this.own(cell, request, logical);
       this.holders[cell]++;
-      if (this.replay.rows) this.fillRow(cell, request, tokens, final, ended);
-      else this.fillBlock(cell, logical, tokens, final, ended);
+      if (replay.rows) this.fillRow(cell, request, tokens, final, ended);
+      else if (ended) this.fillEnded(cell, logical < kept);
+      else this.fillBlock(cell, logical, tokens, final);
     }
   }
 
@@ -42,20 +50,23 @@ class Occupancy {
     this.logical[cell] = logical;
   }
 
-  // A block of several requests is filled as far as one of them filled it, and finished once all have ended.
-  fillBlock(cell, logical, tokens, final, ended) {
+  // A block that an ended request had found in the cache counts as live while another request runs (kv.paged).
+  fillEnded(cell, found) {
+    if (found && this.live[cell] + this.reserved[cell] + this.internal[cell] + this.finished[cell] > 0) return;
+    this.live[cell] = found ? this.replay.side.cell_slots : 0;
+    this.finished[cell] = found ? 0 : this.replay.side.cell_slots;
+    this.reserved[cell] = this.internal[cell] = 0;
+  }
+
+  // A block of several requests is filled as far as one of them filled it.
+  fillBlock(cell, logical, tokens, final) {
     const size = this.replay.side.cell_slots;
     const clip = (value) => Math.min(size, Math.max(0, value - logical * size));
-    if (ended) {
-      if (this.live[cell] + this.reserved[cell] + this.internal[cell] === 0) this.finished[cell] = size;
-      return;
-    }
     const live = Math.max(this.live[cell], clip(tokens));
     const used = Math.max(this.live[cell] + this.reserved[cell], clip(final), live);
     this.live[cell] = live;
     this.reserved[cell] = used - live;
     this.internal[cell] = size - used;
-    this.finished[cell] = 0;
   }
 
   fillRow(row, request, tokens, final, ended) {

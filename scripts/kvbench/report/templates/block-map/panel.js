@@ -115,15 +115,15 @@ class Panel {
 
   told(cell) {
     const { owner, logical, holders } = this.occupancy;
-    const unit = this.replay.rows ? "Row" : "Block";
-    if (owner[cell] < 0) return `${unit} ${cell}: free`;
+    const unit = `${this.replay.rows ? "Row" : "Block"} ${cell + (this.replay.side.first_block || 0)}`;
+    if (owner[cell] < 0) return `${unit}: free`;
     const shared = holders[cell] > 1 ? `, shared ×${holders[cell]}` : "";
     const place = this.replay.rows ? "" : `, its block ${logical[cell]}`;
     const held = PARTS.filter((part) => this.occupancy[part][cell]).map(
       (part) => `${this.occupancy[part][cell]} ${part}`,
     );
     const name = nameOf(this.map.data.requests, owner[cell]);
-    return `${unit} ${cell}: request ${name}${place}${shared}; ${held.join(", ")}`;
+    return `${unit}: request ${name}${place}${shared}; ${held.join(", ")}`;
   }
 
   choose(event) {

@@ -1,6 +1,7 @@
 // The state of one side at a step: which request holds which cells, and how many tokens each has.
 
 const KEY_FRAME_STEPS = 64;
+const BLOCK_ADDED = 1;
 
 class Replay {
   constructor(side, requests) {
@@ -15,15 +16,35 @@ class Replay {
     this.tables = requests.map(() => []);
     this.step = -1;
     this.frames = [];
+    this.added = [];
     this.recordFrames();
+    this.events = withAdded(side.events, this.added);
     this.seek(-1);
   }
 
   recordFrames() {
     for (let step = 0; step < this.steps; step++) {
       if (step % KEY_FRAME_STEPS === 0) this.frames.push(packTables(this.tables));
+      this.noteAdded(step, this.side.changes[step] || []);
       applyChanges(this.tables, this.side.changes[step] || []);
     }
+  }
+
+  // A table that was not empty becomes longer: a block added, once a request and step.
+  noteAdded(step, changes) {
+    const grown = new Set();
+    for (let i = 0; i < changes.length; i += 3) {
+      const table = this.tables[changes[i]];
+      if (table.length > 0 && changes[i + 1] >= table.length) grown.add(changes[i]);
+    }
+    grown.forEach((request) => this.added.push(step, BLOCK_ADDED, request));
+  }
+
+  // Blocks of a request's table that it found in the cache when it was last admitted.
+  hits(request) {
+    const pairs = this.side.hits?.[request] || [];
+    const at = lastAtMost(pairs, 2, this.step);
+    return at < 0 ? 0 : pairs[2 * at + 1];
   }
 
   // Before the first step (-1) nothing is held yet; after the last one (`steps`) nothing any more.
@@ -72,7 +93,7 @@ class Replay {
   }
 
   status(request) {
-    if (!this.served[request]) return "absent";
+    if (!this.served[request] || this.step < (this.side.arrives?.[request] ?? -1)) return "absent";
     if (this.tables[request].some((cell) => cell >= 0)) return this.hasEnded(request) ? "ended" : "running";
     return this.step >= this.done[request] || this.step >= this.steps ? "completed" : "waiting";
   }
@@ -82,6 +103,20 @@ class Replay {
     const tokens = this.tokens(request);
     return tokens < 0 || tokens > this.side.final[request];
   }
+}
+
+// Events in order of steps. Added blocks are most of a large document and follow from its tables: it need not name them.
+function withAdded(events, added) {
+  for (let i = 1; i < events.length; i += 3) if (events[i] === BLOCK_ADDED) return events;
+  const merged = [];
+  let next = 0;
+  for (let i = 0; i < events.length; i += 3) {
+    for (; next < added.length && added[next] < events[i]; next += 3)
+      merged.push(added[next], added[next + 1], added[next + 2]);
+    merged.push(events[i], events[i + 1], events[i + 2]);
+  }
+  for (; next < added.length; next++) merged.push(added[next]);
+  return merged;
 }
 
 function summed(differences) {

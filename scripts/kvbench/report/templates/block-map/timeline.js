@@ -83,7 +83,7 @@ class Timeline {
 
   eventsByColumn(replay, kind) {
     const columns = new Map();
-    const { events } = replay.side;
+    const { events } = replay;
     for (let i = 0; i < events.length; i += 3) {
       if (events[i + 1] !== kind) continue;
       const column = Math.round(this.x(replay.times[events[i]] || 0));
@@ -153,7 +153,7 @@ class Timeline {
 
 function lanesOf(replay) {
   const kinds = new Set();
-  for (let i = 1; i < replay.side.events.length; i += 3) kinds.add(replay.side.events[i]);
+  for (let i = 1; i < replay.events.length; i += 3) kinds.add(replay.events[i]);
   return [...kinds].filter((kind) => kind in EVENTS).sort();
 }
 

@@ -1,0 +1,88 @@
+"""The pass of a run that a map shows: what was recorded in it, with requests by number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from kvbench.files import read_json, read_parquet
+from kvbench.records import SPLIT
+from kvbench.workload.read import Request
+
+COUNTS = ("running", "waiting")
+KV = ("t_ns", *COUNTS, "allocated", *SPLIT)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One pass of a run. `requests` are all of the workload; the pass serves the first `served` of them."""
+
+    record: dict[str, Any]
+    repeat: dict[str, Any]
+    kv: dict[str, NDArray[np.int64]]  # the columns KV, a value a step
+    requests: Sequence[Request]
+    folder: Path
+
+    @property
+    def engine(self) -> str:
+        return self.record["engine"]
+
+    @property
+    def steps(self) -> int:
+        return len(self.kv["t_ns"])
+
+    @property
+    def served(self) -> int:
+        return self.repeat["requests"]
+
+    @property
+    def final(self) -> list[int]:
+        """Tokens in the cache when a request ends, of each request."""
+        return [request.final_kv_tokens for request in self.requests]
+
+    def rows(self, name: str, columns: Sequence[str]) -> pa.Table:
+        """Some columns of a Parquet file of the run, the rows of this pass."""
+        table = read_parquet(self.folder / f"{name}.parquet", ["repeat", *columns])
+        return table.filter(pc.equal(table["repeat"], self.repeat["repeat"])).drop_columns("repeat")
+
+    def numbers(self, request_ids: pa.ChunkedArray) -> NDArray[np.int64]:
+        """The number of each request in the workload."""
+        known = {request.request_id: number for number, request in enumerate(self.requests)}
+        coded = pc.dictionary_encode(request_ids).combine_chunks()
+        places = np.array([known[name] for name in coded.dictionary.to_pylist()], np.int64)
+        return places[coded.indices.to_numpy()] if len(coded) else np.zeros(0, np.int64)
+
+
+def recorded(record_file: str | Path, requests: Sequence[Request], *, reads_blocks: bool) -> Recorded | None:
+    """The untimed pass that read block ids, or the first timed repeat of the most requests; None if there is none."""
+    record = read_json(record_file)
+    if reads_blocks:
+        found = [repeat for repeat in record["repeats"] if repeat["phase"] == "blocks"]
+    else:
+        found = sorted((r for r in record["repeats"] if r["timed"]), key=lambda r: (-r["requests"], r["repeat"]))
+    if not found:
+        return None
+    folder = Path(record_file).parent
+    table = read_parquet(folder / "kv.parquet", ["repeat", *KV])
+    table = table.filter(pc.equal(table["repeat"], found[0]["repeat"]))
+    kv = {name: table[name].to_numpy().astype(np.int64) for name in KV}
+    return Recorded(record, found[0], kv, requests, folder)
+
+
+def common(run: Recorded) -> dict[str, Any]:
+    """What every side has: times, counts and slots of each step."""
+    times = np.rint((run.kv["t_ns"] - run.repeat["start_ns"]) / 1000).astype(np.int64)
+    return {
+        "engine": run.engine,
+        "slot_bytes": run.record["slot_bytes"],
+        "t_us": np.diff(times, prepend=0).tolist(),
+        **{name: run.kv[name].tolist() for name in (*COUNTS, *SPLIT)},
+        "final": run.final,
+    }

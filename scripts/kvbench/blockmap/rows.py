@@ -1,0 +1,89 @@
+"""The side of an engine with padded batches: a row of a contiguous cache for each request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from kvbench.blockmap.events import ADMITTED, COMPLETED, Events
+from kvbench.blockmap.recorded import Recorded, common
+from kvbench.kv.checks import check_equal
+from kvbench.kv.split import Slots, split_rows
+from kvbench.records import SPLIT
+
+
+def rows_side(run: Recorded) -> dict[str, Any]:
+    """The side as docs/block-map.md describes it. AccountingError if it does not add up to kv.parquet."""
+    changes: list[list[int]] = [[] for _ in range(run.steps)]
+    tokens: list[list[int]] = [[] for _ in run.requests]
+    pads, width, events = [0] * len(run.requests), np.zeros(run.steps, np.int64), Events()
+    most = 0
+    for first, last, numbers in _batches(run):
+        prompt, output = _lengths(run, numbers)
+        most = max(most, len(numbers))
+        width[first:last] = _checked_width(run, first, last, numbers)
+        for row, number in enumerate(numbers):
+            pads[number] = int(prompt.max() - prompt[row])
+            tokens[number] = [first, int(prompt[row])]
+            changes[first] += [number, 0, row]
+            events.add(first, ADMITTED, number)
+            events.add(first + int(output[row]) - 1, COMPLETED, number)
+            if last < run.steps:
+                tokens[number] += [last, -1]
+                changes[last] += [number, -1, -1]
+    return {
+        **common(run),
+        "form": "rows",
+        "source": f"The rows of its cache, at every forward pass of timed repeat {run.repeat['repeat']}.",
+        "every": 1,
+        "cells": most,
+        "cell_slots": None,
+        "pool_slots": run.record["capacity"]["budget_bytes"] // run.record["slot_bytes"],
+        "changes": changes,
+        "tokens": tokens,
+        "pads": pads,
+        "width": width.tolist(),
+        "events": events.flat(),
+    }
+
+
+def _batches(run: Recorded) -> Iterator[tuple[int, int, list[int]]]:
+    """First step, the step after the last, and requests of each batch, which follow each other in order of requests.
+
+    A batch takes a step for each token of its longest output; a row that closes it follows where one was recorded.
+    """
+    step = number = 0
+    for batch in run.record["batches"]:
+        if batch["repeat"] != run.repeat["repeat"]:
+            continue
+        numbers = list(range(number, number + batch["rows"]))
+        last = step + max(run.requests[n].output_tokens for n in numbers)
+        yield step, last, numbers
+        number += batch["rows"]
+        step = last + int(last < run.steps and run.kv["allocated"][last] == 0)
+    check_equal("steps of all batches", run.steps, step)
+    check_equal("requests of all batches", run.served, number)
+
+
+def _lengths(run: Recorded, numbers: list[int]) -> tuple[Slots, Slots]:
+    chosen = [run.requests[number] for number in numbers]
+    return np.array([r.prompt_tokens for r in chosen]), np.array([r.output_tokens for r in chosen])
+
+
+def _checked_width(run: Recorded, first: int, last: int, numbers: list[int]) -> Slots:
+    """Slots of a row at each step of a batch, once what follows from it is what kv.parquet has."""
+    prompt, output = _lengths(run, numbers)
+    kv = {name: values[first:last] for name, values in run.kv.items()}
+    width = kv["allocated"] // len(numbers)
+    done = np.arange(1, last - first + 1)[:, None]
+    ended = done > output
+    padding = np.broadcast_to(prompt.max() - prompt, ended.shape)
+    split = split_rows(width[:, None], padding, prompt + done - 1, prompt + output - 1, ended).sum(axis=1)
+    check_equal("slots of all rows", kv["allocated"], width * len(numbers))
+    check_equal("requests in rows", kv["running"], (~ended).sum(axis=1))
+    check_equal("waiting requests", kv["waiting"], np.full(last - first, run.served - numbers[-1] - 1))
+    for name, part in zip(SPLIT, split, strict=True):
+        check_equal(f"{name} slots of rows", kv[name], part)
+    return width
