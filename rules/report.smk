@@ -14,6 +14,7 @@ rule make_report:
         figures=figure_files.run_figures(MEASURED, [SHOWN]),
         replays=figure_files.replay_figures(config, [SHOWN]),
         kernel=figure_files.kernel_figures(config, MEASURED, [SHOWN]),
+        maps=paths.maps(config, MEASURED),
         runs=paths.record_files(MEASURED),
     output:
         report="results/report.html",

@@ -1,9 +1,10 @@
-"""Write results/report.html with machine, settings, tables and figures, and its first numbers, results/found.txt."""
+"""Write results/report.html with machine, settings, tables, figures and maps, and its first numbers, found.txt."""
 
 from pathlib import Path
 
 import kvbench.preflight.quick_start  # noqa: F401 (first)
 from kvbench.adapter import job
+from kvbench.blockmap import load
 from kvbench.files import write_text
 from kvbench.report.found import in_short
 from kvbench.report.page import read_inputs, render
@@ -11,14 +12,13 @@ from kvbench.report.page import read_inputs, render
 
 def main(snakemake):
     with job(snakemake):
-        given = snakemake.input
+        given, params = snakemake.input, snakemake.params
         figures = [*given.figures, *given.replays, *given.kernel]
         found = read_inputs(given.environment, given.config, given.tables, figures, given.runs)
-        has_capacity = snakemake.params.has_capacity
-        write_text(Path(snakemake.output.report), render(*found, has_capacity=has_capacity))
-        write_text(
-            Path(snakemake.output.found), in_short(found[2], found[4], snakemake.params.seed, has_capacity=has_capacity)
-        )
+        maps = [(one.model, one.workload, one.data) for one in map(load, given.maps)]
+        write_text(Path(snakemake.output.report), render(*found, maps=maps, has_capacity=params.has_capacity))
+        lines = in_short(found[2], found[4], params.seed, has_capacity=params.has_capacity)
+        write_text(Path(snakemake.output.found), lines)
 
 
 if __name__ == "__main__":
