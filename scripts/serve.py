@@ -16,7 +16,7 @@ HOST, PAGE = "127.0.0.1", "report.html"
 # The pages hold their scripts, styles and pictures themselves; nothing may come from elsewhere.
 POLICY = "; ".join(
     (
-        *("default-src 'none'", "script-src 'unsafe-inline' 'unsafe-eval'", "style-src 'unsafe-inline'"),
+        *("default-src 'none'", "script-src 'unsafe-inline'", "style-src 'unsafe-inline'"),
         *("img-src 'self' data: blob:", "font-src data:", "connect-src 'self' data: blob:", "worker-src blob:"),
         *("base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"),
     )

@@ -32,9 +32,13 @@ FIGURES = [
     for name in figures_of([RunName("smollm2-135m", engine, "mixed") for engine in ("hf-batch", "vllm")])
     if name != "workload_lengths"  # which reads no run
 ]
+PRICE = {"measure_paging_price": 1, "summarise_paging_price": 1}
+AFTER_CONFIG = {"write_config": 1, "write_methods": 1}
 # Jobs that follow any run: parity and tables cover all runs, so every figure of a table is drawn again too.
 AFTER_RUNS = {"check_parity": 1, "summarise_runs": 1, "summarise_sweeps": 1, "check_claims": 1, "check_targets": 1} | {
     "make_report": 1,
+    "write_latex": 1,
+    "write_methods": 1,
     **{f"plot_{name}": 2 for name in FIGURES},
 }
 
@@ -110,7 +114,7 @@ def test_code_of_a_plot_redraws_that_plot(tree: Path) -> None:
 
 def test_an_option_of_a_plot_redraws_that_plot(tree: Path) -> None:
     reconfigure(tree, "figures/options", {"latency": {"width_in": 3.5}})
-    assert stale(tree) == {"plot_latency": 2, "write_config": 1, "make_report": 1}
+    assert stale(tree) == {"plot_latency": 2, **AFTER_CONFIG, "make_report": 1}
 
 
 @pytest.mark.parametrize("name", ["scripts/kvbench/report/templates/report.html.j2", "captions/memory.rst"])
@@ -156,9 +160,9 @@ def test_a_benchmark_runs_again_alone_and_a_target_is_tested_again_without_it(tr
     own = {"kind": "recording", "model": "smollm2-135m", "workload": "mixed", "passes": 6}
     reconfigure(tree, "benchmarks", {"recording": own})
     after = {"summarise_benchmarks": 1, "check_targets": 1, "make_report": 1}
-    assert ran(tree) == {"run_benchmark": 1, "write_config": 1, **after}
+    assert ran(tree) == {"run_benchmark": 1, **AFTER_CONFIG, **after}
     reconfigure(tree, "benchmarks/recording/passes", 7)
-    assert ran(tree) == {"run_benchmark": 1, "write_config": 1, **after}
+    assert ran(tree) == {"run_benchmark": 1, **AFTER_CONFIG, **after}
     edit(tree, "benchmarks/recording_cost.py")
     assert ran(tree) == {"run_benchmark": 1, **after}
     path = tree / "config/targets.yaml"
@@ -169,7 +173,7 @@ def test_a_benchmark_runs_again_alone_and_a_target_is_tested_again_without_it(tr
 def test_a_claim_is_judged_again_without_a_run(tree: Path) -> None:
     path = tree / "config/claims.yaml"
     path.write_text(path.read_text().replace("min_repeats: 6", "min_repeats: 7"))
-    assert stale(tree) == {"check_claims": 1, "make_report": 1}
+    assert stale(tree) == {"check_claims": 1, "write_latex": 1, "make_report": 1}
 
 
 def test_a_workload_reruns_only_its_runs(tree: Path) -> None:
@@ -178,7 +182,7 @@ def test_a_workload_reruns_only_its_runs(tree: Path) -> None:
     # The figures without a table are drawn again for this workload alone.
     after = AFTER_RUNS | {"plot_memory": 1, "plot_workload_lengths": 1, "summarise_workloads": 1}
     found = Counter(rule for rule, _ in jobs)
-    assert found == {"make_workload": 1, "run_traditional": 1, "run_vllm": 1, "write_config": 1, **after}
+    assert found == {"make_workload": 1, "run_traditional": 1, "run_vllm": 1, **AFTER_CONFIG, **after}
     assert {output.split("/")[4] for rule, output in jobs if rule.startswith("run_")} == {"mixed"}
 
 
@@ -194,17 +198,17 @@ def test_code_of_an_engine_reruns_that_engine(tree: Path, module: str, rule: str
 
 def test_another_version_of_vllm_reruns_vllm(tree: Path, tmp_path: Path) -> None:
     found = ran(tree, PYTHONPATH=install(tmp_path, "vllm", "99.0"))
-    assert found == {"check_environment": 1, "run_vllm": 3, **AFTER_RUNS}
+    assert found == {"check_environment": 1, "run_vllm": 3, **PRICE, **AFTER_RUNS}
 
 
 def test_code_of_the_check_reruns_the_check(tree: Path) -> None:
     edit(tree, "scripts/kvbench/machine/facts.py")
-    assert ran(tree) == {"check_environment": 1, "make_report": 1}
+    assert ran(tree) == {"check_environment": 1, "write_methods": 1, "make_report": 1}
 
 
 def test_code_shared_by_check_and_engines_reruns_all_of_them_in_one_call(tree: Path) -> None:
     edit(tree, "scripts/kvbench/machine/nvml.py")
-    assert ran(tree) == {"check_environment": 1, "run_traditional": 3, "run_vllm": 3, **AFTER_RUNS}
+    assert ran(tree) == {"check_environment": 1, "run_traditional": 3, "run_vllm": 3, **PRICE, **AFTER_RUNS}
 
 
 def install(folder: Path, name: str, version: str) -> str:
@@ -217,19 +221,19 @@ def install(folder: Path, name: str, version: str) -> str:
 
 def test_options_of_an_engine_rerun_that_engine(tree: Path) -> None:
     reconfigure(tree, "engines/vllm", {"max_num_seqs": 4})
-    assert stale(tree) == {"run_vllm": 3, "write_config": 1, **AFTER_RUNS}
+    assert stale(tree) == {"run_vllm": 3, **AFTER_CONFIG, **AFTER_RUNS}
 
 
 def test_more_repeats_rerun_the_measurements_but_not_parity(tree: Path) -> None:
     reconfigure(tree, "repeats", 7)
-    assert stale(tree) == {"run_traditional": 2, "run_vllm": 2, "write_config": 1, **AFTER_RUNS}
+    assert stale(tree) == {"run_traditional": 2, "run_vllm": 2, **AFTER_CONFIG, **AFTER_RUNS}
 
 
 def test_more_processes_make_only_the_further_ones_and_a_lost_one_comes_back_alone(tree: Path) -> None:
     reconfigure(tree, "processes", 2)
     made = [output.split("/")[5] for rule, output in planned(tree) if rule.startswith("run_")]
     assert made == ["base.process-2"] * 4
-    assert ran(tree) == {"run_traditional": 2, "run_vllm": 2, "write_config": 1, **AFTER_RUNS}
+    assert ran(tree) == {"run_traditional": 2, "run_vllm": 2, **AFTER_CONFIG, **AFTER_RUNS}
     (tree / "results/runs/smollm2-135m/vllm/mixed/base.process-2/run.json").unlink()
     made = [output.split("/")[3:6] for rule, output in planned(tree) if rule.startswith("run_")]
     assert made == [["vllm", "mixed", "base.process-2"]]
@@ -282,7 +286,7 @@ def test_a_point_of_a_sweep_is_made_alone_when_it_is_new_lost_or_of_another_valu
 
 def test_a_plan_is_answered_again_alone(tree: Path) -> None:
     reconfigure(tree, "capacity/llama-2-7b-sharegpt/block_size", 32)
-    assert stale(tree) == {"plan_capacity": 1, "write_config": 1, "make_report": 1}
+    assert stale(tree) == {"plan_capacity": 1, **AFTER_CONFIG, "make_report": 1}
 
 
 @pytest.mark.parametrize(
@@ -300,7 +304,7 @@ def test_a_shape_or_the_code_of_capacity_reruns_capacity(tree: Path, name: str, 
 
 def test_without_a_plan_there_is_no_page(tree: Path) -> None:
     reconfigure(tree, "capacity", {})
-    assert stale(tree) == {"write_config": 1, "make_report": 1}
+    assert stale(tree) == {**AFTER_CONFIG, "make_report": 1}
 
 
 AFTER_REPLAYS = {"summarise_replays": 1, "plot_replay_waste": 2, "plot_batched_requests": 2, "make_report": 1}
@@ -308,7 +312,7 @@ AFTER_REPLAYS = {"summarise_replays": 1, "plot_replay_waste": 2, "plot_batched_r
 
 def test_a_scenario_is_replayed_alone(tree: Path) -> None:
     reconfigure(tree, "replays/opt-13b-sharegpt/block_size", 32)
-    assert stale(tree) == {"run_replay": 1, "write_config": 1, **AFTER_REPLAYS}
+    assert stale(tree) == {"run_replay": 1, **AFTER_CONFIG, **AFTER_REPLAYS}
 
 
 def test_code_of_the_replay_reruns_replays_and_plans(tree: Path) -> None:
@@ -330,9 +334,9 @@ def test_a_users_file_reruns_its_scenario(tree: Path) -> None:
 
 def test_without_a_scenario_there_is_no_replay(tree: Path) -> None:
     reconfigure(tree, "replays", {})
-    assert stale(tree) == {"write_config": 1, "make_report": 1}
+    assert stale(tree) == {**AFTER_CONFIG, "make_report": 1}
     shutil.rmtree(tree / "results/replays")
-    assert ran(tree) == {"write_config": 1, "make_report": 1}
+    assert ran(tree) == {**AFTER_CONFIG, "make_report": 1}
 
 
 def test_an_edit_of_the_configurations_code_reruns_nothing(tree: Path) -> None:
