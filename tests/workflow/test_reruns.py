@@ -36,6 +36,7 @@ PRICE = {"measure_paging_price": 1, "summarise_paging_price": 1}
 AFTER_CONFIG = {"write_config": 1, "write_methods": 1}
 # Jobs that follow any run: parity and tables cover all runs, so every figure of a table is drawn again too.
 AFTER_RUNS = {"check_parity": 1, "summarise_runs": 1, "summarise_sweeps": 1, "check_claims": 1, "check_targets": 1} | {
+    "draw_block_map": 2,
     "make_report": 1,
     "write_latex": 1,
     "write_methods": 1,
@@ -180,7 +181,7 @@ def test_a_workload_reruns_only_its_runs(tree: Path) -> None:
     reconfigure(tree, "workloads/mixed/requests", 17)
     jobs = planned(tree)
     # The figures without a table are drawn again for this workload alone.
-    after = AFTER_RUNS | {"plot_memory": 1, "plot_workload_lengths": 1, "summarise_workloads": 1}
+    after = AFTER_RUNS | {"plot_memory": 1, "plot_workload_lengths": 1, "summarise_workloads": 1, "draw_block_map": 1}
     found = Counter(rule for rule, _ in jobs)
     assert found == {"make_workload": 1, "run_traditional": 1, "run_vllm": 1, **AFTER_CONFIG, **after}
     assert {output.split("/")[4] for rule, output in jobs if rule.startswith("run_")} == {"mixed"}
