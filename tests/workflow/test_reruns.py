@@ -234,7 +234,8 @@ def test_more_processes_make_only_the_further_ones_and_a_lost_one_comes_back_alo
     reconfigure(tree, "processes", 2)
     made = [output.split("/")[5] for rule, output in planned(tree) if rule.startswith("run_")]
     assert made == ["base.process-2"] * 4
-    assert ran(tree) == {"run_traditional": 2, "run_vllm": 2, **AFTER_CONFIG, **AFTER_RUNS}
+    after = {rule: jobs for rule, jobs in AFTER_RUNS.items() if rule != "draw_block_map"}  # maps are of process 1
+    assert ran(tree) == {"run_traditional": 2, "run_vllm": 2, **AFTER_CONFIG, **after}
     (tree / "results/runs/smollm2-135m/vllm/mixed/base.process-2/run.json").unlink()
     made = [output.split("/")[3:6] for rule, output in planned(tree) if rule.startswith("run_")]
     assert made == [["vllm", "mixed", "base.process-2"]]

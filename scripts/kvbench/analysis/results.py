@@ -210,3 +210,16 @@ def point_key(point: str) -> tuple[str, float, str]:
 def engine_key(engine: str) -> tuple[int, str]:
     """Sort key of an engine: the order of ENGINES, then unknown engines by name."""
     return (ENGINES.index(engine) if engine in ENGINES else len(ENGINES), engine)
+
+
+def rows_of_pair(table: pd.DataFrame, model: str, workload: str) -> pd.DataFrame:
+    """A table's rows for a model and workload, sorted by engine, with a column `label`.
+
+    A table without engines keeps its order.
+    """
+    rows = table[(table["model"] == model) & (table["workload"] == workload)]
+    if "engine" in rows:
+        points = rows["point"] if "point" in rows else ["base"] * len(rows)
+        rows = rows.assign(label=[run_label(e, p) for e, p in zip(rows["engine"], points, strict=True)])
+        rows = rows.sort_values("engine", key=lambda names: names.map(engine_key), kind="stable")
+    return rows.reset_index(drop=True)

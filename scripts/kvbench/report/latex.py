@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from kvbench.analysis.results import engine_key, run_label
+from kvbench.analysis.results import rows_of_pair
 from kvbench.report.cells import NONE, WRAPPED
 from kvbench.report.folds import shown
 
@@ -53,7 +53,7 @@ def latex(name: str, table: pd.DataFrame) -> str:
     Rows are grouped by model and workload; what the report folds is a note under the table.
     """
     pairs = list(table[["model", "workload"]].drop_duplicates().itertuples(index=False, name=None))
-    parts = {pair: shown(name, _of(table, *pair)) for pair in pairs}
+    parts = {pair: shown(name, rows_of_pair(table, *pair)) for pair in pairs}
     columns = list(dict.fromkeys(column for part in parts.values() for column in part.rows))
     rows = {", ".join(pair): part.rows.reindex(columns=columns, fill_value=NONE) for pair, part in parts.items()}
     rows = {title: frame for title, frame in rows.items() if len(frame)}
@@ -63,16 +63,6 @@ def latex(name: str, table: pd.DataFrame) -> str:
     lines += _tabular(columns, rows) if rows else ["No rows."]
     lines += [rf"\par\smallskip {escape(note)}" for note in notes]
     return "\n".join([*lines, r"\end{table}"]) + "\n"
-
-
-def _of(table: pd.DataFrame, model: str, workload: str) -> pd.DataFrame:
-    """A table's rows for a model and workload, sorted by engine, with a column `label`, as the views take them."""
-    rows = table[(table["model"] == model) & (table["workload"] == workload)]
-    if "engine" in rows:
-        points = rows["point"] if "point" in rows else ["base"] * len(rows)
-        rows = rows.assign(label=[run_label(e, p) for e, p in zip(rows["engine"], points, strict=True)])
-        rows = rows.sort_values("engine", key=lambda names: names.map(engine_key), kind="stable")
-    return rows.reset_index(drop=True)
 
 
 def _layout(columns: Sequence[str], rows: Mapping[str, pd.DataFrame]) -> str:

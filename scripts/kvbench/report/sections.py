@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from kvbench.analysis.results import Run, engine_key, run_label
+from kvbench.analysis.results import Run, rows_of_pair
 from kvbench.report import verdicts
 from kvbench.report.answers import Answer, answers, chosen
 from kvbench.report.folds import Shown, shown
@@ -77,13 +77,13 @@ def first_screen(tables: Mapping[str, pd.DataFrame], runs: Sequence[Run], seed: 
     first = chosen(tables, list(dict.fromkeys((run.model, run.workload) for run in runs)))
     if first is None:
         raise ValueError("there is no first screen without a run")
-    return (*first, answers(tables, held(_of(tables["repeats"], *first), seed), *first))
+    return (*first, answers(tables, held(rows_of_pair(tables["repeats"], *first), seed), *first))
 
 
 def _section(
     tables: Mapping[str, pd.DataFrame], figures: Sequence[Path], model: str, workload: str, seed: int
 ) -> Section:
-    own = {name: _of(table, model, workload) for name, table in tables.items()}
+    own = {name: rows_of_pair(table, model, workload) for name, table in tables.items()}
     holds = held(own["repeats"], seed)
     return Section(
         model,
@@ -102,13 +102,3 @@ def _figures(paths: Sequence[Path]) -> dict[str, Figure]:
     by_name = {path.stem: path for path in reversed(paths)}
     names = [*filter(by_name.get, PLACED), *(name for name in by_name if name not in PLACED)]
     return {name: figure(by_name[name]) for name in names}
-
-
-def _of(table: pd.DataFrame, model: str, workload: str) -> pd.DataFrame:
-    """A table's rows for a model and workload, sorted by engine, with a column `label`."""
-    rows = table[(table["model"] == model) & (table["workload"] == workload)]
-    if "engine" in rows:
-        points = rows["point"] if "point" in rows else ["base"] * len(rows)
-        rows = rows.assign(label=[run_label(e, p) for e, p in zip(rows["engine"], points, strict=True)])
-        rows = rows.sort_values("engine", key=lambda names: names.map(engine_key), kind="stable")
-    return rows.reset_index(drop=True)

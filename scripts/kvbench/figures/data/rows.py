@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from kvbench.analysis.results import engine_key, read_table, run_label
+from kvbench.analysis.results import read_table, rows_of_pair
 from kvbench.errors import UserError
 from kvbench.files import read_parquet
 from kvbench.workload.table import lengths_of
@@ -18,14 +18,7 @@ def rows_of(path: str | Path, model: str, workload: str) -> pd.DataFrame:
 
     A table without engines keeps its order. UserError if the file is missing.
     """
-    frame = read_table(path)
-    frame = frame[(frame["model"] == model) & (frame["workload"] == workload)]
-    if "engine" not in frame:
-        return frame.reset_index(drop=True)
-    points = frame["point"] if "point" in frame else ["base"] * len(frame)
-    labels = [run_label(engine, point) for engine, point in zip(frame["engine"], points, strict=True)]
-    frame = frame.assign(label=labels).sort_values("engine", key=lambda names: names.map(engine_key), kind="stable")
-    return frame.reset_index(drop=True)
+    return rows_of_pair(read_table(path), model, workload)
 
 
 def lengths(path: str | Path) -> dict[str, np.ndarray]:
