@@ -10,7 +10,8 @@ import numpy as np
 from kvbench.blockmap.events import ADMITTED, COMPLETED, Events
 from kvbench.blockmap.recorded import Recorded, common
 from kvbench.kv.checks import check_equal
-from kvbench.kv.split import Slots, split_rows
+from kvbench.kv.contiguous import BatchRecord, running_rows, split_batch
+from kvbench.kv.split import Slots
 from kvbench.records import SPLIT
 
 
@@ -77,13 +78,20 @@ def _checked_width(run: Recorded, first: int, last: int, numbers: list[int]) -> 
     prompt, output = _lengths(run, numbers)
     kv = {name: values[first:last] for name, values in run.kv.items()}
     width = kv["allocated"] // len(numbers)
-    done = np.arange(1, last - first + 1)[:, None]
-    ended = done > output
-    padding = np.broadcast_to(prompt.max() - prompt, ended.shape)
-    split = split_rows(width[:, None], padding, prompt + done - 1, prompt + output - 1, ended).sum(axis=1)
+    batch = BatchRecord(
+        request_ids=tuple(run.requests[number].request_id for number in numbers),
+        prompt_tokens=prompt,
+        output_tokens=output,
+        t_ns=kv["t_ns"],
+        width=width,
+        rows=np.full(last - first, len(numbers)),
+        tensor_bytes=kv["allocated"] * run.record["slot_bytes"],
+        start_ns=int(kv["t_ns"][0]),
+        end_ns=int(kv["t_ns"][-1]),
+    )
     check_equal("slots of all rows", kv["allocated"], width * len(numbers))
-    check_equal("requests in rows", kv["running"], (~ended).sum(axis=1))
+    check_equal("requests in rows", kv["running"], running_rows(batch))
     check_equal("waiting requests", kv["waiting"], np.full(last - first, run.served - numbers[-1] - 1))
-    for name, part in zip(SPLIT, split, strict=True):
+    for name, part in zip(SPLIT, split_batch(batch), strict=True):
         check_equal(f"{name} slots of rows", kv[name], part)
     return width

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from kvbench.analysis.results import read_table
-from kvbench.analysis.tables.paging_price import CONTIGUOUS, PAGED, SHUFFLED
 from kvbench.figures.style import WIDTH_IN, is_narrow, name_rows, rows_figure, said, settle, styled, wrapped
 from kvbench.figures.words import range_text
+from kvbench.kernel.forms import CONTIGUOUS, PAGED, SHUFFLED
 
 OPTIONS = {"width_in": WIDTH_IN}
 CALL = ["phase", "context_tokens", "batch"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from kvbench.analysis.tables.paging_price import APART, CONTIGUOUS, PAGED, SHUFFLED
+from kvbench.kernel.forms import APART, CONTIGUOUS, PAGED, SHUFFLED
 from kvbench.report.cells import number, spans, text
 from kvbench.report.html import Figure, figure
 

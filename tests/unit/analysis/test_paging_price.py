@@ -9,7 +9,6 @@ from builders.bandwidth import bandwidth
 from builders.kernel_times import SHAPES, record, samples
 
 from kvbench.analysis.tables.paging_price import COLUMNS, table
-from kvbench.kernel import forms
 
 
 def found(**changed) -> pd.DataFrame:
@@ -62,10 +61,3 @@ def test_what_was_not_measured_has_its_reason() -> None:
     [row] = table(samples(0), record(reason="no GPU"), bandwidth(), 0).to_dict("records")
     assert row["reason"] == "no GPU"
     assert pd.isna([value for name, value in row.items() if name != "reason"]).all()
-
-
-def test_the_words_are_those_of_the_measurement() -> None:
-    from kvbench.analysis.tables import paging_price as words
-
-    assert (words.CONTIGUOUS, words.APART, words.PAGED) == (forms.CONTIGUOUS, forms.APART, forms.PAGED)
-    assert words.SHUFFLED == forms.SHUFFLED

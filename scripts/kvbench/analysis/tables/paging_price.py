@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from kvbench.analysis.statistics import PARTS, ratio
+from kvbench.kernel.forms import CONTIGUOUS
 
-CONTIGUOUS, APART, PAGED, SHUFFLED = "contiguous", "contiguous, K and V apart", "paged", "shuffled"
 SHAPE = ("phase", "layout", "query_heads", "kv_heads", "value_dim", "context_tokens", "batch")
 FORM = ("form", "page_tokens", "order")
 COLUMNS = (
