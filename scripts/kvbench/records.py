@@ -14,7 +14,9 @@ WORKLOAD = pa.schema(
     ]
 )
 
-# Times are seconds since the repeat's requests were submitted, on CLOCK_MONOTONIC.
+# Times are seconds since the repeat began, on CLOCK_MONOTONIC. All requests are submitted then, unless the run has
+# arrivals: only such a run has due_s, submitted_s, received_s and token_s, and its first_token_s and finish_s are the
+# client's, as in vLLM's serving benchmark.
 REQUESTS = pa.schema(
     [
         ("repeat", pa.int16()),
@@ -28,6 +30,10 @@ REQUESTS = pa.schema(
         ("finish_s", pa.float64()),
         ("preemptions", pa.int32()),  # null if the engine does not report them
         ("cached_tokens", pa.int32()),
+        ("due_s", pa.float64()),  # when the request was to be submitted
+        ("submitted_s", pa.float64()),  # when the client had handed it over
+        ("received_s", pa.float64()),  # when the engine took it into its queue; null where that cannot be seen
+        ("token_s", pa.list_(pa.float64())),  # when the client had each output token; null where only the last is known
     ]
 )
 

@@ -15,14 +15,13 @@ from kvbench.errors import UserError
 from kvbench.kv.policies import takes_time
 from kvbench.replay.inputs import LATEST_S, Trace
 from kvbench.replay.texts import text_key
+from kvbench.workload.arrivals import poisson_s
 from kvbench.workload.check import Limit
-from kvbench.workload.draws import SCALE, exponential, stream
+from kvbench.workload.draws import stream
 from kvbench.workload.formats.by_content import read_rows
 from kvbench.workload.lengths import draw_lengths
 from kvbench.workload.rows import Row
 from kvbench.workload.selection import Selection
-
-TICKS = 1 << 32  # per mean gap between arrivals: the sum for 2^31 requests still fits an int64
 
 
 def trace_of(scenario: Mapping[str, Any], seed: int, at: str) -> Trace:
@@ -46,15 +45,6 @@ def draw(workload: str, requests: int, seed: int, max_length: int, at: str) -> t
     return prompt, output
 
 
-def arrivals(requests: int, per_s: float, seed: int) -> NDArray[np.float64]:
-    """Arrival times of a Poisson process in seconds, the same on every machine.
-
-    The gaps are integers; only two divisions follow, which IEEE 754 rounds identically everywhere.
-    """
-    gaps = exponential(stream(seed, "replays", "arrivals"), requests) // (SCALE // TICKS)
-    return np.cumsum(gaps) / TICKS / per_s
-
-
 def _drawn(scenario: Mapping[str, Any], seed: int, at: str) -> Trace:
     room = scenario["max_length"] - scenario["shared_prefix_tokens"]
     return _trace(scenario, seed, *draw(scenario["workload"], scenario["requests"], seed, room, at))
@@ -65,7 +55,7 @@ def _trace(
 ) -> Trace:
     """The trace of prompts that follow the shared prefix and have nothing else in common."""
     if "requests_per_s" in scenario:
-        arrival_s = arrivals(len(prompt), scenario["requests_per_s"], seed)
+        arrival_s = poisson_s(stream(seed, "replays", "arrivals"), len(prompt), scenario["requests_per_s"])
     prefix = scenario["shared_prefix_tokens"]
     group = np.full(len(prompt), 0 if prefix else -1)
     return Trace.of(prompt + prefix, output, arrival_s, group, np.full(len(prompt), prefix))

@@ -12,7 +12,7 @@ from scipy import stats
 
 from kvbench.errors import UserError
 from kvbench.replay.describe import setting
-from kvbench.replay.requests import arrivals, draw, trace_of
+from kvbench.replay.requests import draw, trace_of
 from kvbench.replay.scenario import notes, outcomes
 from kvbench.replay.table import table
 from kvbench.workload.draws import SCALE, exponential, stream
@@ -23,14 +23,6 @@ def test_exponential_draws_are_exponential_and_pinned() -> None:
     assert stats.kstest(found, "expon").pvalue > 0.01
     pinned = [203022285430286, 86148807165730, 124485244008393]
     assert exponential(stream(0, "a", "test"), 3).tolist() == pinned
-
-
-def test_arrivals_have_the_rate_and_are_the_same_for_every_scenario() -> None:
-    found = arrivals(20_000, 4, 0)
-    assert found[-1] == pytest.approx(5_000, rel=0.03)
-    assert (np.diff(found) >= 0).all()
-    np.testing.assert_array_equal(arrivals(100, 2, 0), 2 * arrivals(100, 4, 0))
-    assert arrivals(5, 4, 1)[0] != arrivals(5, 4, 0)[0]
 
 
 def test_a_workload_is_the_same_for_every_scenario_and_plan() -> None:
