@@ -17,7 +17,7 @@ from kvbench.config.parameters import (
     workload_max_length,
     workload_options,
 )
-from kvbench.config.runs import RunName, parity_list, run_list
+from kvbench.config.runs import RunName, parity_list, rate_point, run_list
 from kvbench.config.settings import uses_cuda, validate
 from kvbench.figures.registry import FIGURES, OF_WORKLOAD
 from kvbench.machine.packages import package_versions
@@ -42,6 +42,7 @@ RUNS = MEASURED + parity_list(config)
 KINDS = ordered(
     {run.workload: config["workloads"][run.workload]["kind"] for run in MEASURED}
 )
+FROM_FILE = rate_point("file")
 FORMATS = config["figures"]["formats"]
 SHOWN = "svg" if "svg" in FORMATS else "png"
 
@@ -88,9 +89,10 @@ def get_model(wildcards):
     return ordered(config["models"][wildcards.model])
 
 
-def is_served(wildcards):
-    """Whether a live engine serves a workload."""
-    return (wildcards.model, wildcards.workload) in paths.pairs_of(RUNS)
+def is_served_at_once(wildcards):
+    """Whether a live engine gets all requests of a workload at once."""
+    pair = (wildcards.model, wildcards.workload)
+    return pair in paths.pairs_of(run for run in RUNS if run.point != FROM_FILE)
 
 
 def get_gpus(wildcards):

@@ -24,7 +24,7 @@ rule make_workload:
         workload=by_wildcards(workload_options),
         seed=config["seed"],
         max_length=by_wildcards(workload_max_length),
-        live=is_served,
+        live=is_served_at_once,
         code=code_digest("make_workload"),
     script:
         "../scripts/make_workload.py"

@@ -29,6 +29,9 @@ def order_settings(**changes: Any) -> dict[str, Any]:
         "device": "cpu",
         "gpus": 1,
         "prefix_sharing": False,
+        "requests_per_s": None,
+        "burstiness": 1.0,
+        "read_blocks": True,
         "shared_gpu": False,
     }
     return given | changes

@@ -14,7 +14,7 @@ class SilentEngine:
     def __init__(self):
         self.did = []
 
-    def generate(self, requests, tick, terminal, label):
+    def generate(self, requests, tick, terminal, label, due_ns=None):
         self.did.append("generate")
         return Generated([Completion(r.request_id, [5], 0, 0, 0) for r in requests])
 

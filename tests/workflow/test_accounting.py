@@ -59,7 +59,7 @@ class Serving:
 
 def timed_methods(engine):
     """The methods of vLLM's objects that are not their own at the moment."""
-    core = getattr(engine.llm.llm_engine.engine_core, "engine_core", None) if hasattr(engine, "llm") else None
+    core = getattr(engine.front.llm.llm_engine.engine_core, "engine_core", None) if hasattr(engine, "front") else None
     if core is None:
         return []
     runner = core.model_executor.driver_worker.worker.model_runner

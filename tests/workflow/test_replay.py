@@ -258,7 +258,7 @@ def serve(model, options):
 
     engine = VllmEngine(dataclasses.replace(tiny_settings(Path(model), "vllm", BLOCKS), **options))
     engine.load()
-    scheduler = engine.llm.llm_engine.engine_core.engine_core.scheduler
+    scheduler = engine.front.llm.llm_engine.engine_core.engine_core.scheduler
     for number, line in enumerate(sys.stdin):
         asked, limits = json.loads(line)
         requests = [request(prompt, output, name) for name, prompt, output in asked]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import Any
 
-from kvbench.config.runs import BASE, OVERRIDABLE, PARITY, RunName, plan, run_list
+from kvbench.config.runs import ARRIVING, BASE, OVERRIDABLE, PARITY, RATE, RunName, plan, run_list
 from kvbench.engines.names import BENCHMARKED, SEQUENTIAL
 from kvbench.errors import UserError
 
@@ -16,7 +16,7 @@ def run_settings(config: dict, model: str, engine: str, workload: str, point: st
     """All settings of a run, as plain values in sorted order; `point` is the last folder (`RunName.place`)."""
     name = RunName.of(model, engine, workload, point)
     settings = {key: config[key] for key in (*OVERRIDABLE, *SHARED)}
-    settings |= asdict(name)
+    settings |= asdict(name) | ARRIVING
     settings |= {"dtype": config["models"][model]["dtype"], "options": config["engines"].get(engine) or {}}
     if workload == PARITY:
         greedy = {"temperature": 0.0, "top_p": 1.0}
@@ -27,8 +27,12 @@ def run_settings(config: dict, model: str, engine: str, workload: str, point: st
         return ordered(settings | {"purpose": "parity"})
     if name not in run_list(config):
         raise UserError(f"config.yaml: runs: no entry produces {name.folder}; add one")
-    own = next(own for _, run, own in plan(config) if run == replace(name, process=1))
+    entry, own = next((entry, own) for entry, run, own in plan(config) if run == replace(name, process=1))
+    # The untimed pass that the block map shows takes as long as a timed one: no point of a sweep of rates has it.
+    settings["read_blocks"] = RATE not in config["runs"][entry].get("sweep", {})
     settings |= own | {"sampling": {**config["sampling"], **own.get("sampling", {})}}
+    if settings[RATE] is not None:
+        settings["sequential_requests"] = 0  # whoever serves one at a time serves all that arrive, in their order
     return ordered(settings | {"purpose": "measure"})
 
 

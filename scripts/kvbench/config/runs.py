@@ -18,6 +18,9 @@ OVERRIDABLE = (
     "sequential_requests",
     "gpus",
 )
+# Keys of an entry alone: when its requests arrive. Without a rate all are submitted at once.
+ARRIVING = {"requests_per_s": None, "burstiness": 1.0}
+RATE, FROM_FILE = "requests_per_s", "file"
 PARITY = "parity"
 BASE = "base"
 PLACE = re.compile(r"(.+?)(?:\.process-(\d+))?")
@@ -57,7 +60,7 @@ def plan(config: dict) -> Plan:
     """Each run with the number of its entry in `runs` and the settings that the entry overrides."""
     runs = []
     for number, entry in enumerate(config["runs"]):
-        own = {key: entry[key] for key in OVERRIDABLE if key in entry}
+        own = {key: entry[key] for key in (*OVERRIDABLE, *ARRIVING) if key in entry}
         for model, workload, engine in itertools.product(entry["models"], entry["workloads"], entry["engines"]):
             for point, swept in _points(entry):
                 runs.append((number, RunName(model, engine, workload, point), {**own, **swept}))
@@ -82,9 +85,29 @@ def parity_list(config: dict) -> list[RunName]:
     return [RunName(model, engine, PARITY) for model, engine in sorted(pairs)]
 
 
+def rate_point(per_s: float | str) -> str:
+    """The point of runs whose requests arrive at this rate, or as a user's file says (`file`)."""
+    return point_name(RATE, int(per_s) if isinstance(per_s, float) and per_s.is_integer() else per_s)
+
+
+def point_name(key: str, value: object) -> str:
+    """The name of a point of a sweep, such as `block_size-32`."""
+    return f"{key}-{str(value).lower()}"
+
+
+def arrives(run: RunName) -> bool:
+    """Whether the run's requests arrive over time."""
+    return run.point.startswith(f"{RATE}-")
+
+
 def _points(entry: dict) -> list[tuple[str, dict]]:
-    """The points of an entry and what each one sets, such as (`block_size-32`, {"block_size": 32})."""
+    """The points of an entry and what each one sets, such as (`block_size-32`, {"block_size": 32}).
+
+    A rate is a point even where it is not swept: `base` has all requests submitted at once.
+    """
+    if RATE in entry:
+        return [(rate_point(entry[RATE]), {})]
     if "sweep" not in entry:
         return [(BASE, {})]
     [(key, values)] = entry["sweep"].items()
-    return [(f"{key}-{str(value).lower()}", {key: value}) for value in values]
+    return [(rate_point(value) if key == RATE else point_name(key, value), {key: value}) for value in values]

@@ -42,6 +42,7 @@ class EngineSettings:
     seed: int
     prefix_sharing: bool = False  # requests with a common prefix may share blocks
     options: dict[str, Any] = field(default_factory=dict)
+    arrivals: bool = False  # requests are submitted when due
     margins: bool = False  # keep the gap between the top two logits of every token
     gpus: int = 1  # on CUDA: GPUs that the model and its cache are split over
     row_limit: int | None = None  # most rows of a padded batch, set after a larger batch ran out of memory
@@ -85,7 +86,10 @@ def refuse_options(settings: EngineSettings, library: str, error: Exception) -> 
 
 @dataclass(frozen=True)
 class Completion:
-    """One request's output; times are CLOCK_MONOTONIC nanoseconds."""
+    """One request's output; times are CLOCK_MONOTONIC nanoseconds.
+
+    The last four are known only where requests are submitted when due: see `records.REQUESTS`.
+    """
 
     request_id: str
     output_token_ids: list[int]
@@ -94,6 +98,10 @@ class Completion:
     finish_ns: int
     preemptions: int | None = None
     cached_tokens: int | None = None
+    due_ns: int | None = None
+    submitted_ns: int | None = None
+    received_ns: int | None = None
+    token_ns: list[int] | None = None
 
 
 @dataclass(frozen=True)
@@ -153,8 +161,12 @@ class Engine(Protocol):
         tick: Callable[[int], None],
         terminal: TextIO | None,
         label: Callable[[str], None],
+        due_ns: Sequence[int] | None = None,
     ) -> Generated:
-        """Serve all requests, submitted at once. `tick` gets numbers of new tokens, `label` names of phases."""
+        """Serve all requests. `tick` gets numbers of new tokens, `label` names of phases.
+
+        `due_ns` says when each is submitted, on CLOCK_MONOTONIC and not decreasing; None: all at once.
+        """
 
     def collect(self, generated: Generated, repeat: int) -> Generated:
         """Fetch the record of the pass, outside the timed part, and empty the engine's cache for the next pass."""

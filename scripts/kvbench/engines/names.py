@@ -26,6 +26,11 @@ SEVERAL_GPUS = (
 )
 # The engine whose run provides a benchmark's requests and settings, by kind of benchmark.
 BENCHMARKED = {"peer-vllm": "vllm", "peer-hf": "hf-batch", "recording": "vllm"}
+# Why an engine is refused where requests arrive over time.
+NOT_SERVING = {
+    "hf-static-compiled": "its batches follow the arrivals, and each new size would be compiled while it is timed; use "
+    "hf-static"
+}
 # Why an engine is refused on a CPU.
 CUDA_ONLY = {
     "hf-static-compiled": "compiled decoding uses CUDA graphs; use hf-static",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kvbench.engines.base import Generated
 from kvbench.kv import checks
@@ -31,7 +32,9 @@ def kv_rows(
     """
     if generated.schedule is not None:
         return _paged_rows(generated.schedule, requests, shared=shared)
-    return _contiguous_rows(generated.batches, len(requests), slot_bytes, static_width)
+    known = [c.submitted_ns for c in generated.completions if c.submitted_ns is not None]
+    submitted_ns = np.sort(known) if known else np.zeros(len(requests), np.int64)
+    return _contiguous_rows(generated.batches, submitted_ns, slot_bytes, static_width)
 
 
 def _paged_rows(schedule: Schedule, requests: Sequence[Request], *, shared: bool) -> tuple[Columns, Checks]:
@@ -62,14 +65,15 @@ def _paged_rows(schedule: Schedule, requests: Sequence[Request], *, shared: bool
 
 
 def _contiguous_rows(
-    batches: Sequence[BatchRecord], requests: int, slot_bytes: int, static_width: int | None
+    batches: Sequence[BatchRecord], submitted_ns: NDArray[np.int64], slot_bytes: int, static_width: int | None
 ) -> tuple[Columns, Checks]:
+    """`submitted_ns`, shape (R,) and sorted, says how many wait: those submitted and not yet in a batch."""
     columns: Columns = {}
     found: Checks = {}
-    waiting, step = requests, 0
+    taken, step = 0, 0
     for batch in batches:
         passes = np.arange(len(batch.t_ns))
-        waiting -= len(batch.request_ids)
+        taken += len(batch.request_ids)
         width = np.full(len(passes), static_width) if static_width else batch.prompt_tokens.max() + passes
         split = split_batch(batch)
         pool = batch.tensor_bytes // slot_bytes
@@ -78,7 +82,7 @@ def _contiguous_rows(
             "t_ns": batch.t_ns,
             "step": step + passes,
             "running": running_rows(batch),
-            "waiting": np.full(len(passes), waiting),
+            "waiting": np.searchsorted(submitted_ns, batch.t_ns, side="right") - taken,
             "scheduled_tokens": scheduled_tokens(batch),
             "preemptions": 0 * passes,
             "prefix_hit_tokens": 0 * passes,
@@ -87,6 +91,7 @@ def _contiguous_rows(
             **_parts(split),
         }
         step += len(passes) + 1
+        waiting = np.searchsorted(submitted_ns, batch.end_ns, side="right") - taken
         end = {"t_ns": batch.end_ns, "step": step - 1, "waiting": waiting, "pool": pool[-1] if static_width else 0}
         columns = _append(columns, _with_row(rows, end))
     return columns, found

@@ -78,6 +78,7 @@ def resolve(order: Order) -> EngineSettings:
         seed=s["seed"],
         prefix_sharing=s["prefix_sharing"],
         options=dict(s["options"]),
+        arrivals=s["requests_per_s"] is not None,
         margins=order.purpose == "parity" and s["engine"] == REFERENCE,
         gpus=s["gpus"] if device == "cuda" else 1,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from kvbench.engines.names import BESIDE_SEQUENTIAL, COMPILED, SEQUENTIAL
@@ -14,13 +14,17 @@ WARM_UP_TOKENS = 4
 
 @dataclass(frozen=True)
 class Pass:
-    """One pass over some requests. `scope` is `all` or `sequential` (the subset that sequential engines run)."""
+    """One pass over some requests. `scope` is `all` or `sequential` (the subset that sequential engines run).
+
+    `due_s` says when each request is submitted, in seconds after the start; None: all at once.
+    """
 
     repeat: int
     phase: str
     scope: str
     timed: bool
     requests: tuple[Request, ...]
+    due_s: tuple[float, ...] | None = None
 
 
 def plan_passes(
@@ -62,6 +66,17 @@ def plan_passes(
         for phase in (BLOCKS, UPKEEP) if upkeep_alone else (BLOCKS,):
             plan.append(Pass(len(plan), phase, plan[0].scope, False, widest))
     return plan
+
+
+def arriving(passes: Sequence[Pass], due_s: Callable[[int], Sequence[float]]) -> list[Pass]:
+    """The passes with arrivals: `due_s(number)` has the times of a repeat's pattern. The warm-up stays as it is.
+
+    Each timed pass has a pattern of its own. Those that are not timed repeat the pattern of the first.
+    """
+    return [
+        one if one.phase == WARM_UP else replace(one, due_s=tuple(due_s(one.repeat if one.timed else 1)))
+        for one in passes
+    ]
 
 
 def read_in(passes: Sequence[Pass]) -> list[int]:

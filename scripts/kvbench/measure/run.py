@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,15 @@ from kvbench.measure.block_reading import block_stride
 from kvbench.measure.loading import load_engine
 from kvbench.measure.measured import gather
 from kvbench.measure.orders import Order, resolve
-from kvbench.measure.passes import Pass, plan_passes, read_in, upkeep_in
+from kvbench.measure.passes import Pass, arriving, plan_passes, read_in, upkeep_in
 from kvbench.measure.phases import Phases
 from kvbench.measure.run_files import Paths, write_run
 from kvbench.measure.sampler import Sampler
 from kvbench.measure.serving import serve
-from kvbench.workload.check import refuse_arrivals
+from kvbench.workload.arrivals import due_s, pattern_of
+from kvbench.workload.check import check_arrivals
+
+WARM_UP_REQUESTS = 8  # where requests arrive over time: the engine never has to hold all of them
 
 
 def run_job(snakemake: Any, make_engine: Callable[[EngineSettings], Engine]) -> None:
@@ -45,7 +49,7 @@ def run_job(snakemake: Any, make_engine: Callable[[EngineSettings], Engine]) -> 
 
 def run(order: Order, make_engine: Callable[[EngineSettings], Engine], paths: Paths, job: Job) -> None:
     """Load an engine, serve the workload in all passes, check the results and write them."""
-    refuse_arrivals(read_parquet(order.workload), order.workload)
+    check_arrivals(read_parquet(order.workload), order.workload, order.settings["requests_per_s"])
     session = Session()
     others = _take_cards(order, session, job)
     settings = resolve(order)
@@ -88,13 +92,23 @@ def _take_cards(order: Order, session: Session, job: Job) -> list[dict[str, Any]
 
 def _passes(order: Order, settings: EngineSettings) -> list[Pass]:
     s = order.settings
-    measure = order.purpose == "measure"
-    return plan_passes(
+    measure, over_time = order.purpose == "measure", settings.arrivals
+    plan = plan_passes(
         s["engine"],
         order.requests,
         s["repeats"],
         s["sequential_requests"],
-        read_blocks=measure and is_paged(s["engine"]),
+        read_blocks=measure and is_paged(s["engine"]) and s["read_blocks"],
         upkeep_alone=settings.device == "cuda" and s["engine"].startswith("vllm"),
-        warm_up_requests=None if measure else 1,
+        warm_up_requests=(WARM_UP_REQUESTS if over_time else None) if measure else 1,
     )
+    return arriving(plan, partial(_due_s, order)) if over_time else plan
+
+
+def _due_s(order: Order, repeat: int) -> Sequence[float]:
+    """When the requests of a repeat arrive, in seconds after its start."""
+    s = order.settings
+    if s["requests_per_s"] == "file":
+        return [request.arrival_s for request in order.requests]
+    pattern = pattern_of(s["process"], repeat)
+    return due_s(len(order.requests), s["requests_per_s"], s["seed"], pattern, s["burstiness"]).tolist()

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from kvbench.engines.base import Completion
 from kvbench.engines.names import is_paged
 from kvbench.files import write_json, write_parquet
 from kvbench.kv.paged import readers_state
@@ -64,9 +65,20 @@ def _requests(measured: Measured) -> pa.Table:
                     "finish_s": finish,
                     "preemptions": completion.preemptions,
                     "cached_tokens": completion.cached_tokens,
+                    **_arrival(completion, record["start_ns"]),
                 }
             )
     return _table(rows, REQUESTS)
+
+
+def _arrival(completion: Completion, start_ns: int) -> dict[str, Any]:
+    """The columns that only requests with arrivals have, in seconds after `start_ns`."""
+    if completion.due_ns is None:
+        return {}
+    times = {name: getattr(completion, f"{name}_ns") for name in ("due", "submitted", "received")}
+    found = {f"{name}_s": None if t is None else (t - start_ns) / 1e9 for name, t in times.items()}
+    tokens = completion.token_ns
+    return found | {"token_s": None if tokens is None else [(t - start_ns) / 1e9 for t in tokens]}
 
 
 def _decoder(path: Path | None) -> Any:

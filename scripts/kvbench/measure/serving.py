@@ -91,8 +91,9 @@ def _one_pass(
 ) -> tuple[dict[str, Any], Generated]:
     energy, cpu = session.energy_j(), cpu_s()
     start_ns = time.monotonic_ns()
+    due_ns = None if one.due_s is None else [start_ns + round(due * 1e9) for due in one.due_s]
     generated = engine.generate(
-        one.requests, bar.update, job.terminal, lambda part: phases.enter(f"{one.phase}/{part}")
+        one.requests, bar.update, job.terminal, lambda part: phases.enter(f"{one.phase}/{part}"), due_ns
     )
     wall_s = (time.monotonic_ns() - start_ns) / 1e9
     used_s, after = cpu_s() - cpu, session.energy_j()

@@ -12,12 +12,20 @@ from kvbench.workload.draws import SCALE, exponential, stream, uniform
 TICKS = 1 << 32  # per mean gap: the sum for 2^31 requests still fits an int64
 
 
-def due_s(requests: int, per_s: float, seed: int, repeat: int, burstiness: float = 1.0) -> NDArray[np.float64]:
-    """Arrival times of a repeat in seconds, shape (requests,), increasing; the first request comes after the first gap.
+MOST_REPEATS = 10_000
 
-    Each repeat has a pattern of its own, so that an interval over repeats covers the pattern's chance too.
+
+def pattern_of(process: int, repeat: int) -> int:
+    """The number of the pattern of a repeat, both counted from 1: repeats of all processes have different ones.
+
+    An interval over repeats then covers the chance of the pattern too.
     """
-    bits = stream(seed, "arrivals", str(repeat))
+    return (process - 1) * MOST_REPEATS + repeat
+
+
+def due_s(requests: int, per_s: float, seed: int, pattern: int, burstiness: float = 1.0) -> NDArray[np.float64]:
+    """Arrival times in seconds, shape (requests,), increasing; the first request comes after the first gap."""
+    bits = stream(seed, "arrivals", str(pattern))
     if burstiness == 1:
         return poisson_s(bits, requests, per_s)
     return np.cumsum(gamma_gaps(bits, requests, burstiness)) / per_s

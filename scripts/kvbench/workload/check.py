@@ -33,14 +33,34 @@ class Limit:
         return f"{prompt_tokens} prompt + {output_tokens} output tokens are more than {self.reason}"
 
 
-def refuse_arrivals(table: pa.Table, file: str | Path) -> None:
-    """UserError if a request of `table`, read from `file`, arrives after t = 0: engines get all requests at once."""
-    late = np.flatnonzero(table["arrival_s"].to_numpy() > 0)
-    if late.size:
+def check_arrivals(table: pa.Table, file: str | Path, requests_per_s: float | str | None) -> None:
+    """UserError unless `table`, read from `file`, has arrival times just where a run takes them from there (`file`).
+
+    `requests_per_s` is the run's: a rate, `file`, or None for all requests at once.
+    """
+    arrival_s = table["arrival_s"].to_numpy()
+    late = np.flatnonzero(arrival_s > 0)
+    if requests_per_s == "file":
+        if not late.size:
+            raise UserError(
+                f"{file}: no request has an arrival_s, but runs.requests_per_s is file; add the times, or give a rate"
+            )
+        _require_order(table, file, arrival_s)
+    elif late.size:
         row = int(late[0])
+        given = "set requests_per_s: file for this entry of runs, or leave out arrival_s"
+        other = "engines get all requests at 0 s" if requests_per_s is None else f"the run has {requests_per_s:g}/s"
+        at = f"request {table['request_id'][row].as_py()} arrives at {arrival_s[row]:g} s"
+        raise UserError(f"{file}: {at}, but {other}; {given}")
+
+
+def _require_order(table: pa.Table, file: str | Path, arrival_s: np.ndarray) -> None:
+    back = np.flatnonzero(np.diff(arrival_s) < 0)
+    if back.size:
+        row = int(back[0]) + 1
         raise UserError(
-            f"{file}: request {table['request_id'][row].as_py()} arrives at {table['arrival_s'][row].as_py():g} s, but "
-            "engines get all requests at 0 s; leave out arrival_s, or use the file only in replays"
+            f"{file}: request {table['request_id'][row].as_py()} arrives at {arrival_s[row]:g} s, the one before it at "
+            f"{arrival_s[row - 1]:g} s; sort the requests by arrival_s"
         )
 
 

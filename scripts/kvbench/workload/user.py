@@ -29,7 +29,7 @@ def read_user_file(
         limit: the longest prompt + output.
         seed: for the prompts that are generated for a CSV of lengths.
         selection: whether too long requests and bad turns are refused or skipped.
-        live: whether engines will serve it; they get all requests at once, so a later arrival is refused.
+        live: whether an engine gets all its requests at once, so that a later arrival is refused.
 
     Raises:
         UserError: the first fault, as `file: line n: reason`.
@@ -56,7 +56,7 @@ def _refuse_arrivals(rows: list[Row]) -> None:
     for row in rows:
         if row.arrival_s > 0:
             problem = f"arrives at {row.arrival_s:g} s, but engines get all requests at 0 s"
-            raise UserError(f"{row.place}: {problem}; leave out arrival_s, or use the file only in replays")
+            raise UserError(f"{row.place}: {problem}; set requests_per_s: file in its runs, or leave out arrival_s")
 
 
 def _complete(rows: list[Row], vocabulary: Vocabulary, seed: int, file: Path) -> None:

@@ -13,7 +13,7 @@ from kvbench.analysis.tables import workloads
 from kvbench.errors import UserError
 from kvbench.files import read_parquet, write_csv, write_parquet
 from kvbench.report.tables.runs import workloads_view
-from kvbench.workload.check import Limit, refuse_arrivals
+from kvbench.workload.check import Limit, check_arrivals
 from kvbench.workload.make import make_workload
 from kvbench.workload.selection import FileCounts, counts_of
 from kvbench.workload.table import lengths_of
@@ -99,13 +99,27 @@ def test_arrivals_keep_their_order_and_live_engines_refuse_them(tmp_path):
     table = make_workload({"kind": "user", "file": str(file)}, "mine", 0, 512, bare_model(tmp_path / "m"))
     assert table["arrival_s"].to_pylist() == [i / 10 for i in range(20)]
     with pytest.raises(UserError, match=r"r\.csv: request 2 arrives at 0\.1 s"):
-        refuse_arrivals(table, file)
+        check_arrivals(table, file, None)
     with pytest.raises(UserError, match=r"r\.csv: line 2: arrives at 0\.1 s, but engines get all requests at 0 s"):
         make_workload({"kind": "user", "file": str(file)}, "mine", 0, 512, bare_model(tmp_path / "m"), live=True)
     file.write_text("10,5,0\n10,5\n")
     assert len(
         make_workload({"kind": "user", "file": str(file)}, "mine", 0, 512, bare_model(tmp_path / "m"), live=True)
     )
+
+
+def test_a_run_takes_arrivals_from_its_file_only_where_it_says_so(tmp_path):
+    file = tmp_path / "r.csv"
+    file.write_text("10,5,0\n10,5,2\n10,5,1\n")
+    table = make_workload({"kind": "user", "file": str(file)}, "mine", 0, 512, bare_model(tmp_path / "m"))
+    with pytest.raises(UserError, match=r"r\.csv: request 3 arrives at 1 s, the one before it at 2 s; sort"):
+        check_arrivals(table, file, "file")
+    check_arrivals(table.slice(0, 2), file, "file")
+    with pytest.raises(UserError, match=r"arrives at 2 s, but the run has 4/s; set requests_per_s: file"):
+        check_arrivals(table, file, 4)
+    check_arrivals(table.slice(0, 1), file, 4)
+    with pytest.raises(UserError, match=r"no request has an arrival_s, but runs\.requests_per_s is file"):
+        check_arrivals(table.slice(0, 1), file, "file")
 
 
 def test_a_sample_of_a_file_without_arrivals(tmp_path):
@@ -116,4 +130,4 @@ def test_a_sample_of_a_file_without_arrivals(tmp_path):
     assert [len(table) for table in tables] == [30] * 3
     assert tables[0].equals(tables[1])
     assert not tables[0].equals(tables[2])
-    refuse_arrivals(tables[0], file)
+    check_arrivals(tables[0], file, None)

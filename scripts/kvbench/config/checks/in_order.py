@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kvbench.config.checks.benchmarks import check_benchmarks
 from kvbench.config.checks.capacity import check_capacity
-from kvbench.config.checks.comparable import check_comparable, check_sweeps, check_unique
+from kvbench.config.checks.comparable import check_arrivals, check_comparable, check_sweeps, check_unique
 from kvbench.config.checks.engines import (
     check_block_sizes,
     check_devices,
@@ -32,6 +32,7 @@ def check(config: dict, plan: Plan, cuda: bool) -> None:
     check_sharing(config, plan)
     check_options(config["engines"])
     check_sweeps(config["runs"])
+    check_arrivals(config)
     check_unique(plan)
     check_comparable(plan, config)
     check_lengths(config, plan)

@@ -26,6 +26,16 @@ def plan_batches(settings: EngineSettings, requests: Sequence[Request]) -> list[
     return plan
 
 
+def first_batch(settings: EngineSettings, queue: Sequence[Request]) -> list[Request]:
+    """The batch that is taken from the head of a queue: as many requests as `fits` allows."""
+    batch: list[Request] = []
+    for request in queue:
+        if batch and not fits(settings, [*batch, request]):
+            break
+        batch.append(request)
+    return plan_batches(settings, batch)[0]
+
+
 def fits(settings: EngineSettings, batch: Sequence[Request]) -> bool:
     """Whether a batch keeps to the budget, the maximum length after padding and the engine's limits on rows."""
     if len(batch) > 1 and settings.engine == "hf-sequential":

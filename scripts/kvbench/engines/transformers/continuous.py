@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any, TextIO
 
 from kvbench.engines.base import Completion, EngineSettings, Generated, LoadTimes, refuse_options
+from kvbench.engines.client import Client
 from kvbench.engines.transformers.continuous_options import batching_options, known_options
 from kvbench.engines.transformers.model import (
     PACKAGES,
@@ -116,23 +117,36 @@ class ContinuousEngine:
         tick: Callable[[int], None],
         terminal: TextIO | None,
         label: Callable[[str], None],
+        due_ns: Sequence[int] | None = None,
     ) -> Generated:
         number = self.passes_done
         self.recorder.begin_pass(record=number not in self.silent_passes, read_blocks=number in self.block_passes)
-        with self.manager.pause():  # otherwise the first step would not see all requests
-            for place, request in enumerate(requests):
-                self.manager.add_request(
-                    list(request.prompt_token_ids),
-                    request_id=str(place),
-                    max_new_tokens=request.output_tokens,
-                    record_timestamps=True,
-                )
-        outputs = self._outputs(len(requests), tick)
-        return Generated([self._completion(r, outputs[str(place)]) for place, r in enumerate(requests)])
 
-    def _outputs(self, requests: int, tick: Callable[[int], None]) -> dict[str, Any]:
+        def submit(place: int) -> None:
+            self.manager.add_request(
+                list(requests[place].prompt_token_ids),
+                request_id=str(place),
+                max_new_tokens=requests[place].output_tokens,
+                record_timestamps=True,
+            )
+
+        if due_ns is not None:
+            with Client(due_ns, submit) as client:
+                outputs = self._outputs(len(requests), tick, client)
+            return Generated([_timed(c, client, n) for n, c in enumerate(self._completions(requests, outputs))])
+        with self.manager.pause():  # otherwise the first step would not see all requests
+            for place in range(len(requests)):
+                submit(place)
+        return Generated(self._completions(requests, self._outputs(len(requests), tick)))
+
+    def _completions(self, requests: Sequence[Request], outputs: dict[str, Any]) -> list[Completion]:
+        return [self._completion(r, outputs[str(place)]) for place, r in enumerate(requests)]
+
+    def _outputs(self, requests: int, tick: Callable[[int], None], client: Client | None = None) -> dict[str, Any]:
         outputs: dict[str, Any] = {}
         while len(outputs) < requests:
+            if client is not None and client.error is not None:
+                raise client.error
             output = self.manager.get_result(timeout=1)
             if output is None and not self.manager.is_running():
                 raise RuntimeError(f"the generation thread ended: {self.manager.background_thread_status.fatal_error}")
@@ -147,12 +161,14 @@ class ContinuousEngine:
         """The library takes times with perf_counter, which is CLOCK_MONOTONIC on Linux."""
         start_s, finish_s = output.lifespan
         first_token_s = self.recorder.first_token_s[output.request_id]
+        token_ns = [_ns(s) for s in output.timestamps]
         return Completion(
             request.request_id,
             list(output.generated_tokens),
             _ns(min(start_s, first_token_s)),  # a preempted request reports its restart
             _ns(first_token_s),
             _ns(finish_s),
+            token_ns=token_ns if len(token_ns) == len(output.generated_tokens) else None,  # a restart loses the first
         )
 
     def collect(self, generated: Generated, repeat: int) -> Generated:
@@ -211,6 +227,11 @@ class ContinuousEngine:
             manager.batch_processor = None
         self.model = self.recorder = None
         release_memory(self.settings)
+
+
+def _timed(completion: Completion, client: Client, number: int) -> Completion:
+    """A completion with the times of its client; the library's thread takes requests unseen."""
+    return replace(completion, due_ns=client.due_ns[number], submitted_ns=client.submitted_ns[number])
 
 
 def _ns(seconds: float) -> int:

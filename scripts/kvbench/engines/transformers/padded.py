@@ -5,16 +5,18 @@ from __future__ import annotations
 import gc
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, TextIO
 
 import numpy as np
 
 from kvbench.engines.base import Completion, EngineSettings, Generated, LoadTimes, Margins, refuse_device
+from kvbench.engines.client import Client
 from kvbench.engines.names import COMPILED, is_static
 from kvbench.engines.out_of_memory import OutOfMemory, is_out_of_memory
-from kvbench.engines.transformers.batches import batch_bytes, fixed_rows, longest_output, longest_prompt, plan_batches
+from kvbench.engines.transformers.arriving import ArrivingBatches
+from kvbench.engines.transformers.batches import batch_bytes, fixed_rows, longest_output, plan_batches
 from kvbench.engines.transformers.compilation import compiled_so_far
 from kvbench.engines.transformers.model import (
     PACKAGES,
@@ -26,6 +28,7 @@ from kvbench.engines.transformers.model import (
     release_memory,
     synchronise,
 )
+from kvbench.engines.transformers.padding import left_padded
 from kvbench.kv.contiguous import BatchRecord
 from kvbench.workload.read import Request
 
@@ -70,13 +73,25 @@ class TransformersEngine:
         tick: Callable[[int], None],
         terminal: TextIO | None,
         label: Callable[[str], None],
+        due_ns: Sequence[int] | None = None,
     ) -> Generated:
+        if due_ns is not None:
+            with Client(due_ns) as client:
+                arriving = ArrivingBatches(self.settings, requests, client)
+                served = self._run_batches(arriving, 0, tick, label)
+            return replace(served, completions=arriving.timed(served.completions))
+        rows = fixed_rows(self.settings, requests)
+        return self._run_batches(plan_batches(self.settings, requests), rows, tick, label)
+
+    def _run_batches(
+        self, plan: Iterable[list[Request]], rows: int, tick: Callable[[int], None], label: Callable[[str], None]
+    ) -> Generated:
+        """Serve batches one after another, each padded to `rows` rows (0: to none)."""
         completions: list[Completion] = []
         batches: list[BatchRecord] = []
         margins: list[Margins] = []
         hook_ns = 0
-        rows = fixed_rows(self.settings, requests)
-        for number, batch in enumerate(plan_batches(self.settings, requests)):
+        for number, batch in enumerate(plan):
             label(f"batch-{number}")
             record, outputs, probe, gaps = self._run_batch(batch, max(rows - len(batch), 0), tick)
             completions.extend(
@@ -118,7 +133,8 @@ class TransformersEngine:
         from kvbench.engines.transformers.probe import MarginProbe, StepProbe
 
         start_ns = time.monotonic_ns()
-        input_ids, attention_mask = self._padded(batch, empty_rows)
+        pad = self.model.generation_config.pad_token_id
+        input_ids, attention_mask = left_padded(batch, empty_rows, pad, self.model.device)
         cache = self._cache(len(input_ids))
         record = self.passes_done not in self.silent_passes
         wanted = [r.output_tokens for r in batch]
@@ -148,21 +164,6 @@ class TransformersEngine:
         import torch
 
         return torch.no_grad() if self.compiled else torch.inference_mode()
-
-    def _padded(self, batch: Sequence[Request], empty_rows: int) -> tuple[Any, Any]:
-        """Left-padded input ids and attention mask, both (B + empty rows, max p).
-
-        A row without a request attends to one token, because attention over no token gives NaN.
-        """
-        import torch
-
-        width, pad = longest_prompt(batch), self.model.generation_config.pad_token_id
-        ids = [[pad] * (width - len(r.prompt_token_ids)) + list(r.prompt_token_ids) for r in batch]
-        mask = [[0] * (width - len(r.prompt_token_ids)) + [1] * len(r.prompt_token_ids) for r in batch]
-        ids += [[pad] * width] * empty_rows
-        mask += [[0] * (width - 1) + [1]] * empty_rows
-        device = self.model.device
-        return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
 
     def _cache(self, rows: int) -> Any:
         """A cache for `rows` rows; a static cache is reused between batches of the same size."""

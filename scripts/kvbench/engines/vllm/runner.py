@@ -1,8 +1,7 @@
-"""vLLM's offline engine: all requests are submitted at once, and vLLM's own scheduler is recorded."""
+"""vLLM with its own scheduler, recorded: all requests submitted at once, or each when it is due."""
 
 from __future__ import annotations
 
-import gc
 import logging
 import tempfile
 import time
@@ -12,7 +11,6 @@ from functools import partial
 from typing import Any, TextIO
 
 from kvbench.engines.base import (
-    Completion,
     EngineSettings,
     Generated,
     LoadTimes,
@@ -21,12 +19,14 @@ from kvbench.engines.base import (
     resident_bytes,
 )
 from kvbench.engines.imports import importing
+from kvbench.engines.vllm.answers import completion
 from kvbench.engines.vllm.arguments import (
     engine_arguments,
     prepare_process,
     served_slot_bytes,
     step_of_vllm,
 )
+from kvbench.engines.vllm.frontends import Offline, Online, in_this_process
 from kvbench.engines.vllm.kernels import in_words, refuse_split_blocks
 from kvbench.engines.vllm.recording import Recording
 from kvbench.engines.vllm.upkeep import with_tables
@@ -45,7 +45,7 @@ class VllmEngine:
 
     def __init__(self, settings: EngineSettings) -> None:
         self.settings = settings
-        self.llm: Any = None
+        self.front: Any = None
         self.folder = tempfile.TemporaryDirectory(prefix="kvbench-")
         self.prepare()
 
@@ -64,14 +64,15 @@ class VllmEngine:
         begin = time.monotonic()
         prepare_process(self.settings)
         with importing():
-            from vllm import LLM
+            import vllm  # noqa: F401
 
         import_s, imported_bytes = time.monotonic() - begin, resident_bytes(self.settings.device)
         begin = time.monotonic()
         self.recording.announce()
         try:
             arguments = self._arguments()
-            self.llm = LLM(**arguments, **step_of_vllm(self.settings, arguments))
+            front = Online if self.settings.arrivals and not in_this_process() else Offline
+            self.front = front(arguments | step_of_vllm(self.settings, arguments))
         except (TypeError, ValueError) as error:
             refuse_options(self.settings, "vLLM", error)
             raise
@@ -97,17 +98,16 @@ class VllmEngine:
         tick: Callable[[int], None],
         terminal: TextIO | None,
         label: Callable[[str], None],
+        due_ns: Sequence[int] | None = None,
     ) -> Generated:
-        from tqdm import tqdm
-
-        bar: Any = False
-        if terminal is not None and terminal.isatty():
-            bar = partial(tqdm, file=terminal, leave=False)
         prompts = [{"prompt_token_ids": list(r.prompt_token_ids)} for r in requests]
         sampling = [self._sampling(r.output_tokens) for r in requests]
-        outputs = self.llm.generate(prompts, sampling, use_tqdm=bar)
+        if due_ns is not None:
+            answers = self.front.serve(prompts, sampling, due_ns, tick)
+            return Generated([a.completion(r) for r, a in zip(requests, answers, strict=True)])
+        outputs = self.front.generate(prompts, sampling, _bar(terminal))
         tick(sum(len(o.outputs[0].token_ids) for o in outputs))
-        return Generated([_completion(r, o) for r, o in zip(requests, outputs, strict=True)])
+        return Generated([completion(r, o) for r, o in zip(requests, outputs, strict=True)])
 
     def _sampling(self, output_tokens: int) -> Any:
         from vllm import SamplingParams
@@ -121,8 +121,8 @@ class VllmEngine:
         )
 
     def collect(self, generated: Generated, repeat: int) -> Generated:
-        self.llm.reset_prefix_cache()
-        tables = self.llm.collective_rpc("kvbench_tables") if repeat in self.recording.upkeep_passes else []
+        self.front.reset_prefix_cache()
+        tables = self.front.rpc("kvbench_tables") if repeat in self.recording.upkeep_passes else []
         self._time_tables(repeat + 1)
         if repeat in self.recording.silent_passes:
             return generated
@@ -137,10 +137,10 @@ class VllmEngine:
     def _time_tables(self, repeat: int) -> None:
         """Have the workers time their block tables in the next pass, `repeat`, if their upkeep is timed in it."""
         if repeat in self.recording.upkeep_passes:
-            self.llm.collective_rpc("kvbench_time_tables")
+            self.front.rpc("kvbench_time_tables")
 
     def in_force(self) -> dict[str, Any]:
-        config = self.llm.llm_engine.vllm_config
+        config = self.front.config
         scheduler, sampling = config.scheduler_config, self._sampling(1)
         return {
             "temperature": sampling.temperature,
@@ -163,7 +163,7 @@ class VllmEngine:
             "cudagraph_mode": str(config.compilation_config.cudagraph_mode),
             "cudagraph_capture_sizes": list(config.compilation_config.cudagraph_capture_sizes or []),
             "tensor_parallel_size": config.parallel_config.tensor_parallel_size,
-            "engine_in_subprocess": not hasattr(self.llm.llm_engine.engine_core, "engine_core"),
+            "engine_in_subprocess": self.front.in_subprocess,
             "threads": self._memory()[0]["threads"],
         }
 
@@ -174,11 +174,11 @@ class VllmEngine:
             "pool_bytes": slots * self.settings.slot_bytes,
             "pool_slots": slots,
             "blocks": blocks,
-            "batch_rows": self.llm.llm_engine.vllm_config.scheduler_config.max_num_seqs,
+            "batch_rows": self.front.config.scheduler_config.max_num_seqs,
         }
 
     def begin_peak(self) -> None:
-        self.llm.collective_rpc("kvbench_begin_peak")
+        self.front.rpc("kvbench_begin_peak")
 
     def memory(self) -> dict[str, Any]:
         """Summed over workers; None if any worker does not report it."""
@@ -187,16 +187,16 @@ class VllmEngine:
         return {name: _sum([worker[name] for worker in workers]) for name in names} | {"pid": workers[0]["pid"]}
 
     def _memory(self) -> list[dict[str, Any]]:
-        return self.llm.collective_rpc("kvbench_memory")
+        return self.front.rpc("kvbench_memory")
 
     def _kernels(self) -> dict[str, Any]:
-        return in_words(self.llm.collective_rpc("kvbench_kernels"))
+        return in_words(self.front.rpc("kvbench_kernels"))
 
     def _compile_s(self) -> float | None:
-        return max(self.llm.collective_rpc("kvbench_compile_s")) or None
+        return max(self.front.rpc("kvbench_compile_s")) or None
 
     def _refuse_hybrid_caches(self) -> None:
-        blocks = self.llm.llm_engine.vllm_config.cache_config.num_gpu_blocks
+        blocks = self.front.config.cache_config.num_gpu_blocks
         if blocks != self.settings.budget_blocks + 1:
             raise UserError(
                 f"config.yaml: kv_budget_mib: vLLM allocated {blocks} KV blocks instead of "
@@ -205,11 +205,9 @@ class VllmEngine:
             )
 
     def close(self) -> None:
-        llm, self.llm = self.llm, None
-        if llm is not None:
-            llm.llm_engine.engine_core.shutdown()
-            del llm
-            gc.collect()
+        front, self.front = self.front, None
+        if front is not None:
+            front.close()
         self.folder.cleanup()
 
 
@@ -220,20 +218,13 @@ def options_in_force(config: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: values[0] for name, values in found.items() if values}
 
 
-def _completion(request: Request, output: Any) -> Completion:
-    times = output.metrics
-    return Completion(
-        request.request_id,
-        list(output.outputs[0].token_ids),
-        _ns(times.scheduled_ts),
-        _ns(times.first_token_ts),
-        _ns(times.last_token_ts),
-        cached_tokens=output.num_cached_tokens,
-    )
+def _bar(terminal: TextIO | None) -> Any:
+    """What vLLM's `use_tqdm` takes: a progress bar on a terminal that a person watches, else False."""
+    if terminal is None or not terminal.isatty():
+        return False
+    from tqdm import tqdm
 
-
-def _ns(seconds: float) -> int:
-    return int(seconds * 1e9)
+    return partial(tqdm, file=terminal, leave=False)
 
 
 def _sum(values: list[int | None]) -> int | None:
