@@ -14,8 +14,20 @@ WORKLOAD = pa.schema(
     ]
 )
 
+# What the time from due to the last token was spent on, in ns; the parts add up to it exactly.
+TIME_PARTS = (
+    "entering_ns",  # lateness of the client, and the step or batch that was under way
+    "memory_wait_ns",  # refused at a step or batch for lack of slots, or behind a request that was
+    "limit_wait_ns",  # refused for another limit: requests or tokens of a step, rows of a batch
+    "prefill_ns",
+    "decode_ns",
+    "beside_prefill_ns",  # decoding in a step that also computes another request's prompt
+    "preempted_ns",  # from a preemption until what had been computed is computed again
+    "batch_wait_ns",  # complete, until its padded batch ends
+)
+
 # Times are seconds since the repeat began, on CLOCK_MONOTONIC. All requests are submitted then, unless the run has
-# arrivals: only such a run has due_s, submitted_s, received_s and token_s, and its first_token_s and finish_s are the
+# arrivals: only such a run has due_s and the columns after it, and its first_token_s and finish_s are the
 # client's, as in vLLM's serving benchmark.
 REQUESTS = pa.schema(
     [
@@ -34,6 +46,7 @@ REQUESTS = pa.schema(
         ("submitted_s", pa.float64()),  # when the client had handed it over
         ("received_s", pa.float64()),  # when the engine took it into its queue; null where that cannot be seen
         ("token_s", pa.list_(pa.float64())),  # when the client had each output token; null where only the last is known
+        *((name, pa.int64()) for name in TIME_PARTS),
     ]
 )
 

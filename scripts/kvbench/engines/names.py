@@ -13,6 +13,8 @@ SEQUENTIAL = ("hf-sequential", "vllm-sequential")
 BESIDE_SEQUENTIAL = ("hf-batch", "vllm-contiguous", "vllm-reserved", "vllm")
 # One block holds a whole request, so its KV cache is one contiguous range and nothing is paged.
 ONE_BLOCK = ("vllm-contiguous",)
+# These run as many requests as the pool holds reservations, so that their limit on requests is one of memory.
+RESERVED_ROWS = ("vllm-contiguous", "vllm-reserved")
 # Requests with a common prefix can share blocks. Only full blocks are shared, and that of ONE_BLOCK never is.
 SHARING = ("hf-continuous", "vllm-sequential", "vllm-reserved", "vllm", "vllm-eager")
 # Decoding is compiled.

@@ -30,8 +30,8 @@ def rebuild(schedule: Schedule, final: NDArray[np.int64]) -> Rebuilt:
     steps = len(schedule.t_ns)
     parts = np.zeros((5, steps), np.int64)
     allocated, tails, ended_own, running = np.zeros((4, steps), np.int64)
-    for step, (held, stored, hits, scheduled) in enumerate(_states(schedule)):
-        ended = _have_ended(held, stored, final, scheduled)
+    for step, (held, stored, hits, new) in enumerate(states(schedule)):
+        ended = _have_ended(held, stored, final, new)
         split = split_paged(stored[held], final[held], ended, schedule.block_size)
         parts[:, step] = [part.sum() for part in split]
         allocated[step] = split.allocated.sum()
@@ -65,19 +65,19 @@ def readers_state(schedule: Schedule, final: NDArray[np.int64]) -> tuple[Slots, 
     """Of each request and step whose block ids were read, shape (B,): its prefix hits, and whether it has ended."""
     hits, ended = np.zeros(len(schedule.block_step), np.int64), np.zeros(len(schedule.block_step), bool)
     begins = np.searchsorted(schedule.block_step, np.arange(len(schedule.t_ns) + 1))
-    for step, (_, stored, found, scheduled) in enumerate(_states(schedule)):
+    for step, (_, stored, found, new) in enumerate(states(schedule)):
         rows = slice(begins[step], begins[step + 1])
         requests = schedule.block_request[rows]
         hits[rows] = found[requests]
-        ended[rows] = _have_ended(requests, stored, final, scheduled)
+        ended[rows] = _have_ended(requests, stored, final, new)
     return hits, ended
 
 
 def _have_ended(
-    requests: NDArray[np.integer], stored: Slots, final: NDArray[np.int64], scheduled: NDArray[np.bool_]
+    requests: NDArray[np.integer], stored: Slots, final: NDArray[np.int64], new: Slots
 ) -> NDArray[np.bool_]:
     """Complete requests that this step does not schedule any more."""
-    return (stored[requests] == final[requests]) & ~scheduled[requests]
+    return (stored[requests] == final[requests]) & (new[requests] == 0)
 
 
 def blocks_in_use(schedule: Schedule) -> Slots:
@@ -85,12 +85,13 @@ def blocks_in_use(schedule: Schedule) -> Slots:
     return (schedule.total_blocks - schedule.free_blocks).astype(np.int64)
 
 
-def _states(schedule: Schedule) -> Iterator[tuple[NDArray[np.int64], Slots, Slots, NDArray[np.bool_]]]:
-    """At each step: indices of requests that hold blocks; of each request: tokens stored, prefix hits, if scheduled."""
+def states(schedule: Schedule) -> Iterator[tuple[NDArray[np.int64], Slots, Slots, Slots]]:
+    """At each step: indices of the requests that hold blocks; of each request, shape (R,), in tokens: what is stored
+    after the step, its prefix hits, and what the step computes for it. The arrays are changed by the next step.
+    """
     requests = len(schedule.request_ids)
-    stored, hits = np.zeros((2, requests), np.int64)
+    stored, hits, new = np.zeros((3, requests), np.int64)
     holds = np.zeros(requests, bool)
-    scheduled = np.zeros(requests, bool)
     last = np.zeros(0, np.int64)
     event, dump = 0, 0
     for step, length in enumerate(schedule.dump_length):
@@ -99,15 +100,15 @@ def _states(schedule: Schedule) -> Iterator[tuple[NDArray[np.int64], Slots, Slot
             holds[request] = kind == ADMITTED
             stored[request] = hits[request] = schedule.event_tokens[event] if kind == ADMITTED else 0
             event += 1
+        new[:] = 0
         if length == SAME_AS_BEFORE:
-            stored[last] += 1
+            new[last] = 1
         else:
             last = schedule.dump_request[dump : dump + length]
-            stored[last] += schedule.dump_tokens[dump : dump + length]
+            new[last] = schedule.dump_tokens[dump : dump + length]
             dump += length
-        scheduled[:] = False
-        scheduled[last] = True
-        yield np.flatnonzero(holds), stored, hits, scheduled
+        stored += new
+        yield np.flatnonzero(holds), stored, hits, new
 
 
 def _cumulative(schedule: Schedule, steps: int, chosen: NDArray[np.bool_], weight: NDArray | None) -> Slots:

@@ -12,14 +12,15 @@ import numpy as np
 import pyarrow as pa
 
 from kvbench.engines.base import Completion
-from kvbench.engines.names import is_paged
+from kvbench.engines.names import SEQUENTIAL, is_paged
 from kvbench.files import write_json, write_parquet
 from kvbench.kv.paged import readers_state
 from kvbench.kv.schedule import Schedule
 from kvbench.machine.packages import package_versions
 from kvbench.measure.measured import Measured
+from kvbench.measure.request_time import Limits, time_parts
 from kvbench.measure.serving import Done
-from kvbench.records import BLOCKS, DEVICE, KV, MARGINS, REQUESTS
+from kvbench.records import BLOCKS, DEVICE, KV, MARGINS, REQUESTS, TIME_PARTS
 from kvbench.workload.read import Request, content_digest
 
 
@@ -47,9 +48,13 @@ def write_run(measured: Measured, paths: Paths) -> None:
 
 def _requests(measured: Measured) -> pa.Table:
     decode = _decoder(measured.order.record.path if measured.order.record.tokenizer else None)
+    engine = measured.settings.engine
+    limits = Limits.of(engine, measured.in_force, measured.capacity.get("batch_rows"))
     rows = []
     for one, record, generated in measured.done:
-        for request, completion in zip(one.requests, generated.completions, strict=True):
+        parts = time_parts(generated, one.requests, limits, engine in SEQUENTIAL)
+        spent = [{}] * len(one.requests) if parts is None else [dict(zip(TIME_PARTS, p, strict=True)) for p in parts.T]
+        for request, completion, own in zip(one.requests, generated.completions, spent, strict=True):
             times = (completion.start_ns, completion.first_token_ns, completion.finish_ns)
             start, first, finish = ((t - record["start_ns"]) / 1e9 for t in times)
             rows.append(
@@ -66,6 +71,7 @@ def _requests(measured: Measured) -> pa.Table:
                     "preemptions": completion.preemptions,
                     "cached_tokens": completion.cached_tokens,
                     **_arrival(completion, record["start_ns"]),
+                    **own,
                 }
             )
     return _table(rows, REQUESTS)
