@@ -42,6 +42,7 @@ rule summarise_runs:
         CONDA
     params:
         seed=config["seed"],
+        slo=slo_params(config),
         code=code_digest("summarise_runs"),
     script:
         "../scripts/summarise_runs.py"

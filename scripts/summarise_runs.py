@@ -10,7 +10,8 @@ from kvbench.files import read_json, write_csv
 def main(snakemake):
     with job(snakemake):
         runs, bandwidth = load_runs(snakemake.input.runs), read_json(snakemake.input.bandwidth)
-        for name, table in of_runs.tables(runs, bandwidth, snakemake.params.seed).items():
+        params = snakemake.params
+        for name, table in of_runs.tables(runs, bandwidth, params.slo, params.seed).items():
             write_csv(getattr(snakemake.output, name), table)
 
 

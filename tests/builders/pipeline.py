@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.text import Text
 
+from builders.arriving_runs import SLO
 from builders.bandwidth import bandwidth
 from builders.places import CLAIMS, PUBLISHED, TARGETS
 from builders.runs import write_margins, write_run
@@ -63,7 +64,7 @@ def write_tables(root: Path, runs: Sequence[Run], requests: Any) -> None:
     """Write tables/ and sweeps/ under `root` as the analysis and replay rules do."""
     folder = root / "tables"
     frames = {
-        **of_runs.tables(runs, bandwidth(), 0),
+        **of_runs.tables(runs, bandwidth(), SLO, 0),
         "workloads": workloads.table([root / f"workloads/{MODEL}/{WORKLOAD}.parquet"]),
         "parity": parity.table(runs),
         "benchmarks": benchmarks.table({}, []),

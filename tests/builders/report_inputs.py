@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from builders.arriving_runs import SLO
 from builders.bandwidth import bandwidth
 from builders.pictures import write_picture
 from builders.places import CLAIMS, TARGETS
@@ -65,7 +66,7 @@ def report_inputs(root: Path, engines: Sequence[str] = ENGINES, **given: Any) ->
     write_margins(gate[0], requests, {})
     runs = load_runs(paths)
     frames = {
-        **of_runs.tables(runs, bandwidth(), 0),
+        **of_runs.tables(runs, bandwidth(), SLO, 0),
         "claims": claims.table(claims.read_claims(CLAIMS), read_back(root / "repeats.csv", repeats.table(runs)), 0),
         "sweeps": pd.DataFrame(columns=list(sweeps.COLUMNS)),
         "workloads": workloads.table([_workload(root)]),

@@ -64,6 +64,11 @@ class Run:
         return {key: self.record[key] for key in ("model", "workload", "engine", "point")}
 
     @property
+    def arrives(self) -> bool:
+        """Whether the requests arrive over time, so that no throughput of the engine can be read from the run."""
+        return (self.record["settings"].get("given") or {}).get("requests_per_s") is not None
+
+    @property
     def label(self) -> str:
         """The run's name in a figure: its engine and, if it is not `base`, its point."""
         return run_label(self.engine, self.point)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -18,26 +18,42 @@ from kvbench.analysis.tables import (
     ratios,
     repeats,
     roofline,
+    serving,
     sharing,
     throughput,
     upkeep,
 )
 
+Table = Callable[[Sequence[Run]], pd.DataFrame]
 
-def tables(runs: Sequence[Run], bandwidth: Mapping[str, Any], seed: int) -> dict[str, pd.DataFrame]:
-    """Each table by the name of its file; `bandwidth` is bandwidth.json, `seed` is for the bootstrap."""
-    samples = repeats.table(runs)
+
+def tables(
+    runs: Sequence[Run], bandwidth: Mapping[str, Any], slo: Mapping[str, Any], seed: int
+) -> dict[str, pd.DataFrame]:
+    """Each table by the name of its file.
+
+    `bandwidth` is bandwidth.json, `slo` the limits of `serving.table`, `seed` is for the bootstrap. Runs whose requests
+    arrive over time are in the tables of memory and in those of serving: their throughput is that of the arrivals.
+    """
+    samples = _at_once(runs, repeats.table)
     return {
-        "throughput": throughput.table(runs, seed),
-        "latency": latency.table(runs, seed),
+        "throughput": _at_once(runs, lambda some: throughput.table(some, seed)),
+        "latency": _at_once(runs, lambda some: latency.table(some, seed)),
         "memory": memory.table(runs),
         "devices": devices.table(runs),
         "kv_waste": kv_waste.table(runs),
-        "ratios": ratios.table(runs, seed),
-        "attribution": attribution.table(runs, seed),
-        "roofline": roofline.table(runs, bandwidth, seed),
+        "ratios": _at_once(runs, lambda some: ratios.table(some, seed)),
+        "attribution": _at_once(runs, lambda some: attribution.table(some, seed)),
+        "roofline": _at_once(runs, lambda some: roofline.table(some, bandwidth, seed)),
         "repeats": samples,
-        "sharing": sharing.table(runs, samples, seed),
-        "processes": processes.table(runs, seed),
+        "sharing": _at_once(runs, lambda some: sharing.table(some, samples, seed)),
+        "processes": _at_once(runs, lambda some: processes.table(some, seed)),
         "upkeep": upkeep.table(runs),
+        "serving": serving.table(runs, slo, seed),
     }
+
+
+def _at_once(runs: Sequence[Run], make: Table) -> pd.DataFrame:
+    """A table of the runs whose requests are submitted at once; without such runs, its columns alone."""
+    chosen = [run for run in runs if not run.arrives]
+    return make(chosen) if chosen else make(runs).iloc[:0]
