@@ -25,7 +25,7 @@ REPLAYED_SWEEPS = tuple(entry.sweep for entry in FIGURES if entry.replays)
 # Tables of kvbench.analysis.tables.of_runs, written by the rule summarise_runs.
 SUMMARISED = (
     *("throughput", "latency", "memory", "devices", "kv_waste", "ratios", "attribution", "roofline", "repeats"),
-    *("sharing", "processes", "upkeep", "serving"),
+    *("sharing", "processes", "upkeep", "serving", "slowest_requests"),
 )
 TABLES_OF_RUNS = (*SUMMARISED, "sweeps", "claims", "workloads", "parity", "benchmarks", "targets")
 # Tables that are also written as LaTeX: kvbench.report.latex has their captions.

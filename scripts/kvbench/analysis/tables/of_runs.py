@@ -20,6 +20,7 @@ from kvbench.analysis.tables import (
     roofline,
     serving,
     sharing,
+    slowest,
     throughput,
     upkeep,
 )
@@ -50,6 +51,7 @@ def tables(
         "processes": _at_once(runs, lambda some: processes.table(some, seed)),
         "upkeep": upkeep.table(runs),
         "serving": serving.table(runs, slo, seed),
+        "slowest_requests": slowest.table(runs),
     }
 
 
