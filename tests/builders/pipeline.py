@@ -91,6 +91,7 @@ def draw(root: Path, figure: str, width_in: float = 7.0) -> Any:
     given = {
         "runs": sorted(map(str, (root / "runs").glob(f"*/*/*/{points}/run.json"))),
         "table": str(root / (READS[figure] or "")),
+        "slowest_requests": str(root / "tables/slowest_requests.csv"),
         "workload": str(root / f"workloads/{MODEL}/{WORKLOAD}.parquet"),
         "replays": str(root / f"sweeps/{MODEL}/{WORKLOAD}/{sweep}.csv"),
         "published": str(PUBLISHED),

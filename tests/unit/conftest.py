@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from builders.arriving_tables import arriving_tables
 from builders.runs import ALL_ENGINES, write_runs
 from builders.simulated_requests import make_requests
 from builders.swept import by_block_size, write_sweep_tables, write_swept_runs
@@ -36,3 +37,9 @@ def sized(swept: list[Run]) -> list[Run]:
 def sweep_tables(swept: list[Run], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pd.DataFrame, pd.DataFrame]:
     """(Path of sweeps.csv, its rows, replays) of the KV-budget sweep."""
     return write_sweep_tables(tmp_path_factory.mktemp("tables"), swept)
+
+
+@pytest.fixture(scope="session")
+def arriving(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """serving.csv and slowest_requests.csv of three engines at rates below and above what they serve."""
+    return arriving_tables(tmp_path_factory.mktemp("arriving"))

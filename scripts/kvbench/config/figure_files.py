@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kvbench.config.paths import (
+    TABLES_OF_RUNS,
+    at_rates,
     data_files,
     of_project,
     pairs_of,
+    predicted_file,
     prices_paging,
     record_files,
     replay_record,
@@ -20,7 +23,17 @@ from kvbench.config.runs import BASE, RunName
 from kvbench.config.settings import uses_cuda
 from kvbench.config.sweeps import is_swept, paged_points
 from kvbench.engines.names import REFERENCE
-from kvbench.figures.registry import A_BASE, FIGURES, OF_KERNEL, OF_PLAN, OF_REPLAY, OF_WORKLOAD, THE_REFERENCE, Entry
+from kvbench.figures.registry import (
+    A_BASE,
+    A_RATE,
+    FIGURES,
+    OF_KERNEL,
+    OF_PLAN,
+    OF_REPLAY,
+    OF_WORKLOAD,
+    THE_REFERENCE,
+    Entry,
+)
 
 
 def figures_of(runs: Sequence[RunName]) -> list[str]:
@@ -34,6 +47,8 @@ def _has_something(entry: Entry, runs: Sequence[RunName]) -> bool:
         return bool(paged_points(runs, entry.sweep))
     if entry.sweep:
         return any(is_swept(runs, engine, entry.sweep) for engine in engines)
+    if entry.needs == A_RATE:
+        return bool(at_rates(runs))
     if entry.needs == A_BASE:
         return BASE in {run.point for run in runs}
     return entry.needs != THE_REFERENCE or (REFERENCE in engines and len(engines) > 1)
@@ -47,6 +62,9 @@ def figure_inputs(entry: Entry, runs: Sequence[RunName], names: Mapping[str, str
         found |= {"runs": record_files(own), "data": data_files(own)}
     if entry.table:
         found["table"] = table_file(entry.table)
+    found |= {name: table_file(name) for name in entry.beside if name in TABLES_OF_RUNS}
+    if entry.predicted:
+        found["predicted"] = predicted_file(names["model"], names["workload"])
     if entry.replays:
         found["replays"] = sweep_file(names["model"], names["workload"], entry.sweep)
     if entry.workload:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kvbench.config.parameters import benchmark_settings
-from kvbench.config.runs import BASE, RunName, run_list
+from kvbench.config.runs import BASE, FROM_FILE, RunName, arrives, rate_point, run_list
 from kvbench.config.sweeps import swept_runs
 from kvbench.engines.names import is_paged
 from kvbench.figures.registry import FIGURES
@@ -141,6 +141,16 @@ def sweep_files(config: Mapping[str, Any], runs: Sequence[RunName]) -> list[str]
     """The files of the replays of swept runs."""
     found = ((run, key) for key in REPLAYED_SWEEPS for run in swept_in_all(config, runs, key))
     return sorted({sweep_file(run.model, run.workload, key) for run, key in found})
+
+
+def predicted_file(model: str, workload: str) -> str:
+    """Predicted latencies at rates of arrival."""
+    return f"results/serving/{model}/{workload}/predicted.csv"
+
+
+def at_rates(runs: Iterable[RunName]) -> list[RunName]:
+    """The runs whose requests arrive at a rate."""
+    return [run for run in runs if arrives(run) and run.point != rate_point(FROM_FILE)]
 
 
 def map_file(model: str, workload: str) -> str:

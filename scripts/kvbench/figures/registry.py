@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 # The things that have one figure each, given by the folder with its wildcards.
 OF_WORKLOAD, OF_REPLAY, OF_PLAN, OF_KERNEL = "{model}/{workload}", "replays/{scenario}", "capacity", "kernel"
-# What a figure needs among its runs: a run outside sweeps; the parity reference and another engine.
-A_BASE, THE_REFERENCE = "a base", "the reference"
+# What a figure needs among its runs: a run outside sweeps; the parity reference and another engine; a run whose
+# requests arrive at a rate.
+A_BASE, THE_REFERENCE, A_RATE = "a base", "the reference", "a rate of arrival"
 CATEGORIES = ("Memory", "Speed", "Parity", "Workload", "Replay", "Capacity")
 
 
@@ -26,13 +27,15 @@ class Entry:
     category: str
     of: str = OF_WORKLOAD
     table: str | None = None  # `table`: results/tables/<table>.csv
+    beside: tuple[str, ...] = ()  # further tables, each an input by its name, where the configuration makes it
     runs: bool = False  # `runs`, `data`: run.json and Parquet files of the runs of its workload
     sweep: str | None = None  # the key whose points it shows; there is a figure only if at least two points were run
     replays: bool = False  # `replays`: the replay of the points of `sweep`
+    predicted: bool = False  # `predicted`: the replay's latencies at rates of arrival
     workload: bool = False  # `workload`: the file of the requests
     project: tuple[str, ...] = ()  # `published`, `shapes`: config/<name>.yaml of the project
     params: tuple[str, ...] = ()  # further parameters: `kind` of its workload, `seed`
-    needs: str | None = None  # needed among its runs: A_BASE or THE_REFERENCE
+    needs: str | None = None  # needed among its runs: A_BASE, THE_REFERENCE or A_RATE
 
     @property
     def module(self) -> str:
@@ -70,6 +73,23 @@ FIGURES = (
         "Speed",
         table="latency",
         runs=True,
+    ),
+    Entry(
+        "latency_rate",
+        "Latency, attainment of the SLO and completed requests against the rate of arrival.",
+        "Speed",
+        table="serving",
+        beside=("slo_capacity",),
+        predicted=True,
+        needs=A_RATE,
+    ),
+    Entry(
+        "request_time",
+        "What requests spend their time on, by engine and rate of arrival, and the slowest requests.",
+        "Speed",
+        table="serving",
+        beside=("slowest_requests",),
+        needs=A_RATE,
     ),
     Entry(
         "attribution",

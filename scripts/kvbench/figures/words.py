@@ -7,6 +7,17 @@ from collections.abc import Iterable
 import numpy as np
 
 UNKNOWN = "not known"
+# What a request's time is spent on, by the names of `records.TIME_PARTS` without their unit.
+TIME_WORDS = {
+    "entering": "entering",
+    "memory_wait": "waiting for memory",
+    "limit_wait": "waiting for another limit",
+    "prefill": "prefill",
+    "decode": "decoding",
+    "beside_prefill": "decoding beside others' prefill",
+    "preempted": "preempted and computed again",
+    "batch_wait": "complete, waiting for its batch",
+}
 
 
 def value_text(value: float) -> str:

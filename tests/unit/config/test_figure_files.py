@@ -44,6 +44,18 @@ def test_a_figure_with_a_replay_beside_reads_it() -> None:
     assert inputs("block_size")["replays"] == "results/sweeps/m/w/block_size.csv"
 
 
+def test_figures_over_rates_exist_where_requests_arrive_at_one_and_read_the_prediction() -> None:
+    of_file = [RunName("m", "vllm", "w", "requests_per_s-file")]
+    at_rate = [RunName("m", "vllm", "w", "requests_per_s-0.5")]
+    rated = {"latency_rate", "request_time"}
+    assert rated <= set(figure_files.figures_of([*RUNS, *at_rate]))
+    assert not rated & set(figure_files.figures_of([*RUNS, *SHARED, *of_file]))
+    found = inputs("latency_rate")
+    assert found["table"] == "results/tables/serving.csv"
+    assert found["predicted"] == "results/serving/m/w/predicted.csv"
+    assert inputs("request_time")["slowest_requests"] == "results/tables/slowest_requests.csv"
+
+
 def test_figures_without_runs_read_their_one_file() -> None:
     assert inputs("kv_waste") == {"table": "results/tables/kv_waste.csv"}
     assert inputs("workload_lengths") == {"workload": "results/workloads/m/w.parquet"}

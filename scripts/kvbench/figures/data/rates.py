@@ -1,0 +1,53 @@
+"""Rows of serving.csv in the form that figures over rates of arrival need."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+DODGE = 0.5  # of the smallest gap between two rates, over which points at one rate are spread
+
+
+def at_rates(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of serving.csv that have a timed repeat and a rate, by engine and `rate`.
+
+    `rate` is the rate that was asked for, or of arrivals from a file the mean one.
+    """
+    table = table.assign(rate=table["requests_per_s"].astype(float).fillna(table["offered_per_s"].astype(float)))
+    known = table.dropna(subset=["rate"]).query("rate > 0 and n_repeats > 0")
+    order = {engine: place for place, engine in enumerate(dict.fromkeys(known["engine"]))}
+    return known.assign(place=known["engine"].map(order)).sort_values(["place", "rate"], kind="stable")
+
+
+def by_engine(table: pd.DataFrame) -> list[pd.DataFrame]:
+    """The rows of each engine, in the order of the table."""
+    return [rows for _, rows in table.groupby("engine", sort=False)]
+
+
+def common_rates(table: pd.DataFrame, most: int | None = None) -> list[float]:
+    """The rates that at least two engines were run at, or all if fewer than two are common; `most`: evenly chosen."""
+    engines_at = table.groupby("rate")["engine"].nunique()
+    common = engines_at[engines_at > 1].index.tolist()
+    rates = common if len(common) > 1 else sorted(engines_at.index)
+    if most is None or len(rates) <= most:
+        return rates
+    return [rates[place] for place in np.unique(np.linspace(0, len(rates) - 1, most).round().astype(int))]
+
+
+def is_true(column: pd.Series) -> pd.Series:
+    """Whether each value of a column of a CSV is true; unknown is false."""
+    return column.map(lambda value: str(value).lower() == "true").astype(bool)
+
+
+def ends(rows: pd.DataFrame, name: str) -> tuple[pd.Series, pd.Series]:
+    """The ends of the whiskers of column `name`: of intervals or, without these, of ranges."""
+    low = rows[f"{name}_ci95_low"].astype(float).fillna(rows[f"{name}_min"].astype(float))
+    return low, rows[f"{name}_ci95_high"].astype(float).fillna(rows[f"{name}_max"].astype(float))
+
+
+def dodged(table: pd.DataFrame) -> pd.Series:
+    """`rate` of each row, moved so that the engines' points at one rate stand side by side on a logarithmic axis."""
+    rates, count = np.unique(table["rate"]), table["place"].nunique()
+    gap = min(np.diff(np.log(rates)).min() if len(rates) > 1 else 0.3, 0.3)
+    step = DODGE * gap / max(count - 1, 1)
+    return table["rate"] * np.exp(step * (table["place"] - (count - 1) / 2))
