@@ -35,7 +35,8 @@ def number(value: Any) -> str:
 
 
 def _cell(text: str) -> Markup:
-    kind = ' class="t"' if len(text) > WRAPPED else ' class="n"' if text[:1].isdigit() or text == NONE else ""
+    seen = text.striptags() if isinstance(text, Markup) else text
+    kind = ' class="t"' if len(seen) > WRAPPED else ' class="n"' if text[:1].isdigit() or text == NONE else ""
     return Markup("<td{}>{}</td>").format(Markup(kind), escape(text))
 
 
@@ -43,6 +44,14 @@ def text(table: pd.DataFrame) -> pd.DataFrame:
     """A frame with every cell as text; columns without any value are left out."""
     known = [name for name in table if table.empty or table[name].notna().any()]
     return table[known].astype(object).map(number)
+
+
+def with_marks(view: pd.DataFrame, **cells: list[Markup | str]) -> pd.DataFrame:
+    """A view with cells of HTML in some of its columns; columns that it left out stay out.
+
+    `text` would make plain text of them, which is escaped.
+    """
+    return view.assign(**{name: pd.Series(own, view.index, object) for name, own in cells.items() if name in view})
 
 
 def text_column(column: pd.Series) -> pd.Series:

@@ -10,6 +10,7 @@ import pandas as pd
 from kvbench.analysis.claims import NOT_MEASURABLE
 from kvbench.analysis.tables.attribution import NOT_RUN
 from kvbench.benchmarks import targets
+from kvbench.figures.data.rates import at_rates, common_rates
 from kvbench.report.cells import NONE, number
 from kvbench.report.tables.by_name import VIEWS
 from kvbench.report.tables.verdicts import targets_view
@@ -93,6 +94,17 @@ def _latency(table: pd.DataFrame, view: pd.DataFrame) -> Shown:
     return _fold(view, empty, metrics, names, lambda n, metric: f"No sample of the {metric}: {_count(n, 'row')}")
 
 
+def _serving(table: pd.DataFrame, view: pd.DataFrame) -> Shown:
+    """Fold runs without a timed repeat, and the rates at which an engine was not run but at least two others were."""
+    empty, rates = ~(table["n_repeats"] > 0), table["requests_per_s"].fillna(table["offered_per_s"])
+    run = set(zip(table["engine"], rates, strict=True))
+    wanted = [(engine, rate) for engine in dict.fromkeys(table["engine"]) for rate in common_rates(at_rates(table))]
+    names = table.loc[empty, "label"].tolist()
+    names += [f"{engine} at {number(rate)} requests/s" for engine, rate in wanted if (engine, rate) not in run]
+    rows = _fold(view, empty, [""] * len(view), view.iloc[:, 0], lambda n, _: "").rows
+    return Shown(rows, [Fold(f"{_count(len(names), 'pair')} of engine and rate not run", names)] if names else [])
+
+
 def _parity(table: pd.DataFrame, view: pd.DataFrame) -> Shown:
     reasons = table["comparable"].astype(str).str.removeprefix("no: ")
     empty = table["share_equal"].isna() & table["gate"].isna()
@@ -111,4 +123,4 @@ def _count(number_of: int, noun: str) -> str:
     return f"{number_of} {noun}{'s' * (number_of != 1)}"
 
 
-FOLDED = {"claims": _claims, "attribution": _attribution, "latency": _latency, "parity": _parity}
+FOLDED = {"claims": _claims, "attribution": _attribution, "latency": _latency, "serving": _serving, "parity": _parity}

@@ -44,7 +44,7 @@ def render(
     """
     settings = _settings(config)
     of_runs = {name: table for name, table in tables.items() if {"model", "workload"} <= set(table)}
-    parts = sections(of_runs, figures, runs, settings.get("seed", 0))
+    parts = sections(of_runs, figures, runs, settings.get("seed", 0), maps)
     replayed = replays.sections(tables[REPLAYS], figures) if REPLAYS in tables else []
     kernel = price.section(tables[PRICE], figures) if PRICE in tables else None
     return page(
@@ -102,6 +102,7 @@ def contents(
         ("speed", "Speed and its causes", measured),
         ("block-table", "What a block table costs", has_upkeep(parts) or kernel is not None),
         ("latency", "Latency", measured),
+        ("serving", "Requests that arrive over time", any(one.arrives for one in parts)),
         ("tokens", "Same tokens", measured),
         ("further", "Further figures", any(one.further for one in parts)),
         ("claims", "Claims", measured),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from kvbench.analysis.results import Run, rows_of_pair
-from kvbench.report import verdicts
+from kvbench.report import map_links, verdicts
 from kvbench.report.answers import Answer, answers, chosen
 from kvbench.report.folds import Shown, shown
 from kvbench.report.html import Figure, figure
@@ -25,6 +25,8 @@ PLACED = (
     "upkeep",
     "roofline",
     "latency",
+    "latency_rate",
+    "request_time",
     "kv_waste",
     "memory",
     "memory_parts",
@@ -57,19 +59,31 @@ class Section:
         return any("[" in number.around for answer in self.answers for number in answer.numbers)
 
     @property
+    def arrives(self) -> bool:
+        """Whether there are runs whose requests arrive over time."""
+        return bool(len(self.tables["serving"].rows) or self.tables["serving"].folds)
+
+    @property
     def further(self) -> list[Figure]:
         """Figures without their own place on the page."""
         return [figure for name, figure in self.figures.items() if name not in PLACED]
 
 
 def sections(
-    tables: Mapping[str, pd.DataFrame], figures: Sequence[Path], runs: Sequence[Run], seed: int
+    tables: Mapping[str, pd.DataFrame],
+    figures: Sequence[Path],
+    runs: Sequence[Run],
+    seed: int,
+    maps: Sequence[tuple[str, str, str]] = (),
 ) -> list[Section]:
-    """One section per model and workload: first that of the first screen, then the others in the order of the runs."""
+    """One section per model and workload: first that of the first screen, then the others in the order of the runs.
+
+    `maps` are those of `page.render`, to which slow requests are linked.
+    """
     pairs = list(dict.fromkeys((run.model, run.workload) for run in runs))
     first = chosen(tables, pairs)
     ordered = sorted(pairs, key=lambda pair: pair != first)
-    return [_section(tables, figures, model, workload, seed) for model, workload in ordered]
+    return [_section(tables, figures, model, workload, seed, maps) for model, workload in ordered]
 
 
 def first_screen(tables: Mapping[str, pd.DataFrame], runs: Sequence[Run], seed: int) -> tuple[str, str, list[Answer]]:
@@ -81,15 +95,21 @@ def first_screen(tables: Mapping[str, pd.DataFrame], runs: Sequence[Run], seed: 
 
 
 def _section(
-    tables: Mapping[str, pd.DataFrame], figures: Sequence[Path], model: str, workload: str, seed: int
+    tables: Mapping[str, pd.DataFrame],
+    figures: Sequence[Path],
+    model: str,
+    workload: str,
+    seed: int,
+    maps: Sequence[tuple[str, str, str]],
 ) -> Section:
     own = {name: rows_of_pair(table, model, workload) for name, table in tables.items()}
+    own["slowest_requests"] = map_links.linked(own["slowest_requests"], maps, model, workload)
     holds = held(own["repeats"], seed)
     return Section(
         model,
         workload,
         _figures([path for path in figures if path.parts[-3:-1] == (model, workload)]),
-        {name: shown(name, own[name]) for name in VIEWS if name != "claims"},
+        {name: shown(name, own[name]) for name in VIEWS if name in own and name != "claims"},
         held_view(holds),
         answers(tables, holds, model, workload),
         sentences(tables, model, workload),

@@ -7,7 +7,7 @@ import pytest
 from builders.page_text import cells, folded, part, parts, rows
 from builders.pictures import SVG, write_picture
 from builders.places import ROOT, SCRIPTS
-from builders.report_inputs import ENVIRONMENT, report_inputs
+from builders.report_inputs import DRAWN, ENVIRONMENT, report_inputs
 from builders.scenarios import replayed, scenario
 from builders.simulated_requests import Request
 
@@ -19,7 +19,6 @@ from kvbench.report.cells import number
 from kvbench.report.html import caption, embed
 from kvbench.report.machine import unequal_slots
 from kvbench.report.page import TEMPLATE, render
-from kvbench.report.sections import PLACED
 from kvbench.report.tables.speed import attribution_view, throughput_view
 
 
@@ -85,7 +84,7 @@ def test_a_workload_without_a_base_has_no_attribution_beside_one_that_has(shown)
 
 def test_the_page_stands_alone_and_is_small(shown):
     _, page = shown
-    assert len(re.findall(r'src="data:image/svg\+xml;base64,', page)) == len(PLACED)
+    assert len(re.findall(r'src="data:image/svg\+xml;base64,', page)) == len(DRAWN)
     assert not re.search(r"""src=["'](?!data:)""", page)
     beside = re.compile(r"#[\w-]+|figures/[\w/.-]+\.(pdf|svg)|tables/\w+\.csv")
     assert [link for link in re.findall(r'href="([^"]*)"', page) if not beside.fullmatch(link)] == []
@@ -102,7 +101,7 @@ def test_a_figure_without_a_place_follows_the_others(tmp_path):
     new = given[3][0].with_name("largest_batch.svg")
     write_picture(new)
     page = render(*given[:3], [new, *given[3]], given[4])
-    assert page.count("data:image/svg") == len(PLACED) + 1
+    assert page.count("data:image/svg") == len(DRAWN) + 1
     found = parts(page)
     assert found.index("tokens") < found.index("further") < found.index("claims")
     assert caption("largest_batch").split(":")[0] in part(page, "further")
@@ -120,7 +119,7 @@ def test_replays_are_shown_where_there_are_any(tmp_path):
     rows, picture = _replays(tmp_path)
     environment, text, tables, figures, runs = given
     page = render(environment, text, {**tables, "replays": rows}, [*figures, picture], runs)
-    assert page.count("data:image/svg") == len(PLACED) + 1
+    assert page.count("data:image/svg") == len(DRAWN) + 1
     shown = part(page, "replays")
     wanted = {number(value) for value in 100 * rows["live_share_of_region"]} | set(rows["policy"])
     assert wanted <= cells(shown)

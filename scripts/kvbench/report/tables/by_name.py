@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kvbench.report.tables.memory import devices_view, kv_waste_view, memory_view, sharing_view, sweeps_view
 from kvbench.report.tables.runs import workloads_view
+from kvbench.report.tables.serving import serving_view, slo_capacity_view, slo_ratios_view, slowest_view
 from kvbench.report.tables.speed import (
     attribution_view,
     latency_view,
@@ -25,6 +26,10 @@ VIEWS = {
     "claims": claims_view,
     "workloads": workloads_view,
     "latency": latency_view,
+    "serving": serving_view,
+    "slo_capacity": slo_capacity_view,
+    "slo_ratios": slo_ratios_view,
+    "slowest_requests": slowest_view,
     "kv_waste": kv_waste_view,
     "memory": memory_view,
     "devices": devices_view,
