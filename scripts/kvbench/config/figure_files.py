@@ -19,13 +19,14 @@ from kvbench.config.paths import (
     table_file,
     workload_file,
 )
-from kvbench.config.runs import BASE, RunName
+from kvbench.config.runs import BASE, RunName, arrives
 from kvbench.config.settings import uses_cuda
 from kvbench.config.sweeps import is_swept, paged_points
 from kvbench.engines.names import REFERENCE
 from kvbench.figures.registry import (
     A_BASE,
     A_RATE,
+    AT_ONCE,
     FIGURES,
     OF_KERNEL,
     OF_PLAN,
@@ -49,6 +50,8 @@ def _has_something(entry: Entry, runs: Sequence[RunName]) -> bool:
         return any(is_swept(runs, engine, entry.sweep) for engine in engines)
     if entry.needs == A_RATE:
         return bool(at_rates(runs))
+    if entry.needs == AT_ONCE:
+        return not all(map(arrives, runs))
     if entry.needs == A_BASE:
         return BASE in {run.point for run in runs}
     return entry.needs != THE_REFERENCE or (REFERENCE in engines and len(engines) > 1)

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from kvbench.figures.data.rates import without_lower_rates
 from kvbench.figures.data.rows import rows_of
 from kvbench.figures.style import (
     SPLIT_COLOURS,
@@ -32,7 +33,8 @@ MIN_LABELLED = 0.06
 
 def from_job(job: Any) -> Figure:
     """The figure of a plot rule's inputs."""
-    return draw(rows_of(job.input.table, job.wildcards.model, job.wildcards.workload), job.params.options)
+    rows = rows_of(job.input.table, job.wildcards.model, job.wildcards.workload)
+    return draw(without_lower_rates(rows), job.params.options)
 
 
 @styled

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -13,6 +14,7 @@ from matplotlib.patches import Patch
 
 from kvbench.analysis.results import load_runs
 from kvbench.figures.data.memory import MemoryTrace, memory_trace
+from kvbench.figures.data.rates import without_lower_rates
 from kvbench.figures.style import NO_REPEAT, SPLIT_COLOURS, UNUSED, WIDTH_IN, is_narrow, said, settle, styled
 from kvbench.records import SPLIT
 
@@ -35,7 +37,9 @@ OTHER_PHASE = "#D9D9D9"
 
 def from_job(job: Any) -> Figure:
     """The figure of a plot rule's inputs."""
-    traces = [memory_trace(run) for run in load_runs(job.input.runs) if run.timed()]
+    runs = [run for run in load_runs(job.input.runs) if run.timed()]
+    names = pd.DataFrame([run.names for run in runs], columns=["engine", "point"], dtype=str)
+    traces = [memory_trace(runs[place]) for place in without_lower_rates(names).index]
     return draw(traces, job.params.options)
 
 

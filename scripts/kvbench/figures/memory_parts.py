@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from kvbench.analysis.tables.memory import PARTS, UNATTRIBUTED, part_key, part_name
+from kvbench.figures.data.rates import without_lower_rates
 from kvbench.figures.data.rows import rows_of
 from kvbench.figures.style import WIDTH_IN, is_narrow, name_rows, rows_figure, said, settle, styled, wrapped
 from kvbench.figures.words import UNKNOWN
@@ -25,7 +26,8 @@ HATCHES = dict(zip(PARTS, ("", "", "///", "...", "\\\\\\", "--", "xx"), strict=T
 
 def from_job(job: Any) -> Figure:
     """The figure of a plot rule's inputs."""
-    return draw(rows_of(job.input.table, job.wildcards.model, job.wildcards.workload), job.params.options)
+    rows = rows_of(job.input.table, job.wildcards.model, job.wildcards.workload)
+    return draw(without_lower_rates(rows), job.params.options)
 
 
 @styled

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 # The things that have one figure each, given by the folder with its wildcards.
 OF_WORKLOAD, OF_REPLAY, OF_PLAN, OF_KERNEL = "{model}/{workload}", "replays/{scenario}", "capacity", "kernel"
 # What a figure needs among its runs: a run outside sweeps; the parity reference and another engine; a run whose
-# requests arrive at a rate.
-A_BASE, THE_REFERENCE, A_RATE = "a base", "the reference", "a rate of arrival"
+# requests arrive at a rate; one whose requests are all submitted at once.
+A_BASE, THE_REFERENCE, A_RATE, AT_ONCE = ("a base", "the reference", "a rate", "all at once")
 CATEGORIES = ("Memory", "Speed", "Parity", "Workload", "Replay", "Capacity")
 
 
@@ -35,7 +35,7 @@ class Entry:
     workload: bool = False  # `workload`: the file of the requests
     project: tuple[str, ...] = ()  # `published`, `shapes`: config/<name>.yaml of the project
     params: tuple[str, ...] = ()  # further parameters: `kind` of its workload, `seed`
-    needs: str | None = None  # needed among its runs: A_BASE, THE_REFERENCE or A_RATE
+    needs: str | None = None  # needed among its runs: A_BASE, THE_REFERENCE, A_RATE or AT_ONCE
 
     @property
     def module(self) -> str:
@@ -66,6 +66,7 @@ FIGURES = (
         "Speed",
         table="throughput",
         runs=True,
+        needs=AT_ONCE,
     ),
     Entry(
         "latency",
@@ -73,6 +74,7 @@ FIGURES = (
         "Speed",
         table="latency",
         runs=True,
+        needs=AT_ONCE,
     ),
     Entry(
         "latency_rate",

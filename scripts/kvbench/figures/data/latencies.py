@@ -24,9 +24,12 @@ class Latency:
 
 
 def latencies(runs: Sequence[Run], metrics: Sequence[str]) -> list[Latency]:
-    """Samples of scope `all`, or of `sequential` for engines that serve only the subset."""
+    """Samples of scope `all`, or of `sequential` for engines that serve only the subset.
+
+    They count from when all requests are submitted, so that runs whose requests arrive over time are left out.
+    """
     found = []
-    for run in (run for run in runs if run.timed()):
+    for run in (run for run in runs if run.timed() and not run.arrives):
         scope = "all" if run.timed("all") else "sequential"
         measured = samples(run.timed_requests(scope))
         values = {metric: measured[metric].dropna().to_numpy() for metric in metrics}

@@ -8,6 +8,18 @@ import pandas as pd
 DODGE = 0.5  # of the smallest gap between two rates, over which points at one rate are spread
 
 
+RATE = "requests_per_s-"
+
+
+def without_lower_rates(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a table with `engine` and `point`, but of an engine's rates of arrival only those of the highest.
+
+    Elsewhere a figure with a row for each rate would fill pages.
+    """
+    rates = pd.to_numeric(table["point"].where(table["point"].str.startswith(RATE)).str.removeprefix(RATE), "coerce")
+    return table[~(rates < rates.groupby(table["engine"]).transform("max"))]
+
+
 def at_rates(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of serving.csv that have a timed repeat and a rate, by engine and `rate`.
 

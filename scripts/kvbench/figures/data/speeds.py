@@ -29,9 +29,12 @@ class Speed:
 
 
 def speeds(runs: Sequence[Run], table: pd.DataFrame) -> dict[str, list[Speed]]:
-    """Speeds by scope, in the order of the runs; UserError if throughput.csv lacks a run."""
+    """Speeds by scope, in the order of the runs; UserError if throughput.csv lacks a run.
+
+    A run whose requests arrive over time is left out: its throughput is that of the arrivals.
+    """
     found: dict[str, list[Speed]] = {}
-    for run in runs:
+    for run in (run for run in runs if not run.arrives):
         for scope in SCOPES:
             if repeats := run.timed(scope):
                 row = row_of(table, "throughput.csv", **run.names, scope=scope)
