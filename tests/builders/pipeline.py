@@ -19,7 +19,7 @@ from builders.simulated_requests import Request
 from builders.workloads import workload
 from kvbench.analysis import claims, parity
 from kvbench.analysis.results import Run, load_runs, read_table
-from kvbench.analysis.tables import of_runs, sweeps, workloads
+from kvbench.analysis.tables import of_runs, of_serving, sweeps, workloads
 from kvbench.benchmarks import table as benchmarks
 from kvbench.benchmarks import targets
 from kvbench.figures.registry import FIGURES, OF_WORKLOAD
@@ -64,7 +64,8 @@ def write_tables(root: Path, runs: Sequence[Run], requests: Any) -> None:
     """Write tables/ and sweeps/ under `root` as the analysis and replay rules do."""
     folder = root / "tables"
     frames = {
-        **of_runs.tables(runs, bandwidth(), SLO, 0),
+        **of_runs.tables(runs, bandwidth(), 0),
+        **of_serving.tables([run for run in runs if run.arrives], SLO, 0),
         "workloads": workloads.table([root / f"workloads/{MODEL}/{WORKLOAD}.parquet"]),
         "parity": parity.table(runs),
         "benchmarks": benchmarks.table({}, []),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import Any
 
+from kvbench.config.rates import further_run
 from kvbench.config.runs import ARRIVING, BASE, OVERRIDABLE, PARITY, RATE, RunName, plan, run_list
 from kvbench.engines.names import BENCHMARKED, SEQUENTIAL
 from kvbench.errors import UserError
@@ -25,15 +26,23 @@ def run_settings(config: dict, model: str, engine: str, workload: str, point: st
         settings |= {"prefix_sharing": False, "shared_gpu": True}  # only tokens are compared, nothing is measured
         settings |= {key: config["parity"][key] for key in ("max_length", "kv_budget_mib")}
         return ordered(settings | {"purpose": "parity"})
-    if name not in run_list(config):
-        raise UserError(f"config.yaml: runs: no entry produces {name.folder}; add one")
-    entry, own = next((entry, own) for entry, run, own in plan(config) if run == replace(name, process=1))
+    entry, own = _entry_of(config, name)
     # The untimed pass that the block map shows takes as long as a timed one: no point of a sweep of rates has it.
     settings["read_blocks"] = RATE not in config["runs"][entry].get("sweep", {})
     settings |= own | {"sampling": {**config["sampling"], **own.get("sampling", {})}}
     if settings[RATE] is not None:
         settings["sequential_requests"] = 0  # whoever serves one at a time serves all that arrive, in their order
     return ordered(settings | {"purpose": "measure"})
+
+
+def _entry_of(config: dict, name: RunName) -> tuple[int, dict]:
+    """The entry of `runs` that asks for a run and the settings that it overrides; UserError if there is none."""
+    if name in run_list(config):
+        return next((entry, own) for entry, run, own in plan(config) if run == replace(name, process=1))
+    found = further_run(config, name)
+    if found is None:
+        raise UserError(f"config.yaml: runs: no entry produces {name.folder}; add one")
+    return found
 
 
 def attention_options(config: dict) -> dict[str, str]:

@@ -19,15 +19,18 @@ from kvbench.figures.registry import FIGURES
 PROJECT = Path(__file__).parents[3]
 ENVIRONMENT, CONFIG = "results/environment.json", "results/config.yaml"
 BANDWIDTH = "results/bandwidth.json"
+REPORT = ("results/report.html", "results/found.txt")
 RUN_FILES = ("requests", "kv", "device", "blocks", "margins")
 # Keys of `runs[].sweep` whose points are also replayed: a figure shows both.
 REPLAYED_SWEEPS = tuple(entry.sweep for entry in FIGURES if entry.replays)
 # Tables of kvbench.analysis.tables.of_runs, written by the rule summarise_runs.
 SUMMARISED = (
     *("throughput", "latency", "memory", "devices", "kv_waste", "ratios", "attribution", "roofline", "repeats"),
-    *("sharing", "processes", "upkeep", "serving"),
+    *("sharing", "processes", "upkeep"),
 )
-TABLES_OF_RUNS = (*SUMMARISED, "sweeps", "claims", "workloads", "parity", "benchmarks", "targets")
+# Tables of kvbench.analysis.tables.of_serving, written by the rule summarise_serving.
+OF_SERVING = ("serving", "slo_capacity", "slo_ratios", "slo_repeats")
+TABLES_OF_RUNS = (*SUMMARISED, *OF_SERVING, "sweeps", "claims", "workloads", "parity", "benchmarks", "targets")
 # Tables that are also written as LaTeX: kvbench.report.latex has their captions.
 TABLES_IN_LATEX = ("throughput", "ratios", "attribution", "claims", "latency", "kv_waste")
 METHODS = {"text": "results/methods.txt", "latex": "results/methods.tex"}
@@ -141,6 +144,11 @@ def sweep_files(config: Mapping[str, Any], runs: Sequence[RunName]) -> list[str]
     """The files of the replays of swept runs."""
     found = ((run, key) for key in REPLAYED_SWEEPS for run in swept_in_all(config, runs, key))
     return sorted({sweep_file(run.model, run.workload, key) for run, key in found})
+
+
+def chosen_rates(model: str, workload: str, number: int | str) -> str:
+    """The rates that a round of the search for capacities adds, by engine."""
+    return f"results/serving/{model}/{workload}/rates-{number}.json"
 
 
 def map_file(model: str, workload: str) -> str:

@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 
 import pytest
-from builders.arriving_runs import SLO
 from builders.overlaid import overlaid
 from builders.runs import write_runs
 
@@ -70,7 +69,7 @@ def test_a_paper_has_tables_that_there_are_and_nothing_without_a_run(config: dic
 def test_the_rule_writes_the_tables_that_there_are_of_runs(tmp_path: Path) -> None:
     runs = load_runs(write_runs(tmp_path, ["hf-batch", "vllm"]))
     bandwidth = {"device": "cpu", "copy": [{"gpu": None, "bytes_per_s": 1e10}]}
-    assert set(of_runs.tables(runs, bandwidth, SLO, 0)) == set(paths.SUMMARISED)
+    assert set(of_runs.tables(runs, bandwidth, 0)) == set(paths.SUMMARISED)
 
 
 def test_sweeps_that_are_replayed_are_those_that_their_table_takes() -> None:
