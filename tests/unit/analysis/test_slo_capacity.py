@@ -73,8 +73,8 @@ def test_a_search_converges_on_the_capacity() -> None:
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> list:
     root = tmp_path_factory.mktemp("runs")
-    made = [write_arriving(root, "vllm", rate, places=16) for rate in (1, 2, 4, 8, 16)]
-    made += [write_arriving(root, "vllm-reserved", rate, places=4) for rate in (1, 2, 4)]
+    made = [write_arriving(root, "vllm", rate, places=16) for rate in (1, 4, 16, 64)]
+    made += [write_arriving(root, "vllm-reserved", rate, places=4) for rate in (0.25, 1, 4)]
     return load_runs([*made, write_arriving(root, "hf-batch", 1)])
 
 
@@ -95,7 +95,7 @@ def test_capacities_and_their_ratio(runs: list) -> None:
 
 def test_each_repeat_has_a_capacity_of_its_own(runs: list) -> None:
     found = attained([run for run in runs if run.engine == "vllm"], SLO)
-    assert sorted(found) == [1.0, 2.0, 4.0, 8.0, 16.0]
+    assert sorted(found) == [1.0, 4.0, 16.0, 64.0]
     each = of_repeats(found, 0.9)
     rows = slo.tables(runs, SLO, 0)["slo_repeats"]
     own = rows[rows["engine"] == "vllm"]
