@@ -28,6 +28,7 @@ class Scout:
         side = sides[number]
         self.requests, self.side, self.number, self.walk = requests, side, number, Walk(side)
         self.names = Names(requests)
+        self.first = -1  # step of the first block
         self.most = max(side["running"], default=0)
         self.freed: dict[int, tuple[int, int, int]] = {}  # cell -> request that ended, its last step, its blocks
         self.kinds: dict[int, list[tuple[int, int]]] = {}
@@ -51,7 +52,7 @@ class Scout:
             self._note_freed(changes)
             self._after(self.walk.step - 1, found)
             if "first" not in found and (stop := self.first_block(changes)):
-                found["first"] = {0: stop}
+                found["first"], self.first = {0: stop}, self.walk.step
             for name, look in during.items():
                 self._note(found, name, self.walk.step, lambda _, look=look, changes=changes: look(changes))
         self._after(self.walk.step, found)
@@ -66,9 +67,10 @@ class Scout:
     def _note(
         self, found: dict[str, dict[int, Stop]], name: str, step: int, look: Callable[[int], Stop | None]
     ) -> None:
-        """Look for a moment at a step, if its part of the run has none of that name."""
+        """Look for a moment at a step, if its part of the run has none of that name, or one beside the first block."""
         part = part_of(step, self.side)
-        if part not in found.get(name, {}) and (stop := look(step)):
+        held = found.get(name, {}).get(part)
+        if (held is None or held["step"] == self.first) and (stop := look(step)):
             found.setdefault(name, {})[part] = stop
 
     def first_block(self, changes: list[Change]) -> Stop | None:

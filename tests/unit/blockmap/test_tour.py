@@ -141,6 +141,16 @@ def test_the_rarest_moment_chooses_first_and_the_others_come_later() -> None:
     assert spread({"a": [stop(5)], "b": [stop(5)]}, side) == {"a": stop(5), "b": stop(5)}
 
 
+def test_the_step_of_the_first_block_is_left_to_it() -> None:
+    """As many requests run in the second step as in the first, and then only one."""
+    requests = [Request("long", 20, 60), *(Request(f"r{i}", 20, 2) for i in range(3))]
+    side, _ = paged_side(requests, blocks=400, chunk=4096)
+    document = simulate(requests, (side, [])).document
+    stops = {one["title"]: one["step"] for one in tour_of(document["requests"], [side])}
+    assert side["running"][:3] == [4, 4, 1]
+    assert (stops["The first block"], stops["The most requests at once"]) == (0, 1)
+
+
 def test_what_the_first_side_lacks_is_shown_of_another_with_blocks() -> None:
     requests = requests_of()
     wide, tight = paged_side(requests, blocks=400), paged_side(requests, blocks=20, engine="hf-continuous")
