@@ -20,6 +20,8 @@ def main() -> None:
     parser.add_argument("--step", type=int, help="step of the first side in the PNG; else that with most live slots")
     parser.add_argument("--frames", type=int, default=100, help="moments in the GIF")
     options = parser.parse_args()
+    if options.frames < 1:
+        parser.error("--frames: must be at least 1")
     try:
         files = make(options.map or only_map(), options.out, step=options.step, frames=options.frames)
     except UserError as error:

@@ -69,7 +69,13 @@ def moment(document: Mapping[str, Any]) -> int:
 
 
 def table(document: Mapping[str, Any], step: int) -> pd.DataFrame:
-    """What a picture at a step of the first side shows: a row a side, and when it had served all (`served_s`)."""
+    """What a picture at a step of the first side shows: a row a side, and when it had served all (`served_s`).
+
+    UserError for a step that the first side does not have, or at which the other serves nothing.
+    """
+    steps = len(document["sides"][0]["t_us"])
+    if not 0 <= step < steps:
+        raise UserError(f"--step {step}: {document['sides'][0]['engine']} has the steps 0 to {steps - 1}")
     time = np.cumsum(document["sides"][0]["t_us"])[step]
     return pd.DataFrame([_row(document, side, time) for side in document["sides"][:2]])
 

@@ -57,6 +57,12 @@ def test_a_moment_at_which_a_side_serves_nothing_is_refused(begin: int, step: in
         table(document(side("vllm"), other), step)
 
 
+@pytest.mark.parametrize("step", [-1, 3])
+def test_a_step_that_there_is_not_is_refused(step: int) -> None:
+    with pytest.raises(UserError, match=f"--step {step}: vllm has the steps 0 to 2"):
+        table(document(side("vllm"), side("hf-batch")), step)
+
+
 def test_a_films_moments_are_of_the_slower_side_and_each_is_shown_once() -> None:
     slow = side("hf-batch", t_us=[5 * 10**5, *[10**6] * 9])
     found = moments(document(side("vllm"), slow), 6)
