@@ -18,7 +18,7 @@ def main(snakemake):
         figures = [*given.figures, *given.replays, *given.kernel]
         found = read_inputs(given.environment, given.config, given.tables, figures, given.runs)
         maps = [(one.model, one.workload, one.data) for one in map(load, given.maps)]
-        told = methods(found[0], read_yaml(given.config), found[4])
+        told = methods(found[0], read_yaml(given.config), found[4]) if found[4] else ""
         page = render(*found, maps=maps, has_capacity=params.has_capacity, methods=told)
         write_text(Path(snakemake.output.report), page)
         lines = in_short(found[2], found[4], params.seed, has_capacity=params.has_capacity)
