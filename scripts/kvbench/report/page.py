@@ -35,12 +35,13 @@ def render(
     *,
     maps: Sequence[tuple[str, str, str]] = (),
     has_capacity: bool = False,
+    methods: str = "",
 ) -> str:
     """The page as HTML. `figures` are .../<model>/<workload>/<name>.{svg,png}, `config` is the resolved YAML.
 
     Figures of replays are .../replays/<scenario>/<name>.{svg,png}; `tables` includes the table of replays, if there are
     any. `maps` are (model, workload, base64 of the gzipped document of docs/block-map.md). With `has_capacity` the page
-    links to capacity.html.
+    links to capacity.html. `methods` is the text of methods.txt, shown as it is; without it that place is left out.
     """
     settings = _settings(config)
     of_runs = {name: table for name, table in tables.items() if {"model", "workload"} <= set(table)}
@@ -60,6 +61,7 @@ def render(
         **(_of_all_runs(tables) if runs else {}),
         config=config,
         bibtex=bibtex(),
+        methods=methods,
         formats=_files(settings),
     )
 
