@@ -106,13 +106,13 @@ def run_plot(figure: str, given: dict[str, Any], wildcards: dict[str, str], widt
     return import_module(f"kvbench.figures.{figure}").from_job(job)
 
 
-def report(root: Path, figures: Sequence[Path]) -> str:
-    """Render the HTML report of the results under `root`."""
+def report(root: Path, figures: Sequence[Path], **given: Any) -> str:
+    """Render the HTML report of the results under `root`; `given` goes to `render`."""
     write_json(root / "environment.json", ENVIRONMENT)
     (root / "config.yaml").write_text("seed: 0\n")
     runs = sorted((root / "runs").glob("*/*/*/*/run.json"))
     tables = sorted((root / "tables").glob("*.csv"))
-    return render(*read_inputs(root / "environment.json", root / "config.yaml", tables, figures, runs))
+    return render(*read_inputs(root / "environment.json", root / "config.yaml", tables, figures, runs), **given)
 
 
 def texts(figure: Any) -> str:

@@ -83,6 +83,11 @@ def replay_record(scenario: str) -> str:
     return f"results/replays/{scenario}/replay.json"
 
 
+def replay_series(scenario: str) -> str:
+    """Bins of the steps of a scenario under each policy."""
+    return f"results/replays/{scenario}/series.parquet"
+
+
 def record_files(runs: Iterable[RunName]) -> list[str]:
     """run.json of each run."""
     return [f"{run.folder}/run.json" for run in runs]
