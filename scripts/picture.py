@@ -32,7 +32,7 @@ def main() -> None:
 
 def only_map(folder: Path = MAPS) -> Path:
     """The map of the last run. UserError if there is none, or several to choose from."""
-    found = sorted(folder.glob("*/*.json.gz"))
+    found = sorted(folder.rglob("*.json.gz"))
     if not found:
         raise UserError(f"{folder}: no map; run an experiment first, such as config/picture.yaml")
     if len(found) > 1:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kvbench.config.parameters import benchmark_settings
-from kvbench.config.runs import BASE, RunName, run_list
+from kvbench.config.runs import BASE, RATE, RunName, plan, run_list
 from kvbench.config.sweeps import swept_runs
 from kvbench.engines.names import is_paged
 from kvbench.figures.registry import FIGURES
@@ -156,25 +156,31 @@ def chosen_rates(model: str, workload: str, number: int | str) -> str:
     return f"results/serving/{model}/{workload}/rates-{number}.json"
 
 
-def map_file(model: str, workload: str) -> str:
-    """The block map of a model and workload."""
-    return f"results/maps/{model}/{workload}.json.gz"
+def map_file(model: str, workload: str, point: str = BASE) -> str:
+    """The block map of a model and workload, at a point other than `base` in a folder of the workload's."""
+    return f"results/maps/{model}/{workload}{'' if point == BASE else f'/{point}'}.json.gz"
 
 
 def maps(config: Mapping[str, Any], runs: Iterable[RunName]) -> list[str]:
-    """The block maps of a configuration: of each model and workload that an engine with blocks serves at `base`."""
-    return [map_file(*pair) for pair in pairs_of(run for run in runs if run.point == BASE and is_paged(run.engine))]
+    """The block maps of a configuration, of each model and workload that an engine with blocks serves.
+
+    They are of `base` and of each rate of arrivals that an entry of `runs` names alone: points of a sweep are not read.
+    """
+    alone = {run for entry, run, _ in plan(config) if RATE in config["runs"][entry]}
+    read = (run for run in runs if is_paged(run.engine) and (run.point == BASE or run in alone))
+    shown = {(run.model, run.workload, run.point) for run in read}
+    return [map_file(*one) for one in sorted(shown)]
 
 
-def mapped_runs(config: Mapping[str, Any], model: str, workload: str) -> list[RunName]:
-    """The runs that a block map shows: the first process of each engine at `base`."""
-    pair = (model, workload, BASE, 1)
-    return [run for run in run_list(config) if (run.model, run.workload, run.point, run.process) == pair]
+def mapped_runs(config: Mapping[str, Any], model: str, workload: str, point: str = BASE) -> list[RunName]:
+    """The runs that a block map shows: the first process of each engine at its point."""
+    wanted = (model, workload, point, 1)
+    return [run for run in run_list(config) if (run.model, run.workload, run.point, run.process) == wanted]
 
 
-def map_inputs(config: Mapping[str, Any], model: str, workload: str) -> dict[str, list[str]]:
+def map_inputs(config: Mapping[str, Any], model: str, workload: str, point: str = BASE) -> dict[str, list[str]]:
     """The records and Parquet files of the runs that a block map shows."""
-    runs = mapped_runs(config, model, workload)
+    runs = mapped_runs(config, model, workload, point)
     return {"runs": record_files(runs), "data": data_files(runs)}
 
 

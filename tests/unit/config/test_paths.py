@@ -126,7 +126,7 @@ def test_a_page_is_made_from_its_template_and_captions() -> None:
     assert "captions/memory.rst" in report
     assert [name for name in plan if name.startswith("captions/")] == ["captions/largest_batch.rst"]
     templates = paths.PROJECT / "scripts/kvbench/report/templates"
-    own = {path for path in templates.rglob("*") if path.is_file() and path.name != "capacity.html.j2"}
+    own = {path for path in templates.rglob("*") if path.is_file() and path.name not in ("capacity.html.j2", "picture.html.j2")}
     own |= {paths.PROJECT / "CITATION.cff"}
     assert own == {paths.PROJECT / name for name in report if not name.startswith("captions/")}
     for name in (*report, *plan):
@@ -141,8 +141,16 @@ def test_a_map_is_asked_for_where_an_engine_with_blocks_runs_at_base() -> None:
         RunName("b", "vllm", "swept-alone", "block_size-32"),
     ]
     names = [f"results/maps/{name}.json.gz" for name in ("a/w", "b/w", "m/w")]
-    assert paths.maps({}, runs) == names
-    assert paths.maps({}, []) == []
+    assert paths.maps({"runs": []}, runs) == names
+    assert paths.maps({"runs": []}, []) == []
+
+
+def test_a_rate_has_a_map_where_an_entry_names_it_alone(config: dict) -> None:
+    entry = {"models": ["m"], "workloads": ["w"], "engines": ["vllm", "hf-batch"]}
+    own = {**config, "runs": [{**entry, "requests_per_s": 2}, {**entry, "sweep": {"requests_per_s": [1, 4]}}]}
+    assert paths.maps(own, run_list(own)) == ["results/maps/m/w/requests_per_s-2.json.gz"]
+    found = paths.map_inputs(own, "m", "w", "requests_per_s-2")["runs"]
+    assert found == [f"results/runs/m/{engine}/w/requests_per_s-2/run.json" for engine in ("vllm", "hf-batch")]
 
 
 def test_a_map_shows_one_process_of_each_engine_at_base(config: dict) -> None:
