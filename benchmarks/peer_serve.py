@@ -8,9 +8,7 @@ Reads the latencies of a finished run with arrivals (`--run`), starts two server
 our recording scheduler and one with vLLM's, and sends both the run's requests at the run's times, each pass at those of
 another timed repeat. Only one server at a time is measured, and which one begins alternates.
 
-vLLM counts TTFT from sending, the run from due; a run's own lateness is in its requests.parquet, the client's is
-written as `late_p99_s`. On a CPU the server, its engine and the client share the cores; in the run, engine and client
-are one process.
+docs/tables.md says what is equal on both sides and what differs.
 """
 
 from __future__ import annotations

@@ -43,13 +43,13 @@ def run_benchmark(settings: Mapping[str, Any], files: Mapping[str, str], out: st
 def arguments(settings: Mapping[str, Any], files: Mapping[str, str], out: str | Path) -> list[str]:
     """The program for the benchmark's kind and its command-line options."""
     kind, _, pair = settings["kind"].partition("-")
-    named = {**files, "passes": settings["passes"], "out": out}
-    limits = {"max-length": settings["max_length"], "kv-budget-mib": settings["kv_budget_mib"]}
+    given = {"max-length": settings["max_length"], "kv-budget-mib": settings["kv_budget_mib"]}
     if pair == "serve":  # its limits are those of the run
-        program = ["peer_serve.py"]
+        program, given = ["peer_serve.py"], {}
     elif kind == "peer":
-        program, named = ["peers.py", "--pair", pair, "--batch", str(settings["batch"])], named | limits
+        program = ["peers.py", "--pair", pair, "--batch", str(settings["batch"])]
     else:
-        program, named = ["recording_cost.py"], named | limits
+        program = ["recording_cost.py"]
+    given = {**files, **given, "passes": settings["passes"], "out": out}
     path = str(PROGRAMS / program[0])
-    return [path, *program[1:], *(part for name, value in named.items() for part in (f"--{name}", str(value)))]
+    return [path, *program[1:], *(part for name, value in given.items() for part in (f"--{name}", str(value)))]
