@@ -34,6 +34,7 @@ class Server:
         file = Path(order.folder, "order.json")
         write_json(file, asdict(order))
         log.parent.mkdir(parents=True, exist_ok=True)
+        self.began = time.monotonic()
         path = os.pathsep.join([str(SCRIPTS), *filter(None, [os.environ.get("PYTHONPATH")])])
         with open(log, "w") as output:
             self.process = subprocess.Popen(
@@ -46,16 +47,20 @@ class Server:
             )
 
     def wait_until_ready(self, limit_s: float) -> None:
-        """Return once the server answers; UserError that names its log if it ends, or does not within `limit_s`."""
-        end = time.monotonic() + limit_s
-        while time.monotonic() < end:
+        """Return once the server answers.
+
+        Raises:
+            UserError: it has ended, or does not answer `limit_s` after it was started; names its log.
+        """
+        while True:
             if self.process.poll() is not None:
                 code = self.process.returncode
                 raise UserError(f"vLLM's server ended with code {code} while it started; see {self.log}")
             if self._answers():
                 return
+            if time.monotonic() > self.began + limit_s:
+                raise UserError(f"vLLM's server did not answer within {limit_s:g} s; see {self.log}")
             time.sleep(0.2)
-        raise UserError(f"vLLM's server did not answer within {limit_s:g} s; see {self.log}")
 
     def _answers(self) -> bool:
         with suppress(OSError):  # urllib's errors among them
