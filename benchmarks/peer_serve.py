@@ -73,7 +73,7 @@ def passes_of(arguments: argparse.Namespace, record: dict[str, Any]) -> list[Pas
     """What each pass sends: the run's timed repeats in turn, as many as there are passes."""
     rows = pd.read_parquet(arguments.requests or arguments.run.with_name("requests.parquet"))
     timed = [one["repeat"] for one in record["repeats"] if one["timed"] and one["scope"] == "all"]
-    if rows["due_s"].isna().any() or not len(rows):
+    if rows.loc[rows["repeat"].isin(timed), "due_s"].isna().any():
         raise UserError(f"{arguments.run}: all requests were submitted at once; peer-serve needs a run with arrivals")
     if arguments.passes > len(timed):
         raise UserError(f"{arguments.run}: has {len(timed)} timed repeats for {arguments.passes} passes; lower passes")

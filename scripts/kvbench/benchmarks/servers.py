@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
@@ -95,12 +94,11 @@ class Server:
             self.process.send_signal(signal.SIGTERM)
 
     def close(self) -> None:
-        """End the server and every process of its group; safe to call twice."""
+        """End the server and every process of its group; call once, since its number may be another's later."""
         self.end()
         try:
-            self.process.wait(END_S)
-        except subprocess.TimeoutExpired:
-            pass
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(END_S)
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
