@@ -20,7 +20,7 @@ from kvbench.errors import UserError
 from kvbench.files import write_json
 
 SCRIPTS = Path(__file__).resolve().parents[2]
-END_S = 30  # for a server that was told to end, before it is killed
+END_S = 10  # for servers that were told to end, before they are killed: one whose engine still loads does not heed it
 RESET_S = 10  # for an engine to let go of the blocks of the requests that it has just answered
 
 
@@ -89,16 +89,18 @@ class Server:
             return answer.read()
 
     def end(self) -> None:
-        """Tell the server to end; `close` waits for it."""
+        """Tell the server to end; `close` waits for that."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
 
-    def close(self) -> None:
-        """End the server and every process of its group; call once, since its number may be another's later."""
-        self.end()
+    def close(self, wait_s: float) -> None:
+        """Wait for the server to end, then kill every process left of its group.
+
+        Call it once, since the group's number may be another's later.
+        """
         try:
             with suppress(subprocess.TimeoutExpired):
-                self.process.wait(END_S)
+                self.process.wait(wait_s)
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
@@ -112,9 +114,10 @@ def start(orders: Sequence[ServerOrder], logs: Sequence[Path], stack: ExitStack)
     def close() -> None:
         for server in servers:
             server.end()
+        end = time.monotonic() + END_S
         with ExitStack() as closing:
             for server in servers:
-                closing.callback(server.close)
+                closing.callback(lambda one=server: one.close(max(0.0, end - time.monotonic())))
 
     stack.callback(close)
     for order, port, log in zip(orders, _free_ports(len(orders)), logs, strict=True):
