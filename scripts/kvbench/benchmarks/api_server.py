@@ -8,7 +8,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
+import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,10 +82,22 @@ def options(order: ServerOrder) -> argparse.Namespace:
     return found
 
 
+def kill_group_without(parent: int, wait_s: float = 10.0) -> None:
+    """Once the parent has ended, kill this process and its engine if they still run after `wait_s`.
+
+    While its engine loads, vLLM's server may not heed SIGTERM. This process leads a group of its own.
+    """
+    while os.getppid() == parent:
+        time.sleep(1)
+    time.sleep(wait_s)
+    os.killpg(os.getpgrp(), signal.SIGKILL)
+
+
 def main(file: str) -> None:
     """Serve until SIGTERM or the end of the parent."""
     order = ServerOrder(**json.loads(Path(file).read_text()))
     end_with_parent(order.parent)
+    threading.Thread(target=kill_group_without, args=(order.parent,), daemon=True).start()
     prepare(order)
     try:
         import uvloop
