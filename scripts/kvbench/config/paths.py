@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kvbench.config.parameters import benchmark_settings
+from kvbench.config.parameters import benchmarked_run
 from kvbench.config.runs import BASE, RATE, RunName, plan, run_list
 from kvbench.config.sweeps import swept_runs
-from kvbench.engines.names import is_paged
+from kvbench.engines.names import PEER_SERVE, is_paged
 from kvbench.figures.registry import FIGURES
 
 PROJECT = Path(__file__).parents[3]
@@ -190,9 +190,12 @@ def benchmark_files(config: Mapping[str, Any]) -> list[str]:
 
 
 def benchmark_inputs(config: Mapping[str, Any], benchmark: str) -> dict[str, str]:
-    """The model and the requests of a benchmark."""
-    own = benchmark_settings(config, benchmark)
-    return {"model": model_record(own["model"]), "workload": workload_file(own["model"], own["workload"])}
+    """The model and the requests of a benchmark; for `peer-serve` also the record and latencies of its run."""
+    own, run = config["benchmarks"][benchmark], benchmarked_run(config, benchmark)
+    files = {"model": model_record(run.model), "workload": workload_file(run.model, run.workload)}
+    if own["kind"] != PEER_SERVE:
+        return files
+    return files | {"run": f"{run.folder}/run.json", "requests": f"{run.folder}/requests.parquet"}
 
 
 def planned_models(config: Mapping[str, Any]) -> list[str]:

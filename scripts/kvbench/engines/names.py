@@ -27,7 +27,8 @@ SEVERAL_GPUS = (
     *("vllm-sequential", "vllm-contiguous", "vllm-reserved", "vllm", "vllm-eager"),
 )
 # The engine whose run provides a benchmark's requests and settings, by kind of benchmark.
-BENCHMARKED = {"peer-vllm": "vllm", "peer-hf": "hf-batch", "recording": "vllm"}
+PEER_SERVE = "peer-serve"  # it needs a run with arrivals, the others one without
+BENCHMARKED = {"peer-vllm": "vllm", "peer-hf": "hf-batch", PEER_SERVE: "vllm", "recording": "vllm"}
 # Why an engine is refused where requests arrive over time.
 NOT_SERVING = {
     "hf-static-compiled": "its batches follow the arrivals, and each new size would be compiled while it is timed; use "

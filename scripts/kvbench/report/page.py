@@ -18,7 +18,7 @@ from kvbench.report.folds import shown_targets
 from kvbench.report.html import Figure, page
 from kvbench.report.sections import Section, sections
 from kvbench.report.tables.runs import run_settings
-from kvbench.report.tables.verdicts import benchmarks_view, parity_view
+from kvbench.report.tables.verdicts import benchmarks_view, parity_view, serving_benchmarks_view
 from kvbench.report.verdicts import BADGES, count
 from kvbench.yaml_files import parse_value
 
@@ -92,6 +92,7 @@ def _of_all_runs(tables: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
         "gate": parity_view(parity[parity["gate"].notna()], with_names=True),
         "targets": shown_targets(tables["targets"]),
         "benchmarks": benchmarks_view(tables["benchmarks"]),
+        "serving_benchmarks": serving_benchmarks_view(tables["benchmarks"]),
         "verdicts": [(verdict, BADGES[verdict], number_of) for verdict, number_of in counts.items()],
     }
 
