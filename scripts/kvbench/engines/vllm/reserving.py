@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, Protocol
 
 from kvbench.engines.vllm.recording import Recording
@@ -67,7 +67,8 @@ class Reserving:
     """Mixin over vLLM's schedulers: limits admission to the requests whose reservations fit.
 
     The limit is vLLM's own on running requests (`max_num_active_reqs`), set anew before each step from the waiting
-    requests in the order in which the scheduler takes them. `self` is a `Scheduler` of vLLM 0.32.
+    requests in the order in which the scheduler takes them, and never above what it was. `self` is a `Scheduler` of
+    vLLM 0.32.
     """
 
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
@@ -77,9 +78,9 @@ class Reserving:
         self.most_active = self.max_num_active_reqs
 
     def schedule(self: Any, *args: Any, **kwargs: Any) -> Any:
-        waiting = chain(self.kv_holding_waiting, self.waiting)
-        room = len(self.running) + self.reservations.fitting(waiting)
-        self.max_num_active_reqs = min(self.most_active, room)
+        running = len(self.running)
+        waiting = islice(chain(self.kv_holding_waiting, self.waiting), max(self.most_active - running, 0))
+        self.max_num_active_reqs = running + self.reservations.fitting(waiting)
         output = super().schedule(*args, **kwargs)
         for new in output.scheduled_new_reqs:
             self.reservations.admit(new.req_id, self.requests[new.req_id])
