@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from kvbench.errors import UserError
 from kvbench.kv.policies import ALLOCATORS, POLICIES, RESERVING
+from kvbench.kv.reservation import reserved_for
 from kvbench.replay.texts import groups_sorted, keys_of, prompts_sorted
 
 if TYPE_CHECKING:
@@ -160,22 +161,15 @@ def check(trace: Trace, settings: Settings) -> None:
 
 
 def reservation(trace: Trace, settings: Settings) -> NDArray[np.int64]:
-    """Slots that each request needs in an empty pool, shape (R,), before any rounding by the allocator.
-
-    The PagedAttention paper's three Orca baselines (Kwon et al. 2023, section 6.1): the maximum length; the output
-    rounded up to a power of two; exactly what will be stored.
-    """
-    final = trace.final_tokens
-    if settings.policy == "reserve-max":
-        return np.full(len(trace), settings.max_length, np.int64)
-    if settings.policy == "power-of-two":
-        assumed = np.int64(1) << np.ceil(np.log2(trace.output_tokens)).astype(np.int64)
-        return np.minimum(trace.prompt_tokens + assumed - 1, settings.max_length or LARGEST)
+    """Slots that each request needs in an empty pool, shape (R,), before any rounding by the allocator."""
+    if settings.policy in RESERVING:
+        lengths = trace.prompt_tokens, trace.output_tokens
+        return reserved_for(settings.policy, *lengths, settings.max_length or LARGEST)
     if settings.policy == "hf-static":
         return np.full(len(trace), settings.row_slots, np.int64)
     if settings.policy == "paged":
-        return -(-final // settings.block_size) * settings.block_size
-    return final
+        return -(-trace.final_tokens // settings.block_size) * settings.block_size
+    return trace.final_tokens
 
 
 def _check_lengths(trace: Trace, settings: Settings) -> None:
