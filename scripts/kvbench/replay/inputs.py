@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from kvbench.errors import UserError
 from kvbench.kv.policies import ALLOCATORS, POLICIES, RESERVING
+from kvbench.replay.step_time import NO_TIME, StepTime
 from kvbench.replay.texts import groups_sorted, keys_of, prompts_sorted
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 LARGEST = 1 << 31
 LATEST_S = 4e9  # in nanoseconds, twice this (arrivals and as much for the replay) still fits an int64
-DAY_S = 86_400
 
 
 @dataclass(frozen=True)
@@ -93,21 +93,6 @@ class Trace:
 
 
 @dataclass(frozen=True)
-class StepTime:
-    """Duration of a step: a constant plus a cost per computed token, in whole nanoseconds."""
-
-    constant_ns: int = 0
-    per_token_ns: int = 0
-
-    @classmethod
-    def of(cls, constant_s: float, per_token_s: float = 0.0) -> StepTime:
-        """A StepTime from seconds; UserError if a value is negative, not finite or longer than a day."""
-        if not (0 <= constant_s <= DAY_S and 0 <= per_token_s <= DAY_S):
-            raise UserError(f"replay: step time {constant_s} s + {per_token_s} s per token; give times from 0 to a day")
-        return cls(round(constant_s * 1e9), round(per_token_s * 1e9))
-
-
-@dataclass(frozen=True)
 class Settings:
     """One policy, its pool and the scheduler's limits.
 
@@ -127,7 +112,7 @@ class Settings:
     long_prefill_tokens: int = 0
     watermark_blocks: int = 0  # paged: blocks kept free when a request is admitted beside running ones
     prompt_must_fit: bool = True  # paged: admit a request only if blocks for all its known tokens are free
-    step_time: StepTime = StepTime()
+    step_time: StepTime = NO_TIME
 
     @property
     def pool_blocks(self) -> int:
@@ -140,8 +125,8 @@ class Settings:
         return -(-(self.max_length or 0) // self.block_size) * self.block_size
 
 
-def check(trace: Trace, settings: Settings) -> None:
-    """UserError if the settings cannot serve the trace."""
+def check(trace: Trace, settings: Settings, *, has_clock: bool = False) -> None:
+    """UserError if the settings cannot serve the trace; `has_clock`: the starts of steps are given."""
     _known("policy", settings.policy, POLICIES)
     _known("allocator", settings.allocator, ALLOCATORS)
     for name in ("pool_slots", "max_running", "max_step_tokens", "block_size"):
@@ -154,7 +139,7 @@ def check(trace: Trace, settings: Settings) -> None:
         raise UserError(f"replay: {settings.policy} reserves max_length for each request; set max_length")
     if settings.prefix_sharing and settings.policy != "paged":
         raise UserError(f"replay: prefix_sharing: {settings.policy} cannot share blocks; use paged")
-    if trace.arrival_ns[-1] > 0 and settings.step_time == StepTime():
+    if trace.arrival_ns[-1] > 0 and not has_clock and settings.step_time == NO_TIME:
         raise UserError("replay: the trace has arrivals, but a step takes no time; set step_time")
     _check_lengths(trace, settings)
 

@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kvbench.replay.kernels.blocks import adopt, cached, ceil, give_back, take
+from kvbench.replay.kernels.clock import end_step, stopped, wait_for
 from kvbench.replay.kernels.compiled import inner, outer
 
-# Indices into State.at and the options; the first three are the same in every kernel.
-DONE, COMPLETED, NOW, NEXT, ARRIVED, RUNNING, STACKED, FREE, PREEMPTIONS, HITS = range(10)
-BLOCK, MAX_RUNNING, STEP_TOKENS, LONG_PREFILL, WATERMARK, PROMPT_MUST_FIT, STEP_NS, TOKEN_NS = range(8)
+# Indices into State.at and the options; the first four are the same in every kernel.
+DONE, COMPLETED, NOW, STEP, NEXT, ARRIVED, RUNNING, STACKED, FREE, PREEMPTIONS, HITS = range(11)
+BLOCK, MAX_RUNNING, STEP_TOKENS, LONG_PREFILL, WATERMARK, PROMPT_MUST_FIT = range(6)
 NEVER = np.int64(1 << 62)
 
 
@@ -32,7 +33,7 @@ class Requests(NamedTuple):
 class State(NamedTuple):
     """State kept between calls. `known` counts prompt and generated tokens, `computed` stored tokens."""
 
-    at: NDArray[np.int64]  # (10,) scalars
+    at: NDArray[np.int64]  # (11,) scalars
     known: NDArray[np.int64]  # (R,)
     computed: NDArray[np.int64]  # (R,)
     running: NDArray[np.int64]  # (M,) requests in vLLM's order
@@ -133,7 +134,7 @@ def _note(requests, options, state, pool_blocks, tokens, refused, row):
 
 
 @inner
-def _end_step(requests, options, state, blocks, served):
+def _give_tokens(requests, options, state, blocks, served):
     """End a step: served requests whose known tokens are all computed get a token, and leave if it is their last."""
     at, kept = state.at, 0
     for place in range(at[RUNNING]):
@@ -153,7 +154,7 @@ def _end_step(requests, options, state, blocks, served):
 
 
 @outer
-def advance(requests, options, state, blocks, pool_blocks, rows):
+def advance(requests, options, state, clock, blocks, pool_blocks, rows):
     """Run up to len(rows) steps; returns their number. `state.at[DONE]` is set when no request is left."""
     at, step = state.at, 0
     while step < len(rows):
@@ -161,7 +162,10 @@ def advance(requests, options, state, blocks, pool_blocks, rows):
             if at[ARRIVED] == requests.prompt.size:
                 at[DONE] = 1
                 break
-            at[NOW] = max(at[NOW], requests.arrival_ns[at[ARRIVED]])
+            wait_for(at, clock, requests.arrival_ns[at[ARRIVED]])
+        if stopped(at, clock):
+            at[DONE] = 1
+            break
         while at[ARRIVED] < requests.prompt.size and requests.arrival_ns[at[ARRIVED]] <= at[NOW]:
             at[ARRIVED] += 1
         alone = at[RUNNING] + at[STACKED] + at[ARRIVED] - at[NEXT] == 1
@@ -173,7 +177,7 @@ def advance(requests, options, state, blocks, pool_blocks, rows):
             served += at[RUNNING] - running
         tokens = options[STEP_TOKENS] - budget
         _note(requests, options, state, pool_blocks, tokens, refused, rows[step])
-        at[NOW] += options[STEP_NS] + options[TOKEN_NS] * tokens
-        _end_step(requests, options, state, blocks, served)
+        end_step(at, clock, served, tokens)
+        _give_tokens(requests, options, state, blocks, served)
         step += 1
     return step
