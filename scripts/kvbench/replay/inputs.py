@@ -112,6 +112,7 @@ class Settings:
     long_prefill_tokens: int = 0
     watermark_blocks: int = 0  # paged: blocks kept free when a request is admitted beside running ones
     prompt_must_fit: bool = True  # paged: admit a request only if blocks for all its known tokens are free
+    reserves: str | None = None  # paged: admit a request only if its reservation under this policy fits beside others'
     step_time: StepTime = NO_TIME
 
     @property
@@ -129,14 +130,16 @@ def check(trace: Trace, settings: Settings, *, has_clock: bool = False) -> None:
     """UserError if the settings cannot serve the trace; `has_clock`: the starts of steps are given."""
     _known("policy", settings.policy, POLICIES)
     _known("allocator", settings.allocator, ALLOCATORS)
+    if settings.reserves is not None:
+        _known("reserves", settings.reserves, RESERVING)
     for name in ("pool_slots", "max_running", "max_step_tokens", "block_size"):
         _whole(name, getattr(settings, name), 1)
     for name in ("long_prefill_tokens", "watermark_blocks"):
         _whole(name, getattr(settings, name), 0)
     if settings.max_length is not None:
         _whole("max_length", settings.max_length, 1)
-    elif settings.policy in ("reserve-max", "hf-static"):
-        raise UserError(f"replay: {settings.policy} reserves max_length for each request; set max_length")
+    elif needs := {"reserve-max", "hf-static"} & {settings.policy, settings.reserves}:
+        raise UserError(f"replay: {needs.pop()} reserves max_length for each request; set max_length")
     if settings.prefix_sharing and settings.policy != "paged":
         raise UserError(f"replay: prefix_sharing: {settings.policy} cannot share blocks; use paged")
     if trace.arrival_ns[-1] > 0 and not has_clock and settings.step_time == NO_TIME:
@@ -163,6 +166,13 @@ def reservation(trace: Trace, settings: Settings) -> NDArray[np.int64]:
     return final
 
 
+def reserved_blocks(trace: Trace, settings: Settings) -> NDArray[np.int64]:
+    """Blocks that `paged` reserves for each request at admission, shape (R,); zeros if it reserves none."""
+    if settings.reserves is None:
+        return np.zeros(len(trace), np.int64)
+    return -(-reservation(trace, replace(settings, policy=settings.reserves)) // settings.block_size)
+
+
 def _check_lengths(trace: Trace, settings: Settings) -> None:
     """UserError if a request exceeds max_length or does not fit in an empty pool."""
     total = trace.prompt_tokens + trace.output_tokens
@@ -171,7 +181,7 @@ def _check_lengths(trace: Trace, settings: Settings) -> None:
             f"replay: request {long[0]} has {total[long[0]]} tokens, more than max_length {settings.max_length}; "
             "raise max_length or leave it out"
         )
-    needed = reservation(trace, settings)
+    needed = np.maximum(reservation(trace, settings), reserved_blocks(trace, settings) * settings.block_size)
     worst = int(np.argmax(needed))
     room = settings.pool_slots
     if settings.policy == "paged":

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kvbench.kv.policies import PADDED, RESERVING
-from kvbench.replay.inputs import Settings, Trace, reservation
+from kvbench.replay.inputs import Settings, Trace, reservation, reserved_blocks
 from kvbench.replay.texts import block_texts, unshared
 
 if TYPE_CHECKING:
@@ -51,9 +51,11 @@ def _paged(trace: Trace, settings: Settings, clock: Clock) -> tuple[Any, Advance
     most = min(settings.max_running, count, pool)  # each running request holds at least one block of its own
     order, common = (trace.text_order, trace.common_tokens) if settings.prefix_sharing else unshared(count)
     texts = block_texts(order, common, settings.block_size)
-    requests = paged.Requests(trace.prompt_tokens, trace.output_tokens, trace.arrival_ns, texts)
+    requests = paged.Requests(
+        trace.prompt_tokens, trace.output_tokens, trace.arrival_ns, reserved_blocks(trace, settings), texts
+    )
     state = paged.State(
-        at=np.zeros(11, np.int64),
+        at=np.zeros(12, np.int64),
         known=trace.prompt_tokens.copy(),
         computed=np.zeros(count, np.int64),
         running=np.zeros(most, np.int64),
@@ -63,7 +65,7 @@ def _paged(trace: Trace, settings: Settings, clock: Clock) -> tuple[Any, Advance
         finish_ns=np.full(count, -1),
         preempted=np.zeros(count, np.int64),
     )
-    state.at[paged.FREE] = pool
+    state.at[[paged.FREE, paged.UNRESERVED]] = pool
     longest = -(-int(trace.final_tokens.max()) // settings.block_size)
     blocks = _blocks(pool, most, longest, count) if settings.prefix_sharing else None
     return state, lambda rows: paged.advance(requests, options, state, clock, blocks, pool, rows)

@@ -83,6 +83,23 @@ def test_paged(rows, block_size, spare, running, tokens, long, watermark, must_f
     assert_equal(rows, own)
 
 
+@settings(EXAMPLES, max_examples=60)
+@given(REQUESTS, st.integers(1, 9), st.integers(0, 60), st.integers(1, 70), st.booleans())
+@pytest.mark.parametrize("reserves", ["reserve-max", "power-of-two", "oracle"])
+def test_paged_with_reservations(reserves, rows, block_size, spare, tokens, sharing):
+    own = Settings(
+        "paged",
+        pool_slots=(-(-64 // block_size)) * block_size + spare,
+        max_length=64,
+        block_size=block_size,
+        max_step_tokens=tokens,
+        prefix_sharing=sharing,
+        reserves=reserves,
+        step_time=StepTime(7, 1, 3),
+    )
+    assert assert_equal(rows, own).totals.preemptions == 0
+
+
 @EXAMPLES
 @given(
     REQUESTS,

@@ -16,24 +16,28 @@ from kvbench.replay.kernels.clock import end_step, stopped, wait_for
 from kvbench.replay.kernels.compiled import inner, outer
 
 # Indices into State.at and the options; the first four are the same in every kernel.
-DONE, COMPLETED, NOW, STEP, NEXT, ARRIVED, RUNNING, STACKED, FREE, PREEMPTIONS, HITS = range(11)
+DONE, COMPLETED, NOW, STEP, NEXT, ARRIVED, RUNNING, STACKED, FREE, PREEMPTIONS, HITS, UNRESERVED = range(12)
 BLOCK, MAX_RUNNING, STEP_TOKENS, LONG_PREFILL, WATERMARK, PROMPT_MUST_FIT = range(6)
 NEVER = np.int64(1 << 62)
 
 
 class Requests(NamedTuple):
-    """R requests in order of arrival; arrays of shape (R,) except the last."""
+    """R requests in order of arrival; arrays of shape (R,) except the last.
+
+    With reservations, which suffice until a request ends, nothing is preempted.
+    """
 
     prompt: NDArray[np.int64]
     output: NDArray[np.int64]
     arrival_ns: NDArray[np.int64]
+    reserved: NDArray[np.int64]  # blocks reserved from admission to the end; 0: none
     texts: NDArray[np.int32]  # (R, most shared blocks) from `texts.block_texts`: below R; -1: not shared
 
 
 class State(NamedTuple):
     """State kept between calls. `known` counts prompt and generated tokens, `computed` stored tokens."""
 
-    at: NDArray[np.int64]  # (11,) scalars
+    at: NDArray[np.int64]  # (12,) scalars; UNRESERVED blocks are of no reservation
     known: NDArray[np.int64]  # (R,)
     computed: NDArray[np.int64]  # (R,)
     running: NDArray[np.int64]  # (M,) requests in vLLM's order
@@ -96,7 +100,8 @@ def _admit(requests, options, state, blocks, threshold, budget):
         new = min(state.known[request] - stored, threshold, budget)
         must_fit = state.known[request] if options[PROMPT_MUST_FIT] else stored + new
         watermark = options[WATERMARK] if at[RUNNING] else 0
-        if ceil(must_fit, size) - hits + unused + watermark > at[FREE]:
+        lacks = requests.reserved[request] > at[UNRESERVED]
+        if lacks or ceil(must_fit, size) - hits + unused + watermark > at[FREE]:
             return budget, True
         if at[STACKED]:
             at[STACKED] -= 1
@@ -104,6 +109,7 @@ def _admit(requests, options, state, blocks, threshold, budget):
             at[NEXT] += 1
             state.start_ns[request] = at[NOW]
         at[FREE] -= ceil(stored + new, size) - hits + unused
+        at[UNRESERVED] -= requests.reserved[request]
         if blocks is not None:
             adopt(requests, blocks, request, hits)
             take(requests, blocks, size, request, stored, stored + new)
@@ -146,6 +152,7 @@ def _give_tokens(requests, options, state, blocks, served):
             if state.known[request] == requests.prompt[request] + requests.output[request]:
                 state.finish_ns[request] = at[NOW]
                 at[COMPLETED] += 1
+                at[UNRESERVED] += requests.reserved[request]
                 _release(options, state, blocks, request)
                 continue
         state.running[kept] = request
