@@ -5,17 +5,17 @@ from __future__ import annotations
 from builders.replay_memory import BlockMemory, Job, SlotMemory
 
 
-def reference(prompts, output_tokens, arrival_ns, own, clock=None):
+def reference(prompts, output_tokens, arrival_ns, own, clock=None, noise=lambda: 1):
     """Replay prompts given as token ids; return (rows in COLUMNS order, per-request values by name).
 
-    `clock` has the start of each step in ns, in place of the step time.
+    `clock` has the start of each step in ns, in place of the step time; `noise` multiplies the duration of a step.
     """
     jobs = [
         Job(i, len(ids), int(output), int(arrival), tuple(ids))
         for i, (ids, output, arrival) in enumerate(zip(prompts, output_tokens, arrival_ns, strict=True))
     ]
     served = _padded if own.policy.startswith("hf-") else _iterations
-    rows = list(served(jobs, own, Time(own.step_time, clock)))
+    rows = list(served(jobs, own, Time(own.step_time, clock, noise)))
     return rows, {
         "start_ns": [j.start for j in jobs],
         "first_token_ns": [j.first for j in jobs],
@@ -27,8 +27,8 @@ def reference(prompts, output_tokens, arrival_ns, own, clock=None):
 class Time:
     """When steps begin: after the former one's cost, or as a clock says, which ends the replay when it ends."""
 
-    def __init__(self, cost, clock):
-        self.cost, self.clock = cost, None if clock is None else list(clock)
+    def __init__(self, cost, clock, noise):
+        self.cost, self.noise, self.clock = cost, noise, None if clock is None else list(clock)
         self.now = 0 if clock is None else self.clock.pop(0)
         self.over = False
 
@@ -39,7 +39,8 @@ class Time:
     def step(self, sequences, tokens):
         cost = self.cost
         if self.clock is None:
-            self.now += cost.constant_ns + cost.per_sequence_ns * sequences + cost.per_token_ns * tokens
+            spent = cost.constant_ns + cost.per_sequence_ns * sequences + cost.per_token_ns * tokens
+            self.now += round(spent * self.noise())
         elif self.clock:
             self.now = self.clock.pop(0)
         else:
