@@ -28,12 +28,12 @@ def lengths(count=40, seed=3):
     return np.stack([rng.integers(1, 40, count), rng.integers(1, 24, count)], axis=1)
 
 
-def settings_of(engine, pool=320, running=6):
+def settings_of(engine, pool=320, running=6, cost=COST):
     """The settings by which the reference serves as `engine`."""
     policy = POLICIES.get(engine, "paged")
     most = {"hf-sequential": 1, "vllm-sequential": 1}.get(engine, running if policy == "paged" else (1 << 31) - 1)
     limits = {"max_running": most, "max_step_tokens": 50} if policy == "paged" else {"max_running": most}
-    return Settings(policy, pool, max_length=64, block_size=8, reserves=RESERVING.get(engine), step_time=COST, **limits)
+    return Settings(policy, pool, max_length=64, block_size=8, reserves=RESERVING.get(engine), step_time=cost, **limits)
 
 
 def write_served(root: Path, engine="vllm", per_s=2.0, repeats=2, requests=None, noise=0.0, seed=0, **limits) -> Path:
