@@ -19,6 +19,7 @@ from kvbench.config.parameters import (
 )
 from kvbench.config.runs import RunName, parity_list, rate_point, run_list
 from kvbench.config.settings import uses_cuda, validate
+from kvbench.config.slo import slo_params
 from kvbench.figures.registry import FIGURES, OF_WORKLOAD
 from kvbench.machine.packages import package_versions
 
