@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kvbench.config.parameters import benchmarked_run
-from kvbench.config.runs import BASE, RATE, RunName, plan, run_list
+from kvbench.config.runs import BASE, FROM_FILE, RATE, RunName, arrives, plan, rate_point, run_list
 from kvbench.config.sweeps import swept_runs
 from kvbench.engines.names import PEER_SERVE, is_paged
 from kvbench.figures.registry import FIGURES
@@ -154,6 +154,27 @@ def sweep_files(config: Mapping[str, Any], runs: Sequence[RunName]) -> list[str]
 def chosen_rates(model: str, workload: str, number: int | str) -> str:
     """The rates that a round of the search for capacities adds, by engine."""
     return f"results/serving/{model}/{workload}/rates-{number}.json"
+
+
+def predicted_file(model: str, workload: str) -> str:
+    """Predicted latencies at rates of arrival."""
+    return f"results/serving/{model}/{workload}/predicted.csv"
+
+
+def at_rates(runs: Iterable[RunName]) -> list[RunName]:
+    """The runs whose requests arrive at a rate."""
+    return [run for run in runs if arrives(run) and run.point != rate_point(FROM_FILE)]
+
+
+def predicted_files(config: Mapping[str, Any]) -> list[str]:
+    """The predictions of a configuration: one of each model and workload with runs at rates."""
+    return [predicted_file(*pair) for pair in pairs_of(at_rates(run_list(config)))]
+
+
+def predicted_inputs(config: Mapping[str, Any], model: str, workload: str) -> dict[str, list[str]]:
+    """The records and Parquet files of the runs at rates from which latencies are predicted."""
+    runs = [run for run in at_rates(run_list(config)) if (run.model, run.workload) == (model, workload)]
+    return {"runs": record_files(runs), "data": data_files(runs)}
 
 
 def map_file(model: str, workload: str, point: str = BASE) -> str:

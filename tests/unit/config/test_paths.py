@@ -92,6 +92,21 @@ def test_sweeps_are_replayed_over_their_points(config: dict) -> None:
     assert paths.sweep_files(config, run_list(config)) == []
 
 
+def test_latencies_are_predicted_where_requests_arrive_at_rates(config: dict) -> None:
+    entry = {"models": ["smollm2-135m"], "workloads": ["mixed"], "engines": ["vllm", "hf-batch"]}
+    rates = [{**entry, "sweep": {"requests_per_s": [1, 2.5]}}, {**entry, "engines": ["hf-static"], "requests_per_s": 2}]
+    others = [entry, {**entry, "workloads": ["alpaca"], "requests_per_s": "file"}]
+    served = {**config, "runs": [*rates, *others]}
+    assert paths.predicted_files(served) == ["results/serving/smollm2-135m/mixed/predicted.csv"]
+    assert paths.predicted_files({**config, "runs": others}) == []
+    inputs = paths.predicted_inputs(served, "smollm2-135m", "mixed")
+    runs = [
+        run for run in run_list(served) if run.point in ("requests_per_s-1", "requests_per_s-2.5", "requests_per_s-2")
+    ]
+    assert len(runs) == 5
+    assert inputs == {"runs": paths.record_files(runs), "data": paths.data_files(runs)}
+
+
 def test_a_benchmark_reads_the_model_and_the_requests_of_its_run(config: dict) -> None:
     own = {"kind": "peer-vllm", "model": "smollm2-135m", "workload": "mixed", "passes": 6, "batch": "fit"}
     asked = {**config, "benchmarks": {"vllm": own, "a": own}}
