@@ -73,7 +73,8 @@ def write_tables(root: Path, runs: Sequence[Run], requests: Any) -> None:
     for name, frame in frames.items():
         write_csv(folder / f"{name}.csv", frame)
     samples = read_table(folder / "repeats.csv")
-    write_csv(folder / "claims.csv", claims.table(claims.read_claims(CLAIMS), samples, 0))
+    both = claims.samples(samples, read_table(folder / "slo_repeats.csv"))
+    write_csv(folder / "claims.csv", claims.table(claims.read_claims(CLAIMS), both, 0))
     swept = {name: [run for run in runs if run.point.startswith(f"{name}-")] for name in SWEPT}
     files = []
     for name, found in swept.items():

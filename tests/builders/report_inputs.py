@@ -67,8 +67,12 @@ def report_inputs(root: Path, engines: Sequence[str] = ENGINES, **given: Any) ->
     runs = load_runs(paths)
     frames = {
         **of_runs.tables(runs, bandwidth(), 0),
-        **of_serving.tables([run for run in runs if run.arrives], SLO, 0),
-        "claims": claims.table(claims.read_claims(CLAIMS), read_back(root / "repeats.csv", repeats.table(runs)), 0),
+        **(arriving := of_serving.tables([run for run in runs if run.arrives], SLO, 0)),
+        "claims": claims.table(
+            claims.read_claims(CLAIMS),
+            claims.samples(read_back(root / "repeats.csv", repeats.table(runs)), arriving["slo_repeats"]),
+            0,
+        ),
         "sweeps": pd.DataFrame(columns=list(sweeps.COLUMNS)),
         "workloads": workloads.table([_workload(root)]),
         "parity": parity.table(load_runs([*paths, *gate])),

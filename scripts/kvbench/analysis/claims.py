@@ -58,7 +58,9 @@ class Unmeasured(Exception):
 
 def samples(*tables: pd.DataFrame) -> pd.DataFrame:
     """The rows of all tables of repeats (repeats.csv, slo_repeats.csv); a claim's metric is a column of any of them."""
-    return pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
+    columns = dict.fromkeys(name for table in tables for name in table.columns)
+    filled = [table for table in tables if len(table)] or list(tables[:1])
+    return pd.concat(filled, ignore_index=True).reindex(columns=list(columns))
 
 
 def read_claims(path: str | Path) -> Claims:
