@@ -6,7 +6,7 @@ ARGS ?=
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: gallery help setup run quick serve test unit lint format lock monitor compare unlock clean distclean
+.PHONY: gallery picture help setup run quick serve test unit lint format lock monitor compare unlock clean distclean
 
 help:  ## this list
 	@echo "make TARGET [FLAVOUR=cpu|cuda] [CORES=1] [ARGS='more arguments'] [PYTHON=python3.12]"
@@ -58,6 +58,9 @@ compare: setup  ## compare two result folders: A=dir B=dir [OUT=file.md]
 
 gallery: setup  ## copy a finished run's figures and tables to docs/gallery/NAME
 	@.venv/bin/python scripts/gallery.py "$(NAME)"
+
+picture: setup  ## draw a finished run's block map as PNG and GIF; ARGS="map --out folder"; needs Chromium
+	@.venv/bin/python scripts/picture.py $(ARGS)
 
 unlock: setup  ## remove Snakemake's lock on the folder after a killed run
 	@.venv/bin/snakemake --cores 1 --unlock

@@ -15,6 +15,7 @@ include: "rules/vllm.smk"
 include: "rules/benchmarks.smk"
 include: "rules/kernel.smk"
 include: "rules/analysis.smk"
+include: "rules/serving.smk"
 include: "rules/capacity.smk"
 include: "rules/replay.smk"
 include: "rules/blockmap.smk"
@@ -36,5 +37,4 @@ rule all:
         figure_files.kernel_figures(config, MEASURED, FORMATS),
         figure_files.capacity_files(config, FORMATS),
         figure_files.replay_files(config, FORMATS),
-        "results/report.html",
-        "results/found.txt",
+        paths.REPORT,

@@ -42,7 +42,6 @@ rule summarise_runs:
         CONDA
     params:
         seed=config["seed"],
-        slo=slo_params(config),
         code=code_digest("summarise_runs"),
     script:
         "../scripts/summarise_runs.py"
@@ -72,6 +71,7 @@ rule check_claims:
     input:
         claims=paths.of_project("config/claims.yaml"),
         repeats="results/tables/repeats.csv",
+        slo="results/tables/slo_repeats.csv",
     output:
         table="results/tables/claims.csv",
     log:

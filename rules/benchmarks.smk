@@ -1,12 +1,12 @@
 """Benchmarks of kvbench itself, if config.yaml asks for them, and the targets for runs.
 
-in   the model and workload of a run, config/targets.yaml, results/tables/*.csv
+in   the model and workload of a run (peer-serve: also the run), config/targets.yaml, results/tables/*.csv
 out  results/benchmarks/<name>.json, results/tables/benchmarks.csv, results/tables/targets.csv
 """
 
 
 rule run_benchmark:
-    """Compare our runner with a peer on the same requests, or runs with and without recording."""
+    """Compare our runner or run with a peer on the same requests, or runs with and without recording."""
     input:
         unpack(by_wildcards(paths.benchmark_inputs)),
         environment=ancient("results/environment.json"),
@@ -31,7 +31,7 @@ rule run_benchmark:
 
 
 rule summarise_benchmarks:
-    """Tokens per second of both sides of each benchmark, and their ratio."""
+    """Tokens per second or latencies of both sides of each benchmark, and their ratio."""
     input:
         results=paths.benchmark_files(config),
     output:

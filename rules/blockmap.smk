@@ -1,7 +1,7 @@
 """Block maps: what the engines' caches held at every step, for the report's page.
 
 in   results/runs/**, results/workloads/**, the model's tokenizer
-out  results/maps/<model>/<workload>.json.gz
+out  results/maps/<model>/<workload>.json.gz, <workload>/<point>.json.gz where requests arrive over time
 """
 
 
@@ -23,3 +23,12 @@ rule draw_block_map:
         code=code_digest("draw_block_map"),
     script:
         "../scripts/draw_block_map.py"
+
+
+use rule draw_block_map as draw_arrivals_map with:
+    output:
+        map="results/maps/{model}/{workload}/{point}.json.gz",
+    log:
+        "logs/draw_block_map/{model}/{workload}/{point}.log",
+    benchmark:
+        "logs/draw_block_map/{model}/{workload}/{point}.tsv"

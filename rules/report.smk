@@ -1,6 +1,7 @@
 """The report: one page, and its first numbers for the terminal.
 
-in   results/tables/*.csv, results/figures/**, results/runs/**/run.json, results/environment.json, results/config.yaml
+in   results/tables/*.csv, results/figures/**, results/runs/**, results/environment.json, results/config.yaml,
+     results/sweeps/**, results/replays/**/series.parquet
 out  results/report.html, results/found.txt, results/tables/latex/*.tex, results/methods.{txt,tex}
 """
 
@@ -16,6 +17,9 @@ rule make_report:
         kernel=figure_files.kernel_figures(config, MEASURED, [SHOWN]),
         maps=paths.maps(config, MEASURED),
         runs=paths.record_files(MEASURED),
+        data=paths.data_files(MEASURED),
+        sweeps=paths.sweep_files(config, MEASURED),
+        series=map(paths.replay_series, config["replays"]),
     output:
         report="results/report.html",
         found="results/found.txt",
@@ -29,6 +33,7 @@ rule make_report:
     params:
         has_capacity=bool(config["capacity"]),
         seed=config["seed"],
+        packages=package_versions("altair", "vl-convert-python"),
         code=code_digest("make_report", *paths.page_sources("report")),
     script:
         "../scripts/make_report.py"

@@ -2,7 +2,7 @@
 
 import kvbench.preflight.quick_start  # noqa: F401 (first)
 from kvbench.adapter import job
-from kvbench.analysis.claims import read_claims, table
+from kvbench.analysis.claims import read_claims, samples, table
 from kvbench.analysis.results import read_table
 from kvbench.files import write_csv
 
@@ -10,7 +10,8 @@ from kvbench.files import write_csv
 def main(snakemake):
     with job(snakemake):
         claims = read_claims(snakemake.input.claims)
-        repeats, params = read_table(snakemake.input.repeats), snakemake.params
+        params = snakemake.params
+        repeats = samples(*map(read_table, (snakemake.input.repeats, snakemake.input.slo)))
         write_csv(snakemake.output.table, table(claims, repeats, params.seed, params.kinds))
 
 

@@ -6,8 +6,12 @@ import kvbench.preflight.quick_start  # noqa: F401 (first)
 from kvbench.adapter import job
 from kvbench.blockmap import load
 from kvbench.files import write_text
+from kvbench.report.charts.bundle import library
+from kvbench.report.charts.of_report import charts
 from kvbench.report.found import in_short
+from kvbench.report.methods import methods
 from kvbench.report.page import read_inputs, render
+from kvbench.yaml_files import read_yaml
 
 
 def main(snakemake):
@@ -16,7 +20,11 @@ def main(snakemake):
         figures = [*given.figures, *given.replays, *given.kernel]
         found = read_inputs(given.environment, given.config, given.tables, figures, given.runs)
         maps = [(one.model, one.workload, one.data) for one in map(load, given.maps)]
-        write_text(Path(snakemake.output.report), render(*found, maps=maps, has_capacity=params.has_capacity))
+        told = methods(found[0], read_yaml(given.config), found[4]) if found[4] else ""
+        drawn = charts(found[2], found[3], found[4], [*given.sweeps, *given.series])
+        beside = {"charts": drawn, "chart_library": library() if drawn else ""}
+        page = render(*found, maps=maps, **beside, has_capacity=params.has_capacity, methods=told)
+        write_text(Path(snakemake.output.report), page)
         lines = in_short(found[2], found[4], params.seed, has_capacity=params.has_capacity)
         write_text(Path(snakemake.output.found), lines)
 

@@ -1,4 +1,4 @@
-"""Run a configured benchmark of benchmarks/*.py: a runner against its peer, or recording against none."""
+"""Run a configured benchmark of benchmarks/*.py: a runner or a run against its peer, or recording against none."""
 
 from kvbench.adapter import job
 from kvbench.benchmarks.programs import run_benchmark
@@ -6,9 +6,7 @@ from kvbench.benchmarks.programs import run_benchmark
 
 def main(snakemake):
     with job(snakemake):
-        given = snakemake.input
-        files = {"environment": given.environment, "model": given.model, "workload": given.workload}
-        run_benchmark(snakemake.params.settings, files, snakemake.output.result)
+        run_benchmark(snakemake.params.settings, dict(snakemake.input.items()), snakemake.output.result)
 
 
 if __name__ == "__main__":

@@ -3,4 +3,5 @@
 from kvbench.engines.transformers.by_name import make_engine
 from kvbench.measure.run import run_job
 
-run_job(snakemake, make_engine)  # noqa: F821
+if __name__ == "__main__":
+    run_job(snakemake, make_engine)  # noqa: F821

@@ -3,4 +3,5 @@
 from kvbench.engines.vllm.runner import VllmEngine
 from kvbench.measure.run import run_job
 
-run_job(snakemake, VllmEngine)  # noqa: F821
+if __name__ == "__main__":  # vLLM's engine process may import this module again
+    run_job(snakemake, VllmEngine)  # noqa: F821

@@ -10,8 +10,7 @@ from kvbench.files import read_json, write_csv
 def main(snakemake):
     with job(snakemake):
         runs, bandwidth = load_runs(snakemake.input.runs), read_json(snakemake.input.bandwidth)
-        params = snakemake.params
-        for name, table in of_runs.tables(runs, bandwidth, params.slo, params.seed).items():
+        for name, table in of_runs.tables(runs, bandwidth, snakemake.params.seed).items():
             write_csv(getattr(snakemake.output, name), table)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,12 @@ from builders.block_maps import Simulated, paged_side, requests_of, rows_side, s
 from builders.shown_maps import shown
 from playwright.sync_api import sync_playwright
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
+from kvbench.report.browser import executable
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
-    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    path = executable()
     if path is None:
         missing = "no browser: install Debian's chromium or set CHROMIUM to one"
         (pytest.fail if os.environ.get("KVBENCH_BROWSER") == "required" else pytest.skip)(missing)

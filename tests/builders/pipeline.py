@@ -19,7 +19,7 @@ from builders.simulated_requests import Request
 from builders.workloads import workload
 from kvbench.analysis import claims, parity
 from kvbench.analysis.results import Run, load_runs, read_table
-from kvbench.analysis.tables import of_runs, sweeps, workloads
+from kvbench.analysis.tables import of_runs, of_serving, sweeps, workloads
 from kvbench.benchmarks import table as benchmarks
 from kvbench.benchmarks import targets
 from kvbench.figures.registry import FIGURES, OF_WORKLOAD
@@ -64,7 +64,8 @@ def write_tables(root: Path, runs: Sequence[Run], requests: Any) -> None:
     """Write tables/ and sweeps/ under `root` as the analysis and replay rules do."""
     folder = root / "tables"
     frames = {
-        **of_runs.tables(runs, bandwidth(), SLO, 0),
+        **of_runs.tables(runs, bandwidth(), 0),
+        **of_serving.tables([run for run in runs if run.arrives], SLO, 0),
         "workloads": workloads.table([root / f"workloads/{MODEL}/{WORKLOAD}.parquet"]),
         "parity": parity.table(runs),
         "benchmarks": benchmarks.table({}, []),
@@ -72,7 +73,8 @@ def write_tables(root: Path, runs: Sequence[Run], requests: Any) -> None:
     for name, frame in frames.items():
         write_csv(folder / f"{name}.csv", frame)
     samples = read_table(folder / "repeats.csv")
-    write_csv(folder / "claims.csv", claims.table(claims.read_claims(CLAIMS), samples, 0))
+    both = claims.samples(samples, read_table(folder / "slo_repeats.csv"))
+    write_csv(folder / "claims.csv", claims.table(claims.read_claims(CLAIMS), both, 0))
     swept = {name: [run for run in runs if run.point.startswith(f"{name}-")] for name in SWEPT}
     files = []
     for name, found in swept.items():
@@ -106,13 +108,13 @@ def run_plot(figure: str, given: dict[str, Any], wildcards: dict[str, str], widt
     return import_module(f"kvbench.figures.{figure}").from_job(job)
 
 
-def report(root: Path, figures: Sequence[Path]) -> str:
-    """Render the HTML report of the results under `root`."""
+def report(root: Path, figures: Sequence[Path], **given: Any) -> str:
+    """Render the HTML report of the results under `root`; `given` goes to `render`."""
     write_json(root / "environment.json", ENVIRONMENT)
     (root / "config.yaml").write_text("seed: 0\n")
     runs = sorted((root / "runs").glob("*/*/*/*/run.json"))
     tables = sorted((root / "tables").glob("*.csv"))
-    return render(*read_inputs(root / "environment.json", root / "config.yaml", tables, figures, runs))
+    return render(*read_inputs(root / "environment.json", root / "config.yaml", tables, figures, runs), **given)
 
 
 def texts(figure: Any) -> str:

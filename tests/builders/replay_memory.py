@@ -33,6 +33,16 @@ class Job:
         return self.prompt + self.output - 1
 
 
+def asked(policy, job, max_length):
+    """Slots of a request's reservation."""
+    if policy == "oracle":
+        return job.final
+    if policy == "reserve-max":
+        return max_length
+    assumed = next(1 << level for level in range(40) if 1 << level >= job.output)
+    return min(job.prompt + assumed - 1, max_length)
+
+
 class BlockMemory:
     """Paged blocks; with sharing, a full block can be found by its text until it is reallocated."""
 
@@ -43,6 +53,12 @@ class BlockMemory:
         self.users = dict.fromkeys(self.free, 0)
         self.texts = {}  # block -> text, in insertion order
         self.hit_tokens = 0
+        self.reserved = {}  # job number -> blocks
+
+    def reservation(self, job):
+        if self.own.reserves is None:
+            return 0
+        return -(-asked(self.own.reserves, job, self.own.max_length) // self.size)
 
     def text(self, job, place):
         """What a block's hash covers: the block and its whole prefix; generated text is unique to each request."""
@@ -68,8 +84,11 @@ class BlockMemory:
         must = max(target, job.known) if self.own.prompt_must_fit else target
         idle = sum(self.users[block] == 0 for block in hits)
         watermark = self.own.watermark_blocks if others else 0
+        if sum(self.reserved.values()) + self.reservation(job) > self.total:
+            return None
         if -(-must // self.size) - len(hits) + idle + watermark > len(self.free):
             return None
+        self.reserved[job.number] = self.reservation(job)
         for block in hits:
             if self.users[block] == 0:
                 self.free.remove(block)
@@ -101,6 +120,7 @@ class BlockMemory:
             if self.users[block] == 0:
                 self.free.insert(len(self.free) if block in self.texts else 0, block)
         job.blocks, job.stored = [], 0
+        self.reserved.pop(job.number, None)
 
     def row(self, running, waiting, refused):
         filled = {(block, slot) for job in running for n, block in enumerate(job.blocks)
@@ -124,13 +144,8 @@ class SlotMemory:
                 self.chunks[level].append(address)
                 address += 1 << level
 
-    def asked(self, job):
-        if self.own.policy == "oracle":
-            return job.final
-        if self.own.policy == "reserve-max":
-            return self.own.max_length
-        assumed = next(1 << level for level in range(40) if 1 << level >= job.output)
-        return min(job.prompt + assumed - 1, self.own.max_length)
+    def _asked(self, job):
+        return asked(self.own.policy, job, self.own.max_length)
 
     def holes(self):
         found, begin = [], None
@@ -156,7 +171,7 @@ class SlotMemory:
         return range(address, address + (1 << wanted))
 
     def admit(self, job, new_tokens, others):
-        job.asked = self.asked(job)
+        job.asked = self._asked(job)
         slots = self.place(job.asked)
         if slots is None:
             return None
@@ -186,7 +201,7 @@ class SlotMemory:
         free = self.taken.count(False)
         chunks = [1 << level for level, found in self.chunks.items() if found]
         largest = max(chunks if self.own.allocator == "buddy" else map(len, self.holes()), default=0)
-        external = free if refused and free >= self.asked(waiting[0]) else 0
+        external = free if refused and free >= self._asked(waiting[0]) else 0
         live = sum(job.stored for job in running)
         final = sum(job.final for job in running)
         return live, final - live, sum(len(j.slots) for j in running) - final, 0, 0, int(refused), external, largest

@@ -5,13 +5,17 @@ from __future__ import annotations
 from builders.replay_memory import BlockMemory, Job, SlotMemory
 
 
-def reference(prompts, output_tokens, arrival_ns, own):
-    """Replay prompts given as token ids; return (rows in COLUMNS order, per-request values by name)."""
+def reference(prompts, output_tokens, arrival_ns, own, clock=None, noise=lambda: 1):
+    """Replay prompts given as token ids; return (rows in COLUMNS order, per-request values by name).
+
+    `clock` has the start of each step in ns, in place of the step time; `noise` multiplies the duration of a step.
+    """
     jobs = [
         Job(i, len(ids), int(output), int(arrival), tuple(ids))
         for i, (ids, output, arrival) in enumerate(zip(prompts, output_tokens, arrival_ns, strict=True))
     ]
-    rows = list(_padded(jobs, own) if own.policy.startswith("hf-") else _iterations(jobs, own))
+    served = _padded if own.policy.startswith("hf-") else _iterations
+    rows = list(served(jobs, own, Time(own.step_time, clock, noise)))
     return rows, {
         "start_ns": [j.start for j in jobs],
         "first_token_ns": [j.first for j in jobs],
@@ -20,13 +24,37 @@ def reference(prompts, output_tokens, arrival_ns, own):
     }
 
 
-def _iterations(jobs, own):
+class Time:
+    """When steps begin: after the former one's cost, or as a clock says, which ends the replay when it ends."""
+
+    def __init__(self, cost, clock, noise):
+        self.cost, self.noise, self.clock = cost, noise, None if clock is None else list(clock)
+        self.now = 0 if clock is None else self.clock.pop(0)
+        self.over = False
+
+    def idle_until(self, arrival):
+        if self.clock is None:
+            self.now = max(self.now, arrival)
+
+    def step(self, sequences, tokens):
+        cost = self.cost
+        if self.clock is None:
+            spent = cost.constant_ns + cost.per_sequence_ns * sequences + cost.per_token_ns * tokens
+            self.now += round(spent * self.noise())
+        elif self.clock:
+            self.now = self.clock.pop(0)
+        else:
+            self.over = True
+
+
+def _iterations(jobs, own, time):
     memory = BlockMemory(own) if own.policy == "paged" else SlotMemory(own)
     future, waiting, running = list(jobs), [], []
-    now = preemptions = 0
-    while future or waiting or running:
+    preemptions = 0
+    while (future or waiting or running) and not time.over:
         if not waiting and not running:
-            now = max(now, future[0].arrival)
+            time.idle_until(future[0].arrival)
+        now = time.now
         while future and future[0].arrival <= now:
             waiting.append(future.pop(0))
         limit = own.long_prefill_tokens if len(waiting) + len(running) > 1 else 0
@@ -62,7 +90,8 @@ def _iterations(jobs, own):
         tokens = own.max_step_tokens - budget
         yield (now, len(running), len(waiting), tokens, preemptions, memory.hit_tokens,
                *memory.row(running, waiting, refused or evicted))  # fmt: skip
-        now += own.step_time.constant_ns + own.step_time.per_token_ns * tokens
+        time.step(len(scheduled), tokens)
+        now = time.now
         for job in scheduled:
             if job.stored == job.known:
                 job.generated += 1
@@ -73,10 +102,11 @@ def _iterations(jobs, own):
                     running.remove(job)
 
 
-def _padded(jobs, own):
-    future, now = list(jobs), 0
-    while future:
-        now = max(now, future[0].arrival)
+def _padded(jobs, own, time):
+    future = list(jobs)
+    while future and not time.over:
+        time.idle_until(future[0].arrival)
+        now = time.now
         batch, refused = [], False
         for job in future:
             if job.arrival > now or len(batch) == own.max_running:
@@ -89,10 +119,15 @@ def _padded(jobs, own):
                 break
             batch = wider
         future = future[len(batch) :]
+        if not batch:
+            yield (now, *[0] * 12, own.pool_slots)
+            time.step(0, 0)
+            continue
         for job in batch:
             job.start = now
         widest = max(j.prompt for j in batch)
-        for step in range(1, max(j.output for j in batch) + 1):
+        longest = max(j.output for j in batch)
+        for step in range(1, longest + 1):
             width = own.max_length if own.policy == "hf-static" else widest + step - 1
             cells = []
             for job in batch:
@@ -109,8 +144,10 @@ def _padded(jobs, own):
             parts = (cells.count(part) for part in ("live", "reserved", "internal", "padding", "finished"))
             yield (now, len(running), arrived, tokens, 0, 0, *parts, int(refused), 0, own.pool_slots - len(cells))
             computed = len(batch) * (widest if step == 1 else 1)
-            now += own.step_time.constant_ns + own.step_time.per_token_ns * computed
+            time.step(len(batch), computed)
+            now = time.now
             for job in batch:
                 job.first = now if job.first < 0 else job.first
-        for job in batch:
-            job.finish = now
+                job.finish = now if step == longest else -1
+            if time.over:
+                break

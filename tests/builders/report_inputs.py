@@ -18,7 +18,7 @@ from builders.tables import read_back
 from builders.workloads import workload
 from kvbench.analysis import claims, parity
 from kvbench.analysis.results import load_runs
-from kvbench.analysis.tables import of_runs, repeats, sweeps, workloads
+from kvbench.analysis.tables import of_runs, of_serving, repeats, sweeps, workloads
 from kvbench.benchmarks import table as benchmarks
 from kvbench.benchmarks import targets
 from kvbench.files import write_csv, write_json, write_parquet
@@ -68,8 +68,13 @@ def report_inputs(root: Path, engines: Sequence[str] = ENGINES, **given: Any) ->
     write_margins(gate[0], requests, {})
     runs = load_runs(paths)
     frames = {
-        **of_runs.tables(runs, bandwidth(), SLO, 0),
-        "claims": claims.table(claims.read_claims(CLAIMS), read_back(root / "repeats.csv", repeats.table(runs)), 0),
+        **of_runs.tables(runs, bandwidth(), 0),
+        **(arriving := of_serving.tables([run for run in runs if run.arrives], SLO, 0)),
+        "claims": claims.table(
+            claims.read_claims(CLAIMS),
+            claims.samples(read_back(root / "repeats.csv", repeats.table(runs)), arriving["slo_repeats"]),
+            0,
+        ),
         "sweeps": pd.DataFrame(columns=list(sweeps.COLUMNS)),
         "workloads": workloads.table([_workload(root)]),
         "parity": parity.table(load_runs([*paths, *gate])),

@@ -14,7 +14,10 @@ from kvbench.files import write_json, write_parquet
 from kvbench.records import BLOCKS, DEVICE, KV, REQUESTS
 
 ENGINES = ("hf-sequential", "hf-batch", "hf-static", "vllm-sequential", "vllm")
-ALL_ENGINES = (*ENGINES, "hf-static-compiled", "hf-continuous", "vllm-contiguous", "vllm-reserved", "vllm-eager")
+ALL_ENGINES = (
+    *(*ENGINES, "hf-static-compiled", "hf-continuous", "vllm-contiguous", "vllm-eager"),
+    *("vllm-reserved", "vllm-reserved-power-of-two", "vllm-reserved-oracle"),
+)
 
 
 def write_run(

@@ -6,6 +6,7 @@ against an independent source.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from builders.simulated_requests import Request
@@ -13,6 +14,10 @@ from kvbench.records import SPLIT
 
 MAX_LENGTH = 512
 BLOCK = 32
+RESERVED = {  # slots that a request needs to be admitted
+    "vllm-reserved-power-of-two": lambda r: min(r.prompt + (1 << (r.output - 1).bit_length()) - 1, MAX_LENGTH),
+    "vllm-reserved-oracle": lambda r: r.final,
+}
 
 
 @dataclass
@@ -44,7 +49,7 @@ def simulate(engine: str, requests: list[Request], slots: int) -> Trace:
     """Serve the requests with a cache of `slots` token slots."""
     if paged(engine):
         block = block_slots(engine)
-        return _paged(requests, slots // block, max_num_seqs(engine, slots), block)
+        return _paged(requests, slots // block, max_num_seqs(engine, slots), block, RESERVED.get(engine))
     if engine == "hf-sequential":
         batches = [[r] for r in requests]
     elif engine.startswith("hf-static"):
@@ -113,7 +118,9 @@ def _row(r: Request, width: int, padding: int, done: int) -> dict[str, int]:
     return {"live": live, "reserved": reserved, "padding": padding, "internal": width - padding - live - reserved}
 
 
-def _paged(requests: list[Request], blocks: int, limit: int, block: int) -> Trace:
+def _paged(
+    requests: list[Request], blocks: int, limit: int, block: int, reserved: Callable[[Request], int] | None
+) -> Trace:
     trace, waiting, running = Trace(), list(requests), []
     generated = dict.fromkeys((r.id for r in requests), 0)
     resident: dict[str, list[int]] = {}
@@ -131,6 +138,8 @@ def _paged(requests: list[Request], blocks: int, limit: int, block: int) -> Trac
             scheduled += r in running
         while waiting and len(running) < limit:
             r, held = waiting[0], []
+            if reserved and sum(-(-reserved(one) // block) for one in (*running, r)) > blocks:
+                break
             if not _grow(held, r.prompt + generated[r.id], free, block):
                 free.extend(held)
                 break

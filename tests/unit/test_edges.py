@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from builders.changed_runs import changed_record
+from builders.charts import charts_of
 from builders.pipeline import READS, draw, emptied, report, run_plot, texts, write_results
 from builders.places import PUBLISHED, SHAPES
 from builders.scenarios import replayed, scenario, write_replays
@@ -115,6 +116,11 @@ def test_every_figure_draws_what_little_there_is(results: Path, figure: str, tmp
 
 def test_the_report_shows_what_little_there_is(results: Path) -> None:
     assert ">nan" not in report(results, [])
+
+
+def test_every_chart_is_built_or_left_out(results: Path, caplog: pytest.LogCaptureFixture) -> None:
+    charts_of(results)
+    assert "not built" not in caplog.text
 
 
 @pytest.mark.parametrize("how", HOW)

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from kvbench.blockmap.recorded import recorded
 from kvbench.blockmap.rows import rows_side
 from kvbench.engines.in_force import compare_in_force
+from kvbench.engines.names import RESERVATION
 from kvbench.engines.vllm.upkeep import BLOCK_METHODS, TABLE_METHODS
 from kvbench.errors import UserError
 from kvbench.files import read_parquet
@@ -81,7 +82,7 @@ def make_engine(tiny, name):
     return hf_engines.make_engine(settings)
 
 
-@pytest.fixture(scope="session", params=["vllm", "vllm-contiguous", "vllm-reserved", "hf-continuous"])
+@pytest.fixture(scope="session", params=["vllm", "vllm-contiguous", "vllm-reserved", *RESERVATION, "hf-continuous"])
 def paged(tiny, request):
     """One engine at a time: two vLLM engines in a process would end each other's process groups."""
     engine = make_engine(tiny, request.param)
@@ -126,6 +127,8 @@ def test_paged_identities_hold_on_the_real_scheduler(paged, lengths):
         reservations = columns["running"] * settings.reserved_row_slots
         assert (columns["allocated"] <= reservations).all()
         assert (columns["allocated"] == reservations).all() == (settings.engine == "vllm-contiguous")
+    if settings.engine in RESERVATION:
+        assert columns["preemptions"][-1] == 0
 
 
 def test_upkeep_is_timed_only_in_its_passes(paged):

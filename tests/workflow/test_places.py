@@ -75,7 +75,9 @@ def test_a_configuration_without_runs_makes_its_replays_and_plans(tmp_path: Path
     assert not (tree / "resources").exists()
     assert not (tree / "results/bandwidth.json").exists()
     assert set(read_table(tree / "results/tables/replays.csv")["scenario"]) == {"opt-13b-sharegpt"}
-    assert "Nothing was measured" in (tree / "results/report.html").read_text()
+    page = (tree / "results/report.html").read_text()
+    assert "Nothing was measured" in page
+    assert "Methods paragraph" not in page
     assert "Nothing was measured: runs is empty." in done.stderr
     assert "Replay opt-13b-sharegpt, requests at once: " in done.stderr
     assert (tree / "results/capacity.html").is_file()

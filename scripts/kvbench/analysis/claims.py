@@ -1,7 +1,8 @@
 """Tests the claims of config/claims.yaml against the tables; no claim is hard-coded here.
 
-A metric is taken from a column of repeats.csv: the median over an engine's repeats, or the ratio of the medians of two
-engines (or two points) on the same requests. A verdict needs the whole 95% interval on one side of the threshold.
+A metric is taken from a column of repeats.csv or slo_repeats.csv: the median over an engine's repeats, or the ratio of
+the medians of two engines (or two points) on the same requests. A verdict needs the whole 95% interval on one side of
+the threshold.
 """
 
 from __future__ import annotations
@@ -53,6 +54,13 @@ class Claims:
 
 class Unmeasured(Exception):
     """Raised with the reason why a claim has no verdict."""
+
+
+def samples(*tables: pd.DataFrame) -> pd.DataFrame:
+    """The rows of all tables of repeats (repeats.csv, slo_repeats.csv); a claim's metric is a column of any of them."""
+    columns = dict.fromkeys(name for table in tables for name in table.columns)
+    filled = [table for table in tables if len(table)] or list(tables[:1])
+    return pd.concat(filled, ignore_index=True).reindex(columns=list(columns))
 
 
 def read_claims(path: str | Path) -> Claims:

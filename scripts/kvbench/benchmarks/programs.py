@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from kvbench.errors import UserError
+from kvbench.machine.parents import end_with_parent
 
 PROGRAMS = Path(__file__).resolve().parents[3] / "benchmarks"
 # Modules that the programs run, named here for the code digest of the rule that calls them.
-RUNS = ("kvbench.measure.orders", "kvbench.engines.vllm.runner", "kvbench.engines.transformers.by_name")
+RUNS = (
+    *("kvbench.measure.orders", "kvbench.engines.vllm.runner", "kvbench.engines.transformers.by_name"),
+    *("kvbench.benchmarks.bench_serve", "kvbench.benchmarks.servers", "kvbench.benchmarks.latencies"),
+)
 
 
 def run_benchmark(settings: Mapping[str, Any], files: Mapping[str, str], out: str | Path) -> None:
-    """Run a benchmark in its own process, which writes `out`; `files` are environment, model and workload.
+    """Run a benchmark in its own process, which writes `out` and ends with this one.
 
-    If it fails, UserError with the last line that it printed.
+    `files` are environment, model and workload; for `peer-serve` also run and requests. If it fails, UserError with the
+    last line that it printed.
     """
     last = "no message"
     program = [sys.executable, *arguments(settings, files, out)]
-    with subprocess.Popen(program, stderr=subprocess.PIPE, text=True, errors="replace") as process:
+    piped = {"stderr": subprocess.PIPE, "text": True, "errors": "replace"}
+    with subprocess.Popen(program, **piped, preexec_fn=partial(end_with_parent, os.getpid())) as process:
         for (
             line
         ) in process.stderr:  # copied to our log at once, so that the log of a killed benchmark shows how far it got
@@ -35,9 +43,13 @@ def run_benchmark(settings: Mapping[str, Any], files: Mapping[str, str], out: st
 def arguments(settings: Mapping[str, Any], files: Mapping[str, str], out: str | Path) -> list[str]:
     """The program for the benchmark's kind and its command-line options."""
     kind, _, pair = settings["kind"].partition("-")
-    program = [str(PROGRAMS / "recording_cost.py")]
-    if kind == "peer":
-        program = [str(PROGRAMS / "peers.py"), "--pair", pair, "--batch", str(settings["batch"])]
-    named = {**files, "max-length": settings["max_length"], "kv-budget-mib": settings["kv_budget_mib"]}
-    named |= {"passes": settings["passes"], "out": out}
-    return [*program, *(part for name, value in named.items() for part in (f"--{name}", str(value)))]
+    given = {"max-length": settings["max_length"], "kv-budget-mib": settings["kv_budget_mib"]}
+    if pair == "serve":  # its limits are those of the run
+        program, given = ["peer_serve.py"], {}
+    elif kind == "peer":
+        program = ["peers.py", "--pair", pair, "--batch", str(settings["batch"])]
+    else:
+        program = ["recording_cost.py"]
+    given = {**files, **given, "passes": settings["passes"], "out": out}
+    path = str(PROGRAMS / program[0])
+    return [path, *program[1:], *(part for name, value in given.items() for part in (f"--{name}", str(value)))]

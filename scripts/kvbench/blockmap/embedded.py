@@ -9,11 +9,15 @@ from pathlib import Path
 from kvbench.errors import UserError
 
 SUFFIX = ".json.gz"
+RATE = "requests_per_s-"
 
 
 @dataclass(frozen=True)
 class Map:
-    """The map of a model and workload; `data` is its document, compressed with gzip and encoded as base64."""
+    """The map of a model and workload; `data` is its document, compressed with gzip and encoded as base64.
+
+    Where requests arrive over time, `workload` names the rate too.
+    """
 
     model: str
     workload: str
@@ -21,7 +25,10 @@ class Map:
 
 
 def load(path: str | Path) -> Map:
-    """Read `<model>/<workload>.json.gz`, the gzipped document; UserError if it is missing or not compressed."""
+    """Read a gzipped document, `<model>/<workload>.json.gz` or `<model>/<workload>/<point>.json.gz`.
+
+    UserError if it is missing or not compressed.
+    """
     path = Path(path)
     try:
         content = path.read_bytes()
@@ -29,4 +36,17 @@ def load(path: str | Path) -> Map:
         raise UserError(f"{path}: no such file; run the rule that makes it first") from None
     if content[:2] != b"\x1f\x8b":
         raise UserError(f"{path}: not a gzip file; delete it and run again")
-    return Map(path.parent.name, path.name.removesuffix(SUFFIX), base64.b64encode(content).decode())
+    name, folder = path.name.removesuffix(SUFFIX), path.parent
+    model, workload = (folder.parent.name, shown(folder.name, name)) if is_rate(name) else (folder.name, name)
+    return Map(model, workload, base64.b64encode(content).decode())
+
+
+def is_rate(point: str) -> bool:
+    """Whether a point is one of requests that arrive over time."""
+    return point.startswith(RATE)
+
+
+def shown(workload: str, point: str) -> str:
+    """The workload's name with its rate, as the page shows it."""
+    rate = point.removeprefix(RATE)
+    return f"{workload}, {'arrivals of its file' if rate == 'file' else f'{rate} requests/s'}"

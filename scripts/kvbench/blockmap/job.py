@@ -7,6 +7,7 @@ from typing import Any
 
 from kvbench.adapter import job
 from kvbench.blockmap.document import make, without_sides, write
+from kvbench.blockmap.embedded import shown
 from kvbench.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -20,7 +21,9 @@ def draw(snakemake: Any) -> None:
     terminal a line, and the document a sentence. UserError, MemoryError and OSError fail the job.
     """
     with job(snakemake) as task:
-        given, names = snakemake.input, (snakemake.wildcards.model, snakemake.wildcards.workload)
+        given, chosen = snakemake.input, snakemake.wildcards
+        point = getattr(chosen, "point", None)
+        names = chosen.model, shown(chosen.workload, point) if point else chosen.workload
         try:
             document = make(*names, given.runs, given.workload, given.model)
         except (UserError, MemoryError, OSError):

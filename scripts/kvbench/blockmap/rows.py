@@ -20,11 +20,11 @@ def rows_side(run: Recorded) -> dict[str, Any]:
     changes: list[list[int]] = [[] for _ in range(run.steps)]
     tokens: list[list[int]] = [[] for _ in run.requests]
     pads, width, events = [0] * len(run.requests), np.zeros(run.steps, np.int64), Events()
-    most = 0
+    most, submitted_ns = 0, _submitted_ns(run)
     for first, last, numbers in _batches(run):
         prompt, output = _lengths(run, numbers)
         most = max(most, len(numbers))
-        width[first:last] = _checked_width(run, first, last, numbers)
+        width[first:last] = _checked_width(run, first, last, numbers, submitted_ns)
         for row, number in enumerate(numbers):
             pads[number] = int(prompt.max() - prompt[row])
             tokens[number] = [first, int(prompt[row])]
@@ -34,8 +34,10 @@ def rows_side(run: Recorded) -> dict[str, Any]:
             if last < run.steps:
                 tokens[number] += [last, -1]
                 changes[last] += [number, -1, -1]
+    arrives = np.searchsorted(run.kv["t_ns"], submitted_ns)
     return {
         **common(run),
+        **({"arrives": arrives.tolist()} if arrives.any() else {}),
         "form": "rows",
         "source": f"The rows of its cache, at every forward pass of timed repeat {run.repeat['repeat']}.",
         "every": 1,
@@ -48,6 +50,15 @@ def rows_side(run: Recorded) -> dict[str, Any]:
         "width": width.tolist(),
         "events": events.flat(),
     }
+
+
+def _submitted_ns(run: Recorded) -> Slots:
+    """When each request was submitted, shape (requests served,): at the start, unless requests arrive over time."""
+    found = run.rows("requests", ["request_id", "submitted_s"])
+    seconds = np.nan_to_num(found["submitted_s"].to_numpy(zero_copy_only=False).astype(float))
+    times = np.zeros(run.served, np.int64)
+    times[run.numbers(found["request_id"])] = run.repeat["start_ns"] + np.rint(seconds * 1e9).astype(np.int64)
+    return times
 
 
 def _batches(run: Recorded) -> Iterator[tuple[int, int, list[int]]]:
@@ -73,7 +84,7 @@ def _lengths(run: Recorded, numbers: list[int]) -> tuple[Slots, Slots]:
     return np.array([r.prompt_tokens for r in chosen]), np.array([r.output_tokens for r in chosen])
 
 
-def _checked_width(run: Recorded, first: int, last: int, numbers: list[int]) -> Slots:
+def _checked_width(run: Recorded, first: int, last: int, numbers: list[int], submitted_ns: Slots) -> Slots:
     """Slots of a row at each step of a batch, once what follows from it is what kv.parquet has."""
     prompt, output = _lengths(run, numbers)
     kv = {name: values[first:last] for name, values in run.kv.items()}
@@ -91,7 +102,8 @@ def _checked_width(run: Recorded, first: int, last: int, numbers: list[int]) -> 
     )
     check_equal("slots of all rows", kv["allocated"], width * len(numbers))
     check_equal("requests in rows", kv["running"], running_rows(batch))
-    check_equal("waiting requests", kv["waiting"], np.full(last - first, run.served - numbers[-1] - 1))
+    here = np.searchsorted(np.sort(submitted_ns), kv["t_ns"], side="right")
+    check_equal("waiting requests", kv["waiting"], here - numbers[-1] - 1)
     for name, part in zip(SPLIT, split_batch(batch), strict=True):
         check_equal(f"{name} slots of rows", kv[name], part)
     return width

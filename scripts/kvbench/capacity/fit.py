@@ -9,6 +9,7 @@ from kvbench.replay import Replay, Settings, Trace
 from kvbench.replay import replay as run_replay
 from kvbench.replay.held import held_slots
 from kvbench.replay.inputs import reservation
+from kvbench.replay.step_time import NO_TIME
 from kvbench.replay.window import full_queue
 
 POLICIES = ("reserve-max", "power-of-two", "oracle", "hf-batch", "paged")
@@ -49,7 +50,6 @@ def fit(trace: Trace, settings: Settings, at: str) -> Fit:
     sums = {name: int(found.series.sums[name][window].sum()) for name in ("running", "refused", "unused", "live")}
     allocated = steps * settings.pool_slots - sums["unused"]
     times = found.series.t_ns
-    timed = settings.step_time.constant_ns or settings.step_time.per_token_ns
     return Fit(
         policy=settings.policy,
         mean_slots=mean_slots(trace, settings),
@@ -59,7 +59,7 @@ def fit(trace: Trace, settings: Settings, at: str) -> Fit:
         live_share=sums["live"] / allocated,
         steps_per_request=found.totals.running / len(trace),
         preemptions_per_request=found.totals.preemptions / len(trace),
-        step_s=float(times[window.stop] - times[window.start]) / steps / 1e9 if timed else None,
+        step_s=float(times[window.stop] - times[window.start]) / steps / 1e9 if settings.step_time != NO_TIME else None,
         limited_by=_limit(trace, settings, found, sums["refused"] / steps, sums["running"] / steps),
     )
 

@@ -12,6 +12,7 @@ from kvbench.config.paths import (
     of_project,
     pairs_of,
     predicted_file,
+    predicted_files,
     prices_paging,
     record_files,
     replay_record,
@@ -124,5 +125,5 @@ def capacity_files(config: Mapping[str, Any], formats: Sequence[str]) -> list[st
 
 
 def replay_files(config: Mapping[str, Any], formats: Sequence[str]) -> list[str]:
-    """The files of the replays besides their table; none without a scenario."""
-    return [*map(replay_record, config["replays"]), *replay_figures(config, formats)]
+    """The files of the replays besides their table, of scenarios and of runs at rates of arrival."""
+    return [*map(replay_record, config["replays"]), *replay_figures(config, formats), *predicted_files(config)]

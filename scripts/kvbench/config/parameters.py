@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import Any
 
-from kvbench.config.runs import ARRIVING, BASE, OVERRIDABLE, PARITY, RATE, RunName, plan, run_list
-from kvbench.engines.names import BENCHMARKED, SEQUENTIAL
+from kvbench.config.rates import further_run
+from kvbench.config.runs import ARRIVING, OVERRIDABLE, PARITY, RATE, RunName, plan, run_at_rate, run_list
+from kvbench.engines.names import BENCHMARKED, PEER_SERVE, SEQUENTIAL
 from kvbench.errors import UserError
 
 SHARED = ("seed", "memory_fraction", "cpu_threads", "sample_period_s", "device", "shared_gpu")
@@ -25,15 +26,23 @@ def run_settings(config: dict, model: str, engine: str, workload: str, point: st
         settings |= {"prefix_sharing": False, "shared_gpu": True}  # only tokens are compared, nothing is measured
         settings |= {key: config["parity"][key] for key in ("max_length", "kv_budget_mib")}
         return ordered(settings | {"purpose": "parity"})
-    if name not in run_list(config):
-        raise UserError(f"config.yaml: runs: no entry produces {name.folder}; add one")
-    entry, own = next((entry, own) for entry, run, own in plan(config) if run == replace(name, process=1))
+    entry, own = _entry_of(config, name)
     # The untimed pass that the block map shows takes as long as a timed one: no point of a sweep of rates has it.
     settings["read_blocks"] = RATE not in config["runs"][entry].get("sweep", {})
     settings |= own | {"sampling": {**config["sampling"], **own.get("sampling", {})}}
     if settings[RATE] is not None:
         settings["sequential_requests"] = 0  # whoever serves one at a time serves all that arrive, in their order
     return ordered(settings | {"purpose": "measure"})
+
+
+def _entry_of(config: dict, name: RunName) -> tuple[int, dict]:
+    """The entry of `runs` that asks for a run and the settings that it overrides; UserError if there is none."""
+    if name in run_list(config):
+        return next((entry, own) for entry, run, own in plan(config) if run == replace(name, process=1))
+    found = further_run(config, name)
+    if found is None:
+        raise UserError(f"config.yaml: runs: no entry produces {name.folder}; add one")
+    return found
 
 
 def attention_options(config: dict) -> dict[str, str]:
@@ -46,8 +55,21 @@ def attention_options(config: dict) -> dict[str, str]:
 def benchmark_settings(config: dict, benchmark: str) -> dict:
     """The settings of a benchmark: its own keys, and the maximum length and KV budget of its run."""
     own = config["benchmarks"][benchmark]
-    run = run_settings(config, own["model"], BENCHMARKED[own["kind"]], own["workload"], BASE)
+    run = run_settings(config, **_wildcards(benchmarked_run(config, benchmark)))
     return ordered({**own, **{key: run[key] for key in ("max_length", "kv_budget_mib")}})
+
+
+def benchmarked_run(config: dict, benchmark: str) -> RunName:
+    """The run that a benchmark takes its requests and settings from; the check of config.yaml finds that it exists."""
+    own = config["benchmarks"][benchmark]
+    engine = BENCHMARKED[own["kind"]]
+    if own["kind"] != PEER_SERVE:
+        return RunName(own["model"], engine, own["workload"])
+    return run_at_rate(plan(config), own, engine)[0]
+
+
+def _wildcards(run: RunName) -> dict[str, str]:
+    return {"model": run.model, "engine": run.engine, "workload": run.workload, "point": run.place}
 
 
 def workload_settings(config: dict, model: str, workload: str) -> dict:

@@ -10,24 +10,27 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kvbench.config.parameters import benchmark_settings
-from kvbench.config.runs import BASE, FROM_FILE, RunName, arrives, rate_point, run_list
+from kvbench.config.parameters import benchmarked_run
+from kvbench.config.runs import BASE, FROM_FILE, RATE, RunName, arrives, plan, rate_point, run_list
 from kvbench.config.sweeps import swept_runs
-from kvbench.engines.names import is_paged
+from kvbench.engines.names import PEER_SERVE, is_paged
 from kvbench.figures.registry import FIGURES
 
 PROJECT = Path(__file__).parents[3]
 ENVIRONMENT, CONFIG = "results/environment.json", "results/config.yaml"
 BANDWIDTH = "results/bandwidth.json"
+REPORT = ("results/report.html", "results/found.txt")
 RUN_FILES = ("requests", "kv", "device", "blocks", "margins")
 # Keys of `runs[].sweep` whose points are also replayed: a figure shows both.
 REPLAYED_SWEEPS = tuple(entry.sweep for entry in FIGURES if entry.replays)
 # Tables of kvbench.analysis.tables.of_runs, written by the rule summarise_runs.
 SUMMARISED = (
     *("throughput", "latency", "memory", "devices", "kv_waste", "ratios", "attribution", "roofline", "repeats"),
-    *("sharing", "processes", "upkeep", "serving", "slowest_requests"),
+    *("sharing", "processes", "upkeep"),
 )
-TABLES_OF_RUNS = (*SUMMARISED, "sweeps", "claims", "workloads", "parity", "benchmarks", "targets")
+# Tables of kvbench.analysis.tables.of_serving, written by the rule summarise_serving.
+OF_SERVING = ("serving", "slowest_requests", "slo_capacity", "slo_ratios", "slo_repeats")
+TABLES_OF_RUNS = (*SUMMARISED, *OF_SERVING, "sweeps", "claims", "workloads", "parity", "benchmarks", "targets")
 # Tables that are also written as LaTeX: kvbench.report.latex has their captions.
 TABLES_IN_LATEX = ("throughput", "ratios", "attribution", "claims", "latency", "kv_waste")
 METHODS = {"text": "results/methods.txt", "latex": "results/methods.tex"}
@@ -78,6 +81,11 @@ def sweep_file(model: str, workload: str, key: str) -> str:
 def replay_record(scenario: str) -> str:
     """replay.json of a scenario."""
     return f"results/replays/{scenario}/replay.json"
+
+
+def replay_series(scenario: str) -> str:
+    """Bins of the steps of a scenario under each policy."""
+    return f"results/replays/{scenario}/series.parquet"
 
 
 def record_files(runs: Iterable[RunName]) -> list[str]:
@@ -143,6 +151,11 @@ def sweep_files(config: Mapping[str, Any], runs: Sequence[RunName]) -> list[str]
     return sorted({sweep_file(run.model, run.workload, key) for run, key in found})
 
 
+def chosen_rates(model: str, workload: str, number: int | str) -> str:
+    """The rates that a round of the search for capacities adds, by engine."""
+    return f"results/serving/{model}/{workload}/rates-{number}.json"
+
+
 def predicted_file(model: str, workload: str) -> str:
     """Predicted latencies at rates of arrival."""
     return f"results/serving/{model}/{workload}/predicted.csv"
@@ -153,25 +166,42 @@ def at_rates(runs: Iterable[RunName]) -> list[RunName]:
     return [run for run in runs if arrives(run) and run.point != rate_point(FROM_FILE)]
 
 
-def map_file(model: str, workload: str) -> str:
-    """The block map of a model and workload."""
-    return f"results/maps/{model}/{workload}.json.gz"
+def predicted_files(config: Mapping[str, Any]) -> list[str]:
+    """The predictions of a configuration: one of each model and workload with runs at rates."""
+    return [predicted_file(*pair) for pair in pairs_of(at_rates(run_list(config)))]
+
+
+def predicted_inputs(config: Mapping[str, Any], model: str, workload: str) -> dict[str, list[str]]:
+    """The records and Parquet files of the runs at rates from which latencies are predicted."""
+    runs = [run for run in at_rates(run_list(config)) if (run.model, run.workload) == (model, workload)]
+    return {"runs": record_files(runs), "data": data_files(runs)}
+
+
+def map_file(model: str, workload: str, point: str = BASE) -> str:
+    """The block map of a model and workload, at a point other than `base` in a folder of the workload's."""
+    return f"results/maps/{model}/{workload}{'' if point == BASE else f'/{point}'}.json.gz"
 
 
 def maps(config: Mapping[str, Any], runs: Iterable[RunName]) -> list[str]:
-    """The block maps of a configuration: of each model and workload that an engine with blocks serves at `base`."""
-    return [map_file(*pair) for pair in pairs_of(run for run in runs if run.point == BASE and is_paged(run.engine))]
+    """The block maps of a configuration, of each model and workload that an engine with blocks serves.
+
+    They are of `base` and of each rate of arrivals that an entry of `runs` names alone: points of a sweep are not read.
+    """
+    alone = {run for entry, run, _ in plan(config) if RATE in config["runs"][entry]}
+    read = (run for run in runs if is_paged(run.engine) and (run.point == BASE or run in alone))
+    shown = {(run.model, run.workload, run.point) for run in read}
+    return [map_file(*one) for one in sorted(shown)]
 
 
-def mapped_runs(config: Mapping[str, Any], model: str, workload: str) -> list[RunName]:
-    """The runs that a block map shows: the first process of each engine at `base`."""
-    pair = (model, workload, BASE, 1)
-    return [run for run in run_list(config) if (run.model, run.workload, run.point, run.process) == pair]
+def mapped_runs(config: Mapping[str, Any], model: str, workload: str, point: str = BASE) -> list[RunName]:
+    """The runs that a block map shows: the first process of each engine at its point."""
+    wanted = (model, workload, point, 1)
+    return [run for run in run_list(config) if (run.model, run.workload, run.point, run.process) == wanted]
 
 
-def map_inputs(config: Mapping[str, Any], model: str, workload: str) -> dict[str, list[str]]:
+def map_inputs(config: Mapping[str, Any], model: str, workload: str, point: str = BASE) -> dict[str, list[str]]:
     """The records and Parquet files of the runs that a block map shows."""
-    runs = mapped_runs(config, model, workload)
+    runs = mapped_runs(config, model, workload, point)
     return {"runs": record_files(runs), "data": data_files(runs)}
 
 
@@ -181,9 +211,12 @@ def benchmark_files(config: Mapping[str, Any]) -> list[str]:
 
 
 def benchmark_inputs(config: Mapping[str, Any], benchmark: str) -> dict[str, str]:
-    """The model and the requests of a benchmark."""
-    own = benchmark_settings(config, benchmark)
-    return {"model": model_record(own["model"]), "workload": workload_file(own["model"], own["workload"])}
+    """The model and the requests of a benchmark; for `peer-serve` also the record and latencies of its run."""
+    own, run = config["benchmarks"][benchmark], benchmarked_run(config, benchmark)
+    files = {"model": model_record(run.model), "workload": workload_file(run.model, run.workload)}
+    if own["kind"] != PEER_SERVE:
+        return files
+    return files | {"run": f"{run.folder}/run.json", "requests": f"{run.folder}/requests.parquet"}
 
 
 def planned_models(config: Mapping[str, Any]) -> list[str]:

@@ -100,6 +100,17 @@ def arrives(run: RunName) -> bool:
     return run.point.startswith(f"{RATE}-")
 
 
+def run_at_rate(plan: Plan, benchmark: dict, engine: str) -> tuple[RunName, dict] | None:
+    """The run of `engine` with a benchmark's model, workload and `requests_per_s`, and its own settings, if any."""
+    wanted = (benchmark["model"], engine, benchmark["workload"], benchmark["requests_per_s"])
+    found = ((run, own) for _, run, own in plan)
+    return next((one for one in found if (*_served(one[0]), one[1].get("requests_per_s")) == wanted), None)
+
+
+def _served(run: RunName) -> tuple[str, str, str]:
+    return run.model, run.engine, run.workload
+
+
 def _points(entry: dict) -> list[tuple[str, dict]]:
     """The points of an entry and what each one sets, such as (`block_size-32`, {"block_size": 32}).
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 # In the order of every table and figure.
 ENGINES = (
     *("hf-sequential", "hf-batch", "hf-static", "hf-static-compiled", "hf-continuous"),
-    *("vllm-sequential", "vllm-contiguous", "vllm-reserved", "vllm", "vllm-eager"),
+    *("vllm-sequential", "vllm-contiguous", "vllm-reserved", "vllm-reserved-power-of-two", "vllm-reserved-oracle"),
+    *("vllm", "vllm-eager"),
 )
 # These run one request at a time, and only the sequential subset of a workload.
 SEQUENTIAL = ("hf-sequential", "vllm-sequential")
@@ -15,8 +16,11 @@ BESIDE_SEQUENTIAL = ("hf-batch", "vllm-contiguous", "vllm-reserved", "vllm")
 ONE_BLOCK = ("vllm-contiguous",)
 # These run as many requests as the pool holds reservations, so that their limit on requests is one of memory.
 RESERVED_ROWS = ("vllm-contiguous", "vllm-reserved")
+# A request is admitted when its reservation fits beside those of running requests, under this policy of `kv.policies`.
+# `vllm-reserved`, which reserves max_length for each, only limits their number.
+RESERVATION = {"vllm-reserved-power-of-two": "power-of-two", "vllm-reserved-oracle": "oracle"}
 # Requests with a common prefix can share blocks. Only full blocks are shared, and that of ONE_BLOCK never is.
-SHARING = ("hf-continuous", "vllm-sequential", "vllm-reserved", "vllm", "vllm-eager")
+SHARING = ("hf-continuous", "vllm-sequential", "vllm-reserved", *RESERVATION, "vllm", "vllm-eager")
 # Decoding is compiled.
 COMPILED = ("hf-static-compiled",)
 # The parity gate compares all engines with this one.
@@ -24,10 +28,11 @@ REFERENCE = "hf-batch"
 # Engines that can run on several GPUs: vLLM splits every layer, Transformers gives each GPU some of the layers.
 SEVERAL_GPUS = (
     *("hf-sequential", "hf-batch", "hf-static"),
-    *("vllm-sequential", "vllm-contiguous", "vllm-reserved", "vllm", "vllm-eager"),
+    *("vllm-sequential", "vllm-contiguous", "vllm-reserved", *RESERVATION, "vllm", "vllm-eager"),
 )
 # The engine whose run provides a benchmark's requests and settings, by kind of benchmark.
-BENCHMARKED = {"peer-vllm": "vllm", "peer-hf": "hf-batch", "recording": "vllm"}
+PEER_SERVE = "peer-serve"  # it needs a run with arrivals, the others one without
+BENCHMARKED = {"peer-vllm": "vllm", "peer-hf": "hf-batch", PEER_SERVE: "vllm", "recording": "vllm"}
 # Why an engine is refused where requests arrive over time.
 NOT_SERVING = {
     "hf-static-compiled": "its batches follow the arrivals, and each new size would be compiled while it is timed; use "

@@ -40,7 +40,7 @@ def from_job(job: Any) -> Figure:
 def draw(table: pd.DataFrame, options: Mapping[str, Any] | None = None) -> Figure:
     """A row per factor (attribution.csv): ratio, both absolute values, share of steps in which requests waited."""
     width_in = settle(options, OPTIONS)["width_in"]
-    narrow, rows = is_narrow(width_in), _ordered(table)
+    narrow, rows = is_narrow(width_in), ordered(table)
     if not rows:
         return said("No factor of the speed: no two engines of one have a run at point base.", width_in)
     figure, panels = rows_figure(len(rows), 3, width_in=width_in, row_in=0.4, margin_in=1.2, ratios=[2.2, 1.1, 0.9])
@@ -66,7 +66,7 @@ def draw(table: pd.DataFrame, options: Mapping[str, Any] | None = None) -> Figur
     return figure
 
 
-def _ordered(table: pd.DataFrame) -> list[dict[str, Any]]:
+def ordered(table: pd.DataFrame) -> list[dict[str, Any]]:
     """The chain, then the total, then the side ratios whose engines were run."""
     rows = table.to_dict("records")
     sides = [row for row in rows if row["part"] == "side" and row["measurable"] != NOT_RUN]

@@ -58,7 +58,8 @@ class Look:
     marker: str
 
 
-# Okabe and Ito's colours (https://jfly.uni-koeln.de/color/) and a grey: Transformers warm, vLLM cool.
+# Okabe and Ito's colours (https://jfly.uni-koeln.de/color/) and a grey: Transformers warm, vLLM cool; the reservations
+# are a pale, a middle and a dark green.
 LOOKS = {
     "hf-sequential": Look("#999999", "", "o"),
     "hf-batch": Look("#E69F00", "///", "s"),
@@ -68,6 +69,8 @@ LOOKS = {
     "vllm-sequential": Look("#56B4E9", "--", "<"),
     "vllm-contiguous": Look("#332288", "//", "p"),
     "vllm-reserved": Look("#009E73", "||", ">"),
+    "vllm-reserved-power-of-two": Look("#99DDCC", "||//", "h"),
+    "vllm-reserved-oracle": Look("#225522", "||..", "d"),
     "vllm": Look("#0072B2", "", "P"),
     "vllm-eager": Look("#555555", "++", "X"),
 }

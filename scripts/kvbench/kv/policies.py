@@ -13,4 +13,4 @@ ALLOCATORS = ("buddy", "best-fit")
 
 def takes_time(own: Mapping[str, Any]) -> bool:
     """Whether steps of a scenario or plan take time, so that arrivals can spread over them."""
-    return any(own.get("step_time", {}).get(key) for key in ("constant_s", "per_token_s"))
+    return any(own.get("step_time", {}).get(key) for key in ("constant_s", "per_token_s", "per_sequence_s"))

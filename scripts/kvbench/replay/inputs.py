@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from kvbench.errors import UserError
 from kvbench.kv.policies import ALLOCATORS, POLICIES, RESERVING
+from kvbench.kv.reservation import reserved_for
+from kvbench.replay.step_time import NO_TIME, StepTime
 from kvbench.replay.texts import groups_sorted, keys_of, prompts_sorted
 
 if TYPE_CHECKING:
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 
 LARGEST = 1 << 31
 LATEST_S = 4e9  # in nanoseconds, twice this (arrivals and as much for the replay) still fits an int64
-DAY_S = 86_400
 
 
 @dataclass(frozen=True)
@@ -93,21 +94,6 @@ class Trace:
 
 
 @dataclass(frozen=True)
-class StepTime:
-    """Duration of a step: a constant plus a cost per computed token, in whole nanoseconds."""
-
-    constant_ns: int = 0
-    per_token_ns: int = 0
-
-    @classmethod
-    def of(cls, constant_s: float, per_token_s: float = 0.0) -> StepTime:
-        """A StepTime from seconds; UserError if a value is negative, not finite or longer than a day."""
-        if not (0 <= constant_s <= DAY_S and 0 <= per_token_s <= DAY_S):
-            raise UserError(f"replay: step time {constant_s} s + {per_token_s} s per token; give times from 0 to a day")
-        return cls(round(constant_s * 1e9), round(per_token_s * 1e9))
-
-
-@dataclass(frozen=True)
 class Settings:
     """One policy, its pool and the scheduler's limits.
 
@@ -127,7 +113,8 @@ class Settings:
     long_prefill_tokens: int = 0
     watermark_blocks: int = 0  # paged: blocks kept free when a request is admitted beside running ones
     prompt_must_fit: bool = True  # paged: admit a request only if blocks for all its known tokens are free
-    step_time: StepTime = StepTime()
+    reserves: str | None = None  # paged: admit a request only if its reservation under this policy fits beside others'
+    step_time: StepTime = NO_TIME
 
     @property
     def pool_blocks(self) -> int:
@@ -140,42 +127,44 @@ class Settings:
         return -(-(self.max_length or 0) // self.block_size) * self.block_size
 
 
-def check(trace: Trace, settings: Settings) -> None:
-    """UserError if the settings cannot serve the trace."""
+def check(trace: Trace, settings: Settings, *, has_clock: bool = False) -> None:
+    """UserError if the settings cannot serve the trace; `has_clock`: the starts of steps are given."""
     _known("policy", settings.policy, POLICIES)
     _known("allocator", settings.allocator, ALLOCATORS)
+    if settings.reserves is not None:
+        _known("reserves", settings.reserves, RESERVING)
     for name in ("pool_slots", "max_running", "max_step_tokens", "block_size"):
         _whole(name, getattr(settings, name), 1)
     for name in ("long_prefill_tokens", "watermark_blocks"):
         _whole(name, getattr(settings, name), 0)
     if settings.max_length is not None:
         _whole("max_length", settings.max_length, 1)
-    elif settings.policy in ("reserve-max", "hf-static"):
-        raise UserError(f"replay: {settings.policy} reserves max_length for each request; set max_length")
+    elif needs := {"reserve-max", "hf-static"} & {settings.policy, settings.reserves}:
+        raise UserError(f"replay: {needs.pop()} reserves max_length for each request; set max_length")
     if settings.prefix_sharing and settings.policy != "paged":
         raise UserError(f"replay: prefix_sharing: {settings.policy} cannot share blocks; use paged")
-    if trace.arrival_ns[-1] > 0 and settings.step_time == StepTime():
+    if trace.arrival_ns[-1] > 0 and not has_clock and settings.step_time == NO_TIME:
         raise UserError("replay: the trace has arrivals, but a step takes no time; set step_time")
     _check_lengths(trace, settings)
 
 
 def reservation(trace: Trace, settings: Settings) -> NDArray[np.int64]:
-    """Slots that each request needs in an empty pool, shape (R,), before any rounding by the allocator.
-
-    The PagedAttention paper's three Orca baselines (Kwon et al. 2023, section 6.1): the maximum length; the output
-    rounded up to a power of two; exactly what will be stored.
-    """
-    final = trace.final_tokens
-    if settings.policy == "reserve-max":
-        return np.full(len(trace), settings.max_length, np.int64)
-    if settings.policy == "power-of-two":
-        assumed = np.int64(1) << np.ceil(np.log2(trace.output_tokens)).astype(np.int64)
-        return np.minimum(trace.prompt_tokens + assumed - 1, settings.max_length or LARGEST)
+    """Slots that each request needs in an empty pool, shape (R,), before any rounding by the allocator."""
+    if settings.policy in RESERVING:
+        lengths = trace.prompt_tokens, trace.output_tokens
+        return reserved_for(settings.policy, *lengths, settings.max_length or LARGEST)
     if settings.policy == "hf-static":
         return np.full(len(trace), settings.row_slots, np.int64)
     if settings.policy == "paged":
-        return -(-final // settings.block_size) * settings.block_size
-    return final
+        return -(-trace.final_tokens // settings.block_size) * settings.block_size
+    return trace.final_tokens
+
+
+def reserved_blocks(trace: Trace, settings: Settings) -> NDArray[np.int64]:
+    """Blocks that `paged` reserves for each request at admission, shape (R,); zeros if it reserves none."""
+    if settings.reserves is None:
+        return np.zeros(len(trace), np.int64)
+    return -(-reservation(trace, replace(settings, policy=settings.reserves)) // settings.block_size)
 
 
 def _check_lengths(trace: Trace, settings: Settings) -> None:
@@ -186,7 +175,7 @@ def _check_lengths(trace: Trace, settings: Settings) -> None:
             f"replay: request {long[0]} has {total[long[0]]} tokens, more than max_length {settings.max_length}; "
             "raise max_length or leave it out"
         )
-    needed = reservation(trace, settings)
+    needed = np.maximum(reservation(trace, settings), reserved_blocks(trace, settings) * settings.block_size)
     worst = int(np.argmax(needed))
     room = settings.pool_slots
     if settings.policy == "paged":

@@ -1,4 +1,4 @@
-"""The replay settings that correspond to a live run of vLLM, from its run.json."""
+"""The replay settings that correspond to a live run, from its run.json."""
 
 from __future__ import annotations
 
@@ -7,10 +7,21 @@ from typing import Any
 
 from kvbench.analysis.results import Run
 from kvbench.errors import UserError
-from kvbench.replay.inputs import Settings
+from kvbench.kv.policies import RESERVING
+from kvbench.measure.orders import AUTO_BLOCK_SIZE
+from kvbench.replay.inputs import LARGEST, Settings
 
 # Engines whose limits do not depend on the pool, so that a replay can change only the pool or its block size.
 ENGINES = ("vllm", "vllm-eager")
+# Engines whose decisions a replay makes too: not hf-continuous, which has another scheduler, nor hf-static-compiled,
+# whose batches have rows without a request.
+RESERVED = "vllm-reserved-"  # the name goes on with the policy
+PADDED = ("hf-sequential", "hf-batch", "hf-static")
+PAGED = (
+    *("vllm-sequential", "vllm-contiguous", "vllm-reserved", f"{RESERVED}power-of-two", f"{RESERVED}oracle"),
+    *ENGINES,
+)
+MODELLED = (*PADDED, *PAGED)
 
 
 def settings_of(run: Run, block_size: int | None = None, blocks: int | None = None) -> Settings:
@@ -35,6 +46,29 @@ def settings_of(run: Run, block_size: int | None = None, blocks: int | None = No
         ),  # share of all blocks, including the null block
         prompt_must_fit=options.get("scheduler_reserve_full_isl", True),
         prefix_sharing=bool(in_force.get("enable_prefix_caching")),
+        reserves=policy if (policy := run.engine.removeprefix(RESERVED)) in RESERVING else None,
+    )
+
+
+def server_settings(run: Run) -> Settings:
+    """The settings of a run of one of `MODELLED`: those of vLLM's scheduler, or of a server of padded batches.
+
+    UserError if run.json lacks a limit.
+    """
+    return settings_of(run) if run.engine in PAGED else _padded(run)
+
+
+def _padded(run: Run) -> Settings:
+    """A batch has as many rows as the budget holds, but no more than were found to fit beside its activations."""
+    budget, given = run.record["capacity"]["budget_bytes"], run.record["settings"].get("given") or {}
+    size = given.get("block_size", "auto")
+    most = (run.record.get("out_of_memory") or {}).get("largest_batch_rows") or LARGEST - 1
+    return Settings(
+        "hf-static" if run.engine == "hf-static" else "hf-batch",
+        pool_slots=budget // run.record["slot_bytes"],
+        max_length=run.record["max_length"],
+        block_size=AUTO_BLOCK_SIZE["cpu" if run.record["device"] == "cpu" else "cuda"] if size == "auto" else size,
+        max_running=1 if run.engine == "hf-sequential" else most,
     )
 
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kvbench.replay.held import alone_live_share
-from kvbench.replay.inputs import Settings, StepTime, Trace
+from kvbench.replay.inputs import Settings, Trace
 from kvbench.replay.result import COLUMNS, Replay
 from kvbench.replay.simulate import replay
+from kvbench.replay.step_time import StepTime
 from kvbench.replay.window import window_of
 
 if TYPE_CHECKING:
@@ -40,12 +41,11 @@ def outcomes(scenario: Mapping[str, Any], trace: Trace, progress: Progress | Non
 def settings_of(scenario: Mapping[str, Any], policy: str) -> Settings:
     """A scenario's settings under one of its policies."""
     names = ("pool_slots", "max_running", "max_step_tokens", "max_length", "block_size", "allocator")
-    step = scenario.get("step_time", {"constant_s": 0})
     return Settings(
         policy,
         **{name: scenario[name] for name in names},
         prefix_sharing=scenario["prefix_sharing"] and policy == "paged",
-        step_time=StepTime.of(step["constant_s"], step.get("per_token_s", 0)),
+        step_time=StepTime.given(scenario.get("step_time")),
     )
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kvbench.replay.inputs import Settings, Trace, check
 from kvbench.replay.result import COLUMNS, Collector, Replay, RequestTimes
 from kvbench.replay.start import prepared
+from kvbench.replay.step_time import checked_clock
 
 CHUNK = 1 << 15
 DONE, COMPLETED, NOW = 0, 1, 2  # in every kernel's State.at
@@ -18,6 +20,7 @@ def replay(
     trace: Trace,
     settings: Settings,
     *,
+    clock_ns: ArrayLike | None = None,
     keep_steps: bool = False,
     series_bins: int = 1000,
     progress: Callable[[int], None] | None = None,
@@ -25,6 +28,9 @@ def replay(
     """Replay a trace under a policy until its last request has ended.
 
     Args:
+        clock_ns: when each step began in a live run, shape (S,), in place of the step time. Step i begins at
+            clock_ns[i], also after idle time, and knows the arrivals up to then; one with nothing to do is an empty
+            row. The replay ends with the last of these steps, even if requests are left (their times are -1).
         keep_steps: also return every step (112 bytes per step).
         series_bins: maximum number of bins in the downsampled series.
         progress: called with the number of requests that have ended since the last call.
@@ -32,8 +38,9 @@ def replay(
     Raises:
         UserError: settings that cannot serve the trace; the message names them.
     """
-    check(trace, settings)
-    state, advance = prepared(trace, settings)
+    clock = checked_clock(clock_ns)
+    check(trace, settings, has_clock=clock.size > 0)
+    state, advance = prepared(trace, settings, clock)
     collector = Collector(settings.pool_slots, series_bins, keep_steps=keep_steps)
     rows = np.zeros((CHUNK, len(COLUMNS)), np.int64)
     told = 0

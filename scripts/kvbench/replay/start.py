@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kvbench.kv.policies import PADDED, RESERVING
-from kvbench.replay.inputs import Settings, Trace, reservation
+from kvbench.replay.inputs import Settings, Trace, reservation, reserved_blocks
 from kvbench.replay.texts import block_texts, unshared
+
+if TYPE_CHECKING:
+    from kvbench.replay.kernels.clock import Clock
 
 Advance = Callable[[NDArray[np.int64]], int]
 
 
-def prepared(trace: Trace, settings: Settings) -> tuple[Any, Advance]:
-    """A policy's initial state, and its kernel with all arguments bound except the buffer."""
-    if settings.policy in RESERVING:
-        return _reserve(trace, settings)
-    if settings.policy in PADDED:
-        return _padded(trace, settings)
-    return _paged(trace, settings)
+def prepared(trace: Trace, settings: Settings, starts_ns: NDArray[np.int64]) -> tuple[Any, Advance]:
+    """A policy's initial state, and its kernel with all arguments bound except the buffer.
+
+    `starts_ns` are measured starts of steps, shape (S,); empty: the settings' step time applies.
+    """
+    from kvbench.replay.kernels.clock import NOW, Clock
+
+    cost = settings.step_time
+    clock = Clock(starts_ns, np.array([cost.constant_ns, cost.per_sequence_ns, cost.per_token_ns], np.int64))
+    family = _reserve if settings.policy in RESERVING else _padded if settings.policy in PADDED else _paged
+    state, advance = family(trace, settings, clock)
+    state.at[NOW] = starts_ns[0] if starts_ns.size else 0
+    return state, advance
 
 
-def _paged(trace: Trace, settings: Settings) -> tuple[Any, Advance]:
+def _paged(trace: Trace, settings: Settings, clock: Clock) -> tuple[Any, Advance]:
     from kvbench.replay.kernels import paged
 
     count, pool = len(trace), settings.pool_blocks
@@ -36,17 +45,17 @@ def _paged(trace: Trace, settings: Settings) -> tuple[Any, Advance]:
             settings.long_prefill_tokens,
             settings.watermark_blocks,
             settings.prompt_must_fit,
-            settings.step_time.constant_ns,
-            settings.step_time.per_token_ns,
         ],
         np.int64,
     )
     most = min(settings.max_running, count, pool)  # each running request holds at least one block of its own
     order, common = (trace.text_order, trace.common_tokens) if settings.prefix_sharing else unshared(count)
     texts = block_texts(order, common, settings.block_size)
-    requests = paged.Requests(trace.prompt_tokens, trace.output_tokens, trace.arrival_ns, texts)
+    requests = paged.Requests(
+        trace.prompt_tokens, trace.output_tokens, trace.arrival_ns, reserved_blocks(trace, settings), texts
+    )
     state = paged.State(
-        at=np.zeros(10, np.int64),
+        at=np.zeros(12, np.int64),
         known=trace.prompt_tokens.copy(),
         computed=np.zeros(count, np.int64),
         running=np.zeros(most, np.int64),
@@ -56,10 +65,10 @@ def _paged(trace: Trace, settings: Settings) -> tuple[Any, Advance]:
         finish_ns=np.full(count, -1),
         preempted=np.zeros(count, np.int64),
     )
-    state.at[paged.FREE] = pool
+    state.at[[paged.FREE, paged.UNRESERVED]] = pool
     longest = -(-int(trace.final_tokens.max()) // settings.block_size)
     blocks = _blocks(pool, most, longest, count) if settings.prefix_sharing else None
-    return state, lambda rows: paged.advance(requests, options, state, blocks, pool, rows)
+    return state, lambda rows: paged.advance(requests, options, state, clock, blocks, pool, rows)
 
 
 def _blocks(pool: int, rows: int, longest: int, requests: int) -> Any:
@@ -81,7 +90,7 @@ def _blocks(pool: int, rows: int, longest: int, requests: int) -> Any:
     )
 
 
-def _reserve(trace: Trace, settings: Settings) -> tuple[Any, Advance]:
+def _reserve(trace: Trace, settings: Settings, clock: Clock) -> tuple[Any, Advance]:
     from kvbench.replay.kernels import reserve
 
     count, pool = len(trace), settings.pool_slots
@@ -91,8 +100,6 @@ def _reserve(trace: Trace, settings: Settings) -> tuple[Any, Advance]:
             settings.max_running,
             settings.max_step_tokens,
             settings.long_prefill_tokens,
-            settings.step_time.constant_ns,
-            settings.step_time.per_token_ns,
             buddy,
         ],
         np.int64,
@@ -102,7 +109,7 @@ def _reserve(trace: Trace, settings: Settings) -> tuple[Any, Advance]:
         trace.prompt_tokens, trace.output_tokens, trace.arrival_ns, reservation(trace, settings)
     )
     state = reserve.State(
-        at=np.zeros(8, np.int64),
+        at=np.zeros(9, np.int64),
         known=trace.prompt_tokens.copy(),
         computed=np.zeros(count, np.int64),
         address=np.zeros(count, np.int64),
@@ -114,7 +121,7 @@ def _reserve(trace: Trace, settings: Settings) -> tuple[Any, Advance]:
     )
     state.at[reserve.FREE] = pool
     space = _free_space(state.at, pool, most, buddy)
-    return state, lambda rows: reserve.advance(requests, options, state, space, rows)
+    return state, lambda rows: reserve.advance(requests, options, state, clock, space, rows)
 
 
 def _free_space(at: NDArray[np.int64], pool: int, most: int, buddy: bool) -> Any:
@@ -134,7 +141,7 @@ def _free_space(at: NDArray[np.int64], pool: int, most: int, buddy: bool) -> Any
     return space
 
 
-def _padded(trace: Trace, settings: Settings) -> tuple[Any, Advance]:
+def _padded(trace: Trace, settings: Settings, clock: Clock) -> tuple[Any, Advance]:
     from kvbench.replay.kernels import padded
 
     count = len(trace)
@@ -144,16 +151,14 @@ def _padded(trace: Trace, settings: Settings) -> tuple[Any, Advance]:
             settings.pool_slots,
             settings.row_slots if settings.policy == "hf-static" else 0,
             (1 << 31) if settings.max_length is None else settings.max_length,
-            settings.step_time.constant_ns,
-            settings.step_time.per_token_ns,
         ],
         np.int64,
     )
     requests = padded.Requests(trace.prompt_tokens, trace.output_tokens, trace.arrival_ns)
     state = padded.State(
-        at=np.zeros(10, np.int64),
+        at=np.zeros(11, np.int64),
         start_ns=np.full(count, -1),
         first_ns=np.full(count, -1),
         finish_ns=np.full(count, -1),
     )
-    return state, lambda rows: padded.advance(requests, options, state, rows)
+    return state, lambda rows: padded.advance(requests, options, state, clock, rows)

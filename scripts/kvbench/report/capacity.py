@@ -106,8 +106,9 @@ def step_text(step: dict[str, Any] | None) -> str:
     """The step time as given, with its source; empty if none is given."""
     if not step:
         return ""
-    each = f" + {step['per_token_s']:g} s × tokens computed" if step.get("per_token_s") else ""
-    return f"{step['constant_s']:g} s{each} ({step['source']})"
+    each = {"per_sequence_s": "sequences", "per_token_s": "tokens computed"}
+    terms = [f"{step['constant_s']:g} s", *(f"{step[key]:g} s × {of}" for key, of in each.items() if step.get(key))]
+    return f"{' + '.join(terms)} ({step['source']})"
 
 
 def _gib(size: int) -> str:

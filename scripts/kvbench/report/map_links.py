@@ -11,29 +11,24 @@ from urllib.parse import quote
 
 import pandas as pd
 
-BASE = "base"
-
-
-def of_pair(maps: Sequence[tuple[str, str, str]], model: str, workload: str) -> dict[str, tuple[str, dict[str, Any]]]:
-    """The page's maps of a model and workload by the point that they show: their name in an address, and the document.
-
-    `maps` are (model, workload, base64 of the gzipped document of docs/block-map.md).
-    """
-    found = {}
-    for name_of_model, name_of_workload, data in maps:
-        if (name_of_model, name_of_workload) == (model, workload):
-            document = json.loads(gzip.decompress(base64.b64decode(data)))
-            found[document.get("point", BASE)] = (f"{model}/{workload}", document)
-    return found
+from kvbench.blockmap.embedded import shown
 
 
 def linked(slowest: pd.DataFrame, maps: Sequence[tuple[str, str, str]], model: str, workload: str) -> pd.DataFrame:
-    """The rows of slowest_requests.csv with a column `address`, empty where the page has no map of the run's point."""
-    if slowest.empty:
-        return slowest.assign(address="")
-    known = of_pair(maps, model, workload)
+    """The rows of slowest_requests.csv with a column `address`, empty where the page has no map of the run's point.
+
+    `maps` are (model, workload with its rate, base64 of the gzipped document of docs/block-map.md).
+    """
+    by_name = {f"{of_model}/{name}": data for of_model, name, data in maps}
+    names = {point: f"{model}/{shown(workload, point)}" for point in dict.fromkeys(slowest["point"])}
+    documents = {name: _document(by_name[name]) for name in names.values() if name in by_name}
     rows = zip(*(slowest[name] for name in ("point", "engine", "request_id")), strict=True)
-    return slowest.assign(address=[address(*known.get(point, ("", None)), *request) for point, *request in rows])
+    found = [address(names[point], documents.get(names[point]), *request) for point, *request in rows]
+    return slowest.assign(address=pd.Series(found, slowest.index, object))
+
+
+def _document(data: str) -> dict[str, Any]:
+    return json.loads(gzip.decompress(base64.b64decode(data)))
 
 
 def address(name: str, document: Mapping[str, Any] | None, engine: str, request: str) -> str:

@@ -12,12 +12,13 @@ from kvbench.analysis.results import Run, load_runs, read_table
 from kvbench.files import read_json
 from kvbench.report import machine, price
 from kvbench.report import replays as replays
+from kvbench.report.charts.chart import Embedded
 from kvbench.report.cite import bibtex
 from kvbench.report.folds import shown_targets
 from kvbench.report.html import Figure, page
 from kvbench.report.sections import Section, sections
 from kvbench.report.tables.runs import run_settings
-from kvbench.report.tables.verdicts import benchmarks_view, parity_view
+from kvbench.report.tables.verdicts import benchmarks_view, parity_view, serving_benchmarks_view
 from kvbench.report.verdicts import BADGES, count
 from kvbench.yaml_files import parse_value
 
@@ -34,13 +35,17 @@ def render(
     runs: Sequence[Run],
     *,
     maps: Sequence[tuple[str, str, str]] = (),
+    charts: Mapping[str, Sequence[Embedded]] | None = None,
+    chart_library: str = "",
     has_capacity: bool = False,
+    methods: str = "",
 ) -> str:
     """The page as HTML. `figures` are .../<model>/<workload>/<name>.{svg,png}, `config` is the resolved YAML.
 
     Figures of replays are .../replays/<scenario>/<name>.{svg,png}; `tables` includes the table of replays, if there are
-    any. `maps` are (model, workload, base64 of the gzipped document of docs/block-map.md). With `has_capacity` the page
-    links to capacity.html.
+    any. `maps` are (model, workload, base64 of the gzipped document of docs/block-map.md). `charts` are by the place of
+    their figure, drawn by the script `chart_library`. With `has_capacity` the page links to capacity.html. `methods` is
+    the text of methods.txt, shown as it is; without it that place is left out.
     """
     settings = _settings(config)
     of_runs = {name: table for name, table in tables.items() if {"model", "workload"} <= set(table)}
@@ -52,6 +57,8 @@ def render(
         contents=contents(parts, kernel, replayed, has_capacity=has_capacity),
         sections=parts,
         maps=ordered_maps(maps, parts),
+        charts=charts or {},
+        chart_library=chart_library,
         price=kernel,
         replays=replayed,
         has_capacity=has_capacity,
@@ -60,6 +67,7 @@ def render(
         **(_of_all_runs(tables) if runs else {}),
         config=config,
         bibtex=bibtex(),
+        methods=methods,
         formats=_files(settings),
     )
 
@@ -84,6 +92,7 @@ def _of_all_runs(tables: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
         "gate": parity_view(parity[parity["gate"].notna()], with_names=True),
         "targets": shown_targets(tables["targets"]),
         "benchmarks": benchmarks_view(tables["benchmarks"]),
+        "serving_benchmarks": serving_benchmarks_view(tables["benchmarks"]),
         "verdicts": [(verdict, BADGES[verdict], number_of) for verdict, number_of in counts.items()],
     }
 

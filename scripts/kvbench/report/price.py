@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from kvbench.kernel.forms import APART, CONTIGUOUS, PAGED, SHUFFLED
+from kvbench.kernel.forms import APART, CONTIGUOUS, PAGED, ROWS, SHUFFLED
 from kvbench.report.cells import number, spans, text
 from kvbench.report.html import Figure, figure
 
@@ -74,17 +74,21 @@ def view(measured: pd.DataFrame) -> pd.DataFrame:
 def _row(names: dict, call: pd.DataFrame) -> dict:
     call = call.assign(told=spans(call, "ratio", "ratio_ci95_low", "ratio_ci95_high"))
     base = call[call["form"] == CONTIGUOUS].iloc[0]
-    apart, alone = call[call["form"] == APART], _alone(call)
     pages = call[call["order"] == SHUFFLED].sort_values("page_tokens")
     return {
         "step": f"{names['phase']}, {names['batch']:.0f} × {names['context_tokens']:,.0f}",
         "heads": names["layout"],
         "contiguous (µs)": 1e6 * base["seconds_median"],
         "of the copy bandwidth (%)": 100 * base["share_of_copy_bandwidth"],
-        "K and V apart": apart["told"].iloc[0] if len(apart) else None,
-        "a page a sequence": alone["told"].iloc[0] if len(alone) else None,
+        "K and V apart": _first(call[call["form"] == APART]),
+        "a row a sequence": _first(call[call["form"] == ROWS]),
+        "a page a sequence": _first(_alone(call)),
         **{f"pages of {row['page_tokens']:.0f}": row["told"] for _, row in pages.iterrows()},
     }
+
+
+def _first(rows: pd.DataFrame) -> str | None:
+    return rows["told"].iloc[0] if len(rows) else None
 
 
 def _missing(rows: pd.DataFrame) -> list[str]:

@@ -4,14 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from builders.arriving_runs import SLO
 from builders.places import CLAIMS
 from builders.runs import ALL_ENGINES, write_runs
 from builders.simulated_requests import make_requests
 from builders.tables import read_back
 
-from kvbench.analysis.claims import Claims, read_claims, table
+from kvbench.analysis.claims import Claims, read_claims, samples, table
 from kvbench.analysis.results import load_runs
-from kvbench.analysis.tables import repeats
+from kvbench.analysis.tables import of_serving, repeats
 from kvbench.errors import UserError
 
 FIXED = {"source": "s", "wording": "in short", "quotation": "q", "reading": "r", "threshold_from": "ours"}
@@ -196,8 +197,9 @@ def test_an_unknown_column_is_named():
 def shipped(tmp_path_factory):
     root = tmp_path_factory.mktemp("claims")
     runs = load_runs(write_runs(root / "runs", ALL_ENGINES, requests=make_requests(40, 1), sequential=8))
-    samples = read_back(root / "repeats.csv", repeats.table(runs))
-    return table(read_claims(CLAIMS), samples, 0).set_index("id")
+    found = read_back(root / "repeats.csv", repeats.table(runs))
+    capacities = of_serving.tables([], SLO, 0)["slo_repeats"]
+    return table(read_claims(CLAIMS), samples(found, capacities), 0).set_index("id")
 
 
 def test_every_shipped_claim_has_a_row_a_verdict_and_a_reason(shipped):

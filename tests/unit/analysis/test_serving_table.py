@@ -63,12 +63,11 @@ def test_one_repeat_has_no_interval_but_values(table: pd.DataFrame) -> None:
 def test_runs_with_arrivals_have_no_throughput(tmp_path: Path) -> None:
     arriving = write_arriving(tmp_path, "vllm", 2)
     runs = load_runs([arriving, write_run(tmp_path, "vllm")])
-    found = of_runs.tables(runs, bandwidth(), SLO, 0)
+    found = of_runs.tables(runs, bandwidth(), 0)
     for name in ("throughput", "latency", "ratios", "attribution", "roofline", "repeats"):
         assert set(found[name].get("point", ["base"])) <= {"base"}, name
     assert set(found["kv_waste"]["point"]) == {"base", "requests_per_s-2"}
-    assert found["serving"]["point"].tolist() == ["requests_per_s-2"]
-    alone = of_runs.tables(load_runs([arriving]), bandwidth(), SLO, 0)
+    alone = of_runs.tables(load_runs([arriving]), bandwidth(), 0)
     for name, table in alone.items():
         assert len(table.columns) == len(found[name].columns) or name in ("ratios", "attribution"), name
 

@@ -12,7 +12,7 @@ from builders.shared_runs import shared_document
 from builders.simulated_requests import Request, make_requests
 
 from kvbench.blockmap.document import make
-from kvbench.blockmap.tour import tour_of
+from kvbench.blockmap.tour import spread, tour_of
 
 TITLES = [
     "The first block",
@@ -114,3 +114,57 @@ def test_a_tour_of_a_simulation(tmp_path: Path) -> None:
     titles = [stop["title"] for stop in tour_of(found.document["requests"], found.document["sides"])]
     assert set(titles) <= set(TITLES)
     assert "A request is preempted" in titles
+
+
+def test_a_short_run_has_one_stop_a_step_where_it_can(tmp_path: Path) -> None:
+    """The queue waits and most requests run from the first step on, and again later."""
+    requests = requests_of(12)
+    side, _ = paged_side(requests, blocks=8)
+    stops = tour_of(simulate(requests, (side, [])).document["requests"], [side])
+    steps = [stop["step"] for stop in stops]
+    assert len(stops) >= 5
+    assert len(set(steps)) == len(steps)
+    sixteenths = [16 * step // len(side["t_us"]) for step in steps]
+    assert len(set(sixteenths)) == len(steps)
+
+
+def stop(step: int) -> dict:
+    return {"step": step}
+
+
+def test_the_rarest_moment_chooses_first_and_the_others_come_later() -> None:
+    side = {"t_us": [0] * 160}
+    found = spread({"often": [stop(3), stop(15), stop(40)], "once": [stop(5)], "twice": [stop(9), stop(19)]}, side)
+    assert {name: one["step"] for name, one in found.items()} == {"once": 5, "twice": 19, "often": 40}
+    found = spread({"often": [stop(5), stop(6)], "once": [stop(5)]}, side)
+    assert {name: one["step"] for name, one in found.items()} == {"once": 5, "often": 6}
+    assert spread({"a": [stop(5)], "b": [stop(5)]}, side) == {"a": stop(5), "b": stop(5)}
+
+
+def test_the_step_of_the_first_block_is_left_to_it() -> None:
+    """As many requests run in the second step as in the first, and then only one."""
+    requests = [Request("long", 20, 60), *(Request(f"r{i}", 20, 2) for i in range(3))]
+    side, _ = paged_side(requests, blocks=400, chunk=4096)
+    document = simulate(requests, (side, [])).document
+    stops = {one["title"]: one["step"] for one in tour_of(document["requests"], [side])}
+    assert side["running"][:3] == [4, 4, 1]
+    assert (stops["The first block"], stops["The most requests at once"]) == (0, 1)
+
+
+def test_what_the_first_side_lacks_is_shown_of_another_with_blocks() -> None:
+    requests = requests_of()
+    wide, tight = paged_side(requests, blocks=400), paged_side(requests, blocks=20, engine="hf-continuous")
+    rows = rows_side(requests, rows=3, width=200)
+    document = simulate(requests, wide, rows, tight).document
+    stops = {one["title"]: one for one in tour_of(document["requests"], document["sides"])}
+    lost = stops["A request is preempted"]
+    assert lost["side"] == 2
+    events = document["sides"][2]["events"]
+    preempted = set(zip(events[::3], events[1::3], events[2::3], strict=True))
+    assert (lost["step"], 3, lost["request"]) in preempted
+    assert lost["text"].startswith(f"Step {lost['step']:,}, ")
+    assert " s, in hf-continuous: request " in lost["text"]
+    assert stops["The first block"]["side"] == stops["The most requests at once"]["side"] == 0
+    del stops["The same instant without paging"]  # comes after the stop that it is compared with
+    times = [sum(document["sides"][one["side"]]["t_us"][: one["step"] + 1]) for one in stops.values()]
+    assert times == sorted(times)

@@ -98,6 +98,9 @@ def test_figures_of_replays_and_plans() -> None:
     assert f"results/figures/replays/{scenarios[0]}/replay_waste.png" in found
     assert len(found) == 3 * len(scenarios)
     assert figure_files.replay_files({**config, "replays": {}}, ["png"]) == []
+    runs = [{**config["runs"][0], "requests_per_s": 2}]
+    [predicted] = figure_files.replay_files({**config, "replays": {}, "runs": runs}, ["png"])
+    assert predicted.endswith("/predicted.csv")
     assert figure_files.capacity_files(config, ["png"]) == [
         "results/tables/capacity.csv",
         "results/capacity.html",

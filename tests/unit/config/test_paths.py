@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 
 import pytest
-from builders.arriving_runs import SLO
 from builders.overlaid import overlaid
 from builders.runs import write_runs
 
@@ -70,7 +69,7 @@ def test_a_paper_has_tables_that_there_are_and_nothing_without_a_run(config: dic
 def test_the_rule_writes_the_tables_that_there_are_of_runs(tmp_path: Path) -> None:
     runs = load_runs(write_runs(tmp_path, ["hf-batch", "vllm"]))
     bandwidth = {"device": "cpu", "copy": [{"gpu": None, "bytes_per_s": 1e10}]}
-    assert set(of_runs.tables(runs, bandwidth, SLO, 0)) == set(paths.SUMMARISED)
+    assert set(of_runs.tables(runs, bandwidth, 0)) == set(paths.SUMMARISED)
 
 
 def test_sweeps_that_are_replayed_are_those_that_their_table_takes() -> None:
@@ -91,6 +90,21 @@ def test_sweeps_are_replayed_over_their_points(config: dict) -> None:
     assert paths.record_files(paths.swept_in_all(swept, runs, "block_size")) == points
     assert set(paths.swept_data(swept, runs)) == set(paths.data_files(run for run in runs if run.engine == "vllm"))
     assert paths.sweep_files(config, run_list(config)) == []
+
+
+def test_latencies_are_predicted_where_requests_arrive_at_rates(config: dict) -> None:
+    entry = {"models": ["smollm2-135m"], "workloads": ["mixed"], "engines": ["vllm", "hf-batch"]}
+    rates = [{**entry, "sweep": {"requests_per_s": [1, 2.5]}}, {**entry, "engines": ["hf-static"], "requests_per_s": 2}]
+    others = [entry, {**entry, "workloads": ["alpaca"], "requests_per_s": "file"}]
+    served = {**config, "runs": [*rates, *others]}
+    assert paths.predicted_files(served) == ["results/serving/smollm2-135m/mixed/predicted.csv"]
+    assert paths.predicted_files({**config, "runs": others}) == []
+    inputs = paths.predicted_inputs(served, "smollm2-135m", "mixed")
+    runs = [
+        run for run in run_list(served) if run.point in ("requests_per_s-1", "requests_per_s-2.5", "requests_per_s-2")
+    ]
+    assert len(runs) == 5
+    assert inputs == {"runs": paths.record_files(runs), "data": paths.data_files(runs)}
 
 
 def test_a_benchmark_reads_the_model_and_the_requests_of_its_run(config: dict) -> None:
@@ -127,7 +141,8 @@ def test_a_page_is_made_from_its_template_and_captions() -> None:
     assert "captions/memory.rst" in report
     assert [name for name in plan if name.startswith("captions/")] == ["captions/largest_batch.rst"]
     templates = paths.PROJECT / "scripts/kvbench/report/templates"
-    own = {path for path in templates.rglob("*") if path.is_file() and path.name != "capacity.html.j2"}
+    others = [templates / name for name in ("capacity.html.j2", "picture.html.j2")]
+    own = {path for path in templates.rglob("*") if path.is_file() and path not in others}
     own |= {paths.PROJECT / "CITATION.cff"}
     assert own == {paths.PROJECT / name for name in report if not name.startswith("captions/")}
     for name in (*report, *plan):
@@ -142,8 +157,16 @@ def test_a_map_is_asked_for_where_an_engine_with_blocks_runs_at_base() -> None:
         RunName("b", "vllm", "swept-alone", "block_size-32"),
     ]
     names = [f"results/maps/{name}.json.gz" for name in ("a/w", "b/w", "m/w")]
-    assert paths.maps({}, runs) == names
-    assert paths.maps({}, []) == []
+    assert paths.maps({"runs": []}, runs) == names
+    assert paths.maps({"runs": []}, []) == []
+
+
+def test_a_rate_has_a_map_where_an_entry_names_it_alone(config: dict) -> None:
+    entry = {"models": ["m"], "workloads": ["w"], "engines": ["vllm", "hf-batch"]}
+    own = {**config, "runs": [{**entry, "requests_per_s": 2}, {**entry, "sweep": {"requests_per_s": [1, 4]}}]}
+    assert paths.maps(own, run_list(own)) == ["results/maps/m/w/requests_per_s-2.json.gz"]
+    found = paths.map_inputs(own, "m", "w", "requests_per_s-2")["runs"]
+    assert found == [f"results/runs/m/{engine}/w/requests_per_s-2/run.json" for engine in ("vllm", "hf-batch")]
 
 
 def test_a_map_shows_one_process_of_each_engine_at_base(config: dict) -> None:

@@ -19,7 +19,7 @@ from kvbench.config.references import written_out
 from kvbench.config.runs import PARITY, RunName, parity_list, run_list
 from kvbench.config.settings import PATHS, validate
 from kvbench.config.sweeps import swept_runs
-from kvbench.engines.names import BENCHMARKED, CUDA_ONLY, ENGINES
+from kvbench.engines.names import BENCHMARKED, CUDA_ONLY, ENGINES, PEER_SERVE
 from kvbench.errors import UserError
 from kvbench.model.prepare import KEYS
 from kvbench.workload.options import DEFAULTS
@@ -577,10 +577,10 @@ def test_the_gpu_overlays_take_the_whole_ladder_at_two_sizes() -> None:
     assert read_yaml(ROOT / "profiles/gpu/config.yaml")["configfile"] == ["config.yaml", "config/gpu.yaml"]
 
 
-def test_the_gpu_benchmarks_are_all_kinds_and_leave_the_runs_as_they_are() -> None:
+def test_the_gpu_benchmarks_are_all_kinds_without_arrivals_and_leave_the_runs_as_they_are() -> None:
     plain, with_benchmarks = overlaid("gpu"), overlaid("gpu", "gpu-benchmarks")
     assert plain["benchmarks"] == {}
-    assert {one["kind"] for one in with_benchmarks["benchmarks"].values()} == set(BENCHMARKED)
+    assert {one["kind"] for one in with_benchmarks["benchmarks"].values()} == set(BENCHMARKED) - {PEER_SERVE}
     assert with_benchmarks | {"benchmarks": {}} == plain
 
 

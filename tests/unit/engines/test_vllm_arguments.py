@@ -1,13 +1,13 @@
 """vLLM's variants differ from `vllm` only in admission."""
 
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import ModuleType, SimpleNamespace
 
 import pytest
 from builders.engine_settings import engine_settings
 
-from kvbench.engines.names import shared_setting
+from kvbench.engines.names import RESERVATION, shared_setting
 from kvbench.engines.vllm import runner as vllm_engine
 from kvbench.engines.vllm.arguments import engine_arguments, graph_sizes, own_arguments, step_of_vllm
 from kvbench.engines.vllm.recording import VARIABLE
@@ -91,6 +91,38 @@ def test_no_graph_is_larger_than_the_requests_that_it_can_hold(limit: int, max_l
 def test_others_are_left_as_they_are(asked: list[dict], changes: dict) -> None:
     assert step_of_vllm(replace(SETTINGS, **changes), {"model": "m"}) == {}
     assert asked == []
+
+
+@pytest.mark.parametrize("engine", RESERVATION)
+def test_reserving_what_a_request_needs_asks_vllm_for_what_vllm_itself_gets(asked: list[dict], engine: str) -> None:
+    """So the ratio to `vllm` compares admission alone: also rows, graphs and tokens of a step are the same."""
+    settings = replace(SETTINGS, engine=engine)
+    assert own_arguments(settings) == step_of_vllm(settings, {"model": "m"}) == {}
+    assert asked == []
+    announced = vllm_engine.VllmEngine(settings).recording
+    assert announced.reservation == engine.removeprefix("vllm-reserved-")
+
+
+@pytest.mark.parametrize("engine", ["vllm-reserved", *RESERVATION])
+def test_a_pool_without_room_for_max_length_is_refused_by_the_name_of_its_key(engine: str) -> None:
+    with pytest.raises(UserError, match=r"kv_budget_mib: 0\.0 MiB does not hold one request of max_length"):
+        own_arguments(replace(SETTINGS, engine=engine, budget_bytes=64 * 10 - 1))
+
+
+@pytest.mark.parametrize("engine", RESERVATION)
+def test_a_vllm_whose_scheduler_has_no_limit_of_its_own_is_refused(
+    monkeypatch: pytest.MonkeyPatch, engine: str
+) -> None:
+    @dataclass
+    class EngineArgs:
+        max_num_seqs: int = 256
+
+    old = ModuleType("vllm.engine.arg_utils")
+    old.EngineArgs = EngineArgs
+    monkeypatch.setitem(sys.modules, "vllm.engine.arg_utils", old)
+    with pytest.raises(UserError, match=rf"runs: {engine} sets .*max_num_active_seqs.* the installed vLLM lacks"):
+        engine_arguments(replace(SETTINGS, engine=engine))
+    assert engine_arguments(replace(SETTINGS, engine="vllm"))["block_size"] == 16
 
 
 @pytest.mark.parametrize("error", [TypeError("max_num_seqs: int expected"), ValueError("max_num_seqs: too many")])

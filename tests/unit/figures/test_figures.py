@@ -193,7 +193,7 @@ def test_thinning_keeps_the_peak_and_the_ends():
 
 def test_every_engine_has_one_colour_of_its_own_and_it_is_drawn(results):
     assert list(LOOKS) == list(names.ENGINES)
-    assert len({style.colour for style in LOOKS.values()}) == len(LOOKS)
+    assert len({style.colour for style in LOOKS.values()}) == len({s.marker for s in LOOKS.values()}) == len(LOOKS)
     runs, tables = results
     axes = throughput.draw(speeds(runs, tables["throughput"])).axes[1]
     assert [to_hex(p.get_facecolor()).upper() for p in _bars(axes)] == [look(e).colour for e in ENGINES]

@@ -157,6 +157,43 @@ def test_time_and_arrivals_by_hand():
     assert found.totals.end_ns == 6.1e9
 
 
+def test_each_scheduled_sequence_has_its_own_cost():
+    """Steps of 1 s + 0.1 s per token + 2 s per sequence; a padded batch pays for both rows until it ends."""
+    cost = StepTime.of(1, 0.1, 2)
+    trace = Trace.of([4, 2], [2, 3])
+    paged = replay(trace, Settings("paged", 64, step_time=cost), keep_steps=True)
+    assert (np.diff(paged.steps["t_ns"]) / 1e9).tolist() == [1 + 0.6 + 4, 1 + 0.2 + 4]
+    assert paged.totals.end_ns == paged.steps["t_ns"][2] + 3.1e9
+    padded = replay(trace, Settings("hf-batch", 64, step_time=cost), keep_steps=True)
+    assert (np.diff(padded.steps["t_ns"]) / 1e9).tolist() == [1 + 0.8 + 4, 1 + 0.2 + 4]
+    assert padded.totals.end_ns == padded.steps["t_ns"][2] + 5.2e9
+
+
+@pytest.mark.parametrize(
+    ("clock", "told"),
+    [([], "not a list of whole nanoseconds"), ([0.5], "not a list"), ([3, 5, 4], "step 2 begins before step 1")],
+)
+def test_a_broken_clock_is_named(clock, told):
+    with pytest.raises(UserError, match=told):
+        replay(Trace.of([1], [1]), Settings("paged", 64), clock_ns=clock)
+
+
+def test_a_measured_step_knows_what_had_arrived_when_it_began():
+    """The third request arrives between the second step and the third; the engine is idle at the fifth."""
+    trace = Trace.of([4, 4, 4, 4], [3, 1, 1, 1], [0, 1e-8, 2.5e-8, 9e-8])
+    found = replay(trace, Settings("paged", 64), clock_ns=[5, 20, 30, 60, 100], keep_steps=True)
+    assert found.steps["t_ns"].tolist() == [5, 20, 30, 60, 100]
+    assert found.steps["scheduled_tokens"].tolist() == [4, 5, 5, 0, 4]
+    assert found.requests.start_ns.tolist() == [5, 20, 30, 100]
+    assert found.requests.finish_ns.tolist() == [60, 30, 60, 100]
+
+
+def test_a_clock_that_ends_leaves_requests():
+    found = replay(Trace.of([4, 4], [3, 1], [0, 1]), Settings("paged", 64), clock_ns=[0, 7])
+    assert found.requests.finish_ns.tolist() == [-1, -1]
+    assert found.totals.steps == 2
+
+
 def test_external_fragmentation_is_what_lies_apart():
     """Reservations of 10, 15 and 10 in 36 slots: the middle one stays, and no hole of the 21 free slots holds 15."""
     trace = Trace.of([8, 8, 8, 10], [3, 8, 3, 6])

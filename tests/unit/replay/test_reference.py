@@ -44,10 +44,10 @@ def work_of(rows):
     return Trace.from_table(table, prefix_sharing=True), (prompts, output, np.cumsum(gap))
 
 
-def assert_equal(rows, own):
+def assert_equal(rows, own, clock=None):
     trace, given = work_of(rows)
-    found = replay(trace, own, keep_steps=True)
-    rows, times = reference(*given, own)
+    found = replay(trace, own, clock_ns=clock, keep_steps=True)
+    rows, times = reference(*given, own, clock)
     for number, name in enumerate(COLUMNS):
         np.testing.assert_array_equal(found.steps[name], [row[number] for row in rows], err_msg=name)
     for name, values in times.items():
@@ -78,9 +78,26 @@ def test_paged(rows, block_size, spare, running, tokens, long, watermark, must_f
         watermark_blocks=watermark,
         prompt_must_fit=must_fit,
         prefix_sharing=sharing,
-        step_time=StepTime(7, 1),
+        step_time=StepTime(7, 1, 3),
     )
     assert_equal(rows, own)
+
+
+@settings(EXAMPLES, max_examples=60)
+@given(REQUESTS, st.integers(1, 9), st.integers(0, 60), st.integers(1, 70), st.booleans())
+@pytest.mark.parametrize("reserves", ["reserve-max", "power-of-two", "oracle"])
+def test_paged_with_reservations(reserves, rows, block_size, spare, tokens, sharing):
+    own = Settings(
+        "paged",
+        pool_slots=(-(-64 // block_size)) * block_size + spare,
+        max_length=64,
+        block_size=block_size,
+        max_step_tokens=tokens,
+        prefix_sharing=sharing,
+        reserves=reserves,
+        step_time=StepTime(7, 1, 3),
+    )
+    assert assert_equal(rows, own).totals.preemptions == 0
 
 
 @EXAMPLES
@@ -102,7 +119,7 @@ def test_reservations(rows, policy, allocator, pool, running, tokens, long):
         max_running=running,
         max_step_tokens=tokens,
         long_prefill_tokens=long,
-        step_time=StepTime(7, 1),
+        step_time=StepTime(7, 1, 3),
     )
     assert_equal(rows, own)
 
@@ -124,9 +141,33 @@ def test_padded(rows, policy, pool, spare, running, block_size):
         max_length=longest,
         block_size=block_size,
         max_running=running,
-        step_time=StepTime(7, 1),
+        step_time=StepTime(7, 1, 3),
     )
     assert_equal(rows, own)
+
+
+POLICIES_OF_A_CLOCK = ["paged", "reserve-max", "power-of-two", "oracle", "hf-batch", "hf-static"]
+
+
+@settings(EXAMPLES, max_examples=60)
+@given(REQUESTS, st.lists(st.integers(0, 90), min_size=1, max_size=120), st.integers(1, 70), st.integers(0, 9))
+@pytest.mark.parametrize("policy", POLICIES_OF_A_CLOCK)
+def test_a_clock_decides_what_each_step_knows(policy, rows, gaps, tokens, running):
+    """Also idle steps, and a clock that ends before the requests do."""
+    own = Settings(policy, 200, max_length=64, block_size=4, max_running=1 + running, max_step_tokens=tokens)
+    assert_equal(rows, own, np.cumsum(gaps))
+
+
+@pytest.mark.parametrize("policy", POLICIES_OF_A_CLOCK)
+def test_the_times_of_a_replays_own_steps_give_the_same_replay(policy):
+    rng = np.random.default_rng(5)
+    trace, _ = work_of(alone(rng.integers(1, 40, 60), rng.integers(1, 24, 60), rng.integers(0, 90, 60)))
+    own = Settings(policy, 200, max_length=64, block_size=4, step_time=StepTime(7, 1, 3))
+    timed = replay(trace, own, keep_steps=True)
+    found = replay(trace, own, clock_ns=timed.steps["t_ns"], keep_steps=True)
+    for name in COLUMNS:
+        np.testing.assert_array_equal(found.steps[name], timed.steps[name], err_msg=name)
+    np.testing.assert_array_equal(found.requests.start_ns, timed.requests.start_ns)
 
 
 @pytest.mark.parametrize("allocator", ALLOCATORS)
@@ -143,9 +184,9 @@ def test_the_comparison_can_fail(policy):
     rng = np.random.default_rng(3)
     rows = alone(rng.integers(1, 40, 30), rng.integers(1, 24, 30), rng.integers(0, 7, 30))
     trace, given = work_of(rows)
-    own = Settings(policy, 150, max_length=64, block_size=4, max_running=6, step_time=StepTime(7, 1))
+    own = Settings(policy, 150, max_length=64, block_size=4, max_running=6, step_time=StepTime(7, 1, 3))
     assert_equal(rows, own)
-    for change in ({"pool_slots": 100}, {"max_running": 2}, {"step_time": StepTime(6, 1)}):
+    for change in ({"pool_slots": 100}, {"max_running": 2}, {"step_time": StepTime(7, 1, 2)}):
         rows, _ = reference(*given, dataclasses.replace(own, **change))
         found = replay(trace, own, keep_steps=True)
         live = [row[COLUMNS.index("live")] for row in rows]

@@ -6,7 +6,7 @@ from builders.pictures import write_picture
 from builders.plans import KNOWN, make_plan
 
 from kvbench.capacity.plan import answer
-from kvbench.report.capacity import memory_table, render
+from kvbench.report.capacity import memory_table, render, step_text
 
 
 def test_the_page_shows_the_arithmetic_and_the_tables_numbers(tmp_path):
@@ -23,3 +23,11 @@ def test_the_page_shows_the_arithmetic_and_the_tables_numbers(tmp_path):
     assert page.count("The duration of a step is unknown") == 1
     assert not re.search(r"""(?:src|href)=["'](?!data:)""", page)
     assert memory_table(found.room, 16).shape == (6, 3)
+
+
+def test_the_step_time_is_told_with_the_terms_that_it_has():
+    own = {"constant_s": 0.1, "per_token_s": 0.0, "source": "a test"}
+    assert step_text(own) == "0.1 s (a test)"
+    assert step_text({**own, "per_token_s": 2e-5, "per_sequence_s": 0.001}) == (
+        "0.1 s + 0.001 s × sequences + 2e-05 s × tokens computed (a test)"
+    )

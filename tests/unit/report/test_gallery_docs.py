@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -120,3 +121,31 @@ def test_the_engines_price_in_the_docs_is_the_galleries(workload: str, times: in
     told = ends.format(row["ratio"], row["ratio_ci95_low"], row["ratio_ci95_high"])
     assert text.count(told) == times
     assert (told in " ".join((ROOT / "README.md").read_text().split())) == (workload == "sharegpt")
+
+
+PICTURE = GALLERY / "cpu-2-cores-picture"
+
+
+def test_the_picture_in_the_readme_is_told_with_its_numbers() -> None:
+    text = " ".join((ROOT / "README.md").read_text().split())
+    paged, contiguous = pd.read_csv(PICTURE / "block-map.csv").itertuples(index=False)
+    assert (paged.engine, contiguous.engine) == ("vllm", "vllm-contiguous")
+    requests = {side.running + side.waiting + side.served for side in (paged, contiguous)}
+    assert f"{paged.time_s:.1f} s after {requests.pop()} requests were submitted" in text
+    assert not requests
+    assert f"{contiguous.running} run on the left, {paged.running} on the right]" in text
+    assert f"Left, one contiguous block of {contiguous.cell_slots} tokens reserved for each request (" in text
+    assert f"(`vllm-contiguous`): {_told(contiguous)} of the memory taken holds tokens" in text
+    assert f"Right, blocks of {paged.cell_slots} tokens when they are needed (`vllm`): {_told(paged)} holds" in text
+    assert f"served after {contiguous.served_s:.1f} s on the left and {paged.served_s:.1f} s on the right" in text
+
+
+def _told(side: Any) -> str:
+    return f"{side.running} run, {side.waiting} wait, and {side.live_slots / side.allocated_slots:.0%}"
+
+
+def test_the_picture_is_on_the_first_screen_and_light_enough_to_load() -> None:
+    beginning = (ROOT / "README.md").read_text().splitlines()[:20]
+    assert any(f"({PICTURE.relative_to(ROOT)}/block-map.png)" in line for line in beginning)
+    assert (PICTURE / "block-map.png").stat().st_size < 500_000
+    assert (PICTURE / "block-map.gif").stat().st_size <= 3_000_000

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import html
+import re
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+from builders.page_text import part
+from builders.report_inputs import report_inputs
+
 from kvbench.analysis.results import Run
 from kvbench.report.methods import as_latex, methods
+from kvbench.report.page import render
 
 CPU = {
     "device": "cpu",
@@ -111,3 +117,12 @@ def test_what_is_unknown_is_said() -> None:
 
 def test_latex_is_the_same_text_escaped() -> None:
     assert as_latex("m_1: 95%\n2 × A card\n") == "m\\_1: 95\\%\n\n2 $\\times$ A card\n"
+
+
+def test_the_report_has_the_paragraph_as_it_is(tmp_path: Path) -> None:
+    _, given = report_inputs(tmp_path)
+    written = methods(CPU, CONFIG, [run("m_1", "vllm")]) + "5 < 6 & 7\n"
+    told = part(render(*given, methods=written), "cite")
+    [found] = re.findall(r'<pre class="whole" id="methods">(.*?)</pre>', told, flags=re.S)
+    assert html.unescape(found) == written
+    assert "Methods paragraph" not in render(*given)

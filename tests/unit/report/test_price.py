@@ -9,6 +9,7 @@ from builders.kernel_times import record, samples
 from builders.pictures import write_picture
 
 from kvbench.analysis.tables.paging_price import table
+from kvbench.kernel.forms import ROWS
 from kvbench.report.price import section
 
 
@@ -29,6 +30,16 @@ def test_a_row_for_each_call_with_every_form(tmp_path: Path) -> None:
     assert first["a page a sequence"].startswith("1.05 [")
     assert (last["heads"], last["K and V apart"]) == ("mla", "–")
     assert found.missing == []
+
+
+def test_rows_for_each_sequence_have_a_column_of_their_own() -> None:
+    times = samples()
+    times.loc[(times["form"] == ROWS) & (times["batch"] == 32), "seconds"] *= 2
+    times = times[(times["form"] != ROWS) | (times["phase"] != "prefill")]
+    told = section(table(times, record(), bandwidth(gpus=1), 0), []).table.set_index("step")["a row a sequence"]
+    assert told["decode, 32 × 2,048"].startswith("2.10 [")
+    assert told["prefill, 16 × 512"] == "–"
+    assert all(cell.startswith("1.05 [") for cell in told["decode, 1 × 512"])
 
 
 def test_the_sentences_have_the_range_of_the_smallest_pages() -> None:

@@ -34,10 +34,10 @@ def with_tables(given: tuple, **tables: pd.DataFrame) -> str:
     return render(*given[:2], given[2] | tables, *given[3:])
 
 
-def document(point: str, request: str) -> str:
+def document(request: str) -> str:
     """A map of one engine with blocks, on which the second request waited from step 3 to step 8."""
     side = {"engine": "vllm", "tokens": [[0, 4], [9, 7, 30, -1], []], "arrives": [0, 3, 0]}
-    made = {"point": point, "requests": [{"id": "other"}, {"id": request}, {"id": "unserved"}], "sides": [side]}
+    made = {"requests": [{"id": "other"}, {"id": request}, {"id": "unserved"}], "sides": [side]}
     return base64.b64encode(gzip.compress(json.dumps(made).encode())).decode()
 
 
@@ -100,17 +100,17 @@ def test_a_request_is_linked_to_a_map_of_its_point(given: tuple, tmp_path: Path)
     table = given[2]["slowest_requests"]
     chosen = table[(table["engine"] == "vllm") & (table["point"] == "requests_per_s-8")]
     request = chosen["request_id"].iloc[0]
-    maps = [("smollm2-135m", "mixed", document("requests_per_s-8", request))]
+    maps = [("smollm2-135m", "mixed, 8 requests/s", document(request))]
     shown = part(render(*given, maps=maps), "serving")
     links = re.findall(r'<a href="#map=([^"]*)">([^<]*)</a>', shown)
-    assert set(links) == {("smollm2-135m/mixed&amp;side=0&amp;step=8&amp;request=1", request)}
+    assert set(links) == {("smollm2-135m/mixed%2C%208%20requests/s&amp;side=0&amp;step=8&amp;request=1", request)}
     assert len(links) == (chosen.head(5)["request_id"] == request).sum()
-    of_base = [("smollm2-135m", "mixed", document("base", request))]
+    of_base = [("smollm2-135m", "mixed", document(request))]
     assert "#map=" not in part(render(*given, maps=of_base), "serving")
 
 
 def test_an_address_needs_the_engine_and_a_request_that_it_serves() -> None:
-    made = json.loads(gzip.decompress(base64.b64decode(document("base", "slow"))))
+    made = json.loads(gzip.decompress(base64.b64decode(document("slow"))))
     assert map_links.address("m/w", made, "vllm", "slow") == "#map=m/w&side=0&step=8&request=1"
     assert map_links.address("m/w", made, "vllm", "other") == "#map=m/w&side=0&step=0&request=0"
     for engine, request in (("hf-batch", "slow"), ("vllm", "unserved"), ("vllm", "unknown")):

@@ -18,9 +18,7 @@ from kvbench.analysis.tables import (
     ratios,
     repeats,
     roofline,
-    serving,
     sharing,
-    slowest,
     throughput,
     upkeep,
 )
@@ -28,13 +26,11 @@ from kvbench.analysis.tables import (
 Table = Callable[[Sequence[Run]], pd.DataFrame]
 
 
-def tables(
-    runs: Sequence[Run], bandwidth: Mapping[str, Any], slo: Mapping[str, Any], seed: int
-) -> dict[str, pd.DataFrame]:
-    """Each table by the name of its file.
+def tables(runs: Sequence[Run], bandwidth: Mapping[str, Any], seed: int) -> dict[str, pd.DataFrame]:
+    """Each table by the name of its file; `bandwidth` is bandwidth.json, `seed` is for the bootstrap.
 
-    `bandwidth` is bandwidth.json, `slo` the limits of `serving.table`, `seed` is for the bootstrap. Runs whose requests
-    arrive over time are in the tables of memory and in those of serving: their throughput is that of the arrivals.
+    Runs whose requests arrive over time are only in the tables of memory, since their throughput is that of the
+    arrivals; `of_serving` has their own tables.
     """
     samples = _at_once(runs, repeats.table)
     return {
@@ -50,8 +46,6 @@ def tables(
         "sharing": _at_once(runs, lambda some: sharing.table(some, samples, seed)),
         "processes": _at_once(runs, lambda some: processes.table(some, seed)),
         "upkeep": upkeep.table(runs),
-        "serving": serving.table(runs, slo, seed),
-        "slowest_requests": slowest.table(runs),
     }
 
 

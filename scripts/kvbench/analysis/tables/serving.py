@@ -22,9 +22,10 @@ TAILS = ("ttft_s", "tpot_s", "itl_s", "e2e_s")
 
 @dataclass(frozen=True)
 class Served:
-    """A timed repeat: its process, its rows of requests.parquet, and of those in the window their latencies."""
+    """A timed repeat: its rows of requests.parquet, those in the window, and the latencies of the latter."""
 
     process: int
+    repeat: int
     requests: pd.DataFrame
     counted: pd.DataFrame
     latencies: Latencies
@@ -64,10 +65,10 @@ def repeats_of(run: Run) -> list[Served]:
     """The timed repeats of a run with arrivals, of all its processes."""
     timed = run.timed_requests("all")
     found = []
-    for (process, _), requests in timed.groupby(["process", "repeat"]):
+    for (process, repeat), requests in timed.groupby(["process", "repeat"]):
         counted = requests[in_window(requests["due_s"])]
         times = (counted[name].to_numpy() for name in ("due_s", "first_token_s", "finish_s", "output_tokens"))
-        found.append(Served(int(process), requests, counted, latencies(*times)))
+        found.append(Served(int(process), int(repeat), requests, counted, latencies(*times)))
     return found
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kvbench.engines.base import EngineSettings, refuse_options
+from kvbench.engines.names import RESERVATION
 from kvbench.errors import UserError
 from kvbench.model.slots import itemsize
 
@@ -98,6 +99,11 @@ def _known_options(settings: EngineSettings) -> dict[str, Any]:
     from vllm.engine.arg_utils import EngineArgs
 
     known = {field.name for field in fields(EngineArgs)}
+    if settings.engine in RESERVATION and "max_num_active_seqs" not in known:
+        raise UserError(
+            f"config.yaml: runs: {settings.engine} sets vLLM's limit on active requests (max_num_active_seqs), which "
+            f"the installed vLLM lacks; install the version in envs/, or remove {settings.engine}"
+        )
     for name in settings.options:
         if name not in known:
             raise UserError(
@@ -118,6 +124,9 @@ def own_arguments(settings: EngineSettings) -> dict[str, Any]:
         return {"max_num_seqs": 1}
     if settings.engine in ("vllm-contiguous", "vllm-reserved"):
         return {"max_num_seqs": reserved_requests(settings)}
+    if settings.engine in RESERVATION:
+        reserved_requests(settings)  # its scheduler limits admission, but no reservation is longer than max_length
+        return {}
     return {"enforce_eager": True} if settings.engine == "vllm-eager" else {}
 
 

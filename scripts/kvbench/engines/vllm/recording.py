@@ -1,4 +1,4 @@
-"""Settings of our recording scheduler, passed through the environment to the process that runs the engine.
+"""Settings of our scheduler, passed through the environment to the process that runs the engine.
 
 vLLM's `additional_config` is not used: it is part of the compile cache's key, so every run, with its own folder, would
 compile again.
@@ -18,7 +18,7 @@ VARIABLE = "KVBENCH_RECORDING"
 class Recording:
     """The folder of records, and by number the passes that read block ids, time their upkeep, or are not recorded.
 
-    Block ids are read every `block_stride` steps.
+    Block ids are read every `block_stride` steps. `reservation` is the policy by which requests are admitted, if any.
     """
 
     folder: str
@@ -26,6 +26,7 @@ class Recording:
     block_passes: list[int]
     upkeep_passes: list[int]
     silent_passes: list[int]
+    reservation: str | None = None
 
     def announce(self) -> None:
         """Pass these settings to schedulers created in this process or in children started later."""

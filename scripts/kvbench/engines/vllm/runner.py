@@ -19,6 +19,7 @@ from kvbench.engines.base import (
     resident_bytes,
 )
 from kvbench.engines.imports import importing
+from kvbench.engines.names import RESERVATION
 from kvbench.engines.vllm.answers import completion
 from kvbench.engines.vllm.arguments import (
     engine_arguments,
@@ -57,7 +58,7 @@ class VllmEngine:
         block_stride: int = 1,
     ) -> None:
         passes = (list(chosen) for chosen in (block_passes, upkeep_passes, silent_passes))
-        self.recording = Recording(self.folder.name, block_stride, *passes)
+        self.recording = Recording(self.folder.name, block_stride, *passes, RESERVATION.get(self.settings.engine))
 
     def load(self) -> LoadTimes:
         refuse_device(self.settings)

@@ -17,6 +17,7 @@ from vllm.v1.core.sched.scheduler import Scheduler
 
 from kvbench.engines.schedule_log import ScheduleLog
 from kvbench.engines.vllm.recording import Recording
+from kvbench.engines.vllm.reserving import Reserving
 from kvbench.engines.vllm.upkeep import BlocksTimer
 from kvbench.kv.schedule import FREED, PREEMPTED, Schedule
 
@@ -130,7 +131,24 @@ class RecordingAsyncScheduler(_Recording, AsyncScheduler):
     """vLLM's asynchronous scheduler with recording."""
 
 
+class ReservingScheduler(_Recording, Reserving, Scheduler):
+    """vLLM's synchronous scheduler with admission by reservation and recording."""
+
+
+class ReservingAsyncScheduler(_Recording, Reserving, AsyncScheduler):
+    """vLLM's asynchronous scheduler with admission by reservation and recording."""
+
+
+KINDS = {  # by whether requests reserve and whether scheduling is asynchronous
+    (False, False): RecordingScheduler,
+    (False, True): RecordingAsyncScheduler,
+    (True, False): ReservingScheduler,
+    (True, True): ReservingAsyncScheduler,
+}
+
+
 def recording_scheduler(*args: Any, vllm_config: VllmConfig, **kwargs: Any) -> Scheduler:
-    """The scheduler that vLLM itself would have chosen, with recording."""
-    kind = RecordingAsyncScheduler if vllm_config.scheduler_config.async_scheduling else RecordingScheduler
+    """The scheduler that vLLM itself would have chosen, with recording and, for some engines, reservations."""
+    reserves = Recording.announced().reservation is not None
+    kind = KINDS[reserves, bool(vllm_config.scheduler_config.async_scheduling)]
     return kind(*args, vllm_config=vllm_config, **kwargs)

@@ -10,15 +10,15 @@ from kvbench.analysis.results import Run, read_batches
 MAX_POINTS = 600
 
 
-def steps_of(run: Run, columns: list[str], repeat: int | None = None) -> dict[str, np.ndarray]:
-    """Columns of kv.parquet, of one repeat or of all, thinned to MAX_POINTS."""
+def steps_of(run: Run, columns: list[str], repeat: int | None = None, *, peaks: str = "pool") -> dict[str, np.ndarray]:
+    """Columns of kv.parquet, of one repeat or of all, thinned to MAX_POINTS, with the peaks of one of the columns."""
     parts: list[dict[str, np.ndarray]] = []
     for batch in read_batches(run.folder / "kv.parquet", [*columns, "repeat"]):
         rows = batch if repeat is None else batch.filter(pc.equal(batch["repeat"], repeat))
         if rows.num_rows:
             parts.append({name: rows[name].to_numpy() for name in columns})
     whole = {name: np.concatenate([part[name] for part in parts]) if parts else np.empty(0) for name in columns}
-    kept = thin(whole["pool"])
+    kept = thin(whole[peaks])
     return {name: values[kept] for name, values in whole.items()}
 
 

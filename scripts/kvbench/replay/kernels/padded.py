@@ -5,10 +5,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from kvbench.replay.kernels.clock import end_step, stopped, wait_for
 from kvbench.replay.kernels.compiled import inner, outer
 
-DONE, COMPLETED, NOW, NEXT, ARRIVED, FIRST, PASS, WIDTH, LONGEST, REFUSED = range(10)
-MAX_ROWS, POOL, ROW, MAX_LENGTH, STEP_NS, TOKEN_NS = range(6)
+DONE, COMPLETED, NOW, STEP, NEXT, ARRIVED, FIRST, PASS, WIDTH, LONGEST, REFUSED = range(11)
+MAX_ROWS, POOL, ROW, MAX_LENGTH = range(4)
 
 
 class Requests(NamedTuple):
@@ -22,7 +23,7 @@ class Requests(NamedTuple):
 class State(NamedTuple):
     """State kept between calls."""
 
-    at: NDArray[np.int64]  # (10,) scalars; WIDTH and LONGEST are max p and max o of the batch
+    at: NDArray[np.int64]  # (11,) scalars; WIDTH and LONGEST are max p and max o of the batch
     start_ns: NDArray[np.int64]  # (R,)
     first_ns: NDArray[np.int64]  # (R,)
     finish_ns: NDArray[np.int64]  # (R,)
@@ -75,10 +76,11 @@ def _note(requests, options, state, row):
 
 
 @outer
-def advance(requests, options, state, rows):
+def advance(requests, options, state, clock, rows):
     """Run up to len(rows) passes; returns their number. `state.at[DONE]` is set when no request is left.
 
-    The duration of a pass includes padding and ended rows, which are computed too.
+    The duration of a pass includes padding and ended rows, which are computed too. A measured pass at which no batch
+    runs and no request has arrived is an empty row.
     """
     at, step = state.at, 0
     while step < len(rows):
@@ -86,16 +88,19 @@ def advance(requests, options, state, rows):
             if at[NEXT] == requests.prompt.size:
                 at[DONE] = 1
                 break
-            at[NOW] = max(at[NOW], requests.arrival_ns[at[NEXT]])
+            wait_for(at, clock, requests.arrival_ns[at[NEXT]])
+        if stopped(at, clock):
+            at[DONE] = 1
+            break
         while at[ARRIVED] < requests.prompt.size and requests.arrival_ns[at[ARRIVED]] <= at[NOW]:
             at[ARRIVED] += 1
         if at[PASS] == at[LONGEST]:
             _form_batch(requests, options, state)
-        at[PASS] += 1
+        at[PASS] += at[LONGEST] > 0
         _note(requests, options, state, rows[step])
         batch = at[NEXT] - at[FIRST]
         computed = batch * (at[WIDTH] if at[PASS] == 1 else 1)
-        at[NOW] += options[STEP_NS] + options[TOKEN_NS] * computed
+        end_step(at, clock, batch, computed)
         if at[PASS] == 1:
             state.first_ns[at[FIRST] : at[NEXT]] = at[NOW]
         if at[PASS] == at[LONGEST]:  # a Transformers batch returns as a whole

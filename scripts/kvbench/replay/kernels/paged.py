@@ -12,27 +12,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kvbench.replay.kernels.blocks import adopt, cached, ceil, give_back, take
+from kvbench.replay.kernels.clock import end_step, stopped, wait_for
 from kvbench.replay.kernels.compiled import inner, outer
 
-# Indices into State.at and the options; the first three are the same in every kernel.
-DONE, COMPLETED, NOW, NEXT, ARRIVED, RUNNING, STACKED, FREE, PREEMPTIONS, HITS = range(10)
-BLOCK, MAX_RUNNING, STEP_TOKENS, LONG_PREFILL, WATERMARK, PROMPT_MUST_FIT, STEP_NS, TOKEN_NS = range(8)
+# Indices into State.at and the options; the first four are the same in every kernel.
+DONE, COMPLETED, NOW, STEP, NEXT, ARRIVED, RUNNING, STACKED, FREE, PREEMPTIONS, HITS, UNRESERVED = range(12)
+BLOCK, MAX_RUNNING, STEP_TOKENS, LONG_PREFILL, WATERMARK, PROMPT_MUST_FIT = range(6)
 NEVER = np.int64(1 << 62)
 
 
 class Requests(NamedTuple):
-    """R requests in order of arrival; arrays of shape (R,) except the last."""
+    """R requests in order of arrival; arrays of shape (R,) except the last.
+
+    With reservations, which suffice until a request ends, nothing is preempted.
+    """
 
     prompt: NDArray[np.int64]
     output: NDArray[np.int64]
     arrival_ns: NDArray[np.int64]
+    reserved: NDArray[np.int64]  # blocks reserved from admission to the end; 0: none
     texts: NDArray[np.int32]  # (R, most shared blocks) from `texts.block_texts`: below R; -1: not shared
 
 
 class State(NamedTuple):
     """State kept between calls. `known` counts prompt and generated tokens, `computed` stored tokens."""
 
-    at: NDArray[np.int64]  # (10,) scalars
+    at: NDArray[np.int64]  # (12,) scalars; UNRESERVED blocks are of no reservation
     known: NDArray[np.int64]  # (R,)
     computed: NDArray[np.int64]  # (R,)
     running: NDArray[np.int64]  # (M,) requests in vLLM's order
@@ -95,7 +100,8 @@ def _admit(requests, options, state, blocks, threshold, budget):
         new = min(state.known[request] - stored, threshold, budget)
         must_fit = state.known[request] if options[PROMPT_MUST_FIT] else stored + new
         watermark = options[WATERMARK] if at[RUNNING] else 0
-        if ceil(must_fit, size) - hits + unused + watermark > at[FREE]:
+        lacks = requests.reserved[request] > at[UNRESERVED]
+        if lacks or ceil(must_fit, size) - hits + unused + watermark > at[FREE]:
             return budget, True
         if at[STACKED]:
             at[STACKED] -= 1
@@ -103,6 +109,7 @@ def _admit(requests, options, state, blocks, threshold, budget):
             at[NEXT] += 1
             state.start_ns[request] = at[NOW]
         at[FREE] -= ceil(stored + new, size) - hits + unused
+        at[UNRESERVED] -= requests.reserved[request]
         if blocks is not None:
             adopt(requests, blocks, request, hits)
             take(requests, blocks, size, request, stored, stored + new)
@@ -133,7 +140,7 @@ def _note(requests, options, state, pool_blocks, tokens, refused, row):
 
 
 @inner
-def _end_step(requests, options, state, blocks, served):
+def _give_tokens(requests, options, state, blocks, served):
     """End a step: served requests whose known tokens are all computed get a token, and leave if it is their last."""
     at, kept = state.at, 0
     for place in range(at[RUNNING]):
@@ -145,6 +152,7 @@ def _end_step(requests, options, state, blocks, served):
             if state.known[request] == requests.prompt[request] + requests.output[request]:
                 state.finish_ns[request] = at[NOW]
                 at[COMPLETED] += 1
+                at[UNRESERVED] += requests.reserved[request]
                 _release(options, state, blocks, request)
                 continue
         state.running[kept] = request
@@ -153,7 +161,7 @@ def _end_step(requests, options, state, blocks, served):
 
 
 @outer
-def advance(requests, options, state, blocks, pool_blocks, rows):
+def advance(requests, options, state, clock, blocks, pool_blocks, rows):
     """Run up to len(rows) steps; returns their number. `state.at[DONE]` is set when no request is left."""
     at, step = state.at, 0
     while step < len(rows):
@@ -161,7 +169,10 @@ def advance(requests, options, state, blocks, pool_blocks, rows):
             if at[ARRIVED] == requests.prompt.size:
                 at[DONE] = 1
                 break
-            at[NOW] = max(at[NOW], requests.arrival_ns[at[ARRIVED]])
+            wait_for(at, clock, requests.arrival_ns[at[ARRIVED]])
+        if stopped(at, clock):
+            at[DONE] = 1
+            break
         while at[ARRIVED] < requests.prompt.size and requests.arrival_ns[at[ARRIVED]] <= at[NOW]:
             at[ARRIVED] += 1
         alone = at[RUNNING] + at[STACKED] + at[ARRIVED] - at[NEXT] == 1
@@ -173,7 +184,7 @@ def advance(requests, options, state, blocks, pool_blocks, rows):
             served += at[RUNNING] - running
         tokens = options[STEP_TOKENS] - budget
         _note(requests, options, state, pool_blocks, tokens, refused, rows[step])
-        at[NOW] += options[STEP_NS] + options[TOKEN_NS] * tokens
-        _end_step(requests, options, state, blocks, served)
+        end_step(at, clock, served, tokens)
+        _give_tokens(requests, options, state, blocks, served)
         step += 1
     return step

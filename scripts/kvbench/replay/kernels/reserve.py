@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kvbench.replay.kernels import best_fit, buddy
+from kvbench.replay.kernels.clock import end_step, stopped, wait_for
 from kvbench.replay.kernels.compiled import inner, outer
 from kvbench.replay.kernels.free_space import HOLES
 
-DONE, COMPLETED, NOW, NEXT, ARRIVED, RUNNING, FREE = range(HOLES)
-MAX_RUNNING, STEP_TOKENS, LONG_PREFILL, STEP_NS, TOKEN_NS, BUDDY = range(6)
+DONE, COMPLETED, NOW, STEP, NEXT, ARRIVED, RUNNING, FREE = range(HOLES)
+MAX_RUNNING, STEP_TOKENS, LONG_PREFILL, BUDDY = range(4)
 NEVER = np.int64(1 << 62)
 
 
@@ -31,7 +32,7 @@ class Requests(NamedTuple):
 class State(NamedTuple):
     """State kept between calls; M is the largest number of running requests."""
 
-    at: NDArray[np.int64]  # (8,) scalars, the last one HOLES
+    at: NDArray[np.int64]  # (9,) scalars, the last one HOLES
     known: NDArray[np.int64]  # (R,) prompt and generated tokens
     computed: NDArray[np.int64]  # (R,) tokens stored
     address: NDArray[np.int64]  # (R,)
@@ -85,7 +86,7 @@ def _note(requests, options, state, space, tokens, refused, row):
 
 
 @inner
-def _end_step(requests, options, state, space, served):
+def _give_tokens(requests, options, state, space, served):
     """End a step: served requests whose known tokens are all computed get a token, and leave if it is their last."""
     at, kept = state.at, 0
     for place in range(at[RUNNING]):
@@ -121,7 +122,7 @@ def _quiet_steps(requests, state):
 
 
 @inner
-def _decode(requests, options, state, refused, steps, rows, step):
+def _decode(requests, options, state, clock, refused, steps, rows, step):
     """Run up to `steps` decode steps that differ from the previous one (rows[step - 1]) by one token per request.
 
     Stops before a step in which an arrival could be admitted. The allocator does not change meanwhile, so a request
@@ -130,7 +131,7 @@ def _decode(requests, options, state, refused, steps, rows, step):
     at, done = state.at, 0
     running = at[RUNNING]
     full = refused or running == options[MAX_RUNNING] or running == options[STEP_TOKENS]
-    while done < steps and step + done < len(rows):
+    while done < steps and step + done < len(rows) and not stopped(at, clock):
         while at[ARRIVED] < requests.prompt.size and requests.arrival_ns[at[ARRIVED]] <= at[NOW]:
             at[ARRIVED] += 1
         if at[NEXT] < at[ARRIVED] and not full:
@@ -141,7 +142,7 @@ def _decode(requests, options, state, refused, steps, rows, step):
         row[0], row[2] = at[NOW], at[ARRIVED] - at[NEXT]
         row[6] += running
         row[7] -= running
-        at[NOW] += options[STEP_NS] + options[TOKEN_NS] * running
+        end_step(at, clock, running, running)
         done += 1
     for place in range(running):
         state.known[state.running[place]] += done
@@ -150,7 +151,7 @@ def _decode(requests, options, state, refused, steps, rows, step):
 
 
 @outer
-def advance(requests, options, state, space, rows):
+def advance(requests, options, state, clock, space, rows):
     """Run up to len(rows) steps; returns their number. `state.at[DONE]` is set when no request is left."""
     at, step = state.at, 0
     while step < len(rows):
@@ -158,7 +159,10 @@ def advance(requests, options, state, space, rows):
             if at[ARRIVED] == requests.prompt.size:
                 at[DONE] = 1
                 break
-            at[NOW] = max(at[NOW], requests.arrival_ns[at[ARRIVED]])
+            wait_for(at, clock, requests.arrival_ns[at[ARRIVED]])
+        if stopped(at, clock):
+            at[DONE] = 1
+            break
         while at[ARRIVED] < requests.prompt.size and requests.arrival_ns[at[ARRIVED]] <= at[NOW]:
             at[ARRIVED] += 1
         alone = at[RUNNING] + at[ARRIVED] - at[NEXT] == 1
@@ -175,10 +179,11 @@ def advance(requests, options, state, space, rows):
         served += at[RUNNING] - running
         tokens = options[STEP_TOKENS] - budget
         _note(requests, options, state, space, tokens, refused, rows[step])
-        at[NOW] += options[STEP_NS] + options[TOKEN_NS] * tokens
+        end_step(at, clock, served, tokens)
         running = at[RUNNING]
-        _end_step(requests, options, state, space, served)
+        _give_tokens(requests, options, state, space, served)
         step += 1
         if tokens == running == at[RUNNING]:
-            step += _decode(requests, options, state, refused, _quiet_steps(requests, state), rows, step)
+            quiet = _quiet_steps(requests, state)
+            step += _decode(requests, options, state, clock, refused, quiet, rows, step)
     return step

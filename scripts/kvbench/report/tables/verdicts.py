@@ -7,9 +7,11 @@ from typing import Any
 import pandas as pd
 
 from kvbench.benchmarks import targets
+from kvbench.benchmarks.table import SPEED
 from kvbench.report.cells import labels, number, spans, text, text_column
 
 STATEMENT = ("quotation", "source", "wording")
+LATENCIES = {"ttft": "to the first token", "tpot": "per output token after it", "e2e": "to the last token"}
 SYMBOLS = {"above": ">", "below": "<", "at_least": "≥", "at_most": "≤"}
 
 
@@ -81,8 +83,34 @@ def _measured(value: Any) -> Any:
         return value
 
 
+def serving_benchmarks_view(table: pd.DataFrame) -> pd.DataFrame:
+    """Latencies of vllm and of vLLM's own server, with and without recording, and their ratio."""
+    table = table[table["measure"] != SPEED].reset_index(drop=True)
+    return text(
+        pd.DataFrame(
+            {
+                "ours": table["ours"],
+                "beside": table["other"],
+                "model, workload": text_column(table["model"]) + ", " + text_column(table["workload"]),
+                "requests/s": table["requests_per_s"],
+                "latency": text_column(table["measure"]).map(LATENCIES),
+                "ours (ms): median / p90 / p99": _percentiles(table, "ours"),
+                "beside (ms): median / p90 / p99": _percentiles(table, "other"),
+                "ratio, median over passes": spans(table, "ratio", "ratio_ci95_low", "ratio_ci95_high"),
+                "time inside the hooks (% of a step)": 100 * table["hook_share_of_step"],
+            }
+        )
+    )
+
+
+def _percentiles(table: pd.DataFrame, side: str) -> list[str]:
+    columns = [1e3 * table[f"{side}_{name}_s"].astype(float) for name in ("median", "p90", "p99")]
+    return [" / ".join(map(number, values)) for values in zip(*columns, strict=True)]
+
+
 def benchmarks_view(table: pd.DataFrame) -> pd.DataFrame:
-    """Both sides of each benchmark of kvbench itself, and their ratio."""
+    """Both sides of each benchmark of kvbench itself that compares tokens per second, and their ratio."""
+    table = table[table["measure"] == SPEED].reset_index(drop=True)
     return text(
         pd.DataFrame(
             {

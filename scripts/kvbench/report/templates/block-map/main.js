@@ -69,6 +69,8 @@ function handle(map) {
     choose: (request) => map.choose(request),
     holds: (request, side = map.lead) => map.replay(side).tables[request].filter((cell) => cell >= 0),
     counts: (side = map.lead) => ({ ...map.occupancy(side).counts }),
+    waiting: (side = map.lead) => [...map.occupancy(side).queue],
+    colour: (request) => css(colourOfRequest(request, map.theme.dark)),
     moment: () => ({ side: map.lead, step: map.step(), time: map.time, request: map.request, shown: [...map.shown] }),
   };
 }

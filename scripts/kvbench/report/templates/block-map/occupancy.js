@@ -11,6 +11,7 @@ class Occupancy {
     this.logical = new Int32Array(cells);
     this.holders = new Int32Array(cells);
     for (const part of PARTS) this[part] = new Int32Array(cells);
+    this.queue = []; // waiting requests in order
   }
 
   update() {
@@ -88,10 +89,13 @@ class Occupancy {
   count() {
     const { replay } = this;
     const counts = { running: 0, waiting: 0, used: 0, allocated: 0 };
+    this.queue = [];
     for (let request = 0; request < replay.requests; request++) {
       const status = replay.status(request);
-      if (status in counts) counts[status]++;
+      if (status === "running") counts.running++;
+      else if (status === "waiting") this.queue.push(request);
     }
+    counts.waiting = this.queue.length;
     for (let cell = 0; cell < this.owner.length; cell++) if (this.owner[cell] >= 0) counts.used++;
     counts.free = this.owner.length - counts.used;
     for (const part of PARTS) {
@@ -107,15 +111,6 @@ class Occupancy {
     const { side, step, steps } = this.replay;
     if (step < 0 || step >= steps || step % side.every) return [];
     return RECORDED.filter((name) => side[name] && (side[name][step] || 0) !== this.counts[name]);
-  }
-
-  waiting() {
-    const { replay } = this;
-    const found = [];
-    for (let request = 0; request < replay.requests; request++) {
-      if (replay.status(request) === "waiting") found.push(request);
-    }
-    return found;
   }
 }
 

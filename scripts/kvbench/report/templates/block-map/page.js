@@ -17,8 +17,10 @@ function make(tag, className, text) {
   return element;
 }
 
+const NUMBERS = new Intl.NumberFormat("en-US"); // made once: every call of toLocaleString looks its locale up
+
 function number(value) {
-  return value.toLocaleString("en-US");
+  return NUMBERS.format(value);
 }
 
 function counted(value, unit) {

@@ -76,7 +76,7 @@ class Panel {
   }
 
   writeQueue() {
-    const waiting = this.occupancy.waiting();
+    const waiting = this.occupancy.queue;
     const shown = waiting.slice(0, 2 * Math.floor(this.map.width / CHIP_PX)); // two lines of them
     const key = `${waiting.length}:${shown}:${this.map.request}`;
     if (key === this.queueKey) return;

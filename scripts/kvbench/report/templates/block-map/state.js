@@ -94,7 +94,8 @@ class Replay {
 
   status(request) {
     if (!this.served[request] || this.step < (this.side.arrives?.[request] ?? -1)) return "absent";
-    if (this.tables[request].some((cell) => cell >= 0)) return this.hasEnded(request) ? "ended" : "running";
+    const table = this.tables[request];
+    if (table.length && table.some((cell) => cell >= 0)) return this.hasEnded(request) ? "ended" : "running";
     return this.step >= this.done[request] || this.step >= this.steps ? "completed" : "waiting";
   }
 

@@ -1,0 +1,118 @@
+"""Latencies of one side of a serving benchmark, and the comparison of two sides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+MEASURES = ("ttft_s", "tpot_s", "e2e_s")
+# Percentiles, and the requests from which each is given: below, it would be hardly more than the largest value.
+PERCENTILES = {"median": (50, 1), "p90": (90, 10), "p99": (99, 100)}
+FIRST_SHARE = 0.1  # of the arrivals' span: the queue is still filling
+PASSES_FOR_INTERVAL = 6
+
+
+@dataclass(frozen=True)
+class Latencies:
+    """Seconds of each request of a pass in order of arrival, shape (requests,); `tpot_s` is NaN after a single token.
+
+    `ttft_s` from due (or, by vLLM's benchmark, sent) to the first token, `e2e_s` to the last, `tpot_s` per token
+    between the two.
+    """
+
+    ttft_s: NDArray[np.float64]
+    tpot_s: NDArray[np.float64]
+    e2e_s: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, ttft_s: ArrayLike, e2e_s: ArrayLike, output_tokens: ArrayLike) -> Latencies:
+        """From times to first and last token, and output tokens, each of shape (requests,)."""
+        first, last, tokens = np.asarray(ttft_s, float), np.asarray(e2e_s, float), np.asarray(output_tokens)
+        gaps = np.where(tokens > 1, tokens - 1, np.nan)
+        return cls(first, (last - first) / gaps, last)
+
+    @classmethod
+    def of_run(cls, requests: pd.DataFrame) -> Latencies:
+        """From rows of `records.REQUESTS` of one repeat with arrivals."""
+        first, last = (requests[name] - requests["due_s"] for name in ("first_token_s", "finish_s"))
+        return cls.of(first, last, requests["output_tokens"])
+
+    def within(self, kept: NDArray[np.bool_]) -> Latencies:
+        """Only these requests."""
+        return Latencies(self.ttft_s[kept], self.tpot_s[kept], self.e2e_s[kept])
+
+    def known(self, measure: str) -> NDArray[np.float64]:
+        """The values of a measure that exist."""
+        values = getattr(self, measure)
+        return values[~np.isnan(values)]
+
+
+def in_window(due_s: ArrayLike) -> NDArray[np.bool_]:
+    """Which requests count, shape (requests,): those due after the first tenth of the arrivals' span."""
+    due = np.asarray(due_s, float)
+    return due >= due.min() + FIRST_SHARE * (due.max() - due.min())
+
+
+def pooled(passes: Sequence[Latencies], measure: str) -> dict[str, float | None]:
+    """`median_s`, `p90_s`, `p99_s` over the requests of all passes; None where they are too few."""
+    values = np.concatenate([one.known(measure) for one in passes])
+    return {
+        f"{name}_s": float(np.percentile(values, at)) if len(values) >= enough else None
+        for name, (at, enough) in PERCENTILES.items()
+    }
+
+
+def comparison(
+    names: tuple[str, str], ours: Sequence[Latencies], other: Sequence[Latencies], measure: str
+) -> dict[str, Any]:
+    """One row: both sides' percentiles, and the median over pairs of passes of the ratio of their medians.
+
+    Passes of the same place in `ours` and `other` had the same arrivals. The ratio has a 95% bootstrap interval from
+    PASSES_FOR_INTERVAL passes on.
+    """
+    return {
+        "ours": names[0],
+        "other": names[1],
+        "measure": measure.removesuffix("_s"),
+        "requests": sum(len(one.known(measure)) for one in other),
+        **{f"ours_{name}": value for name, value in pooled(ours, measure).items()},
+        **{f"other_{name}": value for name, value in pooled(other, measure).items()},
+        **ratio([_median(one, measure) for one in ours], [_median(one, measure) for one in other]),
+    }
+
+
+def _median(one: Latencies, measure: str) -> float:
+    values = one.known(measure)
+    return float(np.median(values)) if len(values) else float("nan")
+
+
+def ratio(ours: Sequence[float], other: Sequence[float]) -> dict[str, float | None]:
+    """Median over passes of ours / other, with its interval; None where no pass has a value on both sides."""
+    ratios = np.asarray(ours, float) / np.asarray(other, float)
+    ratios = ratios[np.isfinite(ratios)]
+    if not len(ratios):
+        return {"ratio": None}
+    found: dict[str, float | None] = {"ratio": float(np.median(ratios))}
+    if len(ratios) < PASSES_FOR_INTERVAL:
+        return found
+    from scipy.stats import bootstrap
+
+    drawn = bootstrap((ratios,), np.median, method="percentile", random_state=np.random.default_rng(0))
+    interval = drawn.confidence_interval
+    return found | {"ratio_ci95_low": float(interval.low), "ratio_ci95_high": float(interval.high)}
+
+
+def hook_share_of_step(hook_s: Sequence[float], t_ns: Sequence[NDArray[np.int64]]) -> float | None:
+    """Time inside the recording code a step, over the median time from one step to the next.
+
+    Both arguments have an item a pass; `t_ns` are the times of its steps, shape (steps,). The median leaves out the
+    pauses in which no request runs, so long as they are fewer than the steps.
+    """
+    gaps = np.concatenate([np.zeros(0), *(np.diff(times) for times in t_ns)]) / 1e9
+    steps = sum(len(times) for times in t_ns)
+    return sum(hook_s) / steps / float(np.median(gaps)) if len(gaps) else None

@@ -1,0 +1,136 @@
+"""Fits a step time to the steps of live runs: a constant, a cost per sequence and a cost per token, none negative."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kvbench.analysis.results import Run
+from kvbench.replay.live_run import PADDED
+from kvbench.replay.live_steps import LiveRepeat, timed_repeats
+from kvbench.replay.step_time import NO_TIME, StepTime
+
+MIN_STEPS = 20
+STALL = 10  # times the fitted time
+QUANTILES = (0.1, 0.5, 0.9)
+
+
+@dataclass(frozen=True)
+class Durations:
+    """What S steps computed and how long they took."""
+
+    seconds: NDArray[np.float64]  # (S,)
+    sequences: NDArray[np.int64]  # (S,)
+    tokens: NDArray[np.int64]  # (S,)
+
+    def __len__(self) -> int:
+        return len(self.seconds)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A step time and how well it describes the steps that it was fitted to."""
+
+    step_time: StepTime
+    steps: int
+    stalls: int  # further steps that were left out
+    r2: float | None  # share of the variance explained; None if all steps took equally long
+    relative: tuple[float, ...]  # QUANTILES of (measured - fitted) / measured
+    absolute_s: tuple[float, ...]  # QUANTILES of measured - fitted
+
+
+def durations(run: Run) -> Durations:
+    """The steps of all timed repeats whose durations are known, of a run of one of `live_run.MODELLED`.
+
+    Paged engines: from one step's start to the next one's, unless the engine may have waited for an arrival in between.
+    It has not if requests were left waiting, since they are unfinished work. If none were, no preempted request was
+    left either, so the next step's requests are first admissions (requests.parquet: `start_s` between the two starts)
+    or go on from this step: it counts if some go on. Sequences are the running requests. vLLM schedules all of them
+    unless the tokens of a step run out first.
+
+    Padded batches: from a pass's start to its end; the first has the batch's preparation in it, the last its return. A
+    pass computes all rows, also those that have ended, and a first pass the padding too.
+    """
+    return pooled((_padded if run.engine in PADDED else _paged)(one) for one in timed_repeats(run))
+
+
+def pooled(parts: Iterable[Durations]) -> Durations:
+    """The steps of several runs or repeats together."""
+    parts = list(parts)
+    if not parts:
+        return Durations(np.zeros(0), np.zeros(0, np.int64), np.zeros(0, np.int64))
+    names = ("seconds", "sequences", "tokens")
+    return Durations(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+def fit(steps: Durations) -> Fitted | None:
+    """The step time with the least squared error; None for fewer than MIN_STEPS steps, which determine nothing, or if
+    they take no time.
+
+    Non-negative least squares (Lawson and Hanson 1974). It predicts the mean of like steps, which is what adds up to a
+    latency, so ordinary noise stays in. Pauses of the machine are counted and left out: steps of more than STALL times
+    a first fit, which minimises relative errors, so that no pause weighs more than another step. Costs are whole
+    nanoseconds.
+    """
+    if len(steps) < MIN_STEPS:
+        return None
+    terms = np.stack([np.ones(len(steps)), steps.sequences, steps.tokens], axis=1)
+    usual = terms @ _costs(terms / steps.seconds[:, None], np.ones(len(steps)))
+    kept = steps.seconds <= STALL * usual
+    if kept.sum() < MIN_STEPS:
+        return None
+    terms, seconds = terms[kept], steps.seconds[kept]
+    constant, per_sequence, per_token = _costs(terms, seconds)
+    found = StepTime.of(constant, per_token, per_sequence)
+    return None if found == NO_TIME else _described(found, terms, seconds, int((~kept).sum()))
+
+
+def _costs(terms: NDArray[np.float64], seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Seconds per unit of each column; columns are scaled alike, since tokens are far more than sequences."""
+    from scipy.optimize import nnls
+
+    scale = terms.max(axis=0)
+    return nnls(terms / scale, seconds)[0] / scale
+
+
+def _described(found: StepTime, terms: NDArray[np.float64], seconds: NDArray[np.float64], stalls: int) -> Fitted:
+    costs = np.array([found.constant_ns, found.per_sequence_ns, found.per_token_ns]) / 1e9
+    residual = seconds - terms @ costs
+    spread = float(((seconds - seconds.mean()) ** 2).sum())
+    return Fitted(
+        step_time=found,
+        steps=len(seconds),
+        stalls=stalls,
+        r2=1 - float((residual**2).sum()) / spread if spread else None,
+        relative=_quantiles(residual / seconds),
+        absolute_s=_quantiles(residual),
+    )
+
+
+def _quantiles(values: NDArray[np.float64]) -> tuple[float, ...]:
+    return tuple(float(value) for value in np.quantile(values, QUANTILES))
+
+
+def _paged(one: LiveRepeat) -> Durations:
+    steps, begin = one.steps, one.begin_ns
+    starts = one.start_ns + np.sort(np.rint(one.requests["start_s"].to_numpy() * 1e9))
+    admitted = np.diff(np.searchsorted(starts, begin, side="right"))  # first admissions in each step but the first
+    running, waiting = steps["running"].to_numpy(), steps["waiting"].to_numpy()
+    busy = (waiting[:-1] > 0) | (running[1:] > admitted)
+    return Durations((np.diff(begin) / 1e9)[busy], running[:-1][busy], steps["scheduled_tokens"].to_numpy()[:-1][busy])
+
+
+def _padded(one: LiveRepeat) -> Durations:
+    """Rows and width of each batch are those of the requests that began with it."""
+    first = np.flatnonzero(np.diff(one.batch, prepend=-1) > 0)
+    starts = np.rint(one.requests["start_s"].to_numpy() * 1e9)
+    prompts = one.requests["prompt_tokens"].to_numpy()
+    mine = [prompts[starts == clock] for clock in one.clock_ns[first]]
+    rows, width = (np.array([of(batch) for batch in mine], np.int64) for of in (len, max))
+    place = np.repeat(np.arange(len(first)), np.diff(np.append(first, len(one.batch))))
+    tokens = rows[place]
+    tokens[first] = rows * width
+    return Durations((one.end_ns - one.begin_ns) / 1e9, rows[place], tokens)

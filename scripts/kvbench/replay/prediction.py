@@ -1,0 +1,136 @@
+"""Predicts latencies of engines at rates of arrival from step times that were fitted to their live runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+
+from kvbench.analysis.results import Run
+from kvbench.analysis.saturation import growth
+from kvbench.analysis.serving_summary import Summary, medians, summary
+from kvbench.replay.fit import Durations, Fitted, durations, fit, pooled
+from kvbench.replay.inputs import Settings, Trace
+from kvbench.replay.live_run import MODELLED, server_settings
+from kvbench.replay.live_serving import with_texts
+from kvbench.replay.live_steps import LiveRepeat, timed_repeats
+from kvbench.replay.result import RequestTimes
+from kvbench.replay.simulate import replay
+from kvbench.replay.step_time import StepTime
+
+RATE = "requests_per_s-"
+GRID_RATES = 12
+BEYOND = 1.5  # the grid ends at this times the highest rate that was run
+Slo = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Point:
+    """A run whose requests arrived at a rate."""
+
+    run: Run
+    per_s: float
+
+    @cached_property
+    def repeats(self) -> tuple[LiveRepeat, ...]:
+        """Its timed repeats."""
+        return tuple(timed_repeats(self.run))
+
+    @cached_property
+    def steps(self) -> Durations:
+        """What its steps took."""
+        return durations(self.run)
+
+    @cached_property
+    def saturated(self) -> bool | None:
+        """Whether requests arrived faster than they were served."""
+        return growth([(one.requests["due_s"], one.requests["finish_s"]) for one in self.repeats]).saturated
+
+    def measured(self, slo: Slo) -> Summary:
+        """Medians over its timed repeats."""
+        names = ("due_s", "first_token_s", "finish_s", "output_tokens")
+        return medians([summary(*(one.requests[name].to_numpy() for name in names), slo) for one in self.repeats])
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A rate to replay: the patterns of arrivals of `source`, at the rate `per_s`.
+
+    The step time is fitted to `fit_points` points; it is None if they have too few steps.
+    """
+
+    source: Point
+    per_s: float
+    is_point: bool
+    fitted: Fitted | None
+    fit_points: int
+
+
+def plan(runs: Sequence[Run]) -> list[Prediction]:
+    """The replays for one model and workload, for each engine of `MODELLED` that was run at rates.
+
+    First its live points, each with a step time fitted to its other points, so that the error is that of a rate which
+    was not run. Then GRID_RATES rates at equal ratios from the lowest to BEYOND the highest, with a step time fitted to
+    all points. Saturated points are left out of every fit: with the longest queues they have steps like no other.
+    """
+    found = []
+    for engine in MODELLED:
+        points = [Point(run, rate) for run in runs if run.engine == engine and (rate := rate_of(run)) is not None]
+        points.sort(key=lambda point: point.per_s)
+        usable = [point for point in points if not point.saturated]
+        for point in points:
+            others = [one for one in usable if one is not point]
+            found.append(Prediction(point, point.per_s, True, _fitted(others), len(others)))
+        together = _fitted(usable)
+        found += [Prediction(points[0], rate, False, together, len(usable)) for rate in _grid(points)]
+    return found
+
+
+def _fitted(points: Sequence[Point]) -> Fitted | None:
+    return fit(pooled(point.steps for point in points))
+
+
+def rate_of(run: Run) -> float | None:
+    """The rate of a run's arrivals; None if they come from a file or all at once."""
+    try:
+        return float(run.point.removeprefix(RATE)) if run.point.startswith(RATE) else None
+    except ValueError:
+        return None
+
+
+def predicted(one: Prediction, step_time: StepTime, workload: pa.Table | None, slo: Slo) -> tuple[Summary, bool | None]:
+    """Medians over the repeats, each replayed with its own pattern of arrivals, and whether it is saturated."""
+    settings = server_settings(one.source.run)
+    results, spans = [], []
+    for trace, times in _replays(one, settings, step_time, workload):
+        due, first, finish = (ns / 1e9 for ns in (trace.arrival_ns, times.first_token_ns, times.finish_ns))
+        results.append(summary(due, first, finish, trace.output_tokens, slo))
+        spans.append((due, finish))
+    return medians(results), growth(spans).saturated
+
+
+def _replays(
+    one: Prediction, settings: Settings, step_time: StepTime, workload: pa.Table | None
+) -> Iterator[tuple[Trace, RequestTimes]]:
+    """A pattern is drawn once with unit rate, so that at another rate the same requests arrive at times in proportion.
+
+    With equal seeds and repeats this is `workload.arrivals.due_s`, up to a nanosecond.
+    """
+    own, scale = replace(settings, step_time=step_time), one.source.per_s / one.per_s
+    for repeat in one.source.repeats:
+        rows = repeat.requests.sort_values("due_s", kind="stable")
+        lengths = (rows[name].to_numpy() for name in ("prompt_tokens", "output_tokens"))
+        trace = Trace.of(*lengths, rows["due_s"].to_numpy() * scale)
+        trace = with_texts(one.source.run, trace, rows["request_id"].tolist(), workload)
+        yield trace, replay(trace, own).requests
+
+
+def _grid(points: Sequence[Point]) -> list[float]:
+    if not points:
+        return []
+    rates = np.geomspace(points[0].per_s, BEYOND * points[-1].per_s, GRID_RATES)
+    run = [point.per_s for point in points]
+    return [float(rate) for rate in rates if not np.isclose(rate, run).any()]
