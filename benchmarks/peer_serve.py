@@ -29,7 +29,7 @@ from common import report, run, turn
 
 from kvbench.benchmarks.api_server import ServerOrder
 from kvbench.benchmarks.bench_serve import Pass, Send, Served, client
-from kvbench.benchmarks.latencies import MEASURES, Latencies, comparison, hook_share_of_step
+from kvbench.benchmarks.latencies import MEASURES, comparison, hook_share_of_step
 from kvbench.benchmarks.servers import Server, start
 from kvbench.errors import UserError
 from kvbench.files import read_json
@@ -37,6 +37,7 @@ from kvbench.kv.schedule import Schedule
 from kvbench.machine.parents import exit_when_terminated
 from kvbench.machine.threads import set_threads
 from kvbench.measure.orders import Order, resolve
+from kvbench.workload.latencies import of_requests
 from kvbench.workload.read import read_workload
 
 IN_PROCESS, RECORDING, PLAIN = "vllm", "vllm bench serve, recording", "vllm bench serve"
@@ -133,7 +134,7 @@ def result(
     record: dict[str, Any], passes: list[Pass], served: dict[str, list[Served]], schedules: list[Schedule]
 ) -> dict[str, Any]:
     """Rows that compare each two sides by each measure, and what tells how fair they are."""
-    ours = [Latencies.of_run(one.requests).within(one.window) for one in passes]
+    ours = [of_requests(one.requests).of(one.window) for one in passes]
     sides = {IN_PROCESS: ours, **{name: [one.latencies for one in found] for name, found in served.items()}}
     pairs = [(IN_PROCESS, RECORDING), (IN_PROCESS, PLAIN), (RECORDING, PLAIN)]
     tokens = sum(int(one.requests["output_tokens"].sum()) for one in passes) / len(passes)

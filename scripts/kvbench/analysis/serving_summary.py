@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kvbench.analysis.serving import in_window, latencies, within
 from kvbench.analysis.statistics import quantile
+from kvbench.workload.latencies import in_window, latencies, within
 
 TIMES = ("ttft", "tpot")
 METRICS = (

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kvbench.analysis.arriving import repeats_of
 from kvbench.analysis.results import Run
-from kvbench.analysis.serving import within
-from kvbench.analysis.tables.serving import repeats_of
+from kvbench.workload.latencies import within
 
 BRACKETED, ABOVE, BELOW = "between two rates", "above the highest rate", "below the lowest rate"
 BEYOND = 2.0  # factor by which a search goes beyond the rates that were run

@@ -14,8 +14,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kvbench.benchmarks.api_server import HOST, MODEL
-from kvbench.benchmarks.latencies import Latencies, in_window
 from kvbench.errors import UserError
+from kvbench.workload.latencies import Latencies, in_window, latencies
 
 
 @dataclass(frozen=True)
@@ -100,4 +100,4 @@ def served_of(one: Pass, outcome: dict[str, Any]) -> Served:
     first = np.asarray(outcome["ttfts"])
     last = first + np.array([sum(gaps) for gaps in outcome["itls"]])
     late = np.asarray(outcome["start_times"]) - one.requests["due_s"].to_numpy()
-    return Served(Latencies.of(first, last, tokens).within(one.window), late - late.min())
+    return Served(latencies(np.zeros(len(first)), first, last, tokens).of(one.window), late - late.min())

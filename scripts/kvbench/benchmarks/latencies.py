@@ -3,59 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
+
+from kvbench.workload.latencies import Latencies
 
 MEASURES = ("ttft_s", "tpot_s", "e2e_s")
 # Percentiles, and the requests from which each is given: below, it would be hardly more than the largest value.
 PERCENTILES = {"median": (50, 1), "p90": (90, 10), "p99": (99, 100)}
-FIRST_SHARE = 0.1  # of the arrivals' span: the queue is still filling
 PASSES_FOR_INTERVAL = 6
-
-
-@dataclass(frozen=True)
-class Latencies:
-    """Seconds of each request of a pass in order of arrival, shape (requests,); `tpot_s` is NaN after a single token.
-
-    `ttft_s` from due (or, by vLLM's benchmark, sent) to the first token, `e2e_s` to the last, `tpot_s` per token
-    between the two.
-    """
-
-    ttft_s: NDArray[np.float64]
-    tpot_s: NDArray[np.float64]
-    e2e_s: NDArray[np.float64]
-
-    @classmethod
-    def of(cls, ttft_s: ArrayLike, e2e_s: ArrayLike, output_tokens: ArrayLike) -> Latencies:
-        """From times to first and last token, and output tokens, each of shape (requests,)."""
-        first, last, tokens = np.asarray(ttft_s, float), np.asarray(e2e_s, float), np.asarray(output_tokens)
-        gaps = np.where(tokens > 1, tokens - 1, np.nan)
-        return cls(first, (last - first) / gaps, last)
-
-    @classmethod
-    def of_run(cls, requests: pd.DataFrame) -> Latencies:
-        """From rows of `records.REQUESTS` of one repeat with arrivals."""
-        first, last = (requests[name] - requests["due_s"] for name in ("first_token_s", "finish_s"))
-        return cls.of(first, last, requests["output_tokens"])
-
-    def within(self, kept: NDArray[np.bool_]) -> Latencies:
-        """Only these requests."""
-        return Latencies(self.ttft_s[kept], self.tpot_s[kept], self.e2e_s[kept])
-
-    def known(self, measure: str) -> NDArray[np.float64]:
-        """The values of a measure that exist."""
-        values = getattr(self, measure)
-        return values[~np.isnan(values)]
-
-
-def in_window(due_s: ArrayLike) -> NDArray[np.bool_]:
-    """Which requests count, shape (requests,): those due after the first tenth of the arrivals' span."""
-    due = np.asarray(due_s, float)
-    return due >= due.min() + FIRST_SHARE * (due.max() - due.min())
 
 
 def pooled(passes: Sequence[Latencies], measure: str) -> dict[str, float | None]:

@@ -3,32 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from kvbench.benchmarks.latencies import Latencies, comparison, hook_share_of_step, in_window, pooled, ratio
+from kvbench.benchmarks.latencies import comparison, hook_share_of_step, pooled, ratio
+from kvbench.workload.latencies import Latencies
+from kvbench.workload.latencies import latencies as latencies_of
 
 
 def latencies(tpot_s: list[float]) -> Latencies:
     """Requests with these times per output token, a first token after 1 s and 11 tokens."""
     values = np.array(tpot_s)
-    return Latencies.of(np.ones(len(values)), 1 + 10 * values, np.full(len(values), 11))
-
-
-def test_a_runs_times_count_from_due_and_a_single_token_has_no_time_per_token() -> None:
-    rows = pd.DataFrame(
-        {"due_s": [2.0, 3.0], "first_token_s": [2.5, 3.25], "finish_s": [4.5, 3.25], "output_tokens": [5, 1]}
-    )
-    found = Latencies.of_run(rows)
-    assert found.ttft_s.tolist() == [0.5, 0.25]
-    assert found.e2e_s.tolist() == [2.5, 0.25]
-    assert found.tpot_s[0] == 0.5
-    assert found.known("tpot_s").tolist() == [0.5]
-
-
-def test_the_window_leaves_out_the_first_tenth_of_the_span() -> None:
-    assert in_window([10.0, 10.9, 11.0, 15.0, 20.0]).tolist() == [False, False, True, True, True]
-    assert in_window([3.0]).tolist() == [True]
+    return latencies_of(np.zeros(len(values)), np.ones(len(values)), 1 + 10 * values, np.full(len(values), 11))
 
 
 def test_percentiles_are_over_all_passes_and_need_enough_requests() -> None:

@@ -22,7 +22,6 @@ from builders.open_loop import RATE, TPOT_S, TTFT_S, write_open_loop
 from kvbench.benchmarks import api_server, programs, servers
 from kvbench.benchmarks.api_server import OURS, ServerOrder, server_arguments
 from kvbench.benchmarks.bench_serve import Pass, Served, benchmark_arguments, served_of
-from kvbench.benchmarks.latencies import Latencies
 from kvbench.benchmarks.table import table
 from kvbench.config import paths
 from kvbench.config.checks.benchmarks import check_benchmarks
@@ -30,6 +29,7 @@ from kvbench.config.parameters import benchmark_settings
 from kvbench.config.runs import RunName, plan
 from kvbench.config.wording import Invalid
 from kvbench.errors import UserError
+from kvbench.workload.latencies import Latencies, of_requests
 
 OWN = {"kind": "peer-serve", "model": "smollm2-135m", "workload": "mixed", "requests_per_s": 2, "passes": 3}
 LENGTHS = [(4, 6), (5, 7), (6, 1), (7, 9)]
@@ -218,7 +218,7 @@ def test_the_result_becomes_rows_of_the_table(
     passes = peer.passes_of(arguments, record)
     twice = []
     for one in passes:
-        ours = Latencies.of_run(one.requests).within(one.window)
+        ours = of_requests(one.requests).of(one.window)
         twice.append(Served(Latencies(*(2 * value for value in vars(ours).values())), one.requests["due_s"].to_numpy()))
     found = peer.result(record, passes, {peer.RECORDING: twice, peer.PLAIN: twice}, [])
     (tmp_path / "b.json").write_text(json.dumps(found, allow_nan=False))

@@ -3,37 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from kvbench.analysis.arriving import Served, repeats_of
 from kvbench.analysis.results import Run
 from kvbench.analysis.saturation import growth
-from kvbench.analysis.serving import Latencies, in_window, latencies, within
 from kvbench.analysis.statistics import known_columns, quantile
 from kvbench.records import TIME_PARTS
+from kvbench.workload.latencies import Latencies, within
 
 LATE_S = 0.005  # p99 of the client's lateness above which a point says so
 AVERAGED = ("normalized_s_per_token", "ttft_s", "tpot_s", "e2e_s")
 TAILS = ("ttft_s", "tpot_s", "itl_s", "e2e_s")
-
-
-@dataclass(frozen=True)
-class Served:
-    """A timed repeat: its rows of requests.parquet, those in the window, and the latencies of the latter."""
-
-    process: int
-    repeat: int
-    requests: pd.DataFrame
-    counted: pd.DataFrame
-    latencies: Latencies
-
-    @property
-    def seconds(self) -> float:
-        """From the first arrival to the last token."""
-        return float(self.requests["finish_s"].max() - self.requests["due_s"].min())
 
 
 def table(runs: Sequence[Run], slo: Mapping[str, Any], seed: int) -> pd.DataFrame:
@@ -59,17 +43,6 @@ def columns() -> list[str]:
         *(f"{name.removesuffix('_ns')}_share_of_time" for name in TIME_PARTS),
         *("slo_ttft_s", "slo_tpot_s", "slo_share"),
     ]
-
-
-def repeats_of(run: Run) -> list[Served]:
-    """The timed repeats of a run with arrivals, of all its processes."""
-    timed = run.timed_requests("all")
-    found = []
-    for (process, repeat), requests in timed.groupby(["process", "repeat"]):
-        counted = requests[in_window(requests["due_s"])]
-        times = (counted[name].to_numpy() for name in ("due_s", "first_token_s", "finish_s", "output_tokens"))
-        found.append(Served(int(process), int(repeat), requests, counted, latencies(*times)))
-    return found
 
 
 def _row(run: Run, slo: Mapping[str, Any], seed: int) -> dict[str, Any]:

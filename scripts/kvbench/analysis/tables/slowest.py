@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from kvbench.analysis.arriving import repeats_of
 from kvbench.analysis.results import Run
-from kvbench.analysis.tables.serving import repeats_of
 from kvbench.records import TIME_PARTS
 
 MOST = 10

@@ -1,9 +1,10 @@
 """Latencies of requests, counted by hand."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from kvbench.analysis.serving import in_window, latencies, within
+from kvbench.workload.latencies import in_window, latencies, of_requests, within
 
 
 def test_latencies_count_from_when_a_request_is_due():
@@ -43,3 +44,13 @@ def test_both_limits_must_hold_and_a_missing_time_per_token_fails_none():
 def test_a_choice_of_requests_keeps_all_four_arrays():
     found = latencies([0.0, 0.0], [1.0, 2.0], [3.0, 5.0], [3, 4]).of(np.array([False, True]))
     assert (found.ttft_s, found.tpot_s, found.e2e_s, found.normalized_s) == ([2.0], [1.0], [5.0], [1.25])
+
+
+def test_rows_of_a_run_count_from_when_they_were_due_and_one_token_has_no_time_per_token():
+    rows = pd.DataFrame(
+        {"due_s": [2.0, 3.0], "first_token_s": [2.5, 3.25], "finish_s": [4.5, 3.25], "output_tokens": [5, 1]}
+    )
+    found = of_requests(rows)
+    assert found.ttft_s.tolist() == [0.5, 0.25]
+    assert found.e2e_s.tolist() == [2.5, 0.25]
+    assert found.known("tpot_s").tolist() == [0.5]

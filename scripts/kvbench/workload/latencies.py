@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SETTLING_SHARE = 0.1  # of the arrivals' span, in which the queue is still filling
 
@@ -23,6 +27,11 @@ class Latencies:
         """Those of the requests for which `chosen`, shape (R,), is true."""
         return Latencies(self.ttft_s[chosen], self.tpot_s[chosen], self.e2e_s[chosen], self.normalized_s[chosen])
 
+    def known(self, name: str) -> NDArray[np.float64]:
+        """The values of one of them that exist: a request of one token has no TPOT."""
+        values = getattr(self, name)
+        return values[~np.isnan(values)]
+
 
 def latencies(due_s: ArrayLike, first_token_s: ArrayLike, finish_s: ArrayLike, output_tokens: ArrayLike) -> Latencies:
     """The latencies of R requests from their times in seconds on one clock and their output tokens, each (R,).
@@ -37,6 +46,11 @@ def latencies(due_s: ArrayLike, first_token_s: ArrayLike, finish_s: ArrayLike, o
         raise ValueError("a request without an output token has no latency")
     gaps = np.where(tokens > 1, tokens - 1, np.nan)
     return Latencies(first - due, (last - first) / gaps, last - due, (last - due) / tokens)
+
+
+def of_requests(requests: pd.DataFrame) -> Latencies:
+    """The latencies of rows of `records.REQUESTS` with arrivals."""
+    return latencies(*(requests[name].to_numpy() for name in ("due_s", "first_token_s", "finish_s", "output_tokens")))
 
 
 def in_window(due_s: ArrayLike) -> NDArray[np.bool_]:
