@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import altair as alt
 import pandas as pd
 
+from kvbench.figures.data.rates import without_lower_rates
 from kvbench.figures.style import SPLIT_COLOURS
 from kvbench.figures.words import share_text
 from kvbench.records import SPLIT
@@ -20,7 +21,8 @@ PERCENT = alt.Scale(domain=[0, 100])
 
 def build(source: Source) -> Chart | None:
     """Stacked bars of `*_share_of_allocated`, a row per run; the legend hides a use of slots."""
-    rows = [row for row in source.rows("kv_waste").to_dict("records") if pd.notna(row["live_share_of_allocated"])]
+    shown = without_lower_rates(source.rows("kv_waste")).to_dict("records")
+    rows = [row for row in shown if pd.notna(row["live_share_of_allocated"])]
     if not rows:
         return None
     drawn = (

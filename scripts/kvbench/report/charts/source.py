@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from kvbench.analysis.results import Run, read_table, rows_of_pair
+from kvbench.figures.data.rates import without_lower_rates
 from kvbench.files import read_parquet
 
 
@@ -27,8 +28,10 @@ class Source:
 
     @property
     def runs(self) -> list[Run]:
-        """The runs of the model and workload, at all points."""
-        return [run for run in self.all_runs if (run.model, run.workload) == self.folder]
+        """The runs of the model and workload at all points, but of an engine's rates of arrival only the highest."""
+        own = [run for run in self.all_runs if (run.model, run.workload) == self.folder]
+        names = pd.DataFrame([(run.engine, run.point) for run in own], columns=["engine", "point"])
+        return [own[place] for place in without_lower_rates(names).index]
 
     def rows(self, name: str) -> pd.DataFrame:
         """The rows of a table, as the figure gets them."""
