@@ -9,6 +9,7 @@ import pandas as pd
 
 from kvbench.analysis.statistics import PARTS
 from kvbench.analysis.tables.attribution import CAPACITY, PRICE
+from kvbench.report import rate_answer
 from kvbench.report.cells import number, span
 from kvbench.report.tables.held import AT_ONCE, LIVE
 
@@ -17,6 +18,7 @@ PAGED = "vllm"
 # The contiguous partner: the first that ran. vllm-reserved admits as if rows were reserved, but stores blocks.
 CONTIGUOUS = ("vllm-contiguous", "hf-static", "hf-batch")
 RESERVING = ("vllm-contiguous", "vllm-reserved", "hf-static", "hf-batch")
+AT_RATE = "requests_per_s-"
 FEW = "Too few repeats for an interval."
 NO_BASE = "no engine ran outside sweeps."
 RATES = "Of output tokens per second."
@@ -70,15 +72,22 @@ def _binding(rows: pd.DataFrame) -> tuple[int, float]:
 
 
 def answers(tables: Tables, held: pd.DataFrame, model: str, workload: str) -> list[Answer]:
-    """Requests at once, live share, paging's own factor, equal tokens. `held` is of this model and workload."""
+    """Requests at once, live share, paging's own factor, equal tokens; and where rates were swept, the largest rate.
+
+    `held` is of this model and workload. Where all requests arrive over time the first three are left out.
+    """
     attribution = of(tables["attribution"], model, workload)
     engines = _of_all(held)
     why = "" if PAGED in engines else _why(attribution)
+    same, rate = _same(tables["parity"], model, workload), _rate(of(tables["slo_capacity"], model, workload))
+    if held.empty and rate:
+        return [*rate, same]
     return [
         _compared("at-once", "Requests at once in the same memory", "", AT_ONCE, _pair(engines, RESERVING), why),
         _compared("live", "Allocated slots that hold a token", "%", LIVE, _pair(engines, CONTIGUOUS), why),
         _own(attribution),
-        _same(tables["parity"], model, workload),
+        same,
+        *rate,
     ]
 
 
@@ -138,6 +147,16 @@ def _own(attribution: pd.DataFrame) -> Answer:
     return Answer(*parts, found, " ".join(dict.fromkeys([RATES, *notes])))
 
 
+def _rate(capacities: pd.DataFrame) -> list[Answer]:
+    """The largest rate within the limits of vllm and others, if rates were swept."""
+    rows = rate_answer.shown(capacities)
+    if not rows:
+        return []
+    numbers = [Number(row["engine"], rate_answer.text(row), rate_answer.length(row, rows)) for row in rows]
+    parts = (rate_answer.KEY, rate_answer.TITLE, rate_answer.UNIT, rate_answer.EVIDENCE)
+    return [Answer(*parts, numbers, rate_answer.limits(rows[0]))]
+
+
 def _ratio(factor: str, row: pd.Series) -> Number:
     names = f"{factor}: {row['numerator']} over {row['denominator']}"
     return Number(names, span(row["ratio"], row["ratio_ci95_low"], row["ratio_ci95_high"]))
@@ -150,7 +169,12 @@ def _same(parity: pd.DataFrame, model: str, workload: str) -> Answer:
     note = f"Parity gate, in float32: {', '.join(dict.fromkeys(gates))}." if len(gates) else ""
     parts = ("same", "Same tokens as with contiguous memory", "%", "parity")
     rows = of(engine, model, workload)
-    rows = rows[(rows["point"] == "base") & rows["gate"].isna()]
+    rows = rows[rows["gate"].isna()]
+    rows = (
+        rows[rows["point"] == "base"]
+        if (rows["point"] == "base").any()
+        else rows[rows["point"].str.startswith(AT_RATE)]
+    )
     measured = rows[rows["share_equal"].notna()]
     if measured.empty:
         reasons = [str(reason).removeprefix("no: ") for reason in rows["comparable"].dropna()]
