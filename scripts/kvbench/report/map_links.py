@@ -35,7 +35,7 @@ def address(name: str, document: Mapping[str, Any] | None, engine: str, request:
     """The address, within the page, of the last step at which a request waited on an engine.
 
     `name` is the map's in an address, `document` what it shows. Empty without a map, or one that does not serve the
-    request on this engine. The map is of the pass that recorded blocks, whose arrivals have a pattern of their own.
+    request on this engine. The map is of the pass that recorded blocks, which has the arrivals of the first repeat.
     """
     sides = document["sides"] if document else []
     side = next((number for number, one in enumerate(sides) if one["engine"] == engine), None)

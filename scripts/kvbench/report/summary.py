@@ -16,11 +16,11 @@ SLOTS_OF = ("hf-batch", "hf-static", "hf-continuous", "vllm")
 
 def sentences(tables: Tables, model: str, workload: str) -> list[str]:
     """The sentences for a model and workload. For point `base`: speed, causes, batches that did not fit, slots,
-    requests at once and equal text; for a sweep of prefix_sharing, the effect of sharing; for sweeps of block size and
-    budget, the first and the last point.
+    requests at once and equal text; for rates, the largest within the limits; for a sweep of prefix_sharing, the effect
+    of sharing; for sweeps of block size and budget, the first and the last point.
     """
     found = {name: _of(table, model, workload, swept=name == "sweeps") for name, table in tables.items()}
-    parts = (_speed, _causes, _memory, _steps, _slots, _at_once, _equal, _sharing, _sweeps, _replayed)
+    parts = (_speed, _causes, _memory, _steps, _slots, _at_once, _equal, _rates, _sharing, _sweeps, _replayed)
     return [sentence for part in parts for sentence in part(found)]
 
 
@@ -39,6 +39,20 @@ def _speed(tables: Tables) -> list[str]:
         for denominator, scope in wanted
         for _, row in _where(ratios, numerator="vllm", denominator=denominator, scope=scope).iterrows()
     ]
+
+
+def _rates(tables: Tables) -> list[str]:
+    """The largest rate within the limits of each engine whose rates enclose it, and vllm's over it."""
+    known = tables["slo_capacity"].dropna(subset=["capacity_per_s"]).set_index("engine")["capacity_per_s"]
+    if "vllm" not in known:
+        return []
+    row = _where(tables["slo_capacity"], engine="vllm").iloc[0]
+    limits = f"a first token within {row['slo_ttft_s']:g} s and {row['slo_tpot_s']:g} s a token after it"
+    rest = known.drop("vllm").items()
+    others = [f"{known['vllm'] / rate:.3g} times {rate:.3g} of {name}" for name, rate in rest]
+    beside = f", {', '.join(others)}" if others else ""
+    begins = f"With requests arriving over time, vllm gave {row['slo_share']:.0%} of them {limits}"
+    return [f"{begins} at up to {known['vllm']:.3g} requests/s{beside}."]
 
 
 def _causes(tables: Tables) -> list[str]:
