@@ -149,3 +149,18 @@ def test_the_picture_is_on_the_first_screen_and_light_enough_to_load() -> None:
     assert any(f"({PICTURE.relative_to(ROOT)}/block-map.png)" in line for line in beginning)
     assert (PICTURE / "block-map.png").stat().st_size < 500_000
     assert (PICTURE / "block-map.gif").stat().st_size <= 3_000_000
+
+
+def test_the_readme_has_the_rates_of_the_serving_gallery() -> None:
+    tables = GALLERY / "h100-serving/tables"
+    rates = pd.read_csv(tables / "slo_capacity.csv").set_index("engine")
+    ratios = pd.read_csv(tables / "slo_ratios.csv").set_index("denominator")["ratio"]
+    text = " ".join((ROOT / "README.md").read_text().split())
+    order = ["vllm", "vllm-reserved-oracle", "vllm-reserved-power-of-two", "vllm-reserved"]
+    paged, oracle, power, most = (number(rates.loc[engine, "capacity_per_s"]) for engine in order)
+    first = rates.loc["vllm"]
+    assert f"first token within {first['slo_ttft_s']:g} s and the others within {first['slo_tpot_s']:g} s" in text
+    assert f"up to {paged} requests/s with paging, {oracle} with reservations of each request's true length" in text
+    assert f"{power} with the next power of two, and {most} with the maximum length" in text
+    assert "ratios of {}, {} and {}, one repeat each".format(*(number(ratios[engine]) for engine in order[1:])) in text
+    assert (rates["n_repeats"] == 1).all()
