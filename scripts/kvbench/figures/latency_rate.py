@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -171,8 +172,8 @@ def _bracketed(capacity: pd.DataFrame | None) -> pd.DataFrame:
 
 def _completed(axes: Axes, table: pd.DataFrame, replayed: Sequence[pd.DataFrame]) -> None:
     """Completed over offered requests; the grey line has both equal."""
-    ends = [table["rate"].min() / 2, table["rate"].max() * 2]
-    axes.plot(ends, ends, color="0.7", lw=0.8, zorder=1)
+    equal = np.geomspace(table["rate"].min() / 2, table["rate"].max() * 2, 50)  # no straight line where y is linear
+    axes.plot(equal, equal, color="0.7", lw=0.8, zorder=1)
     for rows in replayed:
         prediction(axes, rows, PREDICTED["completed_per_s"])
     for rows, size in with_sizes(table):

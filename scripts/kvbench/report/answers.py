@@ -79,7 +79,8 @@ def answers(tables: Tables, held: pd.DataFrame, model: str, workload: str) -> li
     attribution = of(tables["attribution"], model, workload)
     engines = _of_all(held)
     why = "" if PAGED in engines else _why(attribution)
-    same, rate = _same(tables["parity"], model, workload), _rate(of(tables["slo_capacity"], model, workload))
+    same = _same(tables["parity"], model, workload)
+    rate = _rate(of(tables["slo_capacity"], model, workload)) if "slo_capacity" in tables else []
     if held.empty and rate:
         return [*rate, same]
     return [

@@ -43,6 +43,8 @@ def _speed(tables: Tables) -> list[str]:
 
 def _rates(tables: Tables) -> list[str]:
     """The largest rate within the limits of each engine whose rates enclose it, and vllm's over it."""
+    if "slo_capacity" not in tables:  # tables of earlier versions
+        return []
     known = tables["slo_capacity"].dropna(subset=["capacity_per_s"]).set_index("engine")["capacity_per_s"]
     if "vllm" not in known:
         return []

@@ -170,3 +170,11 @@ def test_rates_of_one_engine_alone_give_way_to_common_ones(table: pd.DataFrame) 
     assert rates.common_rates(found) == list(RATES)
     assert rates.common_rates(found, 2) == [0.5, 8]
     assert rates.common_rates(found[found["engine"] == "vllm"]) == [0.5, 2, 5.13, 8]
+
+
+def test_the_line_of_equal_rates_is_where_they_are_equal(table: pd.DataFrame) -> None:
+    """The axis of what is completed may be linear beside a logarithmic one of what arrives."""
+    completed = latency_rate.draw(table).axes[4]
+    [line] = of_colour(completed, "0.7", "-")
+    assert len(line.get_xdata()) > 10
+    np.testing.assert_array_equal(line.get_xdata(), line.get_ydata())

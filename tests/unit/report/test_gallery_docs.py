@@ -162,5 +162,7 @@ def test_the_readme_has_the_rates_of_the_serving_gallery() -> None:
     assert f"first token within {first['slo_ttft_s']:g} s and the others within {first['slo_tpot_s']:g} s" in text
     assert f"up to {paged} requests/s with paging, {oracle} with reservations of each request's true length" in text
     assert f"{power} with the next power of two, and {most} with the maximum length" in text
-    assert "ratios of {}, {} and {}, one repeat each".format(*(number(ratios[engine]) for engine in order[1:])) in text
+    assert (
+        "ratios of {}, {} and {}, one repeat each".format(*(f"{ratios[engine]:#.3g}" for engine in order[1:])) in text
+    )
     assert (rates["n_repeats"] == 1).all()
