@@ -115,3 +115,22 @@ rule predict_serving:
         code=code_digest("predict_serving"),
     script:
         "../scripts/predict_serving.py"
+
+
+rule summarise_predictions:
+    """The predicted latencies of all models and workloads in one table."""
+    input:
+        predicted=paths.predicted_files(config),
+    output:
+        table="results/tables/predictions.csv",
+    log:
+        "logs/summarise_predictions.log",
+    benchmark:
+        "logs/summarise_predictions.tsv"
+    localrule: True
+    conda:
+        CONDA
+    params:
+        code=code_digest("summarise_predictions"),
+    script:
+        "../scripts/summarise_predictions.py"

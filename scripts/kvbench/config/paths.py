@@ -122,6 +122,7 @@ def tables(config: Mapping[str, Any], runs: Sequence[RunName]) -> list[str]:
     """The tables of a configuration; without runs there is only the table of replays."""
     names = [*(TABLES_OF_RUNS if runs else ()), *(["replays"] if config["replays"] else [])]
     names += ["paging_price"] if prices_paging(config, runs) else []
+    names += ["predictions"] if predicted_files(config) else []
     return [table_file(name) for name in names]
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 
+from kvbench.analysis.results import read_table
 from kvbench.analysis.serving_summary import METRICS, Summary
 from kvbench.replay.fit import QUANTILES, Fitted
 from kvbench.replay.prediction import Prediction, Slo, predicted
@@ -86,3 +88,8 @@ def _row(one: Prediction, workload: pa.Table | None, slo: Slo) -> dict[str, Any]
 
 def _error(found: float | None, live: float | None) -> float | None:
     return None if found is None or not live else found / live - 1
+
+
+def together(paths: Iterable[str | Path]) -> pd.DataFrame:
+    """The tables of several models and workloads in one; UserError if a file is missing or empty."""
+    return pd.concat([read_table(path) for path in paths], ignore_index=True)

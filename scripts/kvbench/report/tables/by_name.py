@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kvbench.report.tables.memory import devices_view, kv_waste_view, memory_view, sharing_view, sweeps_view
+from kvbench.report.tables.predictions import predictions_view
 from kvbench.report.tables.runs import workloads_view
 from kvbench.report.tables.serving import serving_view, slo_capacity_view, slo_ratios_view, slowest_view
 from kvbench.report.tables.speed import (
@@ -29,6 +30,7 @@ VIEWS = {
     "serving": serving_view,
     "slo_capacity": slo_capacity_view,
     "slo_ratios": slo_ratios_view,
+    "predictions": predictions_view,
     "slowest_requests": slowest_view,
     "kv_waste": kv_waste_view,
     "memory": memory_view,

@@ -1,0 +1,40 @@
+"""The replay's predictions at the rates that were run, with the step time that they rest on."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from kvbench.figures.data.rates import is_true
+from kvbench.report.cells import NONE, number, text, text_column
+
+PERCENT = 100
+
+
+def predictions_view(table: pd.DataFrame) -> pd.DataFrame:
+    """A row per engine and rate that was run; the step time is fitted to the engine's other rates. Costs in ms."""
+    table = table[is_true(table["is_point"])]
+    return text(
+        pd.DataFrame(
+            {
+                "engine": table["engine"],
+                "arrive (requests/s)": table["requests_per_s"],
+                "a step (ms)": 1e3 * table["constant_s"],
+                "a sequence (ms)": 1e3 * table["per_sequence_s"],
+                "a token (ms)": 1e3 * table["per_token_s"],
+                "steps fitted": table["fit_steps"],
+                "residual: p10, p50, p90 (%)": _residuals(table),
+                "normalized latency: predicted (s/token)": table["normalized_latency_mean_s_predicted"],
+                "measured": table["normalized_latency_mean_s_measured"],
+                "error (%)": PERCENT * table["normalized_latency_mean_s_relative_error"],
+                "TTFT: error (%)": PERCENT * table["ttft_median_s_relative_error"],
+                "TPOT: error (%)": PERCENT * table["tpot_median_s_relative_error"],
+            }
+        )
+    )
+
+
+def _residuals(table: pd.DataFrame) -> pd.Series:
+    """The quantiles of a step's residual, as percent of its time."""
+    columns = [PERCENT * table[f"relative_residual_{part}"] for part in ("p10", "p50", "p90")]
+    rows = [NONE if pd.isna(row[0]) else ", ".join(map(number, row)) for row in zip(*columns, strict=True)]
+    return text_column(pd.Series(rows, table.index))
