@@ -36,6 +36,7 @@ PRICE = {"measure_paging_price": 1, "summarise_paging_price": 1}
 AFTER_CONFIG = {"write_config": 1, "write_methods": 1}
 # Jobs that follow any run: parity and tables cover all runs, so every figure of a table is drawn again too.
 AFTER_RUNS = {"check_parity": 1, "summarise_runs": 1, "summarise_sweeps": 1, "check_claims": 1, "check_targets": 1} | {
+    "summarise_serving": 1,
     "draw_block_map": 2,
     "make_report": 1,
     "write_latex": 1,
