@@ -10,11 +10,11 @@ from kvbench.config.checks.engines import (
     check_devices,
     check_gpus,
     check_one_block,
-    check_options,
     check_sharing,
 )
 from kvbench.config.checks.lengths import check_lengths
 from kvbench.config.checks.names import check_names
+from kvbench.config.checks.options import check_options
 from kvbench.config.checks.paging_price import check_paging_price
 from kvbench.config.checks.replays import check_replays
 from kvbench.config.checks.sources import check_sources
