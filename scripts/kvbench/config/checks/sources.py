@@ -8,7 +8,7 @@ from pathlib import Path
 from kvbench.config.runs import Plan
 from kvbench.config.wording import Invalid, quote
 
-WILDCARD = re.compile(r"\{\s*\w+\s*(,.*)?\}")
+WILDCARD = re.compile(r"\{\s*\w+\s*(,.*)?\}", re.DOTALL)
 TEXT_KINDS = ("guide",)
 
 
