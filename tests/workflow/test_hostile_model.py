@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -11,6 +14,7 @@ from typing import Any
 
 import pytest
 from builders.model_settings import WHERE
+from builders.places import IMPORT_PATH
 from builders.tiny import generate, make_tiny, tiny_requests, tiny_settings
 
 from kvbench.engines.transformers.model import load_model
@@ -104,3 +108,32 @@ def test_the_same_code_runs_for_whoever_trusts_it(
     with pytest.raises(SystemExit, match="code of the model ran"):
         AutoModelForCausalLM.from_pretrained(folder, trust_remote_code=True)
     assert canary.exists()
+
+
+SERVE = """
+import sys
+from pathlib import Path
+from kvbench.engines.vllm.runner import VllmEngine
+from builders.tiny import generate, tiny_requests, tiny_settings
+
+engine = VllmEngine(tiny_settings(Path(sys.argv[1]), "vllm", 8))
+try:
+    engine.load()
+    generate(engine, tiny_requests([(4, 3)]))
+    print("served")
+finally:
+    engine.close()
+"""
+
+
+@pytest.mark.parametrize("fields", [{}, OWN | {"model_type": "own"}])
+def test_vllm_runs_no_code_of_a_model_either(hostile: tuple[Path, Path], fields: dict[str, Any]) -> None:
+    """In a process of its own; a model that needs its own code fails, and the code beside a plain one stays unused."""
+    folder, canary = hostile
+    add(folder / "config.json", fields)
+    command = [sys.executable, "-c", SERVE, str(folder)]
+    own = {**os.environ, "PYTHONPATH": IMPORT_PATH}
+    done = subprocess.run(command, env=own, capture_output=True, text=True, timeout=300, check=False)
+    assert ("served" in done.stdout) == (not fields), done.stdout + done.stderr
+    assert "code of the model ran" not in done.stdout + done.stderr
+    assert not canary.exists()
