@@ -56,6 +56,15 @@ def test_a_file_that_snakemake_could_not_name_is_refused(tmp_path: Path, content
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1)
 
 
+def test_settings_that_snakemake_could_not_read_are_refused() -> None:
+    check_given_files(["--config", "seed=1", "runs=[]", "--cores", "1", "--config=device=cpu"])
+    for option in ("--config", "-C"):
+        with refused("^--config: line 1: 2026-13-01 cannot be read .*; write it in quotes$"):
+            check_given_files([option, "seed=1", "device=2026-13-01"])
+    with refused(r"^--config: line 1: a value contains itself; .*"):
+        check_given_files(["--config=device=&x [*x]"])
+
+
 def test_make_checks_the_files_of_every_run() -> None:
     """Each target that gives ARGS to Snakemake checks the same arguments before."""
     lines = (ROOT / "Makefile").read_text().splitlines()
