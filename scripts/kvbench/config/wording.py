@@ -23,8 +23,13 @@ class Invalid(Exception):
     """A setting that is refused: its key (such as `runs[1].engines`) and what is wrong with it."""
 
     def __init__(self, at: str, problem: str):
-        super().__init__(f"{at}: {problem}")
+        super().__init__(_in_one_line(f"{at}: {problem}"))
         self.at = at
+
+
+def _in_one_line(text: str) -> str:
+    """The text with an escape in place of each line break or control character, which a name may contain."""
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
 
 
 def refusal(fault: ValidationError) -> Invalid:

@@ -146,6 +146,23 @@ def test_a_replays_blocks_fit_in_memory() -> None:
     configured(replays={"x": huge, "y": huge | {"block_size": 1, "prefix_sharing": False}})
 
 
+def test_a_card_has_room_for_something() -> None:
+    for card in ({"memory_gib": 1e-9}, {"memory_gib": 80, "memory_fraction": 0.1, "activation_reserve": 0.0999999999}):
+        with refused("capacity.x.card.memory_gib: leaves less than 1 MiB for weights and KV cache; raise it"):
+            configured(capacity={"x": PLAN | {"card": {"name": "a", **card}}})
+
+
+@pytest.mark.parametrize("text", ["a\n", "a\0", "\ta", "", "x" * 501])
+def test_texts_of_pages_are_one_line(text: str) -> None:
+    for sections in (
+        {"capacity": {"x": PLAN | {"card": {"name": text, "memory_gib": 80}}}},
+        {"capacity": {"x": PLAN | {"step_time": {"constant_s": 1, "source": text}}}},
+        shape(model_type=text),
+    ):
+        with refused("(is not allowed; expected|has 501 characters; use at most 500)"):
+            configured(**sections)
+
+
 def test_every_number_of_the_schema_has_an_end() -> None:
     endless = []
 

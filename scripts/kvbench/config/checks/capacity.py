@@ -27,6 +27,8 @@ def check_capacity(plans: dict, models: dict) -> None:
                 f"{card['activation_reserve']} leaves nothing of memory_fraction {card['memory_fraction']}; lower it"
             )
             raise Invalid(f"{at}.card.activation_reserve", problem)
+        if card["memory_gib"] * 1024 * (card["memory_fraction"] - card["activation_reserve"]) < 1:
+            raise Invalid(f"{at}.card.memory_gib", "leaves less than 1 MiB for weights and KV cache; raise it")
 
 
 def _check_models(plans: dict, models: dict) -> None:
