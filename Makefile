@@ -17,9 +17,11 @@ setup:  ## make the environment in .venv, unless it is up to date
 
 # A measurement takes all cores, so nothing runs beside it; preparation, replays and figures share them.
 run: setup  ## run the experiment: snakemake --cores $(CORES) $(ARGS)
+	@.venv/bin/python scripts/check_files.py $(ARGS)
 	@.venv/bin/snakemake --cores $(CORES) $(ARGS)
 
 quick: setup  ## see it in two minutes: the guide's prompts on hf-batch and vllm, once each
+	@.venv/bin/python scripts/check_files.py --configfile config.yaml config/quick.yaml $(ARGS)
 	@.venv/bin/snakemake --cores $(CORES) --configfile config.yaml config/quick.yaml $(ARGS)
 
 serve:  ## show the report in a browser, on this machine only; PORT=8000, ARGS=folder

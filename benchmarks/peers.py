@@ -187,9 +187,11 @@ def bench_hf(arguments: argparse.Namespace, order: Order, settings: Any) -> tupl
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from vllm.benchmarks.throughput import _run_hf_requests
 
-    tokenizer = AutoTokenizer.from_pretrained(settings.model_path, local_files_only=True)
+    tokenizer = AutoTokenizer.from_pretrained(settings.model_path, local_files_only=True, trust_remote_code=False)
     tokenizer.pad_token = tokenizer.eos_token  # as the benchmark does for Llama models
-    model = AutoModelForCausalLM.from_pretrained(settings.model_path, dtype=getattr(torch, settings.dtype))
+    model = AutoModelForCausalLM.from_pretrained(
+        settings.model_path, dtype=getattr(torch, settings.dtype), use_safetensors=True, trust_remote_code=False
+    )
     model = model.to(settings.device)
     model.generation_config.eos_token_id = None  # otherwise it stops early and the two sides do unequal work
     counted = CountTokens(model, [r.output_tokens for r in order.requests])
@@ -227,7 +229,7 @@ def same_tokens(order: Order) -> list[Any]:
 
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(order.record.path, local_files_only=True)
+    tokenizer = AutoTokenizer.from_pretrained(order.record.path, local_files_only=True, trust_remote_code=False)
     return [
         replace(r, prompt_token_ids=tuple(tokenizer(tokenizer.decode(r.prompt_token_ids)).input_ids))
         for r in order.requests

@@ -56,6 +56,8 @@ def read_json(path: str | Path) -> Any:
         raise UserError(f"{path}: no such file; run the rule that makes it first") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not valid JSON ({error}); delete it and run again") from None
+    except RecursionError:
+        raise UserError(f"{path}: lists or mappings nest too deep; delete it and run again") from None
 
 
 def write_parquet(path: str | Path, table: pa.Table) -> None:

@@ -4,57 +4,158 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Set
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kvbench.errors import UserError
+
+if TYPE_CHECKING:
+    from yaml.nodes import Node
+
+DEEPEST = 50  # levels of lists and mappings; our files have eight
+TOO_DEEP = "lists or mappings nest too deep; write fewer levels"
+LONGEST = 1000  # digits of a whole number
+LARGEST = 100_000  # values, those behind an alias counted each time; our files have a few thousand
 
 
 def read_yaml(path: str | Path) -> Any:
     """Read a YAML file; UserError names the line of a mistake or of a key written twice."""
-    import yaml
-
-    # libyaml, if available, is ten times faster.
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read()
-        _refuse_duplicates(yaml.compose(text, Loader=loader), path)
-        return yaml.load(text, Loader=loader)
+        content = Path(path).read_bytes()
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}; give a file that can be read") from None
-    except UnicodeDecodeError:
-        raise UserError(f"{path}: not UTF-8 text; save it as UTF-8") from None
-    except RecursionError:
-        raise UserError(f"{path}: a value contains itself; write it out without the alias (*)") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f"line {mark.line + 1}: " if mark else ""
-        problem = getattr(error, "problem", None) or " ".join(str(error).split())
-        raise UserError(f"{path}: {line}not valid YAML ({problem}); correct it there or just above") from None
+    return _parse(_decoded(content, path), path)
 
 
-def parse_value(text: str) -> Any:
-    """Parse a value from the command line as YAML; return the text itself if it is not valid YAML."""
+def parse_value(text: str, name: str = "the text") -> Any:
+    """Parse a value from the command line as YAML; the text itself if it is not valid YAML.
+
+    UserError, which begins with `name`, for values that contain themselves, nest or repeat without end.
+    """
     import yaml
 
     try:
-        return yaml.safe_load(text)
+        _refuse_deep(text, name)
+        yaml.compose(text, Loader=_loader())
     except yaml.YAMLError:
         return text
+    return _parse(text, name)
 
 
-def _refuse_duplicates(node: Any, path: str | Path) -> None:
-    """UserError for a key written twice: YAML would silently use the last value."""
-    if node is None or isinstance(node.value, str):
-        return
-    pairs = node.value if node.id == "mapping" else [(None, item) for item in node.value]
-    seen: set[str] = set()
-    for key, value in pairs:
-        if key is not None and key.value in seen:
-            line = key.start_mark.line + 1
-            raise UserError(f"{path}: line {line}: key {key.value} is written twice; keep one")
-        seen |= {key.value} if key is not None and isinstance(key.value, str) else set()
-        _refuse_duplicates(value, path)
+def _decoded(content: bytes, path: str | Path) -> str:
+    """The text of a file; UserError for another encoding than UTF-8."""
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in content[:4]:
+        raise UserError(f"{path}: line 1: UTF-16 or UTF-32 text; save it as UTF-8")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise UserError(f"{path}: line {line}: not UTF-8 text; save it as UTF-8") from None
+
+
+def _loader() -> Any:
+    """The loader of libyaml, which is ten times faster, if it is available."""
+    import yaml
+
+    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def _parse(text: str, path: str | Path) -> Any:
+    import yaml
+
+    node = None
+    try:
+        _refuse_deep(text, path)
+        node = yaml.compose(text, Loader=_loader())
+        _Check(path).visit(node, ())
+        return None if node is None else yaml.SafeLoader("").construct_document(node)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f"line {mark.line + 1}: " if mark else _strange_line(text)
+        problem = getattr(error, "problem", None) or getattr(error, "reason", None) or " ".join(str(error).split())
+        raise UserError(f"{path}: {line}not valid YAML ({problem}); correct it there or just above") from None
+    except (ValueError, TypeError, AttributeError, IndexError) as error:  # a tag or date that the text does not fit
+        line, value = _unreadable(node)
+        raise UserError(f"{path}: {line}{value} cannot be read ({error}); write it in quotes") from None
+
+
+def _strange_line(text: str) -> str:
+    """The line of the first character that YAML does not allow, such as a control character."""
+    from yaml.reader import Reader
+
+    found = Reader.NON_PRINTABLE.search(text)
+    return f"line {text.count(chr(10), 0, found.start()) + 1}: " if found else ""
+
+
+def _refuse_deep(text: str, path: str | Path) -> None:
+    """UserError for lists and mappings that nest too deep; found without recursion, of which libyaml would crash."""
+    import yaml
+
+    depth = 0
+    for event in yaml.parse(text, Loader=_loader()):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise UserError(f"{path}: line {event.start_mark.line + 1}: {TOO_DEEP}")
+
+
+def _unreadable(node: Node) -> tuple[str, str]:
+    """The line and the text of the first value that YAML cannot convert."""
+    import yaml
+
+    waiting = [node]
+    while waiting:
+        node = waiting.pop()
+        if node.id != "scalar":
+            parts = [part for pair in node.value for part in pair] if node.id == "mapping" else node.value
+            waiting.extend(reversed(parts))
+            continue
+        try:
+            yaml.SafeLoader("").construct_object(node)
+        except Exception:  # whatever the conversion raises
+            return f"line {node.start_mark.line + 1}: ", node.value[:40]
+    return "", "a value"
+
+
+class _Check:
+    """Refuses what YAML allows but no file of ours needs; each fault is told with its line."""
+
+    def __init__(self, path: str | Path) -> None:
+        self._path, self._visited = path, 0
+
+    def visit(self, node: Node | None, around: tuple[Node, ...]) -> None:
+        """UserError for a key written twice, and for a value that contains itself, nests or repeats without end."""
+        if node is None:
+            return
+        self._visited += 1
+        if node in around:
+            raise self._fault(node, "a value contains itself; write it out without the alias (*)")
+        if len(around) > DEEPEST:
+            raise self._fault(node, TOO_DEEP)
+        if self._visited > LARGEST:
+            raise self._fault(node, f"more than {LARGEST} values; if aliases (*) repeat them, write fewer")
+        if node.id == "scalar":
+            self._refuse_long(node)
+            return
+        if node.id == "mapping":
+            self._refuse_duplicates(node)
+        for item in node.value:
+            self.visit(item[1] if node.id == "mapping" else item, (*around, node))
+
+    def _refuse_long(self, node: Node) -> None:
+        """Python neither reads nor writes numbers of thousands of digits."""
+        if node.tag.endswith(":int") and len(node.value) > LONGEST:
+            raise self._fault(node, f"a number of {len(node.value)} digits; write a smaller one")
+
+    def _refuse_duplicates(self, node: Node) -> None:
+        """YAML would silently use the last value."""
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key.value, str):
+                if key.value in seen:
+                    raise self._fault(key, f"key {key.value} is written twice; keep one")
+                seen.add(key.value)
+
+    def _fault(self, node: Node, problem: str) -> UserError:
+        return UserError(f"{self._path}: line {node.start_mark.line + 1}: {problem}")
 
 
 def check_keys(at: str, given: Mapping[str, Any], needed: Set[str], optional: Set[str] = frozenset()) -> None:

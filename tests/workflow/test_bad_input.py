@@ -41,6 +41,20 @@ def check_refused(tree: Path, line: str, *arguments: str) -> None:
             r"--config: runs\[0\].eng.*vlm.*",
         ),
         ("replays={x: null}", r"--config: replays\.x: there is no entry of this name to remove; known: opt-13b-.*"),
+        ("parity={engines: [hf-batch, vlm]}", r'--config: parity\.engines: unknown engine "vlm"; did you .* vllm\? .*'),
+        (
+            "engines={vllm: {trust_remote_code: true}}",
+            r"--config: engines\.vllm\.trust_remote_code: this option can make the library load code .*; remove it",
+        ),
+        ('models={"x\\n": {source: path, path: .}}', r'--config: models\."x\\n": not a valid name; .*'),
+        (
+            "runs=[{models: [smollm2-135m], workloads: [mixed], engines: [vllm], sweep: {kv_budget_mib: [1e16]}}]",
+            r"--config: runs\[0\]\.sweep\.kv_budget_mib\[0\]: 1e\+16 is not allowed; write a number above 0 .*",
+        ),
+        (
+            "capacity={x: {model: llama-2, card: {name: a, memory_gib: 80}, workload: mixed}}",
+            r'--config: capacity\.x\.model: unknown model "llama-2"; did you mean llama-2-7b\? .*',
+        ),
         (
             "replays={x: {workload: mixed, requests: 9, pool_slots: 10}}",
             r"--config: replays\.x\.pool_slots: under reserve-max one request can get at most 8 of the 10 slots, .*",
@@ -57,16 +71,30 @@ def test_bad_settings_on_the_command_line(tree: Path, setting: str, line: str) -
         ("runs: [", r"config.yaml: line \d+: not valid YAML .*"),
         ("seed: 1\n", r"config.yaml: line \d+: key seed is written twice; keep one"),
         ("speed: 1\n", r"config.yaml: speed: unknown key; did you mean seed\? .*"),
+        (b"# caf\xe9\n", r"config.yaml: line \d+: not UTF-8 text; save it as UTF-8"),
+        ("speed: &x [*x]\n", r"config.yaml: line \d+: a value contains itself; .*"),
+        pytest.param("speed: " + "[" * 2000 + "]" * 2000, r"config.yaml: line \d+: .*", id="deep"),
+        ("speed: 2026-13-01\n", r"config.yaml: line \d+: 2026-13-01 cannot be read .*; write it in quotes"),
     ],
 )
-def test_a_bad_config_file(tree: Path, text: str, line: str) -> None:
+def test_a_bad_config_file(tree: Path, text: str | bytes, line: str) -> None:
     path = tree / "config.yaml"
-    good = path.read_text()
-    path.write_text(good + text)
+    good = path.read_bytes()
+    path.write_bytes(good + (text if isinstance(text, bytes) else text.encode()))
     try:
         check_refused(tree, line)
     finally:
-        path.write_text(good)
+        path.write_bytes(good)
+
+
+def test_a_config_file_of_another_encoding(tree: Path) -> None:
+    path = tree / "config.yaml"
+    good = path.read_bytes()
+    path.write_bytes(good.decode().encode("utf-16"))
+    try:
+        check_refused(tree, "config.yaml: line 1: UTF-16 or UTF-32 text; save it as UTF-8")
+    finally:
+        path.write_bytes(good)
 
 
 GOOD = '{"prompt_token_ids": [5, 6], "output_tokens": 3}\n'

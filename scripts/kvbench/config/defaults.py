@@ -1,4 +1,7 @@
-"""Completes settings before they are checked: fills in the schema's defaults and converts numbers written as text."""
+"""Completes settings before they are checked: fills in the schema's defaults and converts numbers.
+
+Numbers may be written as text or, where a library wants a float (`format: float`), without a point.
+"""
 
 from __future__ import annotations
 
@@ -36,9 +39,21 @@ def _section(value: Any, schema: dict) -> Any:
 
 
 def _as_number(value: Any, schema: dict) -> Any:
-    """`value` as a number if the schema wants one and the text is one: YAML reads 1e-3 as text."""
+    """`value` as a number of the kind that the schema wants, if it is one: YAML reads 1e-3 as text."""
     kinds = {sub.get("type") for sub in schema.get("anyOf", [schema])}
     if isinstance(value, str) and kinds & {"integer", "number"} and NUMBER.fullmatch(value):
         value = float(value)
+    if schema.get("format") == "float":
+        return _with_point(value)
     whole = isinstance(value, float) and value.is_integer() and "integer" in kinds
     return int(value) if whole else value
+
+
+def _with_point(value: Any) -> Any:
+    """A whole number as a float, where a library refuses an int; one that no float can hold stays and is refused."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        return value
+    try:
+        return float(value)
+    except OverflowError:
+        return value

@@ -102,7 +102,7 @@ def read_layers(base: str | Path | None, files: Iterable[str | Path], arguments:
         layers.lay(_read(path), os.path.relpath(path))
     for argument in arguments:
         key, _, value = argument.partition("=")
-        layers.lay({key: parse_value(value)}, COMMAND_LINE)
+        layers.lay({key: parse_value(value, COMMAND_LINE)}, COMMAND_LINE)
     return layers
 
 

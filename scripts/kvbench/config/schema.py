@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,15 @@ def _validator(schema: dict) -> Validator:
     from jsonschema.validators import Draft202012Validator, extend
 
     types = Draft202012Validator.TYPE_CHECKER.redefine("number", _is_finite)
-    return extend(Draft202012Validator, type_checker=types)(schema)
+    return extend(Draft202012Validator, validators={"pattern": _pattern}, type_checker=types)(schema)
+
+
+def _pattern(validator: Validator, pattern: str, value: Any, schema: dict) -> Iterator[ValidationError]:
+    """A fault unless all of the text has the pattern; jsonschema searches, so that its `$` lets a last newline pass."""
+    from jsonschema.exceptions import ValidationError
+
+    if isinstance(value, str) and not re.fullmatch(pattern, value):
+        yield ValidationError(f"{value!r} does not match {pattern!r}")
 
 
 def _is_finite(checker: TypeChecker, value: Any) -> bool:

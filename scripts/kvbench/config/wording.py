@@ -16,19 +16,36 @@ TYPES = {"object": "a mapping of keys", "array": "a list", "string": "text", "bo
 TYPES |= {"integer": "a whole number", "number": "a number"}
 
 
+LONGEST_KEY = 100  # shown in full
+
+
 class Invalid(Exception):
     """A setting that is refused: its key (such as `runs[1].engines`) and what is wrong with it."""
 
     def __init__(self, at: str, problem: str):
-        super().__init__(f"{at}: {problem}")
+        super().__init__(_in_one_line(f"{at}: {problem}"))
         self.at = at
+
+
+def _in_one_line(text: str) -> str:
+    """The text with an escape in place of each line break or control character, which a name may contain."""
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
 
 
 def refusal(fault: ValidationError) -> Invalid:
     """The refusal for a fault that jsonschema found."""
     inside, problem = _words(fault)
-    steps = [f"[{step}]" if isinstance(step, int) else f".{step}" for step in (*fault.absolute_path, *inside)]
-    return Invalid("".join(steps).removeprefix(".") or "the whole file", problem)
+    return Invalid(place((*fault.absolute_path, *inside)) or "the whole file", problem)
+
+
+def place(steps: Iterable[str | int]) -> str:
+    """A key as a user would look for it, such as `runs[1].engines`."""
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{_shown(step)}" for step in steps).removeprefix(".")
+
+
+def _shown(key: str) -> str:
+    """A key as it is, or quoted and shortened if it would not fit in a line."""
+    return key if key.isprintable() and len(key) <= LONGEST_KEY else quote(key)
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
@@ -53,6 +70,9 @@ def _words(fault: ValidationError) -> tuple[list[str | int], str]:
             known = fault.schema.get("properties", {})
             unknown = next(key for key in value if key not in known)
             return [unknown], f"unknown key; {suggest(unknown, known)}"
+        case "maxLength":
+            inner = [value] if "propertyNames" in fault.relative_schema_path else []
+            return inner, f"has {len(value)} characters; use at most {wanted}{_reason(fault)}"
         case "pattern" if "propertyNames" in fault.relative_schema_path:
             return [value], (
                 "not a valid name; begin with a letter or digit, and use only letters, digits, dots, hyphens and "
@@ -77,6 +97,11 @@ def _words(fault: ValidationError) -> tuple[list[str | int], str]:
         case "pattern" | "minLength":
             return [], f"{quote(value)} is not allowed; expected: {fault.schema.get('description', 'some text')}"
     return [], _not_allowed(fault)
+
+
+def _reason(fault: ValidationError) -> str:
+    """Why a name may not be longer."""
+    return ", since it becomes part of file names" if "propertyNames" in fault.relative_schema_path else ""
 
 
 def _no_alternative(value: dict, alternatives: list[dict]) -> tuple[list[str | int], str]:

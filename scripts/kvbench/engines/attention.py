@@ -29,7 +29,8 @@ def _problem(wish: str) -> str | None:
     small = LlamaConfig(num_hidden_layers=1, hidden_size=64, num_attention_heads=1, intermediate_size=64, vocab_size=64)
     try:
         with torch.device("meta"):
-            AutoModelForCausalLM.from_config(small, attn_implementation=wish, dtype=torch.bfloat16)
+            options = {"attn_implementation": wish, "dtype": torch.bfloat16, "trust_remote_code": False}
+            AutoModelForCausalLM.from_config(small, **options)
     except (ImportError, ValueError) as error:
         return str(error).splitlines()[0].rstrip(".")
     return None

@@ -93,7 +93,7 @@ def _decoder(path: Path | None) -> Any:
         return lambda ids: None
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
+    tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
     return cache(lambda ids: tokenizer.decode(ids, skip_special_tokens=True))
 
 

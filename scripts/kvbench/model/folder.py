@@ -10,6 +10,10 @@ from kvbench.errors import UserError
 from kvbench.files import read_json, sha256
 from kvbench.model.weights import check_weights, refuse_pointers
 
+# Files of which Transformers or vLLM read names of classes.
+CONFIGURATIONS = ("config.json", "tokenizer_config.json", "generation_config.json", "processor_config.json")
+CONFIGURATIONS += ("preprocessor_config.json", "video_preprocessor_config.json", "adapter_config.json")
+IMPLEMENTATIONS = ("attn_implementation", "attn_implementation_internal", "experts_implementation")
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "tekken.json")
 ProgressBar = Callable[[int, str], Any]  # (total, unit) to something with update(n) and close(), such as tqdm's bar
 
@@ -25,7 +29,8 @@ def check_folder(folder: Path, where: str) -> None:
     refuse_pointers(folder, where)
     if not (folder / "config.json").is_file():
         raise UserError(f"{where}: {folder} has no config.json; give a Transformers model folder")
-    refuse_remote_code(read_json(folder / "config.json"), where)
+    for file in sorted(folder.glob("*.json")):
+        refuse_remote_code(file, where)
     weight_map = _weight_map(folder)
     missing = sorted(shard for shard in set(weight_map.values()) if not (folder / shard).is_file())
     if missing:
@@ -37,14 +42,31 @@ def check_folder(folder: Path, where: str) -> None:
     check_weights(folder, weight_map, where)
 
 
-def refuse_remote_code(config: Any, where: str) -> None:
-    """UserError if a model's configuration needs its own Python code, which kvbench never runs."""
-    if not isinstance(config, dict):
+def refuse_remote_code(file: Path, where: str) -> None:
+    """UserError if a JSON file of a model names Python code of its own, or code of a repository; none of it ever runs.
+
+    config.json and those of tokenizers and processors name the model's own in `auto_map`, at the top or in a section.
+    A kernel of a repository is an attention implementation whose name has a slash.
+    """
+    found = read_json(file) if file.name in CONFIGURATIONS else None
+    if file.name == "config.json" and not isinstance(found, dict):
         raise UserError(f"{where}: its config.json is not a JSON object; correct it or use another model")
-    if "auto_map" in config:
-        raise UserError(
-            f"{where}: the model needs its own Python code (auto_map), which kvbench never runs; use another model"
-        )
+    if (key := _code_key(found)) is not None:
+        problem = f"the model needs Python code of its own or of a repository ({key} in {file.name})"
+        raise UserError(f"{where}: {problem}, which kvbench never runs; use another model")
+
+
+def _code_key(found: Any) -> str | None:
+    """A key that names code, however deep it lies."""
+    waiting = [found]
+    while waiting:
+        value = waiting.pop()
+        pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        for key, item in pairs:
+            if key == "auto_map" or (str(key).endswith(IMPLEMENTATIONS) and "/" in str(item)):
+                return str(key)
+            waiting.append(item)
+    return None
 
 
 def weight_files(folder: Path) -> list[Path]:

@@ -10,6 +10,7 @@ from kvbench.errors import UserError
 from kvbench.model.disk import require_free
 from kvbench.model.folder import check_folder
 
+ID = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,95}(/[A-Za-z0-9_][A-Za-z0-9._-]{0,95})?"  # no part is . or ..
 ALLOWED = ["*.safetensors", "*.json", "*.jinja", "tokenizer.model", "vocab.txt", "merges.txt"]
 IGNORED = ["*/*", "consolidated*"]  # exports and second copies of the weights
 REMEDIES = {
@@ -37,7 +38,7 @@ def fetch(model_id: str, revision: str, name: str) -> Path:
 
 
 def _require_pinned(model_id: Any, revision: Any, where: str) -> None:
-    if not isinstance(model_id, str) or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", model_id):
+    if not isinstance(model_id, str) or not re.fullmatch(ID, model_id):
         raise UserError(f"{where}.id: {model_id!r} is not a model id; write owner/name")
     if not isinstance(revision, str) or not re.fullmatch(r"[0-9a-f]{40}", revision):
         raise UserError(
@@ -60,7 +61,7 @@ def _complete(folder: Path) -> bool:
     try:
         check_folder(folder, "")
     except UserError as error:
-        return "auto_map" in str(error)
+        return "Python code of its own" in str(error)
     return True
 
 

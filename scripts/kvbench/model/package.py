@@ -99,5 +99,7 @@ def _listed(found: metadata.Distribution | None, file: str) -> list[Path]:
 
 
 def _in_module(distribution: str, file: str) -> list[Path]:
+    if "." in distribution or Path(file).name != file:  # to find a submodule, Python would import its parent
+        return []
     spec = find_spec(distribution.replace("-", "_"))
     return [Path(folder) / file for folder in (spec.submodule_search_locations or [])] if spec else []

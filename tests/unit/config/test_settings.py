@@ -71,7 +71,7 @@ def refusal(config: dict) -> str:
         ("device", "gpu", r'config.yaml: device: "gpu" is not allowed; .*known: auto, cpu, cuda'),
         ("cpu_threads", 0, r"config.yaml: cpu_threads: 0 is not allowed; write auto or a whole number from 1.*"),
         ("cpu_threads", True, r"config.yaml: cpu_threads: true .*"),
-        ("max_length", 1, r"config.yaml: max_length: 1 .*2 or more.*"),
+        ("max_length", 1, r"config.yaml: max_length: 1 .*from 2 to 10000000.*"),
         (
             "parity/output_tokens",
             192,
@@ -121,7 +121,7 @@ def refusal(config: dict) -> str:
         ),
         ("sample_period_s", 0, r"config.yaml: sample_period_s: 0 .*"),
         ("sampling/temperature", -0.1, r"config.yaml: sampling.temperature: -0.1 .*from 0 to 2.*"),
-        ("sampling/top_p", 0, r"config.yaml: sampling.top_p: 0 .*above 0 and up to 1.*"),
+        ("sampling/top_p", 0, r"config.yaml: sampling.top_p: 0.0 .*above 0 and up to 1.*"),
         ("sampling/top_k", 5, r"config.yaml: sampling.top_k: unknown key; did you mean top_p\? .*"),
         ("sampling", 0.7, r"config.yaml: sampling: 0.7 .*a mapping of keys.*"),
         ("models", {}, r"config.yaml: models: is empty; .*"),
@@ -180,7 +180,7 @@ def refusal(config: dict) -> str:
         ("runs/1/sweep", {"sequential_requests": [1, 2]}, r".*sweep.sequential_requests: unknown key; .*"),
         ("runs/1/sweep", {"seed": [1, 2]}, r".*runs\[1\].sweep.seed: unknown key; .*"),
         ("runs/1/sweep", {"block_size": 32}, r".*runs\[1\].sweep.block_size: 32 .*a list.*"),
-        ("runs/1/sweep", {"kv_budget_mib": ["auto"]}, r'.*sweep.kv_budget_mib\[0\]: "auto" .*a number above 0'),
+        ("runs/1/sweep", {"kv_budget_mib": ["auto"]}, r".*kv_budget_mib\[0\]: .*above 0 and up to 16777216"),
         ("runs/1/sweep", {"kv_budget_mib": [8, 8.0]}, r".*sweep.kv_budget_mib\[1\]: 8.0 occurs twice in the list; .*"),
         (
             "runs/1/sweep",
@@ -209,7 +209,7 @@ def refusal(config: dict) -> str:
         (
             "paging_price/page_tokens",
             [24],
-            r".*page_tokens\[0\]: 24 is not allowed; write a whole number of 16 or more and a multiple of 16",
+            r".*page_tokens\[0\]: 24 .*write a whole number from 16 to 10000000 and a multiple of 16",
         ),
         ("paging_price/layouts/gqa", {"kind": "gqa"}, r'.*layouts.gqa.kind: unknown kind "gqa"; known: plain, mla'),
         ("paging_price/layouts/gqa", {"kind": "mla", "heads": 4}, r".*layouts.gqa.kv_lora_rank: missing; .*"),
@@ -530,7 +530,7 @@ def test_settings_of_workloads(config: dict) -> None:
         ("a: 1\nb: [1,\n", "line 3: not valid YAML"),
         ("a: 1\nb:\n  c: 1\n  c: 2\n", "line 4: key c is written twice; keep one"),
         ("a:\n\t- b\n", "line 2: not valid YAML"),
-        (b"a: \xff\n", "not UTF-8"),
+        (b"a: \xff\n", "line 1: not UTF-8"),
         ("a: &x [*x]\n", "a value contains itself"),
         (None, "No such file"),
     ],
@@ -642,7 +642,7 @@ def test_only_known_keywords_are_in_the_schema() -> None:
     known = {"$schema", "$ref", "$defs", "title", "description", "type", "default", "enum", "const", "anyOf", "oneOf"}
     known |= {"properties", "additionalProperties", "required", "propertyNames", "minProperties", "maxProperties"}
     known |= {"items", "minItems", "uniqueItems", "minimum", "maximum", "exclusiveMinimum", "pattern", "minLength"}
-    known |= {"multipleOf"}
+    known |= {"multipleOf", "maxLength", "format"}
 
     def keywords(node: dict) -> set[str]:
         subs = [*node.get("properties", {}).values(), *node.get("$defs", {}).values()]

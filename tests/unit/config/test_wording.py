@@ -65,6 +65,12 @@ def of_key(schema: dict) -> dict:
             "b",
             '"b" is not allowed; expected: An a.',
         ),
+        (
+            {"type": "string", "pattern": "^a$", "description": "An a."},
+            "a\n",
+            '"a\\n" is not allowed; expected: An a.',
+        ),
+        ({"type": "string", "maxLength": 2}, "abc", "has 3 characters; use at most 2"),
         ({"enum": ["auto", "cpu"]}, "aut", '"aut" is not allowed; did you mean auto? known: auto, cpu'),
         ({"enum": ["auto", "cpu"]}, None, "null is not allowed; known: auto, cpu"),
         (
@@ -98,6 +104,22 @@ def test_what_is_wrong_with_a_value(schema: dict, value: Any, line: str) -> None
             {"a": 1, "A b": 1},
             ".A b: not a valid name; begin with a letter or digit, and use only letters, digits, dots, hyphens and "
             "underscores",
+        ),
+        (
+            {"type": "object", **NAME},
+            {"a\n": 1},
+            '."a\\n": not a valid name; begin with a letter or digit, and use only letters, digits, dots, hyphens and '
+            "underscores",
+        ),
+        (
+            {"type": "object", "propertyNames": {"maxLength": 2}},
+            {"abc": 1},
+            ".abc: has 3 characters; use at most 2, since it becomes part of file names",
+        ),
+        (
+            {"type": "object", "propertyNames": {"maxLength": 2}},
+            {"a" * 200: 1},
+            f'."{"a" * 56}...: has 200 characters; use at most 2, since it becomes part of file names',
         ),
         ({"type": "object", "additionalProperties": False}, {"x": 1}, ".x: unknown key; known: "),
         (

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from kvbench.config.checks.names import check_known
 from kvbench.config.wording import Invalid
 from kvbench.kv.policies import takes_time
+from kvbench.yaml_files import read_yaml
+
+SHAPES = Path(__file__).resolve().parents[4] / "config/shapes.yaml"
 
 
-def check_capacity(plans: dict) -> None:
+def check_capacity(plans: dict, models: dict) -> None:
+    """Raise Invalid for a plan of an unknown model, with a rate but no step time, or without memory for weights."""
+    _check_models(plans, models)
     for name, own in plans.items():
         at, card = f"capacity.{name}", own["card"]
         if ("model" in own) == ("shape" in own):
@@ -19,3 +27,14 @@ def check_capacity(plans: dict) -> None:
                 f"{card['activation_reserve']} leaves nothing of memory_fraction {card['memory_fraction']}; lower it"
             )
             raise Invalid(f"{at}.card.activation_reserve", problem)
+        if card["memory_gib"] * 1024 * (card["memory_fraction"] - card["activation_reserve"]) < 1:
+            raise Invalid(f"{at}.card.memory_gib", "leaves less than 1 MiB for weights and KV cache; raise it")
+
+
+def _check_models(plans: dict, models: dict) -> None:
+    """Each model that a plan names is one of the configuration or of config/shapes.yaml."""
+    named = {f"capacity.{name}.model": own["model"] for name, own in plans.items() if "model" in own}
+    if not set(named.values()) <= set(models):
+        known = [*models, *read_yaml(SHAPES)["shapes"]]
+        for at, model in named.items():
+            check_known([model], known, "model", at)

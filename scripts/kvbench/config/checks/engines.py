@@ -1,10 +1,10 @@
-"""Each run's engine supports the device, GPUs, block size and options that the run asks for."""
+"""Each run's engine supports the device, GPUs, block size and sharing that the run asks for."""
 
 from __future__ import annotations
 
 from kvbench.config.runs import Plan, RunName
 from kvbench.config.wording import Invalid
-from kvbench.engines.names import CUDA_ONLY, ONE_BLOCK, SEVERAL_GPUS, SHARING, shared_setting
+from kvbench.engines.names import CUDA_ONLY, ONE_BLOCK, SEVERAL_GPUS, SHARING
 
 
 def check_devices(plan: Plan, cuda: bool) -> None:
@@ -51,17 +51,6 @@ def check_one_block(plan: Plan) -> None:
         if run.engine in ONE_BLOCK and (at := _place("block_size", number, run, own)).endswith("sweep.block_size"):
             problem = f"a block of {run.engine} holds max_length, whatever block_size is, so its points would be equal"
             raise Invalid(at, f"{problem}; remove {run.engine} from this entry")
-
-
-def check_options(engines: dict) -> None:
-    """Raise Invalid for an engine option that sets what all engines of a comparison share."""
-    for engine, options in engines.items():
-        for option in options or {}:
-            if (key := shared_setting(engine, option)) is not None:
-                raise Invalid(
-                    f"engines.{engine}.{option}",
-                    f"kvbench sets this option for all engines; remove it{key and f' ({key})'}",
-                )
 
 
 def _place(key: str, number: int, run: RunName, own: dict) -> str:

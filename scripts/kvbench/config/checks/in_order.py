@@ -10,14 +10,15 @@ from kvbench.config.checks.engines import (
     check_devices,
     check_gpus,
     check_one_block,
-    check_options,
     check_sharing,
 )
 from kvbench.config.checks.lengths import check_lengths
 from kvbench.config.checks.names import check_names
+from kvbench.config.checks.options import check_options
 from kvbench.config.checks.paging_price import check_paging_price
 from kvbench.config.checks.replays import check_replays
 from kvbench.config.checks.sources import check_sources
+from kvbench.config.checks.values import check_values
 from kvbench.config.runs import Plan
 from kvbench.config.wording import Invalid
 
@@ -26,6 +27,7 @@ def check(config: dict, plan: Plan, cuda: bool) -> None:
     """Raise Invalid for the first fault that the schema cannot find; `cuda`: engines run on a CUDA device."""
     if not (config["runs"] or config["replays"] or config["capacity"]):
         raise Invalid("runs", "is empty, and so are replays and capacity; add an entry to one of the three")
+    check_values(config)
     check_names(config)
     check_devices(plan, cuda)
     check_sources(config, plan)
@@ -41,7 +43,7 @@ def check(config: dict, plan: Plan, cuda: bool) -> None:
     check_gpus(config, plan, cuda)
     check_benchmarks(config, plan)
     check_paging_price(config["paging_price"])
-    check_capacity(config["capacity"])
+    check_capacity(config["capacity"], config["models"])
     check_replays(config["replays"])
     if not {"svg", "png"} & set(config["figures"]["formats"]):
         raise Invalid("figures.formats", "the report needs svg or png; add one")

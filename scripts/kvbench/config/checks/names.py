@@ -1,6 +1,8 @@
-"""Entries of `runs` name existing models, workloads and engines; options name existing figures."""
+"""Entries of `runs` name existing models, workloads and engines, as `parity` does; options name existing figures."""
 
 from __future__ import annotations
+
+from collections.abc import Collection, Iterable
 
 from kvbench.config.runs import PARITY
 from kvbench.config.wording import Invalid, quote, suggest
@@ -14,16 +16,16 @@ def check_names(config: dict) -> None:
     for number, entry in enumerate(config["runs"]):
         for kind in ("models", "workloads"):
             check_known(entry[kind], config[kind], kind[:-1], f"runs[{number}].{kind}")
-        for engine in entry["engines"]:
-            if engine not in ENGINES:
-                raise Invalid(f"runs[{number}].engines", f"unknown engine {quote(engine)}; {suggest(engine, ENGINES)}")
+        check_known(entry["engines"], ENGINES, "engine", f"runs[{number}].engines")
+    check_known(config["parity"]["engines"], ENGINES, "engine", "parity.engines")
     figures = [entry.name for entry in FIGURES]
     for name in config["figures"]["options"]:
         if name not in figures:
             raise Invalid(f"figures.options.{name}", f"unknown figure; {suggest(name, figures)}")
 
 
-def check_known(names: list[str], known: dict, kind: str, at: str) -> None:
+def check_known(names: Iterable[str], known: Collection[str], kind: str, at: str) -> None:
+    """Raise Invalid for the first name that is not known, with the most similar one that is."""
     for name in names:
         if name not in known:
             raise Invalid(at, f"unknown {kind} {quote(name)}; {suggest(name, known)}")

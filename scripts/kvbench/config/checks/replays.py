@@ -6,6 +6,8 @@ from kvbench.config.checks.sources import check_file
 from kvbench.config.wording import Invalid
 from kvbench.kv.policies import RESERVING, takes_time
 
+MOST_BLOCKS = 100_000_000  # a replay that shares blocks keeps about 40 bytes of each
+
 
 def check_replays(replays: dict) -> None:
     for name, own in replays.items():
@@ -26,6 +28,7 @@ def check_replays(replays: dict) -> None:
             raise Invalid(f"{at}.shared_prefix_tokens", problem)
         if own["prefix_sharing"]:
             _check_replay_sharing(f"{at}.prefix_sharing", own)
+            _check_memory(at, own)
         _check_pool(at, own)
 
 
@@ -47,6 +50,18 @@ def _check_pool(at: str, own: dict) -> None:
             piece = f"under {policy} one request can get at most {room} of the {own['pool_slots']} slots"
             problem = f"{piece}, but max_length is {own['max_length']}; raise pool_slots or lower max_length"
             raise Invalid(f"{at}.pool_slots", problem)
+
+
+def _check_memory(at: str, own: dict) -> None:
+    """Where blocks are shared, a replay keeps a record of each and a row of blocks for each request that runs."""
+    blocks = own["pool_slots"] // own["block_size"]
+    if blocks > MOST_BLOCKS:
+        problem = f"{own['pool_slots']} slots are {blocks} blocks, more than {MOST_BLOCKS}, which do not fit in memory"
+        raise Invalid(f"{at}.pool_slots", f"{problem}; lower it or raise block_size")
+    rows = min(own["max_running"], own.get("requests", own["max_running"]))
+    if rows * (own["max_length"] // own["block_size"]) > MOST_BLOCKS:
+        problem = f"{rows} requests of up to {own['max_length']} tokens have more than {MOST_BLOCKS} blocks"
+        raise Invalid(f"{at}.max_length", f"{problem}, which do not fit in memory; lower it or raise block_size")
 
 
 def _largest_piece(policy: str, own: dict) -> int:

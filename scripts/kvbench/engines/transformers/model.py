@@ -52,17 +52,18 @@ def _from_files(settings: EngineSettings, own: Mapping[str, Any]) -> Any:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
+    ours = {"local_files_only": True, "trust_remote_code": False}
     options = {"attn_implementation": "sdpa", "dtype": getattr(torch, settings.dtype), **own}
     try:
         if settings.random_weights:
-            config = AutoConfig.from_pretrained(settings.model_path, local_files_only=True)
+            config = AutoConfig.from_pretrained(settings.model_path, **ours)
             with torch.device(settings.device):
-                return _spread(AutoModelForCausalLM.from_config(config, **options), settings)
+                return _spread(AutoModelForCausalLM.from_config(config, trust_remote_code=False, **options), settings)
         placed = {"device_map": settings.device}
         if settings.gpus > 1:
             placed = {"device_map": "balanced", "max_memory": _free_bytes(settings)}
         return AutoModelForCausalLM.from_pretrained(
-            settings.model_path, local_files_only=True, use_safetensors=True, **placed, **options
+            settings.model_path, use_safetensors=True, **ours, **placed, **options
         )
     except (ImportError, TypeError, ValueError) as error:
         refuse_options(settings, "Transformers", error)

@@ -48,6 +48,7 @@ def engine_arguments(settings: EngineSettings) -> dict[str, Any]:
         "tensor_parallel_size": settings.gpus,
         "enable_prefix_caching": settings.prefix_sharing,
         "generation_config": "vllm",
+        "trust_remote_code": False,
         "disable_log_stats": False,  # request times come with the statistics
         "skip_tokenizer_init": True,  # token ids go in and come out
         "load_format": "dummy" if settings.random_weights else "safetensors",
