@@ -148,7 +148,7 @@ def serve(form: str, model: str, folder: str) -> None:
 
         schedulers.KINDS[True, False] = schedulers.ReservingAsyncScheduler
     engine.load()
-    core = getattr(engine.llm.llm_engine.engine_core, "engine_core", None)  # None in a process of its own
+    core = getattr(engine.front.llm.llm_engine.engine_core, "engine_core", None)  # None in a process of its own
     assert core is None or ("Async" in type(core.scheduler).__name__) == form.endswith("asynchronous")
     if form == "broken":
         core.scheduler.reservations.fitting = lambda waiting: 256

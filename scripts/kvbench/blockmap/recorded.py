@@ -35,6 +35,11 @@ class Recorded:
         return self.record["engine"]
 
     @property
+    def arrives(self) -> bool:
+        """Whether requests arrive over time."""
+        return (self.record.get("settings") or {}).get("given", {}).get("requests_per_s") is not None
+
+    @property
     def steps(self) -> int:
         return len(self.kv["t_ns"])
 

@@ -54,10 +54,11 @@ def rows_side(run: Recorded) -> dict[str, Any]:
 
 def _submitted_ns(run: Recorded) -> Slots:
     """When each request was submitted, shape (requests served,): at the start, unless requests arrive over time."""
-    found = run.rows("requests", ["request_id", "submitted_s"])
-    seconds = np.nan_to_num(found["submitted_s"].to_numpy(zero_copy_only=False).astype(float))
-    times = np.zeros(run.served, np.int64)
-    times[run.numbers(found["request_id"])] = run.repeat["start_ns"] + np.rint(seconds * 1e9).astype(np.int64)
+    times = np.full(run.served, run.repeat["start_ns"], np.int64)
+    if run.arrives:
+        found = run.rows("requests", ["request_id", "submitted_s"])
+        seconds = found["submitted_s"].to_numpy(zero_copy_only=False)
+        times[run.numbers(found["request_id"])] += np.rint(seconds * 1e9).astype(np.int64)
     return times
 
 
