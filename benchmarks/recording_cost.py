@@ -16,6 +16,8 @@ from typing import Any
 
 from common import Order, add_inputs, paired, report, run, settle, turn
 
+from kvbench.engines.recorded_passes import RecordedPasses
+
 WARM_UP = 2  # passes
 
 
@@ -25,7 +27,7 @@ def main() -> None:
         order, settings = settle(arguments, arguments.engine, temperature=0.0, dtype=arguments.dtype)
         engine = make_engine(settings)
         recorded = [(number // 2 + number) % 2 == 0 for number in range(2 * arguments.passes)]  # on off, off on, ...
-        engine.prepare(silent_passes=[WARM_UP + i for i, on in enumerate(recorded) if not on])
+        engine.prepare(RecordedPasses(silent=[WARM_UP + i for i, on in enumerate(recorded) if not on]))
         try:
             engine.load()
             taken.measure()

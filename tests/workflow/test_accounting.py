@@ -18,6 +18,7 @@ from kvbench.blockmap.recorded import recorded
 from kvbench.blockmap.rows import rows_side
 from kvbench.engines.in_force import compare_in_force
 from kvbench.engines.names import RESERVATION
+from kvbench.engines.recorded_passes import RecordedPasses
 from kvbench.engines.vllm.upkeep import BLOCK_METHODS, TABLE_METHODS
 from kvbench.errors import UserError
 from kvbench.files import read_parquet
@@ -43,7 +44,7 @@ class Serving:
 
     def __init__(self, engine):
         self.engine, self.number = engine, 0
-        engine.prepare(block_passes=[n for n in range(1000) if n not in (0, 2, 3)], upkeep_passes=[1, 3])
+        engine.prepare(RecordedPasses([n for n in range(1000) if n not in (0, 2, 3)], [1, 3]))
         engine.load()
         self.first = [(timed_methods(engine), *self([(40, 6), (9, 4)])) for _ in range(4)]
 

@@ -8,6 +8,7 @@ import pytest
 from builders.tiny import MAX_LENGTH, SLOT_BYTES, generate, tiny_requests, tiny_settings
 
 from kvbench.engines.names import SEQUENTIAL, is_static
+from kvbench.engines.recorded_passes import RecordedPasses
 from kvbench.measure.kv_rows import kv_rows
 from kvbench.measure.request_time import Limits, time_parts
 from kvbench.records import TIME_PARTS
@@ -31,7 +32,7 @@ def served(request, tiny):
     else:
         from kvbench.engines.transformers.by_name import make_engine as make
     engine = make(settings)
-    engine.prepare(block_passes=[1])
+    engine.prepare(RecordedPasses(blocks=[1]))
     engine.load()
     requests = tiny_requests(LENGTHS)
     at_once = engine.collect(generate(engine, requests), 0)

@@ -18,13 +18,14 @@ import dataclasses
 import sys
 import time
 from pathlib import Path
+from kvbench.engines.recorded_passes import RecordedPasses
 from kvbench.engines.vllm.runner import VllmEngine
 from kvbench.measure.kv_rows import kv_rows
 from builders.tiny import SLOT_BYTES, generate, tiny_requests, tiny_settings
 
 over_time = sys.argv[2] == "arrivals"
 engine = VllmEngine(dataclasses.replace(tiny_settings(Path(sys.argv[1]), "vllm", 8), arrivals=over_time))
-engine.prepare(block_passes=[0])
+engine.prepare(RecordedPasses(blocks=[0]))
 try:
     engine.load()
     print("in subprocess", engine.in_force()["engine_in_subprocess"], flush=True)

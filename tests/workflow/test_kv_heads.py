@@ -16,6 +16,7 @@ HEADS, KV_HEADS, HEAD_DIM, LAYERS, BLOCKS = 8, 2, 64, 2, 8
 PROGRAM = """
 import dataclasses, sys
 from pathlib import Path
+from kvbench.engines.recorded_passes import RecordedPasses
 from kvbench.engines.transformers.by_name import make_engine
 from kvbench.engines.vllm.runner import VllmEngine
 from kvbench.measure.kv_rows import kv_rows
@@ -29,7 +30,7 @@ slot = slot_bytes(read_architecture(folder, "falcon"), 4)
 sizes = {"slot_bytes": slot, "budget_bytes": blocks * BLOCK * slot, "random_weights": True}
 settings = dataclasses.replace(tiny_settings(folder, name, blocks), **sizes)
 engine = VllmEngine(settings) if name == "vllm" else make_engine(settings)
-engine.prepare(block_passes=[0])
+engine.prepare(RecordedPasses(blocks=[0]))
 try:
     loaded = load_engine(engine, print)
     requests = tiny_requests([(20, 10), (5, 30)])

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from kvbench.engines.base import EngineSettings
+from kvbench.engines.recorded_passes import SCHEDULES_ONLY
 from kvbench.engines.vllm.arguments import engine_arguments, prepare_process
 from kvbench.engines.vllm.recording import Recording
 from kvbench.machine.parents import end_with_parent
@@ -66,7 +67,7 @@ def prepare(order: ServerOrder) -> None:
     set_threads(settings.threads)
     prepare_process(settings)
     if order.recording:
-        Recording(order.folder, 1, [], [], []).announce()
+        Recording(order.folder, SCHEDULES_ONLY).announce()
 
 
 def options(order: ServerOrder) -> argparse.Namespace:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TextIO
 
 from kvbench.engines.names import CUDA_ONLY
+from kvbench.engines.recorded_passes import SCHEDULES_ONLY, RecordedPasses
 from kvbench.errors import UserError
 from kvbench.kv.contiguous import BatchRecord
 from kvbench.kv.schedule import Schedule
@@ -171,18 +172,8 @@ class Engine(Protocol):
     def collect(self, generated: Generated, repeat: int) -> Generated:
         """Fetch the record of the pass, outside the timed part, and empty the engine's cache for the next pass."""
 
-    def prepare(
-        self,
-        block_passes: Sequence[int] = (),
-        silent_passes: Sequence[int] = (),
-        upkeep_passes: Sequence[int] = (),
-        block_stride: int = 1,
-    ) -> None:
-        """Call before loading, with numbers of passes (0 is the warm-up).
-
-        `block_passes` read block ids every `block_stride` steps, `silent_passes` record nothing, and in
-        `upkeep_passes` the upkeep of block tables is timed, by engines that can.
-        """
+    def prepare(self, passes: RecordedPasses = SCHEDULES_ONLY) -> None:
+        """Say what to record; call it before loading."""
 
     def limit_rows(self, rows: int) -> None:
         """Limit the rows of a batch; called after OutOfMemory, which only engines with padded batches raise."""

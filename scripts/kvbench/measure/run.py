@@ -11,6 +11,7 @@ from typing import Any
 from kvbench.adapter import Job, job, leave
 from kvbench.engines.base import Engine, EngineSettings
 from kvbench.engines.names import is_paged
+from kvbench.engines.recorded_passes import RecordedPasses
 from kvbench.files import read_parquet
 from kvbench.machine.cards import choose_cards, hold_cards, refuse_others
 from kvbench.machine.nvml import Session
@@ -62,7 +63,7 @@ def run(order: Order, make_engine: Callable[[EngineSettings], Engine], paths: Pa
         try:
             with Sampler(phases, order.settings["sample_period_s"], session) as sampler:
                 sampler.sample()
-                engine.prepare(block_passes=read_in(passes), upkeep_passes=upkeep_in(passes), block_stride=every or 1)
+                engine.prepare(RecordedPasses(read_in(passes), upkeep_in(passes), stride=every or 1))
                 loaded = load_engine(engine, job.tell)
                 phases.enter("loaded")
                 if order.purpose == "measure":

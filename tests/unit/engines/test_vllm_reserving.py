@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kvbench.engines.recorded_passes import SCHEDULES_ONLY
 from kvbench.engines.vllm.recording import Recording
 from kvbench.engines.vllm.reserving import Reservations, Reserving
 from kvbench.kv.checks import AccountingError
@@ -99,7 +100,7 @@ LENGTHS = st.lists(st.tuples(st.integers(1, 40), st.integers(1, 24)), min_size=1
 def test_every_step_admits_all_that_fit_and_no_more(lengths: list, policy: str, most: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("kvbench.engines.vllm.recording.os.environ", {})
-        Recording("", 1, [], [], [], policy).announce()
+        Recording("", SCHEDULES_ONLY, policy).announce()
         scheduler = ReservingScheduler([asks(*one, str(n)) for n, one in enumerate(lengths)], most)
     needs = reservations(policy).blocks_of
     while scheduler.waiting or scheduler.running:
@@ -116,6 +117,6 @@ def test_every_step_admits_all_that_fit_and_no_more(lengths: list, policy: str, 
 
 def test_a_preemption_is_a_defect(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kvbench.engines.vllm.recording.os.environ", {})
-    Recording("", 1, [], [], [], "oracle").announce()
+    Recording("", SCHEDULES_ONLY, "oracle").announce()
     with pytest.raises(AccountingError, match="request a was to be preempted"):
         ReservingScheduler([], 256)._preempt_request(asks(1, 1, "a"), 0.0)

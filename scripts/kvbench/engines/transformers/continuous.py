@@ -10,6 +10,7 @@ from typing import Any, TextIO
 
 from kvbench.engines.base import Completion, EngineSettings, Generated, LoadTimes, refuse_options
 from kvbench.engines.client import Client
+from kvbench.engines.recorded_passes import SCHEDULES_ONLY, RecordedPasses
 from kvbench.engines.transformers.continuous_options import batching_options, known_options
 from kvbench.engines.transformers.model import (
     PACKAGES,
@@ -39,19 +40,10 @@ class ContinuousEngine:
         self.manager: Any = None
         self.recorder: Any = None
         self.passes_done = 0
-        self.block_passes: frozenset[int] = frozenset()
-        self.silent_passes: frozenset[int] = frozenset()
-        self.block_stride = 1
+        self.recorded_passes = SCHEDULES_ONLY
 
-    def prepare(
-        self,
-        block_passes: Sequence[int] = (),
-        silent_passes: Sequence[int] = (),
-        upkeep_passes: Sequence[int] = (),
-        block_stride: int = 1,
-    ) -> None:
-        self.block_passes, self.silent_passes = frozenset(block_passes), frozenset(silent_passes)
-        self.block_stride = block_stride
+    def prepare(self, passes: RecordedPasses = SCHEDULES_ONLY) -> None:
+        self.recorded_passes = passes
 
     def load(self) -> LoadTimes:
         begin = time.monotonic()
@@ -88,7 +80,7 @@ class ContinuousEngine:
                 "lower kv_budget_mib or engines.hf-continuous.max_batch_tokens"
             ) from None
         self._refuse_other_pools()
-        self.recorder = Recorder(PagedPool(self._cache), self.block_stride)
+        self.recorder = Recorder(PagedPool(self._cache), self.recorded_passes.stride)
         self.manager.batch_processor.scheduler.recorder = self.recorder
         self.manager.start()
 
@@ -120,7 +112,8 @@ class ContinuousEngine:
         due_ns: Sequence[int] | None = None,
     ) -> Generated:
         number = self.passes_done
-        self.recorder.begin_pass(record=number not in self.silent_passes, read_blocks=number in self.block_passes)
+        passes = self.recorded_passes
+        self.recorder.begin_pass(record=number not in passes.silent, read_blocks=number in passes.blocks)
 
         def submit(place: int) -> None:
             self.manager.add_request(

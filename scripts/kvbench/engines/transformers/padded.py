@@ -15,6 +15,7 @@ from kvbench.engines.base import Completion, EngineSettings, Generated, LoadTime
 from kvbench.engines.client import Client
 from kvbench.engines.names import COMPILED, is_static
 from kvbench.engines.out_of_memory import OutOfMemory, is_out_of_memory
+from kvbench.engines.recorded_passes import SCHEDULES_ONLY, RecordedPasses
 from kvbench.engines.transformers.arriving import ArrivingBatches
 from kvbench.engines.transformers.batches import batch_bytes, fixed_rows, longest_output, plan_batches
 from kvbench.engines.transformers.compilation import compiled_so_far
@@ -47,18 +48,12 @@ class TransformersEngine:
         self.largest_batch = 0
         self.largest_cache_bytes = 0
         self.static_cache: Any = None
-        self.silent_passes: frozenset[int] = frozenset()
+        self.recorded_passes = SCHEDULES_ONLY
         self.passes_done = 0
 
-    def prepare(
-        self,
-        block_passes: Sequence[int] = (),
-        silent_passes: Sequence[int] = (),
-        upkeep_passes: Sequence[int] = (),
-        block_stride: int = 1,
-    ) -> None:
+    def prepare(self, passes: RecordedPasses = SCHEDULES_ONLY) -> None:
         """A contiguous cache has no blocks to read."""
-        self.silent_passes = frozenset(silent_passes)
+        self.recorded_passes = passes
 
     def load(self) -> LoadTimes:
         refuse_device(self.settings)
@@ -136,7 +131,7 @@ class TransformersEngine:
         pad = self.model.generation_config.pad_token_id
         input_ids, attention_mask = left_padded(batch, empty_rows, pad, self.model.device)
         cache = self._cache(len(input_ids))
-        record = self.passes_done not in self.silent_passes
+        record = self.passes_done not in self.recorded_passes.silent
         wanted = [r.output_tokens for r in batch]
         probe = StepProbe(cache, wanted, empty_rows, tick, input_ids.device, record=record)
         margin = MarginProbe() if self.settings.margins else None

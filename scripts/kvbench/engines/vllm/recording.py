@@ -11,21 +11,17 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from kvbench.engines.recorded_passes import RecordedPasses
+
 VARIABLE = "KVBENCH_RECORDING"
 
 
 @dataclass(frozen=True)
 class Recording:
-    """The folder of records, and by number the passes that read block ids, time their upkeep, or are not recorded.
-
-    Block ids are read every `block_stride` steps. `reservation` is the policy by which requests are admitted, if any.
-    """
+    """The folder of records, what is recorded in which passes, and the policy that admits requests, if any."""
 
     folder: str
-    block_stride: int
-    block_passes: list[int]
-    upkeep_passes: list[int]
-    silent_passes: list[int]
+    passes: RecordedPasses
     reservation: str | None = None
 
     def announce(self) -> None:
@@ -35,7 +31,8 @@ class Recording:
     @classmethod
     def announced(cls) -> Recording:
         """The settings that `announce` passed on."""
-        return cls(**json.loads(os.environ[VARIABLE]))
+        told = json.loads(os.environ[VARIABLE])
+        return cls(**told | {"passes": RecordedPasses(**told["passes"])})
 
     def file(self, number: int) -> Path:
         """The file of a pass's record."""

@@ -20,6 +20,7 @@ from kvbench.engines.base import (
 )
 from kvbench.engines.imports import importing
 from kvbench.engines.names import RESERVATION
+from kvbench.engines.recorded_passes import SCHEDULES_ONLY, RecordedPasses
 from kvbench.engines.vllm.answers import completion
 from kvbench.engines.vllm.arguments import (
     engine_arguments,
@@ -50,15 +51,8 @@ class VllmEngine:
         self.folder = tempfile.TemporaryDirectory(prefix="kvbench-")
         self.prepare()
 
-    def prepare(
-        self,
-        block_passes: Sequence[int] = (),
-        silent_passes: Sequence[int] = (),
-        upkeep_passes: Sequence[int] = (),
-        block_stride: int = 1,
-    ) -> None:
-        passes = (list(chosen) for chosen in (block_passes, upkeep_passes, silent_passes))
-        self.recording = Recording(self.folder.name, block_stride, *passes, RESERVATION.get(self.settings.engine))
+    def prepare(self, passes: RecordedPasses = SCHEDULES_ONLY) -> None:
+        self.recording = Recording(self.folder.name, passes, RESERVATION.get(self.settings.engine))
 
     def load(self) -> LoadTimes:
         refuse_device(self.settings)
@@ -123,9 +117,9 @@ class VllmEngine:
 
     def collect(self, generated: Generated, repeat: int) -> Generated:
         self.front.reset_prefix_cache()
-        tables = self.front.rpc("kvbench_tables") if repeat in self.recording.upkeep_passes else []
+        tables = self.front.rpc("kvbench_tables") if repeat in self.recording.passes.upkeep else []
         self._time_tables(repeat + 1)
-        if repeat in self.recording.silent_passes:
+        if repeat in self.recording.passes.silent:
             return generated
         schedule = Schedule.load(self.recording.file(repeat))
         if tables:
@@ -137,7 +131,7 @@ class VllmEngine:
 
     def _time_tables(self, repeat: int) -> None:
         """Have the workers time their block tables in the next pass, `repeat`, if their upkeep is timed in it."""
-        if repeat in self.recording.upkeep_passes:
+        if repeat in self.recording.passes.upkeep:
             self.front.rpc("kvbench_time_tables")
 
     def in_force(self) -> dict[str, Any]:

@@ -34,11 +34,11 @@ class Recorder:
         self._begin()
 
     def _begin(self) -> None:
-        self.enabled = self.number not in self.told.silent_passes
-        self.reads_blocks = self.enabled and self.number in self.told.block_passes
+        self.enabled = self.number not in self.told.passes.silent
+        self.reads_blocks = self.enabled and self.number in self.told.passes.blocks
         self.log = ScheduleLog()
         self.hook_ns = 0
-        self.upkeep = BlocksTimer(self.manager) if self.number in self.told.upkeep_passes else None
+        self.upkeep = BlocksTimer(self.manager) if self.number in self.told.passes.upkeep else None
 
     def event(self, kind: int, request_id: str) -> None:
         """Note that a request was preempted or freed before the next sample."""
@@ -55,7 +55,7 @@ class Recorder:
         running, waiting = scheduler.get_request_counts()
         same = self.log.goes_on(len(scheduled), total, running)
         dumped = None if same else self.log.dump(scheduled, scheduled.values())
-        if self.reads_blocks and len(self.log.t_ns) % self.told.block_stride == 0:
+        if self.reads_blocks and len(self.log.t_ns) % self.told.passes.stride == 0:
             self._read_blocks(scheduler)
         self.log.sample(self.pool.get_num_free_blocks(), running, waiting, total, dumped)
         spent = time.perf_counter_ns() - begin
