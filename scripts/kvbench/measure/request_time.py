@@ -55,14 +55,14 @@ def time_parts(generated: Generated, requests: Sequence[Request], limits: Limits
 
 def _of_steps(schedule: Schedule, requests: Sequence[Request], done: Sequence[Completion], limits: Limits) -> Times:
     order = schedule.submission_order()
-    prompt = np.array([requests[place].prompt_tokens for place in order])
+    prompt, final = (np.array([getattr(requests[at], n) for at in order]) for n in ("prompt_tokens", "final_kv_tokens"))
     due, entered, finish = (np.array([t[place] for place in order], np.int64) for t in _bounds(done))
     parts = np.zeros((len(TIME_PARTS), len(order)), np.int64)
     begins, ends = schedule.t_ns, np.append(schedule.t_ns[1:], np.iinfo(np.int64).max)
     # A request enters at the first step that begins after it was received.
     parts[ENTERING] = begins[np.searchsorted(begins, entered)] - due
     spent = np.full(len(order), ENTERING)
-    for step, kinds in enumerate(_kinds(schedule, prompt, _reasons(schedule, limits))):
+    for step, kinds in enumerate(_kinds(schedule, prompt, final, _reasons(schedule, limits))):
         spent = np.where(kinds < 0, spent, kinds)
         inside = (entered <= begins[step]) & (begins[step] < finish)
         passed = np.minimum(ends[step], finish) - begins[step]
@@ -85,9 +85,9 @@ def _reasons(schedule: Schedule, limits: Limits) -> Times:
     return np.where(of_tokens | (of_requests & (not limits.rows_are_memory)), LIMIT, MEMORY)
 
 
-def _kinds(schedule: Schedule, prompt: Times, reasons: Times) -> Iterator[Times]:
+def _kinds(schedule: Schedule, prompt: Times, final: Times, reasons: Times) -> Iterator[Times]:
     """At each step what it is for each request, shape (R,): an index of TIME_PARTS, or -1 for as before (complete)."""
-    reached, final = np.zeros(len(prompt), np.int64), _final(schedule)
+    reached = np.zeros(len(prompt), np.int64)
     was_preempted = np.zeros(len(prompt), bool)
     events = np.searchsorted(schedule.event_step, np.arange(len(schedule.t_ns) + 1))
     for step, (held, stored, _, new) in enumerate(states(schedule)):
@@ -104,14 +104,6 @@ def _kinds(schedule: Schedule, prompt: Times, reasons: Times) -> Iterator[Times]
         kinds[(stored >= final) & (new == 0)] = -1
         reached = np.maximum(reached, stored)
         yield kinds
-
-
-def _final(schedule: Schedule) -> Times:
-    """The most tokens that each request ever stores, shape (R,)."""
-    most = np.zeros(len(schedule.request_ids), np.int64)
-    for _, stored, _, _ in states(schedule):
-        most = np.maximum(most, stored)
-    return most
 
 
 def _of_batches(batches: Sequence[BatchRecord], done: Sequence[Completion], one_by_one: bool) -> Times:
