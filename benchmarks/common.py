@@ -77,20 +77,17 @@ def paired(ours: Sequence[float], other: Sequence[float]) -> dict[str, Any]:
     its 95% bootstrap interval.
     """
     import numpy as np
-    from scipy.stats import bootstrap
+
+    from kvbench.benchmarks.interval import median_interval
 
     above, below = np.asarray(ours), np.asarray(other)
     ratios = above / below
-    interval = bootstrap(
-        (ratios,), np.median, method="percentile", random_state=np.random.default_rng(0)
-    ).confidence_interval
     return {
         "passes": len(ratios),
         "ours_output_tokens_per_s": float(np.median(above)),
         "other_output_tokens_per_s": float(np.median(below)),
         "ratio": float(np.median(ratios)),
-        "ratio_ci95_low": float(interval.low),
-        "ratio_ci95_high": float(interval.high),
+        **median_interval(ratios),
     }
 
 

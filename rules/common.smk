@@ -17,12 +17,13 @@ from kvbench.config.parameters import (
     workload_max_length,
     workload_options,
 )
-from kvbench.config.runs import RunName, arrives, parity_list, rate_point, run_list
+from kvbench.config.runs import RunName, arrives, parity_list, run_list
 from kvbench.config.settings import uses_cuda, validate
 from kvbench.config.slo import slo_params
 from kvbench.figures.registry import FIGURES, OF_WORKLOAD
 from kvbench.files import read_json
 from kvbench.machine.packages import package_versions
+from kvbench.workload.rates import FROM_FILE, rate_point
 
 try:
     validate(
@@ -45,7 +46,6 @@ RUNS = MEASURED + parity_list(config)
 KINDS = ordered(
     {run.workload: config["workloads"][run.workload]["kind"] for run in MEASURED}
 )
-FROM_FILE = rate_point("file")
 FORMATS = config["figures"]["formats"]
 SHOWN = "svg" if "svg" in FORMATS else "png"
 
@@ -127,7 +127,9 @@ def get_model(wildcards):
 def is_served_at_once(wildcards):
     """Whether a live engine gets all requests of a workload at once."""
     pair = (wildcards.model, wildcards.workload)
-    return pair in paths.pairs_of(run for run in RUNS if run.point != FROM_FILE)
+    return pair in paths.pairs_of(
+        run for run in RUNS if run.point != rate_point(FROM_FILE)
+    )
 
 
 def get_gpus(wildcards):

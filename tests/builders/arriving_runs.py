@@ -11,10 +11,10 @@ import pyarrow as pa
 
 from builders.runs import write_run
 from builders.simulated_requests import make_requests
-from kvbench.config.runs import rate_point
 from kvbench.files import write_json, write_parquet
 from kvbench.records import REQUESTS, TIME_PARTS
 from kvbench.workload.arrivals import due_s
+from kvbench.workload.rates import rate_point
 
 SLO = {"ttft_s": 2.0, "tpot_s": 0.2, "share": 0.9, "name": "mlperf-llama2-70b-server"}
 TOKEN_S = 0.05

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from kvbench.analysis.results import Run
-from kvbench.workload.latencies import Latencies, in_window, of_requests
+from kvbench.workload.latencies import Latencies, completed_per_s, in_window, of_requests
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class Served:
     latencies: Latencies
 
     @property
-    def seconds(self) -> float:
-        """From the first arrival to the last token."""
-        return float(self.requests["finish_s"].max() - self.requests["due_s"].min())
+    def completed_per_s(self) -> float:
+        """Requests a second, all of them."""
+        return completed_per_s(self.requests["due_s"], self.requests["finish_s"])
 
 
 def repeats_of(run: Run) -> list[Served]:

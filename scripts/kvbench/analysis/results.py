@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kvbench.engines.names import ENGINES
 from kvbench.errors import UserError
 from kvbench.files import read_json, read_parquet
+from kvbench.workload.rates import is_rate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,7 +67,7 @@ class Run:
     @property
     def arrives(self) -> bool:
         """Whether the requests arrive over time, so that no throughput of the engine can be read from the run."""
-        return (self.record["settings"].get("given") or {}).get("requests_per_s") is not None
+        return is_rate(self.point)
 
     @property
     def label(self) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kvbench.analysis.statistics import quantile
-from kvbench.workload.latencies import in_window, latencies, within
+from kvbench.workload.latencies import completed_per_s, in_window, latencies, within
 
 TIMES = ("ttft", "tpot")
 METRICS = (
@@ -25,9 +25,8 @@ def summary(
 ) -> Summary:
     """METRICS of a repeat from its R requests' times in seconds since it began and their output tokens, each (R,).
 
-    `slo` are the limits on TTFT and TPOT in seconds. Completed requests a second count all requests, from the repeat's
-    beginning to its last token; all else is over the window's requests. None where there are too few of them
-    (`statistics.quantile`).
+    `slo` are the limits on TTFT and TPOT in seconds. Completed requests a second count all requests; all else is over
+    the window's. None where there are too few of them (`statistics.quantile`).
     """
     found = latencies(due_s, first_token_s, finish_s, output_tokens)
     kept = found.of(in_window(due_s))
@@ -36,7 +35,7 @@ def summary(
         "normalized_latency_mean_s": float(kept.normalized_s.mean()),
         **_times("ttft", kept.ttft_s),
         **_times("tpot", tpot),
-        "completed_per_s": len(found.e2e_s) / float(np.max(finish_s)),
+        "completed_per_s": completed_per_s(due_s, finish_s),
         "within_slo_share": float(within(kept, *slo).mean()),
     }
 

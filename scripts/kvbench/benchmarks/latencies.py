@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kvbench.benchmarks.interval import median_interval
 from kvbench.workload.latencies import Latencies
 
 MEASURES = ("ttft_s", "tpot_s", "e2e_s")
@@ -58,11 +59,7 @@ def ratio(ours: Sequence[float], other: Sequence[float]) -> dict[str, float | No
     found: dict[str, float | None] = {"ratio": float(np.median(ratios))}
     if len(ratios) < PASSES_FOR_INTERVAL:
         return found
-    from scipy.stats import bootstrap
-
-    drawn = bootstrap((ratios,), np.median, method="percentile", random_state=np.random.default_rng(0))
-    interval = drawn.confidence_interval
-    return found | {"ratio_ci95_low": float(interval.low), "ratio_ci95_high": float(interval.high)}
+    return found | median_interval(ratios)
 
 
 def hook_share_of_step(hook_s: Sequence[float], t_ns: Sequence[NDArray[np.int64]]) -> float | None:

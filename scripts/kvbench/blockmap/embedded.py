@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kvbench.errors import UserError
+from kvbench.workload.rates import FROM_FILE, is_rate, rate_text
 
 SUFFIX = ".json.gz"
-RATE = "requests_per_s-"
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,7 @@ def load(path: str | Path) -> Map:
     return Map(model, workload, base64.b64encode(content).decode())
 
 
-def is_rate(point: str) -> bool:
-    """Whether a point is one of requests that arrive over time."""
-    return point.startswith(RATE)
-
-
 def shown(workload: str, point: str) -> str:
     """The workload's name with its rate, as the page shows it."""
-    rate = point.removeprefix(RATE)
-    return f"{workload}, {'arrivals of its file' if rate == 'file' else f'{rate} requests/s'}"
+    rate = rate_text(point)
+    return f"{workload}, {'arrivals of its file' if rate == FROM_FILE else f'{rate} requests/s'}"

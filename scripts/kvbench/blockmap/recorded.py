@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from kvbench.files import read_json, read_parquet
 from kvbench.records import SPLIT
+from kvbench.workload.rates import is_rate
 from kvbench.workload.read import Request
 
 COUNTS = ("running", "waiting")
@@ -37,7 +38,7 @@ class Recorded:
     @property
     def arrives(self) -> bool:
         """Whether requests arrive over time."""
-        return (self.record.get("settings") or {}).get("given", {}).get("requests_per_s") is not None
+        return is_rate(self.record.get("point", ""))
 
     @property
     def steps(self) -> int:

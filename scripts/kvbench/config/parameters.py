@@ -6,9 +6,10 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from kvbench.config.rates import further_run
-from kvbench.config.runs import ARRIVING, OVERRIDABLE, PARITY, RATE, RunName, plan, run_at_rate, run_list
+from kvbench.config.runs import ARRIVING, OVERRIDABLE, PARITY, RunName, plan, run_at_rate, run_list
 from kvbench.engines.names import BENCHMARKED, PEER_SERVE, SEQUENTIAL
 from kvbench.errors import UserError
+from kvbench.workload.rates import RATE
 
 SHARED = ("seed", "memory_fraction", "cpu_threads", "sample_period_s", "device", "shared_gpu")
 

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from kvbench.config.parameters import benchmarked_run
-from kvbench.config.runs import BASE, FROM_FILE, RATE, RunName, arrives, plan, rate_point, run_list
+from kvbench.config.runs import BASE, RunName, arrives, plan, run_list
 from kvbench.config.sweeps import swept_runs
 from kvbench.engines.names import PEER_SERVE, is_paged
 from kvbench.figures.registry import FIGURES
+from kvbench.workload.rates import FROM_FILE, RATE, rate_point
 
 PROJECT = Path(__file__).parents[3]
 ENVIRONMENT, CONFIG = "results/environment.json", "results/config.yaml"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from kvbench.config.runs import RATE, RunName, arrives, plan, rate_point, run_list
+from kvbench.config.runs import RunName, arrives, plan, run_list
+from kvbench.workload.rates import RATE, rate_of, rate_point
 
 
 def rate_runs(config: dict, model: str, workload: str) -> list[RunName]:
@@ -31,11 +32,8 @@ def swept_engines(config: dict, model: str, workload: str) -> list[str]:
 
 def further_run(config: dict, name: RunName) -> tuple[int, dict] | None:
     """The entry of `runs` and the settings of a run at a rate between those of a sweep; None if no entry allows it."""
-    if not arrives(name):
-        return None
-    try:
-        per_s = float(name.point.removeprefix(f"{RATE}-"))
-    except ValueError:
+    per_s = rate_of(name.point)
+    if per_s is None:
         return None
     wanted = (name.model, name.workload, name.engine)
     for entry, run, own in plan(config):

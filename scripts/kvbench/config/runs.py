@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, replace
 
 from kvbench.engines.names import REFERENCE
+from kvbench.workload.rates import RATE, is_rate, rate_point
 
 OVERRIDABLE = (
     "repeats",
@@ -19,8 +20,7 @@ OVERRIDABLE = (
     "gpus",
 )
 # Keys of an entry alone: when its requests arrive. Without a rate all are submitted at once.
-ARRIVING = {"requests_per_s": None, "burstiness": 1.0}
-RATE, FROM_FILE = "requests_per_s", "file"
+ARRIVING = {RATE: None, "burstiness": 1.0}
 PARITY = "parity"
 BASE = "base"
 PLACE = re.compile(r"(.+?)(?:\.process-(\d+))?")
@@ -85,11 +85,6 @@ def parity_list(config: dict) -> list[RunName]:
     return [RunName(model, engine, PARITY) for model, engine in sorted(pairs)]
 
 
-def rate_point(per_s: float | str) -> str:
-    """The point of runs whose requests arrive at this rate, or as a user's file says (`file`)."""
-    return point_name(RATE, int(per_s) if isinstance(per_s, float) and per_s.is_integer() else per_s)
-
-
 def point_name(key: str, value: object) -> str:
     """The name of a point of a sweep, such as `block_size-32`."""
     return f"{key}-{str(value).lower()}"
@@ -97,7 +92,7 @@ def point_name(key: str, value: object) -> str:
 
 def arrives(run: RunName) -> bool:
     """Whether the run's requests arrive over time."""
-    return run.point.startswith(f"{RATE}-")
+    return is_rate(run.point)
 
 
 def run_at_rate(plan: Plan, benchmark: dict, engine: str) -> tuple[RunName, dict] | None:

@@ -16,13 +16,13 @@ from kvbench.figures.data.rows import rows_of
 from kvbench.figures.points import (
     GREY,
     NO_POINT,
-    by_engine,
     caption,
     drawable,
     handles,
     measured_points,
     panels_figure,
     replay_lines,
+    with_sizes,
 )
 from kvbench.figures.style import WIDTH_IN, said, settle, styled
 
@@ -57,7 +57,7 @@ def draw(
         return said(NO_POINT, width_in)
     figure, (filled, speed) = panels_figure(2, width_in, _text(table, published))
     replay_lines(filled, "block_size", replays, "live_share_of_allocated", 100)
-    for rows, size in by_engine(table):
+    for rows, size in with_sizes(table):
         measured_points(filled, "block_size", rows, size, "live_share_of_allocated", 100)
         measured_points(speed, "block_size", rows, size, "output_tokens_per_s", 1)
     filled.set_ylim(0, 103)

@@ -12,19 +12,20 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from kvbench.analysis.results import read_table, rows_of_pair
-from kvbench.figures.data.rates import at_rates, by_engine, dodged, ends, is_true
-from kvbench.figures.data.rows import rows_of
+from kvbench.figures.data.rates import at_rates, dodged, is_true
+from kvbench.figures.data.rows import by_engine, ends, rows_of
+from kvbench.figures.points import with_sizes
 from kvbench.figures.rates import (
     DASHED,
     NO_ARRIVALS,
     OUTLINE,
+    SIZES,
     curve,
     prediction,
     rate_axis,
     saturated_strip,
     scaled,
     tails,
-    with_sizes,
 )
 from kvbench.figures.style import WIDTH_IN, is_narrow, look, said, settle, styled, wrapped
 from kvbench.figures.words import range_text
@@ -152,7 +153,7 @@ def _attainment(
     """Share of requests within both limits, the share that is asked for, and each engine's capacity at it."""
     for rows in replayed:
         prediction(axes, rows, PREDICTED["attainment_share"], 100)
-    for rows, size in with_sizes(table):
+    for rows, size in with_sizes(table, *SIZES):
         curve(axes, rows, "attainment_share", 100, size=size)
     share = 100 * table["slo_share"].iloc[0]
     axes.axhline(share, **LIMIT)
@@ -176,7 +177,7 @@ def _completed(axes: Axes, table: pd.DataFrame, replayed: Sequence[pd.DataFrame]
     axes.plot(equal, equal, color="0.7", lw=0.8, zorder=1)
     for rows in replayed:
         prediction(axes, rows, PREDICTED["completed_per_s"])
-    for rows, size in with_sizes(table):
+    for rows, size in with_sizes(table, *SIZES):
         curve(axes, rows, "completed_per_s", size=size)
     scaled(axes, table["completed_per_s_median"].astype(float).tolist(), [table["rate"].max()])
 

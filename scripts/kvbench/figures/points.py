@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from kvbench.figures.data.rows import by_engine, ends
 from kvbench.figures.style import is_narrow, look, wrapped
 from kvbench.figures.words import range_text
 
@@ -40,16 +41,18 @@ def drawable(table: pd.DataFrame, x: str) -> pd.DataFrame:
     return table.dropna(subset=[x, "n_repeats"])
 
 
-def by_engine(table: pd.DataFrame) -> list[tuple[pd.DataFrame, float]]:
-    """Each engine's rows and marker size; markers drawn earlier are larger, so that equal points are all visible."""
-    groups = [rows for _, rows in table.groupby("engine", sort=False)]
-    return [(rows, 7.5 + 2.5 * later) for later, rows in zip(reversed(range(len(groups))), groups, strict=True)]
+def with_sizes(table: pd.DataFrame, last: float = 7.5, step: float = 2.5) -> list[tuple[pd.DataFrame, float]]:
+    """Each engine's rows and marker size, the last engine's and `step` more for each before it.
+
+    Markers drawn earlier are larger, so that equal points are all visible.
+    """
+    groups = by_engine(table)
+    return [(rows, last + step * later) for later, rows in zip(reversed(range(len(groups))), groups, strict=True)]
 
 
 def measured_points(axes: Axes, x: str, rows: pd.DataFrame, size: float, name: str, factor: float) -> None:
     """Medians of column `name` of one engine's rows times `factor`, with intervals or, without these, ranges."""
-    low = rows[f"{name}_ci95_low"].fillna(rows[f"{name}_min"])
-    high = rows[f"{name}_ci95_high"].fillna(rows[f"{name}_max"])
+    low, high = ends(rows, name)
     middle = rows[f"{name}_median"]
     errors = factor * np.maximum([middle - low, high - middle], 0.0)
     errors[:, errors.sum(axis=0) == 0] = np.nan  # all repeats equal: no whisker

@@ -12,13 +12,13 @@ from kvbench.analysis.results import read_table
 from kvbench.figures.data.rows import rows_of
 from kvbench.figures.points import (
     NO_POINT,
-    by_engine,
     caption,
     drawable,
     handles,
     measured_points,
     panels_figure,
     replay_lines,
+    with_sizes,
 )
 from kvbench.figures.style import WIDTH_IN, logarithmic, said, settle, styled
 
@@ -51,7 +51,7 @@ def draw(table: pd.DataFrame, replays: pd.DataFrame, options: Mapping[str, Any] 
     for axes, (name, (label, factor)) in zip(panels, PANELS.items(), strict=True):
         if name in replays:
             replay_lines(axes, "pool_slots", replays, name, factor)
-        for rows, size in by_engine(table):
+        for rows, size in with_sizes(table):
             measured_points(axes, "pool_slots", rows, size, name, factor)
         axes.margins(x=0.1)
         logarithmic(axes)

@@ -11,7 +11,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from kvbench.figures.data.rates import by_engine, common_rates, ends, is_true
+from kvbench.figures.data.rates import common_rates, is_true
+from kvbench.figures.data.rows import by_engine, ends
 from kvbench.figures.style import logarithmic, look
 
 NO_ARRIVALS = "No run of this workload has requests that arrive over time and a timed repeat."
@@ -19,13 +20,8 @@ DECADE = 10.0  # an axis whose values span more is logarithmic
 NEAREST = 0.13  # of an axis' length, between two of its numbers
 STRIP_ROW, STRIP_MOST, STRIP_MARGIN = 0.055, 0.3, 0.035  # heights in the strip of saturated points, of the panel's
 OUTLINE = "0.25"
+SIZES = (4.6, 0.5)  # of markers (`points.with_sizes`)
 DASHED = (0, (3, 2))
-
-
-def with_sizes(table: pd.DataFrame) -> list[tuple[pd.DataFrame, float]]:
-    """Each engine's rows and marker size, the first the largest, so that equal points are all visible."""
-    groups = by_engine(table)
-    return [(rows, 4.6 + 0.5 * later) for later, rows in zip(reversed(range(len(groups))), groups, strict=True)]
 
 
 def curve(axes: Axes, rows: pd.DataFrame, name: str, factor: float = 1, x: str = "rate", size: float = 4.6) -> None:

@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from kvbench.figures.data.rates import at_rates, by_engine, common_rates, is_true
-from kvbench.figures.data.rows import rows_of
+from kvbench.figures.data.rates import at_rates, common_rates, is_true
+from kvbench.figures.data.rows import by_engine, rows_of
 from kvbench.figures.rates import NO_ARRIVALS
 from kvbench.figures.style import WIDTH_IN, is_narrow, said, settle, styled, wrapped
 from kvbench.figures.words import TIME_WORDS, value_text

@@ -20,8 +20,8 @@ from kvbench.replay.live_steps import LiveRepeat, timed_repeats
 from kvbench.replay.result import RequestTimes
 from kvbench.replay.simulate import replay
 from kvbench.replay.step_time import StepTime
+from kvbench.workload.rates import rate_of
 
-RATE = "requests_per_s-"
 GRID_RATES = 12
 BEYOND = 1.5  # the grid ends at this times the highest rate that was run
 Slo = tuple[float, float]
@@ -78,7 +78,7 @@ def plan(runs: Sequence[Run]) -> list[Prediction]:
     """
     found = []
     for engine in MODELLED:
-        points = [Point(run, rate) for run in runs if run.engine == engine and (rate := rate_of(run)) is not None]
+        points = [Point(run, rate) for run in runs if run.engine == engine and (rate := rate_of(run.point)) is not None]
         points.sort(key=lambda point: point.per_s)
         usable = [point for point in points if not point.saturated]
         for point in points:
@@ -91,14 +91,6 @@ def plan(runs: Sequence[Run]) -> list[Prediction]:
 
 def _fitted(points: Sequence[Point]) -> Fitted | None:
     return fit(pooled(point.steps for point in points))
-
-
-def rate_of(run: Run) -> float | None:
-    """The rate of a run's arrivals; None if they come from a file or all at once."""
-    try:
-        return float(run.point.removeprefix(RATE)) if run.point.startswith(RATE) else None
-    except ValueError:
-        return None
 
 
 def predicted(one: Prediction, step_time: StepTime, workload: pa.Table | None, slo: Slo) -> tuple[Summary, bool | None]:

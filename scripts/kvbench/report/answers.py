@@ -12,13 +12,13 @@ from kvbench.analysis.tables.attribution import CAPACITY, PRICE
 from kvbench.report import rate_answer
 from kvbench.report.cells import number, span
 from kvbench.report.tables.held import AT_ONCE, LIVE
+from kvbench.workload.rates import is_rate
 
 Tables = Mapping[str, pd.DataFrame]
 PAGED = "vllm"
 # The contiguous partner: the first that ran. vllm-reserved admits as if rows were reserved, but stores blocks.
 CONTIGUOUS = ("vllm-contiguous", "hf-static", "hf-batch")
 RESERVING = ("vllm-contiguous", "vllm-reserved", "hf-static", "hf-batch")
-AT_RATE = "requests_per_s-"
 FEW = "Too few repeats for an interval."
 NO_BASE = "no engine ran outside sweeps."
 RATES = "Of output tokens per second."
@@ -174,7 +174,7 @@ def _same(parity: pd.DataFrame, model: str, workload: str) -> Answer:
     rows = (
         rows[rows["point"] == "base"]
         if (rows["point"] == "base").any()
-        else rows[rows["point"].str.startswith(AT_RATE)]
+        else rows[rows["point"].map(is_rate).astype(bool)]
     )
     measured = rows[rows["share_equal"].notna()]
     if measured.empty:

@@ -64,6 +64,11 @@ def in_window(due_s: ArrayLike) -> NDArray[np.bool_]:
     return due >= due.min() + SETTLING_SHARE * (due.max() - due.min())
 
 
+def completed_per_s(due_s: ArrayLike, finish_s: ArrayLike) -> float:
+    """Requests over the seconds from the first arrival to the last token, from times of shape (R,)."""
+    return len(np.asarray(due_s)) / float(np.max(finish_s) - np.min(due_s))
+
+
 def within(found: Latencies, ttft_s: float, tpot_s: float) -> NDArray[np.bool_]:
     """Whether each request is within both limits in seconds, shape (R,); without a TPOT only the TTFT counts."""
     return (found.ttft_s <= ttft_s) & ~(found.tpot_s > tpot_s)

@@ -11,9 +11,10 @@ from builders.served import COST, lengths, write_served
 from kvbench.analysis.results import load_run
 from kvbench.analysis.serving_summary import METRICS
 from kvbench.replay.live_run import MODELLED
-from kvbench.replay.prediction import plan, predicted, rate_of
+from kvbench.replay.prediction import plan, predicted
 from kvbench.replay.prediction_table import columns, table
 from kvbench.workload.arrivals import due_s
+from kvbench.workload.rates import rate_of
 
 SLO = (0.5, 0.05)
 RATES = (0.5, 1.0, 1.5)
@@ -108,7 +109,7 @@ def test_only_rates_of_engines_that_are_modelled_count(tmp_path):
         dataclasses.replace(run, record={**run.record, **change})
         for change in ({"point": "requests_per_s-file"}, {"point": "base"}, {"engine": "hf-continuous"})
     ]
-    assert [rate_of(one) for one in (run, *others)] == [1.0, None, None, 1.0]
+    assert [rate_of(one.point) for one in (run, *others)] == [1.0, None, None, 1.0]
     assert plan(others) == []
     assert table([], None, SLO).columns.tolist() == columns()
 

@@ -61,8 +61,8 @@ def _row(run: Run, slo: Mapping[str, Any], seed: int) -> dict[str, Any]:
     kept = [within(one.latencies, slo["ttft_s"], slo["tpot_s"]) for one in served]
     each = {
         "attainment_share": [float(ok.mean()) for ok in kept],
-        "completed_per_s": [len(one.requests) / one.seconds for one in served],
-        "goodput_per_s": [ok.mean() * len(one.requests) / one.seconds for ok, one in zip(kept, served, strict=True)],
+        "completed_per_s": [one.completed_per_s for one in served],
+        "goodput_per_s": [ok.mean() * one.completed_per_s for ok, one in zip(kept, served, strict=True)],
     }
     if not row["saturated"]:
         each |= {name: [_typical(one.latencies, name) for one in served] for name in AVERAGED}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from kvbench.config.runs import ARRIVING, FROM_FILE, RATE, Plan, RunName
+from kvbench.config.runs import ARRIVING, Plan, RunName
 from kvbench.config.wording import Invalid, quote
 from kvbench.engines.names import NOT_SERVING
+from kvbench.workload.rates import FROM_FILE, RATE
 
 # Runs of one model and workload are compared with each other, so these keys must not differ between them.
 COMPARED = ("sampling", "max_length", "sequential_requests", "gpus")

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from kvbench.workload.rates import rate_of
+
 DODGE = 0.5  # of the smallest gap between two rates, over which points at one rate are spread
-
-
-RATE = "requests_per_s-"
 
 
 def without_lower_rates(table: pd.DataFrame) -> pd.DataFrame:
@@ -16,7 +15,7 @@ def without_lower_rates(table: pd.DataFrame) -> pd.DataFrame:
 
     Elsewhere a figure with a row for each rate would fill pages.
     """
-    rates = pd.to_numeric(table["point"].where(table["point"].str.startswith(RATE)).str.removeprefix(RATE), "coerce")
+    rates = table["point"].map(rate_of).astype(float)
     return table[~(rates < rates.groupby(table["engine"]).transform("max"))]
 
 
@@ -29,11 +28,6 @@ def at_rates(table: pd.DataFrame) -> pd.DataFrame:
     known = table.dropna(subset=["rate"]).query("rate > 0 and n_repeats > 0")
     order = {engine: place for place, engine in enumerate(dict.fromkeys(known["engine"]))}
     return known.assign(place=known["engine"].map(order)).sort_values(["place", "rate"], kind="stable")
-
-
-def by_engine(table: pd.DataFrame) -> list[pd.DataFrame]:
-    """The rows of each engine, in the order of the table."""
-    return [rows for _, rows in table.groupby("engine", sort=False)]
 
 
 def common_rates(table: pd.DataFrame, most: int | None = None) -> list[float]:
@@ -49,12 +43,6 @@ def common_rates(table: pd.DataFrame, most: int | None = None) -> list[float]:
 def is_true(column: pd.Series) -> pd.Series:
     """Whether each value of a column of a CSV is true; unknown is false."""
     return column.map(lambda value: str(value).lower() == "true").astype(bool)
-
-
-def ends(rows: pd.DataFrame, name: str) -> tuple[pd.Series, pd.Series]:
-    """The ends of the whiskers of column `name`: of intervals or, without these, of ranges."""
-    low = rows[f"{name}_ci95_low"].astype(float).fillna(rows[f"{name}_min"].astype(float))
-    return low, rows[f"{name}_ci95_high"].astype(float).fillna(rows[f"{name}_max"].astype(float))
 
 
 def dodged(table: pd.DataFrame) -> pd.Series:

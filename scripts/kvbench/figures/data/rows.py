@@ -33,3 +33,14 @@ def row_of(table: pd.DataFrame, name: str, **wanted: str) -> pd.Series:
     if found.empty:
         raise UserError(f"results/tables/{name}: no row for {', '.join(wanted.values())}; delete it and run again")
     return found.iloc[0]
+
+
+def by_engine(table: pd.DataFrame) -> list[pd.DataFrame]:
+    """The rows of each engine, in the order of the table."""
+    return [rows for _, rows in table.groupby("engine", sort=False)]
+
+
+def ends(rows: pd.DataFrame, name: str) -> tuple[pd.Series, pd.Series]:
+    """The ends of the whiskers of column `name`: of intervals or, without these, of ranges."""
+    low = rows[f"{name}_ci95_low"].astype(float).fillna(rows[f"{name}_min"].astype(float))
+    return low, rows[f"{name}_ci95_high"].astype(float).fillna(rows[f"{name}_max"].astype(float))

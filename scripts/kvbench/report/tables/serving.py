@@ -9,10 +9,10 @@ from kvbench.analysis.tables.slowest import PARTS
 from kvbench.figures.data.rates import is_true
 from kvbench.figures.words import TIME_WORDS
 from kvbench.report.cells import NONE, interval, number, spans, text, text_column, with_marks
+from kvbench.workload.rates import rate_text
 
 SATURATED, LATE = "saturated", "late"
 MOST_OF_A_RUN = 5  # slowest requests that a page shows of each run
-RATE = "requests_per_s-"
 
 
 def serving_view(table: pd.DataFrame) -> pd.DataFrame:
@@ -42,7 +42,7 @@ def serving_view(table: pd.DataFrame) -> pd.DataFrame:
 
 def _rates(table: pd.DataFrame) -> pd.Series:
     """The rate that was asked for; `file` where a file says when requests arrive."""
-    return text_column(table["point"].astype(str).str.removeprefix(RATE))
+    return text_column(table["point"].astype(str).map(rate_text))
 
 
 def _states(table: pd.DataFrame) -> list[list[str]]:
