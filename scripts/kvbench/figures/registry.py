@@ -111,6 +111,7 @@ FIGURES = (
         "Decoding steps against the least time that memory allows, and how busy the device was.",
         "Speed",
         table="roofline",
+        needs=AT_ONCE,
     ),
     Entry(
         "kv_waste",

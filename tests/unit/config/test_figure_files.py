@@ -50,8 +50,8 @@ def test_figures_over_rates_exist_where_requests_arrive_at_one_and_read_the_pred
     rated = {"latency_rate", "request_time"}
     assert rated <= set(figure_files.figures_of([*RUNS, *at_rate]))
     assert not rated & set(figure_files.figures_of([*RUNS, *SHARED, *of_file]))
-    assert {"latency", "throughput"} <= set(figure_files.figures_of([*RUNS, *at_rate]))
-    assert not {"latency", "throughput"} & set(figure_files.figures_of([*at_rate, *of_file]))
+    assert {"latency", "throughput", "roofline"} <= set(figure_files.figures_of([*RUNS, *at_rate]))
+    assert not {"latency", "throughput", "roofline"} & set(figure_files.figures_of([*at_rate, *of_file]))
     found = inputs("latency_rate")
     assert found["table"] == "results/tables/serving.csv"
     assert found["predicted"] == "results/serving/m/w/predicted.csv"
