@@ -76,7 +76,7 @@ def _kv_of_pass(
         generated,
         one.requests,
         slot_bytes=settings.slot_bytes,
-        static_width=settings.max_length if is_static(settings.engine) else None,
+        static_length=settings.max_length if is_static(settings.engine) else None,
         shared=settings.prefix_sharing,
     )
     add_checks(checks, found)

@@ -16,7 +16,7 @@ from kvbench.machine.nvml import Session
 from kvbench.machine.threads import resolve_threads
 from kvbench.measure.budget import kv_budget_bytes
 from kvbench.model.record import ModelRecord
-from kvbench.model.slots import itemsize, resolve_dtype, slot_bytes
+from kvbench.model.slots import cache_itemsize, itemsize, resolve_dtype, token_bytes
 from kvbench.workload.read import Request, read_workload
 
 # Transformers needs no block size; on a CPU vLLM's kernels need a multiple of 32.
@@ -56,12 +56,14 @@ def resolve(order: Order) -> EngineSettings:
     device = order.machine["device"]
     dtype = resolve_dtype(s["dtype"], device)
     given = AUTO_BLOCK_SIZE[device] if s["block_size"] == "auto" else s["block_size"]
-    slot = slot_bytes(order.record.architecture, itemsize(dtype))
+    architecture = order.record.architecture
+    kv_dtype = s["kv_dtype"]
+    kv_itemsize = cache_itemsize(kv_dtype, dtype)
     max_length = _max_length(order)
-    row = reserved_slots(max_length, given) * slot
+    row = reserved_slots(max_length, given) * token_bytes(architecture, kv_itemsize)
     key = "parity.kv_budget_mib" if order.purpose == "parity" else "kv_budget_mib"
     total, free = _memory(device, s["gpus"])
-    weights = order.record.architecture.parameters * itemsize(dtype)
+    weights = architecture.parameters * itemsize(dtype)
     return EngineSettings(
         engine=s["engine"],
         model_path=str(order.record.path),
@@ -71,7 +73,9 @@ def resolve(order: Order) -> EngineSettings:
         threads=resolve_threads(s["cpu_threads"]),
         max_length=max_length,
         budget_bytes=kv_budget_bytes(_budget_mib(order, row), s["memory_fraction"], total, free, weights, row, key),
-        slot_bytes=slot,
+        groups=architecture.groups,
+        kv_itemsize=kv_itemsize,
+        kv_dtype=kv_dtype,
         block_size=slots_of_block(s["engine"], given, max_length),
         temperature=s["sampling"]["temperature"],
         top_p=s["sampling"]["top_p"],
