@@ -11,16 +11,18 @@ from typing import Any
 from kvbench.engines.base import EngineSettings, reserved_slots
 from kvbench.engines.names import ONE_BLOCK, REFERENCE
 from kvbench.files import read_json
+from kvbench.kv.groups import MLA
 from kvbench.machine.cards import choose_cards
 from kvbench.machine.nvml import Session
 from kvbench.machine.threads import resolve_threads
 from kvbench.measure.budget import kv_budget_bytes
-from kvbench.model.record import ModelRecord
+from kvbench.model.record import Architecture, ModelRecord
 from kvbench.model.slots import cache_itemsize, itemsize, resolve_dtype, token_bytes
 from kvbench.workload.read import Request, read_workload
 
 # Transformers needs no block size; on a CPU vLLM's kernels need a multiple of 32.
 AUTO_BLOCK_SIZE = {"cpu": 32, "cuda": 16}
+CPU_LATENT_BLOCK_SIZE = 16  # the only one of vLLM's CPU kernel for MLA
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,8 @@ def resolve(order: Order) -> EngineSettings:
     s = order.settings
     device = order.machine["device"]
     dtype = resolve_dtype(s["dtype"], device)
-    given = AUTO_BLOCK_SIZE[device] if s["block_size"] == "auto" else s["block_size"]
     architecture = order.record.architecture
+    given = auto_block_size(device, architecture) if s["block_size"] == "auto" else s["block_size"]
     kv_dtype = s["kv_dtype"]
     kv_itemsize = cache_itemsize(kv_dtype, dtype)
     max_length = _max_length(order)
@@ -86,6 +88,12 @@ def resolve(order: Order) -> EngineSettings:
         margins=order.purpose == "parity" and s["engine"] == REFERENCE,
         gpus=s["gpus"] if device == "cuda" else 1,
     )
+
+
+def auto_block_size(device: str, architecture: Architecture) -> int:
+    """Tokens of a block where the configuration says `auto`."""
+    latent = device == "cpu" and any(group.kind == MLA for group in architecture.groups)
+    return CPU_LATENT_BLOCK_SIZE if latent else AUTO_BLOCK_SIZE[device]
 
 
 def slots_of_block(engine: str, block_size: int, max_length: int) -> int:

@@ -165,6 +165,7 @@ def _record(measured: Measured) -> dict[str, Any]:
         "device": settings.device,
         "threads": settings.threads,
         "slot_bytes": settings.slot_bytes,
+        "token_bytes": settings.token_bytes,
         "kv_dtype": settings.kv_dtype,
         "groups": [asdict(group) for group in settings.groups],
         "block_size": settings.block_size if is_paged(settings.engine) else None,

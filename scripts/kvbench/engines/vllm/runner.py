@@ -147,6 +147,7 @@ class VllmEngine:
             "dtype": str(config.model_config.dtype).removeprefix("torch."),
             "max_model_len": config.model_config.max_model_len,
             "block_size": config.cache_config.block_size,
+            "kv_cache_dtype": config.cache_config.cache_dtype,
             **self._kernels(),
             "num_gpu_blocks": config.cache_config.num_gpu_blocks,
             "enable_prefix_caching": config.cache_config.enable_prefix_caching,
