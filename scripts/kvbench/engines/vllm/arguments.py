@@ -11,7 +11,7 @@ from typing import Any
 from kvbench.engines.base import EngineSettings, refuse_options
 from kvbench.engines.names import RESERVATION
 from kvbench.errors import UserError
-from kvbench.kv.groups import LayerGroup, as_full
+from kvbench.kv.groups import MLA, LayerGroup, as_full
 
 SCRIPTS = Path(__file__).resolve().parents[3]
 
@@ -59,6 +59,9 @@ def engine_arguments(settings: EngineSettings) -> dict[str, Any]:
         ours["worker_cls"] = "kvbench.engines.vllm.gpu_worker.GraphMeasuringWorker"
         # With kv_cache_memory_bytes it plans nothing, but its default makes vLLM refuse a GPU that others use.
         ours["gpu_memory_utilization"] = 0.01
+    elif any(group.kind == MLA for group in settings.groups):
+        # The kernel that every CPU has. With AMX vLLM prefers another, which takes no float32 and other blocks.
+        ours["attention_backend"] = "CPU_MLA"
     return ours | _known_options(settings) | own_arguments(settings)
 
 
