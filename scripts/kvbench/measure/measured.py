@@ -90,7 +90,7 @@ def _capacity(engine: Engine) -> dict[str, int | None]:
     settings = engine.settings
     return {
         "budget_bytes": settings.budget_bytes,
-        "reserved_row_slots": settings.reserved_row_slots if settings.engine == "vllm-reserved" else None,
+        "reserved_row_slots": settings.row_bytes // settings.slot_bytes if settings.engine == "vllm-reserved" else None,
         **engine.capacity(),
     }
 
