@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kvbench.errors import UserError
-from kvbench.replay.hit_rate_kernel import COLD, stack_distances
 from kvbench.workload.block_ids import BlockIds
 
 
@@ -73,6 +72,8 @@ def hit_curve(blocks: BlockIds, prompt_tokens: ArrayLike, output_tokens: ArrayLi
 
     UserError if there is no request, or if one names more blocks than it fills.
     """
+    from kvbench.replay.hit_rate_kernel import COLD, stack_distances
+
     prompt, output = np.asarray(prompt_tokens, np.int64), np.asarray(output_tokens, np.int64)
     size, named = blocks.block_tokens, np.diff(blocks.offsets)
     stored = prompt + output - 1

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from kvbench.replay.inputs import Trace
@@ -27,22 +26,7 @@ def blocks_of_tokens(texts: Sequence[NDArray[np.int32]], block_tokens: int) -> B
 def _named(
     tokens: NDArray[np.int64], order: NDArray[np.int64], common: NDArray[np.int64], block_tokens: int
 ) -> BlockIds:
+    from kvbench.replay.hit_rate_kernel import numbered
+
     offsets = np.concatenate([[0], np.cumsum(tokens // block_tokens)])
-    return BlockIds(_numbered(offsets, order, common // block_tokens), offsets, block_tokens)
-
-
-@njit(cache=True)
-def _numbered(offsets, order, shared):
-    """In the order of texts, a text begins with the `shared` blocks of the one before it; its others are new."""
-    ids = np.empty(offsets[-1], np.int64)
-    count = former = 0
-    for place in range(order.size):
-        begin, end = offsets[order[place]], offsets[order[place] + 1]
-        for at in range(end - begin):
-            if at < shared[place]:
-                ids[begin + at] = ids[former + at]
-            else:
-                ids[begin + at] = count
-                count += 1
-        former = begin
-    return ids
+    return BlockIds(numbered(offsets, order, common // block_tokens), offsets, block_tokens)

@@ -1,4 +1,4 @@
-"""Stack distances of block references in one pass: how large a pool must be for each of them to be a hit.
+"""The loops behind hit rates, compiled: numbers of blocks, and how large a pool must be to find each of them again.
 
 A tree of partial sums (Fenwick 1994) over the times of last use counts in O(log n) the blocks that were used since.
 """
@@ -11,6 +11,26 @@ from numpy.typing import NDArray
 
 COLD = -1
 NEVER = np.iinfo(np.int64).max
+
+
+@njit(cache=True)
+def numbered(offsets: NDArray[np.int64], order: NDArray[np.int64], shared: NDArray[np.int64]) -> NDArray[np.int64]:
+    """A number for each different block, shape (n,): text r has `[offsets[r] : offsets[r + 1]]` of them.
+
+    In `order`, shape (R,), a text begins with the first `shared` blocks of the one before it, and its others are new.
+    """
+    ids = np.empty(offsets[-1], np.int64)
+    count = former = 0
+    for place in range(order.size):
+        begin, end = offsets[order[place]], offsets[order[place] + 1]
+        for at in range(end - begin):
+            if at < shared[place]:
+                ids[begin + at] = ids[former + at]
+            else:
+                ids[begin + at] = count
+                count += 1
+        former = begin
+    return ids
 
 
 @njit(cache=True)
