@@ -137,6 +137,22 @@ def test_a_prompt_that_is_found_whole_is_counted_and_vllm_holds_its_last_block_t
     assert [sum(hits_one_by_one(requests, pool, 2)) for pool in sizes] == [2, 4, 6, 6]
 
 
+def test_where_vllm_holds_blocks_twice_the_curve_is_not_below_it() -> None:
+    differ = 0
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        prompts = [ids(A, B, C)[: rng.integers(1, 13)] for _ in range(30)]
+        trace = Trace.of([len(prompt) for prompt in prompts], rng.integers(1, 9, 30))
+        trace = trace.with_texts(list(map(text_key, prompts)))
+        curve = hit_curve(blocks_of(trace, 2), trace.prompt_tokens, trace.output_tokens)
+        assert curve.repeated_blocks > 0
+        for pool in range(curve.least_blocks, curve.least_blocks + 12):
+            wanted = replayed_hits(trace, pool, 2, max_running=1)
+            assert curve.hit_tokens(pool) >= wanted
+            differ += curve.hit_tokens(pool) > wanted
+    assert differ > 0
+
+
 def test_text_that_is_generated_again_is_counted() -> None:
     again = (ids(A, [1]), [5, 6, 7])
     assert curve_of([again, again], 2).repeated_blocks == 1
