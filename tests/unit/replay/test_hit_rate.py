@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from builders.prefix_pool import hits_one_by_one
@@ -111,6 +113,20 @@ def test_the_curve_is_the_replay_of_requests_one_by_one(seed: int, size: int) ->
     sizes = [*range(curve.least_blocks, curve.least_blocks + 40, 3), curve.pool_blocks[-1], 10_000]
     wanted = [replayed_hits(trace, pool, size, max_running=1) for pool in sizes]
     np.testing.assert_array_equal(curve.hit_tokens(sizes), wanted)
+
+
+@pytest.mark.parametrize("size", [2, 4, 8, 16])
+def test_prefixes_known_by_blocks_of_eight_give_smaller_and_larger_blocks(size: int) -> None:
+    """As in a trace with hashes, where prompts have whole blocks of the hashes in common."""
+    trace = shared_trace(5)
+    hashed = replace(trace, common_tokens=trace.common_tokens // 8 * 8)
+    curve = hit_curve(blocks_of(hashed, size), hashed.prompt_tokens, hashed.output_tokens)
+    sizes = [*range(curve.least_blocks, curve.least_blocks + 30, 4), 10_000]
+    wanted = [replayed_hits(hashed, pool, size, max_running=1) for pool in sizes]
+    np.testing.assert_array_equal(curve.hit_tokens(sizes), wanted)
+    whole = hit_curve(blocks_of(hashed, 8), hashed.prompt_tokens, hashed.output_tokens).most_hit_tokens
+    assert curve.most_hit_tokens == whole if size < 8 else curve.most_hit_tokens <= whole
+    assert 0 < whole < hit_curve(blocks_of(trace, 2), trace.prompt_tokens, trace.output_tokens).most_hit_tokens
 
 
 LESS = Trace.of([10] * 4, [1, 5, 7, 2], None, [1, 2, 0, 1], [8] * 4)
