@@ -53,10 +53,10 @@ def _from_files(settings: EngineSettings, own: Mapping[str, Any]) -> Any:
     from transformers import AutoConfig, AutoModelForCausalLM
 
     ours = {"local_files_only": True, "trust_remote_code": False}
-    options = {"attn_implementation": "sdpa", "dtype": getattr(torch, settings.dtype), **own}
+    config = AutoConfig.from_pretrained(settings.model_path, **ours)
+    options = {"attn_implementation": attention_for(config), "dtype": getattr(torch, settings.dtype), **own}
     try:
         if settings.random_weights:
-            config = AutoConfig.from_pretrained(settings.model_path, **ours)
             with torch.device(settings.device):
                 return _spread(AutoModelForCausalLM.from_config(config, trust_remote_code=False, **options), settings)
         placed = {"device_map": settings.device}
@@ -68,6 +68,13 @@ def _from_files(settings: EngineSettings, own: Mapping[str, Any]) -> Any:
     except (ImportError, TypeError, ValueError) as error:
         refuse_options(settings, "Transformers", error)
         raise
+
+
+def attention_for(config: Any) -> str:
+    """SDPA, or eager attention for a model to which Transformers gives no other without code of the hub (gpt-oss)."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
+
+    return "sdpa" if MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]._supports_sdpa else "eager"
 
 
 def _spread(model: Any, settings: EngineSettings) -> Any:
