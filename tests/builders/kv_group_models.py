@@ -49,8 +49,8 @@ SHAPES = {
     "gemma3": {"model_type": "gemma3_text", "layers": 6, "sliding_window": WINDOW, **PLAIN},
     # Three layers in tables of two: one table leaves half of each page unused.
     "gemma3-padded": {
-        **{"model_type": "gemma3_text", "layers": 5, "sliding_window": WINDOW, **PLAIN},
-        **{"layer_types": [*["sliding_attention"] * 3, *["full_attention"] * 2]},
+        "model_type": "gemma3_text", "layers": 5, "sliding_window": WINDOW, **PLAIN,
+        "layer_types": [*["sliding_attention"] * 3, *["full_attention"] * 2],
     },
     "gpt-oss": {
         "model_type": "gpt_oss",
