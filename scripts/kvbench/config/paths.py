@@ -127,6 +127,11 @@ def tables(config: Mapping[str, Any], runs: Sequence[RunName]) -> list[str]:
     return [table_file(name) for name in names]
 
 
+def capacity_tables(config: Mapping[str, Any]) -> list[str]:
+    """The table of capacity plans, as a list; empty without a plan."""
+    return [table_file("capacity")] if config["capacity"] else []
+
+
 def prices_paging(config: Mapping[str, Any], runs: Sequence[RunName]) -> bool:
     """Whether the attention kernel is timed: if there is a run and a head layout."""
     return bool(runs and config["paging_price"]["layouts"])
