@@ -42,4 +42,5 @@ def needed(config: Mapping[str, Any]) -> Sequence[str]:
     measured = run_list(config)
     runs = measured + parity_list(config)
     beside = [paths.BANDWIDTH, *paths.maps(config, measured), *paths.benchmark_files(config)] if runs else []
+    beside += paths.PAGING_PRICE if paths.prices_paging(config, runs) else []
     return [*paths.record_files(runs), *paths.data_files(runs), *paths.workloads_of(runs), *beside]

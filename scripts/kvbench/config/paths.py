@@ -20,6 +20,7 @@ from kvbench.workload.rates import FROM_FILE, RATE, rate_point
 PROJECT = Path(__file__).parents[3]
 ENVIRONMENT, CONFIG = "results/environment.json", "results/config.yaml"
 BANDWIDTH = "results/bandwidth.json"
+PAGING_PRICE = ("results/paging_price.json", "results/paging_price.parquet")
 REPORT = ("results/report.html", "results/found.txt")
 RUN_FILES = ("requests", "kv", "device", "blocks", "margins")
 # Keys of `runs[].sweep` whose points are also replayed: a figure shows both.

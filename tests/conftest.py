@@ -1,0 +1,15 @@
+"""Tests of engines are skipped where none is installed, and nowhere else."""
+
+from __future__ import annotations
+
+import pytest
+
+from kvbench.machine.packages import has_engines
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if has_engines():
+        return
+    for item in items:
+        if item.get_closest_marker("engine"):
+            item.add_marker(pytest.mark.skip(reason="this environment has no engines: `make setup FLAVOUR=cpu`"))
