@@ -1,6 +1,7 @@
 """Make tables, figures and the report of finished runs again: `make report`; further options are Snakemake's."""
 
 import argparse
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -22,7 +23,7 @@ def main() -> None:
     except UserError as error:
         sys.exit(str(error))
     command = [sys.executable, "-m", "snakemake", *further, "--snakefile", str(ROOT / "Snakefile"), *given]
-    sys.exit(subprocess.call(command, cwd=ROOT))
+    sys.exit(subprocess.call(command, cwd=ROOT, env={**os.environ, "KVBENCH_READS_ONLY": "1"}))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -11,14 +10,17 @@ from pathlib import Path
 
 import pytest
 import yaml
-from builders.places import SCRIPTS
+from builders.finished import finished
+from builders.places import CONFIG, SCHEMA, SCRIPTS
 from builders.tiny_overlay import tiny_overlay
-from builders.tree import copy_project, make_quick, quick_project, snakemake
+from builders.tree import copy_project, quick_project, snakemake
 from builders.without_engines import hide_engines
 
 from kvbench.analysis.results import read_table
+from kvbench.config.settings import validate
 from kvbench.files import read_json
-from kvbench.preflight.engines import NEED_ENGINES, READ_ONLY
+from kvbench.preflight.engines import READ_ONLY
+from kvbench.yaml_files import read_yaml
 
 SMALL = """
 capacity: {llama-2-7b-sharegpt: {requests: 6000}}
@@ -26,7 +28,6 @@ replays:
   opt-13b-alpaca: null
   opt-13b-sharegpt: {requests: 300}
 """
-REQUESTS = '{"prompt_token_ids": [5, 6, 7], "output_tokens": 3}\n' * 3
 
 
 @pytest.fixture
@@ -70,31 +71,21 @@ def test_runs_are_refused_in_one_line_and_nothing_is_written(tmp_path: Path, non
 
 def test_the_report_of_copied_results_is_made_by_rules_that_only_read(tmp_path: Path, none: dict[str, str]) -> None:
     """Stub scripts. Neither the model, nor the user's file, nor Snakemake's records were copied."""
-    tree, copied = copy_project(tmp_path / "tree"), tmp_path / "copied"
-    finished = tmp_path / "finished"
-    finished.mkdir()
-    (finished / "my requests.jsonl").write_text(REQUESTS)
-    (tree / "own.yaml").write_text(tiny_overlay("my requests.jsonl"))
-    make_quick(tree)
+    tree = quick_project(tmp_path / "tree")
     shutil.copy2(SCRIPTS / "report_again.py", tree / "scripts")
-    done = snakemake(tree, "--directory", str(finished), "--configfile", "own.yaml")
-    assert done.returncode == 0, done.stderr
-    shutil.copytree(finished / "results", copied / "results")
-    [_, params] = json.loads((copied / "results/config.yaml").read_text())
-    (copied / "results/config.yaml").write_text(yaml.safe_dump(params["config"]))
-    (copied / "results/environment.json").write_text('{"device": "cpu"}')
-    shutil.rmtree(copied / "results/tables")
+    sections = yaml.safe_load(tiny_overlay("my requests.jsonl")) | {"figures": {"formats": ["svg"]}}
+    del sections["models"]["smollm2-135m"]
+    config = validate(read_yaml(CONFIG) | sections, SCHEMA, sources=False)
+    copied = finished(tmp_path / "copied", config, "cpu")
     done = report_again(tree, copied, none)
     assert done.returncode == 0, done.stderr
     ran = {line.split()[0] for line in (copied / "ran.txt").read_text().splitlines()}
     assert ran <= set(READ_ONLY)
-    assert {"summarise_runs", "check_parity", "plot_memory", "make_report"} <= ran
-    assert not ran & set(NEED_ENGINES)
-    assert "Nothing to be done" in report_again(tree, copied, none).stderr
+    assert {"summarise_runs", "check_parity", "plot_throughput", "make_report"} <= ran
     next((copied / "results/runs").rglob("kv.parquet")).unlink()
     done = report_again(tree, copied, none)
     assert done.returncode == 1
-    assert "kv.parquet: not found; complete the run with `make run`" in done.stderr
+    assert done.stderr.endswith("kv.parquet: not found; complete the run with `make run`, or copy all of results/\n")
 
 
 def report_again(tree: Path, folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess:

@@ -12,6 +12,8 @@ from kvbench.errors import UserError
 from kvbench.files import read_json
 from kvbench.yaml_files import read_yaml
 
+TARGET = "results"  # the rule that requests all that is made from runs
+
 
 def arguments(folder: Path, rules: Sequence[str]) -> list[str]:
     """Arguments of Snakemake that let only `rules` run in a folder; UserError if its `results/` are not complete.
@@ -34,7 +36,7 @@ def arguments(folder: Path, rules: Sequence[str]) -> list[str]:
     device = read_json(folder / paths.ENVIRONMENT)["device"]
     chosen = ["--config", f"device={device}"] if device else []
     given = ["--directory", str(folder), "--replace-workflow-config", "--configfile", str(folder / paths.CONFIG)]
-    return [*given, *chosen, "--rerun-triggers", "mtime", "--allowed-rules", *rules, "--", "results"]
+    return [*given, *chosen, "--rerun-triggers", "mtime", "--allowed-rules", TARGET, *rules, "--", TARGET]
 
 
 def needed(config: Mapping[str, Any]) -> Sequence[str]:

@@ -5,24 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import yaml
 from builders.configured import configured
+from builders.finished import finished
 from builders.refusals import refused
 
 from kvbench.config.finished import arguments, needed
-from kvbench.files import write_json
 
 RUNS = [{"models": ["smollm2-135m"], "workloads": ["guide"], "engines": ["hf-batch", "vllm"]}]
-
-
-def finished(folder: Path, config: dict, device: str | None = "cuda") -> Path:
-    """Write all that engines write for a configuration, empty, and the two files that say what it was."""
-    for name in needed(config):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).touch()
-    write_json(folder / "results/environment.json", {"device": device})
-    (folder / "results/config.yaml").write_text(yaml.safe_dump(config))
-    return folder
 
 
 def test_the_call_has_the_configuration_and_device_of_the_runs_and_the_given_rules_only(tmp_path: Path) -> None:
@@ -32,7 +21,7 @@ def test_the_call_has_the_configuration_and_device_of_the_runs_and_the_given_rul
         *("--configfile", str(tmp_path / "results/config.yaml")),
     ]
     assert call[5:7] == ["--config", "device=cuda"]
-    assert call[-5:] == ["--allowed-rules", "make_report", "plot_memory", "--", "results"]
+    assert call[-6:] == ["--allowed-rules", "results", "make_report", "plot_memory", "--", "results"]
 
 
 def test_without_a_device_that_of_the_configuration_holds(tmp_path: Path) -> None:
