@@ -6,14 +6,18 @@ ARGS ?=
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: gallery picture help setup run quick serve test unit lint format lock monitor compare unlock clean distclean
+.PHONY: help setup any run quick plan report serve test unit lint format lock monitor compare gallery picture unlock clean distclean
 
 help:  ## this list
-	@echo "make TARGET [FLAVOUR=cpu|cuda] [CORES=1] [ARGS='more arguments'] [PYTHON=python3.12]"
+	@echo "make TARGET [FLAVOUR=cpu|cuda|plan] [CORES=1] [ARGS='more arguments'] [PYTHON=python3.12]"
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
 
 setup:  ## make the environment in .venv, unless it is up to date
 	@$(PYTHON) envs/bootstrap.py --flavour $(FLAVOUR)
+
+# What needs no engine runs in the environment that is there; without one it gets the plan flavour.
+any:
+	@$(PYTHON) envs/bootstrap.py --flavour $(FLAVOUR) --no-engine
 
 # A measurement takes all cores, so nothing runs beside it; preparation, replays and figures share them.
 run: setup  ## run the experiment: snakemake --cores $(CORES) $(ARGS)
@@ -24,15 +28,27 @@ quick: setup  ## see it in two minutes: the guide's prompts on hf-batch and vllm
 	@.venv/bin/python scripts/check_files.py --configfile config.yaml config/quick.yaml $(ARGS)
 	@.venv/bin/snakemake --cores $(CORES) --configfile config.yaml config/quick.yaml $(ARGS)
 
+plan: any  ## capacity plans and replays of config.yaml, without an engine
+	@.venv/bin/python scripts/check_files.py --configfile config.yaml config/plan.yaml $(ARGS)
+	@.venv/bin/snakemake --cores $(CORES) --configfile config.yaml config/plan.yaml $(ARGS)
+
+report: any  ## tables, figures and report of the finished runs in results/ again, without an engine
+	@.venv/bin/python scripts/report_again.py --cores $(CORES) $(ARGS)
+
 serve:  ## show the report in a browser, on this machine only; PORT=8000, ARGS=folder
 	@exec $(PYTHON) scripts/serve.py --port "$(PORT)" $(ARGS)
 
 # Unit tests run one file per core. Two calls, because vLLM does not start after some modules that unit tests import.
 UNIT := pytest tests/unit --numprocesses auto --maxprocesses 8 --dist loadfile
+# The plan flavour has neither engines nor a browser's driver.
 test: setup  ## run all tests: pytest $(ARGS)
 	@.venv/bin/python -m $(UNIT) $(ARGS)
+ifeq ($(FLAVOUR),plan)
+	@.venv/bin/python -m pytest tests/workflow/test_plan.py $(ARGS)
+else
 	@.venv/bin/python -m pytest tests/workflow $(ARGS)
 	@.venv/bin/python -m pytest tests/browser $(ARGS)
+endif
 
 unit: setup  ## run the tests without an engine
 	@.venv/bin/python -m $(UNIT) $(ARGS)
@@ -55,16 +71,16 @@ lock: setup  ## make envs/*.txt from envs/*.in; ARGS=--upgrade for newer version
 monitor: setup  ## show the memory of GPUs, processes and host, live
 	@.venv/bin/python scripts/monitor.py $(ARGS)
 
-compare: setup  ## compare two result folders: A=dir B=dir [OUT=file.md]
+compare: any  ## compare two result folders: A=dir B=dir [OUT=file.md]
 	@.venv/bin/python scripts/compare.py "$(A)" "$(B)" --out "$(or $(OUT),results/compare.html)"
 
-gallery: setup  ## copy a finished run's figures and tables to docs/gallery/NAME
+gallery: any  ## copy a finished run's figures and tables to docs/gallery/NAME
 	@.venv/bin/python scripts/gallery.py "$(NAME)"
 
 picture: setup  ## draw a finished run's block map as PNG and GIF; ARGS="map --out folder"; needs Chromium
 	@.venv/bin/python scripts/picture.py $(ARGS)
 
-unlock: setup  ## remove Snakemake's lock on the folder after a killed run
+unlock: any  ## remove Snakemake's lock on the folder after a killed run
 	@.venv/bin/snakemake --cores 1 --unlock
 
 clean:  ## remove results and logs; models and the environment stay

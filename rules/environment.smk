@@ -24,6 +24,7 @@ checkpoint check_environment:
         gpu=GPU,
     params:
         device=config["device"],
+        engines=bool(RUNS),
         attention=attention_options(config),
         packages=package_versions(*HF_PACKAGES, *VLLM_PACKAGES),
         code=code_digest("check_environment"),

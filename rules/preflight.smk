@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(workflow.basedir, "scripts")))
 from kvbench.errors import UserError
 from kvbench.preflight.interpreter import startable
 from kvbench.config.overlays import read_layers
+from kvbench.preflight.engines import require_engines
 from kvbench.preflight.terminal import shorten, tell_found
 from kvbench.preflight.time_left import TimeLeft
 
@@ -63,6 +64,15 @@ config.clear()
 config.update(layers.config)
 if base is not None:  # for Snakemake's own report and archive
     workflow.configfiles.insert(0, base)
+
+
+onstart:
+    # Jobs of `--sdm` bring their own packages.
+    if not workflow.deployment_settings.deployment_method:
+        try:
+            require_engines(job.rule.name for job in workflow.dag.needrun_jobs())
+        except UserError as error:
+            sys.exit(str(error))
 
 
 onsuccess:

@@ -1,7 +1,7 @@
 """The report: one page, and its first numbers for the terminal.
 
 in   results/tables/*.csv, results/figures/**, results/runs/**, results/environment.json, results/config.yaml,
-     results/sweeps/**, results/replays/**/series.parquet
+     results/sweeps/**, results/replays/**/series.parquet, results/tables/capacity.csv
 out  results/report.html, results/found.txt, results/tables/latex/*.tex, results/methods.{txt,tex}
 """
 
@@ -20,6 +20,7 @@ rule make_report:
         data=paths.data_files(MEASURED),
         sweeps=paths.sweep_files(config, MEASURED),
         series=map(paths.replay_series, config["replays"]),
+        capacity=paths.capacity_tables(config),
     output:
         report="results/report.html",
         found="results/found.txt",

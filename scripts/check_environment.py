@@ -14,11 +14,12 @@ from kvbench.machine.facts import Facts, choose_device, gather_facts
 
 def check_environment(snakemake: Any) -> None:
     """The rule: results/environment.json."""
+    params = snakemake.params
     with job(snakemake):
-        facts = gather_facts()
+        facts = gather_facts(engines=params.engines)
         print(describe(facts))
-        require_attention(snakemake.params.attention)
-        write_json(snakemake.output[0], facts.record(choose_device(snakemake.params.device, facts)))
+        require_attention(params.attention)
+        write_json(snakemake.output[0], facts.record(choose_device(params.device, facts) if params.engines else None))
 
 
 def describe(facts: Facts) -> str:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import kvbench.preflight.quick_start  # noqa: F401 (first)
 from kvbench.adapter import job
+from kvbench.analysis.results import read_table
 from kvbench.blockmap import load
 from kvbench.files import write_text
 from kvbench.report.charts.bundle import library
@@ -25,7 +26,8 @@ def main(snakemake):
         beside = {"charts": drawn, "chart_library": library() if drawn else ""}
         page = render(*found, maps=maps, **beside, has_capacity=params.has_capacity, methods=told)
         write_text(Path(snakemake.output.report), page)
-        lines = in_short(found[2], found[4], params.seed, has_capacity=params.has_capacity)
+        plans = read_table(given.capacity[0]) if params.has_capacity else None
+        lines = in_short(found[2], found[4], params.seed, plans)
         write_text(Path(snakemake.output.found), lines)
 
 

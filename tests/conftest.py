@@ -1,9 +1,20 @@
-"""Settings of all tests."""
+"""Settings of all tests. Tests of engines are skipped where none is installed, and nowhere else."""
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import settings
+
+from kvbench.machine.packages import has_engines
 
 # An example may take as long as the machine needs: a deadline would fail tests on a busy one.
 settings.register_profile("kvbench", deadline=None)
 settings.load_profile("kvbench")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if has_engines():
+        return
+    for item in items:
+        if item.get_closest_marker("engine"):
+            item.add_marker(pytest.mark.skip(reason="this environment has no engines: `make setup FLAVOUR=cpu`"))

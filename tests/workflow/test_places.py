@@ -1,4 +1,4 @@
-"""Results in another folder, a clone whose path needs quotes, a configuration without runs; some with real scripts."""
+"""Results in another folder, a clone whose path needs quotes: some with real scripts."""
 
 from __future__ import annotations
 
@@ -11,18 +11,9 @@ import pytest
 from builders.tiny_overlay import tiny_overlay
 from builders.tree import contents, copy_project, quick_project, read_config, snakemake, write_config
 
-from kvbench.analysis.results import read_table
 from kvbench.files import read_json
 
 REQUESTS = '{"prompt_token_ids": [5, 6, 7], "output_tokens": 3}\n' * 3
-REPLAYS = """
-device: cpu
-runs: []
-capacity: {llama-2-7b-sharegpt: {requests: 6000}}
-replays:
-  opt-13b-alpaca: null
-  opt-13b-sharegpt: {requests: 300, shared_prefix_tokens: 100, max_length: 2200, prefix_sharing: true, hit_rate: {}}
-"""
 
 
 @pytest.fixture(scope="module")
@@ -63,28 +54,3 @@ def test_engines_run_in_a_folder_whose_name_needs_quotes(tmp_path: Path, name: s
     done = subprocess.run(command, cwd=tree, env=os.environ, capture_output=True, text=True, timeout=500, check=False)
     assert done.returncode == 0, done.stderr
     assert [read_json(tree / run)["engine"] for run in runs] == ["hf-batch", "vllm"]
-
-
-def test_a_configuration_without_runs_makes_its_replays_and_plans(tmp_path: Path) -> None:
-    """Real scripts: no model, no engine, no table of runs, and the report and the terminal say so."""
-    tree = copy_project(tmp_path / "tree")
-    (tree / "own.yaml").write_text(REPLAYS)
-    done = snakemake(tree, "--configfile", "own.yaml")
-    assert done.returncode == 0, done.stderr
-    assert {path.name for path in (tree / "results/tables").iterdir()} == {
-        "replays.csv",
-        "hit_rates.csv",
-        "capacity.csv",
-    }
-    assert not (tree / "resources").exists()
-    assert not (tree / "results/bandwidth.json").exists()
-    assert set(read_table(tree / "results/tables/replays.csv")["scenario"]) == {"opt-13b-sharegpt"}
-    hits = read_table(tree / "results/tables/hit_rates.csv")
-    assert hits["hit_tokens"].iloc[-1] == 299 * 96  # the common prefix in whole blocks of 16, for all but the first
-    page = (tree / "results/report.html").read_text()
-    assert "Nothing was measured" in page
-    assert "Share of prompt tokens that a prefix cache finds again" in page
-    assert "Methods paragraph" not in page
-    assert "Nothing was measured: runs is empty." in done.stderr
-    assert "Replay opt-13b-sharegpt, requests at once: " in done.stderr
-    assert (tree / "results/capacity.html").is_file()

@@ -20,6 +20,7 @@ from kvbench.workload.rates import FROM_FILE, RATE, rate_point
 PROJECT = Path(__file__).parents[3]
 ENVIRONMENT, CONFIG = "results/environment.json", "results/config.yaml"
 BANDWIDTH = "results/bandwidth.json"
+PAGING_PRICE = ("results/paging_price.json", "results/paging_price.parquet")
 REPORT = ("results/report.html", "results/found.txt")
 RUN_FILES = ("requests", "kv", "device", "blocks", "margins")
 # Keys of `runs[].sweep` whose points are also replayed: a figure shows both.
@@ -131,6 +132,11 @@ def tables(config: Mapping[str, Any], runs: Sequence[RunName]) -> list[str]:
     names += ["paging_price"] if prices_paging(config, runs) else []
     names += ["predictions"] if predicted_files(config) else []
     return [table_file(name) for name in names]
+
+
+def capacity_tables(config: Mapping[str, Any]) -> list[str]:
+    """The table of capacity plans, as a list; empty without a plan."""
+    return [table_file("capacity")] if config["capacity"] else []
 
 
 def prices_paging(config: Mapping[str, Any], runs: Sequence[RunName]) -> bool:

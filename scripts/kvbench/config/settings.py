@@ -21,15 +21,21 @@ from kvbench.yaml_files import read_yaml
 PATHS = (("models", "path"), ("workloads", "file"), ("replays", "file"))
 
 
-def validate(config: dict, schema_path: str | Path, origin: Callable[[str], str] = lambda key: "config.yaml") -> dict:
+def validate(
+    config: dict,
+    schema_path: str | Path,
+    origin: Callable[[str], str] = lambda key: "config.yaml",
+    *,
+    sources: bool = True,
+) -> dict:
     """The checked configuration with every default filled in; `config` is completed in place.
 
-    `origin` names the file that a key such as `workloads.mixed.file` comes from. UserError names the file, the key and
-    the correction.
+    `origin` names the file that a key such as `workloads.mixed.file` comes from. Without `sources` the user's models
+    and files may be missing. UserError names the file, the key and the correction.
     """
     try:
         complete = _with_home(completed(config, read_yaml(schema_path)))
-        check(complete, plan(complete), uses_cuda(complete))
+        check(complete, plan(complete), uses_cuda(complete), sources=sources)
     except Invalid as error:
         raise UserError(f"{origin(error.at)}: {error}") from None
     config.clear()

@@ -20,7 +20,7 @@ from kvbench.errors import UserError
 from kvbench.machine.cuda_context import context_bytes
 from kvbench.machine.limits import memory_total_bytes, usable_cpus
 from kvbench.machine.nvml import GpuInfo, Session
-from kvbench.machine.packages import installed_version, package
+from kvbench.machine.packages import NO_ENGINES, has_engines, installed_version, package
 
 # Name in environment.json: the distributions that may provide it, and its module.
 PACKAGES: Mapping[str, tuple[tuple[str, ...], str]] = {
@@ -61,6 +61,7 @@ except Exception as error:
     show(vllm={"error": line(error)})
 """
 PROBE_LIMIT_S = 300
+NOT_ASKED = "not imported, since nothing is measured"
 
 
 @dataclass(frozen=True)
@@ -101,13 +102,13 @@ class Facts:
     vllm: Vllm
     cuda_context_bytes: int | None = None
 
-    def record(self, device: str) -> dict[str, Any]:
-        """The content of environment.json."""
+    def record(self, device: str | None) -> dict[str, Any]:
+        """The content of environment.json; without runs there is no device."""
         return {**asdict(self), "device": device}
 
 
-def gather_facts() -> Facts:
-    """Collect the facts; takes as long as importing torch and half of vLLM."""
+def gather_facts(*, engines: bool = True) -> Facts:
+    """Collect the facts; with `engines` it takes as long as importing torch and half of vLLM."""
     with Session() as session:
         gpus = session.infos()
         nvml = {
@@ -116,7 +117,7 @@ def gather_facts() -> Facts:
             "driver": session.driver_version,
             "cuda_driver": session.cuda_version,
         }
-    torch, vllm = probe_engines()
+    torch, vllm = probe_engines() if engines else (Torch(error=NOT_ASKED), Vllm(error=NOT_ASKED))
     packages = {name: package(*where) for name, where in PACKAGES.items()}
     context = context_bytes() if torch.cuda_available else None
     return Facts(python_facts(), packages, cpu_facts(), memory_total_bytes(), gpus, nvml, torch, vllm, context)
@@ -124,6 +125,8 @@ def gather_facts() -> Facts:
 
 def choose_device(wish: str, facts: Facts) -> str:
     """`cpu` or `cuda`; a one-line UserError if the machine or its packages cannot provide `device: <wish>`."""
+    if facts.torch.error and facts.vllm.error and not has_engines():
+        raise UserError(NO_ENGINES)
     problems = {"cuda": why_not_cuda(facts), "cpu": why_not_cpu(facts)}
     if wish in problems:
         if problems[wish]:
@@ -218,10 +221,12 @@ def _how_it_ended(code: int) -> str:
 
 
 def cpu_facts(cpuinfo: Path = Path("/proc/cpuinfo")) -> dict[str, Any]:
-    """Model, instruction sets that decide the kernels, CPUs of the machine and CPUs usable by this process."""
-    fields = dict(
-        (part.strip() for part in line.split(":", 1)) for line in cpuinfo.read_text().splitlines() if ":" in line
-    )
+    """Model, instruction sets that decide the kernels, CPUs of the machine and CPUs usable by this process.
+
+    Without `cpuinfo`, as on macOS, the model is the machine's name of its processor, and no instruction set is known.
+    """
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    fields = dict((part.strip() for part in line.split(":", 1)) for line in lines if ":" in line)
     flags = set(fields.get("flags", "").split())
     return {
         "model": fields.get("model name", platform.machine()),

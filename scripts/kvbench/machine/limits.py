@@ -10,9 +10,14 @@ from pathlib import Path
 
 def usable_cpus(affinity: int | None = None, quota: float | None = None) -> int:
     """CPUs by affinity, or fewer if a cgroup's quota says so; at least 1."""
-    affinity = len(os.sched_getaffinity(0)) if affinity is None else affinity
+    affinity = _affinity() if affinity is None else affinity
     quota = cgroup_cpu_quota() if quota is None else quota
     return max(1, math.ceil(min(affinity, quota)))
+
+
+def _affinity() -> int:
+    """CPUs that this process may be scheduled on: all of them on macOS, which has no affinity."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def cgroup_cpu_quota(folders: Iterable[Path] | None = None) -> float:

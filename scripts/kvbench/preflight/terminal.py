@@ -10,7 +10,7 @@ from typing import Any
 
 from kvbench.preflight.time_left import TimeLeft
 
-TARGET = "all"  # the rule that only requests files
+TARGETS = ("all", "results")  # the rules that only request files
 HANDLER = "DefaultStreamHandler"
 # Events that only repeat what the lines of jobs say.
 DROPPED = ("RUN_INFO", "JOB_STARTED", "JOB_FINISHED", "PROGRESS", "RESOURCES_INFO")
@@ -51,7 +51,7 @@ class Short(logging.Formatter):
             before, self._total = self._total, getattr(record, "total", self._total)
             if self._left and self._total != before:
                 self._left.forget()
-        elif event == "JOB_INFO" and getattr(record, "rule_name", None) == TARGET:
+        elif event == "JOB_INFO" and getattr(record, "rule_name", None) in TARGETS:
             return False
         dull = event in DROPPED or (event is None and str(record.msg).startswith(NOISE))
         return self._dry or not dull or record.levelno > logging.INFO
@@ -67,9 +67,9 @@ class Short(logging.Formatter):
         return f"{text}\n{self._found()}".rstrip() if text and text.startswith(IDLE) else text
 
     def _count(self, counts: Mapping[str, int]) -> None:
-        self._total, self._unseen = counts.get("total", 0), counts.get(TARGET, 0)
+        self._total, self._unseen = counts.get("total", 0), sum(counts.get(name, 0) for name in TARGETS)
         if self._left:
-            self._left.plan({rule: jobs for rule, jobs in counts.items() if rule not in ("total", TARGET)})
+            self._left.plan({rule: jobs for rule, jobs in counts.items() if rule not in ("total", *TARGETS)})
 
     def _job(self, record: Any) -> str:
         """`12:30:05 [3/64] run_vllm smollm2-135m vllm mixed base, about 3 min left`, with the name that jobs use."""

@@ -14,15 +14,19 @@ LINES = 10
 REPORT, PLAN, OPEN = "results/report.html", "results/capacity.html", "make serve"
 
 
-def in_short(tables: Mapping[str, pd.DataFrame], runs: Sequence[Run], seed: int, *, has_capacity: bool) -> str:
-    """Lines of text; `tables` are those of the report, by name, `seed` is that of its intervals."""
+def in_short(
+    tables: Mapping[str, pd.DataFrame], runs: Sequence[Run], seed: int, plans: pd.DataFrame | None = None
+) -> str:
+    """Lines of text; `tables` are those of the report, by name, `seed` that of intervals, `plans` capacity.csv."""
     lines = _measured(tables, runs, seed) if runs else ["Nothing was measured: runs is empty."]
-    last = f"Report: {REPORT}" + (f"; plan: {PLAN}" if has_capacity else "") + f"; open it with: {OPEN}"
-    replayed = _replayed(tables["replays"]) if "replays" in tables else []
+    last = f"Report: {REPORT}" + ("" if plans is None else f"; plan: {PLAN}") + f"; open it with: {OPEN}"
+    without = [] if plans is None else _at_once("Plan", plans, "plan", "requests_at_once")
+    if "replays" in tables:
+        without += _at_once("Replay", tables["replays"], "scenario", "running_mean_requests")
     room = LINES - len(lines) - 1
-    if len(replayed) > room:
-        replayed = [*replayed[: room - 1], f"{len(replayed) - room + 1} more replays are in the report."]
-    return "\n".join([*lines, *replayed, last]) + "\n"
+    if len(without) > room:
+        without = [*without[: room - 1], f"{len(without) - room + 1} more plans or replays are in the report."]
+    return "\n".join([*lines, *without, last]) + "\n"
 
 
 def _measured(tables: Mapping[str, pd.DataFrame], runs: Sequence[Run], seed: int) -> list[str]:
@@ -44,10 +48,10 @@ def _number(number: Number, unit: str) -> str:
     return f"{number.middle}{unit}{around} ({number.name})"
 
 
-def _replayed(table: pd.DataFrame) -> list[str]:
-    """One line per scenario: requests at once under each policy."""
+def _at_once(what: str, table: pd.DataFrame, name: str, column: str) -> list[str]:
+    """One line per plan or scenario: requests at once under each policy that has a number."""
     return [
-        f"Replay {name}, requests at once: "
-        + ", ".join(f"{row['policy']} {row['running_mean_requests']:.3g}" for _, row in rows.iterrows())
-        for name, rows in table.groupby("scenario", sort=False)
+        f"{what} {one}, requests at once: "
+        + ", ".join(f"{row['policy']} {row[column]:.3g}" for _, row in rows.iterrows() if pd.notna(row[column]))
+        for one, rows in table.groupby(name, sort=False)
     ]

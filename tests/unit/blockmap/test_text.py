@@ -13,12 +13,14 @@ from kvbench.blockmap import text
 from kvbench.blockmap.document import make
 from kvbench.files import read_parquet
 
-tokenizers = pytest.importorskip("tokenizers")
+pytestmark = pytest.mark.engine
 
 
 @pytest.fixture(scope="module")
 def tokenizer():
     """A token for each byte."""
+    import tokenizers
+
     alphabet = sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet())
     made = tokenizers.Tokenizer(tokenizers.models.BPE({letter: i for i, letter in enumerate(alphabet)}, []))
     made.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)

@@ -157,6 +157,7 @@ def test_the_allocator_is_set_for_growing_caches_on_cuda_unless_the_user_did(mon
     assert environment == {ALLOCATOR[1]: "max_split_size_mb:64"}
 
 
+@pytest.mark.engine
 def test_one_block_a_request_differs_from_reserving_in_the_size_and_number_of_blocks() -> None:
     """So the ratio of the two compares nothing else."""
     reserved = engine_arguments(SETTINGS)
@@ -171,6 +172,7 @@ def test_one_block_a_request_differs_from_reserving_in_the_size_and_number_of_bl
     assert contiguous["max_num_seqs"] == 6
 
 
+@pytest.mark.engine
 def test_what_makes_an_engine_of_one_block_is_no_option() -> None:
     asked = replace(SETTINGS, engine="vllm-contiguous", block_size=64, options={"max_num_seqs": 4})
     with pytest.raises(UserError, match=r"engines\.vllm-contiguous\.max_num_seqs: this option defines the engine"):
@@ -178,6 +180,7 @@ def test_what_makes_an_engine_of_one_block_is_no_option() -> None:
     assert shared_setting("vllm-contiguous", "block_size") == "it follows block_size"
 
 
+@pytest.mark.engine
 def test_a_card_that_others_use_is_not_refused_by_vllm_itself() -> None:
     assert engine_arguments(SETTINGS)["gpu_memory_utilization"] < 0.05
     assert "gpu_memory_utilization" not in engine_arguments(replace(SETTINGS, device="cpu"))

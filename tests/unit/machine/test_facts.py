@@ -210,6 +210,30 @@ def test_a_context_is_measured_where_torch_finds_a_gpu(monkeypatch, torch, expec
     assert machine.gather_facts().cuda_context_bytes == expected
 
 
+def test_without_engines_nothing_is_probed_and_there_is_no_device(monkeypatch):
+    monkeypatch.setattr(machine, "probe_engines", lambda: pytest.fail("engines were imported"))
+    record = machine.gather_facts(engines=False).record(None)
+    assert record["device"] is None
+    assert record["torch"]["error"] == record["vllm"]["error"] == "not imported, since nothing is measured"
+
+
+@pytest.mark.parametrize("wish", ["auto", "cpu", "cuda"])
+def test_an_environment_without_engines_is_told_how_to_get_them(monkeypatch, wish):
+    monkeypatch.setattr(machine, "has_engines", lambda: False)
+    gone = replace(CPU, torch=Torch(error="ModuleNotFoundError"), vllm=Vllm(error="ModuleNotFoundError"))
+    with refused("this environment has no engines; run `make setup FLAVOUR=cpu`"):
+        choose_device(wish, gone)
+    assert choose_device("auto", CPU) == "cpu"
+
+
+def test_facts_of_a_system_without_proc_or_affinity(monkeypatch, tmp_path):
+    monkeypatch.delattr(machine.os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(machine.os, "cpu_count", lambda: 6)
+    monkeypatch.setattr(limits, "_read", lambda _: "")
+    cpu = machine.cpu_facts(tmp_path / "none")
+    assert cpu == {"model": machine.platform.machine(), "instruction_sets": [], "cpus": 6, "cpus_usable": 6}
+
+
 def test_record_of_a_gpu_machine():
     record = CUDA.record("cuda")
     assert record["device"] == "cuda"

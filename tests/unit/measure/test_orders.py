@@ -12,6 +12,8 @@ from kvbench.errors import UserError
 from kvbench.files import write_json
 from kvbench.measure.orders import Order, resolve, slots_of_block
 
+pytestmark = pytest.mark.engine
+
 SLOT_BYTES = 2 * 2 * 2 * 16 * 4  # of the test model, in float32
 
 

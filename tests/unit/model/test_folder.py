@@ -14,6 +14,7 @@ from kvbench.model.folder import check_folder, file_digests
 from kvbench.model.local import find_folder
 
 
+@pytest.mark.engine
 def test_path_is_absolute(model_folder: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(model_folder.parent)
     assert find_folder("mine", "m") == model_folder
@@ -60,6 +61,7 @@ def test_a_pointer_in_place_of_a_file_is_called_one(model_folder: Path, name: st
         check_folder(model_folder, WHERE)
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize(
     "content", [WEIGHTS[:-1], WEIGHTS[:20], WEIGHTS + b"x", b"", b"<!DOCTYPE html><html>Entry not found</html>"]
 )
@@ -71,6 +73,7 @@ def test_weights_that_are_not_whole_are_named(model_folder: Path, content: bytes
         check_folder(model_folder, WHERE)
 
 
+@pytest.mark.engine
 def test_a_shard_of_another_model_is_named(model_folder: Path):
     (model_folder / "model.safetensors.index.json").write_text('{"weight_map": {"other": "model.safetensors"}}')
     with pytest.raises(UserError, match=r"model\.safetensors lacks tensor other"):

@@ -2,16 +2,19 @@
 
 from pathlib import Path
 
-import gguf
 import numpy as np
 import pytest
 
 from kvbench.model.gguf_file import read_once
 
+pytestmark = pytest.mark.engine
+
 
 @pytest.fixture
 def small_gguf(tmp_path: Path) -> Path:
     """A GGUF file with two tokens, an array and a tensor."""
+    import gguf
+
     writer = gguf.GGUFWriter(tmp_path / "small.gguf", "llama")
     writer.add_token_list(["wörld", ""])
     writer.add_array("small.sizes", [3, 1, 2])
@@ -23,6 +26,8 @@ def small_gguf(tmp_path: Path) -> Path:
 
 
 def test_a_gguf_file_is_read_once_and_as_its_package_reads_it(small_gguf: Path):
+    import gguf
+
     own = gguf.GGUFReader(small_gguf)
     with read_once():
         read = gguf.GGUFReader(small_gguf)
@@ -36,6 +41,8 @@ def test_a_gguf_file_is_read_once_and_as_its_package_reads_it(small_gguf: Path):
 
 
 def test_gguf_is_as_it_was_after_a_failure():
+    import gguf
+
     own = gguf.GGUFReader, gguf.get_tensor_name_map
     with pytest.raises(OSError, match="unreadable"), read_once():
         raise OSError("unreadable")

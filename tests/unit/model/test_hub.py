@@ -55,11 +55,13 @@ def fake_hub(model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> FakeHub:
     return fake
 
 
+@pytest.mark.engine
 def test_hub_model_is_fetched(fake_hub: FakeHub):
     assert hub.fetch("owner/name", PINNED, "m") == fake_hub.folder
     assert fake_hub.fetched == ["owner/name"]
 
 
+@pytest.mark.engine
 def test_hub_model_without_safetensors(fake_hub: FakeHub):
     fake_hub.listing = [File("config.json", 10, True)]
     with pytest.raises(UserError, match="no safetensors"):
@@ -67,6 +69,7 @@ def test_hub_model_without_safetensors(fake_hub: FakeHub):
     assert not fake_hub.fetched
 
 
+@pytest.mark.engine
 def test_hub_model_too_large_for_the_disk(fake_hub: FakeHub):
     fake_hub.listing = [File("model.safetensors", 10**18, True)]
     with pytest.raises(UserError, match="GB are free"):
@@ -80,6 +83,7 @@ class RepositoryNotFoundError(OSError): ...
 class GatedRepoError(RepositoryNotFoundError): ...
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize(
     ("error", "remedy"),
     [

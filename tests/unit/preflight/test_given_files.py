@@ -69,7 +69,7 @@ def test_make_checks_the_files_of_every_run() -> None:
     """Each target that gives ARGS to Snakemake checks the same arguments before."""
     lines = (ROOT / "Makefile").read_text().splitlines()
     runs = [number for number, line in enumerate(lines) if "snakemake --cores $(CORES)" in line and line[0] == "\t"]
-    assert len(runs) == 2
+    assert len(runs) == 3
     for number in runs:
         before, _, arguments = lines[number - 1].partition("check_files.py ")
         assert before.endswith(".venv/bin/python scripts/")

@@ -24,9 +24,9 @@ def tables_of(gallery: str) -> dict[str, pd.DataFrame]:
     return {path.stem: read_table(path) for path in (GALLERY / gallery / "tables").glob("*.csv")}
 
 
-def lines(tables: dict[str, pd.DataFrame], *pairs: tuple[str, str], has_capacity: bool = False) -> list[str]:
+def lines(tables: dict[str, pd.DataFrame], *pairs: tuple[str, str], plans: pd.DataFrame | None = None) -> list[str]:
     runs = [SimpleNamespace(model=model, workload=workload) for model, workload in pairs]
-    return in_short(tables, [*runs, *runs], 0, has_capacity=has_capacity).splitlines()
+    return in_short(tables, [*runs, *runs], 0, plans).splitlines()
 
 
 def test_an_answer_is_a_line_of_its_numbers() -> None:
@@ -38,11 +38,12 @@ def test_an_answer_is_a_line_of_its_numbers() -> None:
 
 def test_the_lines_are_the_answers_of_the_report(tmp_path: Path) -> None:
     _, (_, _, tables, _, runs) = report_inputs(tmp_path, ALL_ENGINES)
-    found = in_short(tables, runs, 0, has_capacity=True).splitlines()
+    found = in_short(tables, runs, 0, tables_of("cpu-2-cores")["capacity"]).splitlines()
     model, workload, answers = first_screen(tables, runs, 0)
     assert found[0].startswith(f"{model}, {workload}")
     assert found[1:5] == [f"  {line(answer)}" for answer in answers]
     assert len(answers) == 4
+    assert found[5].startswith("Plan ")
     assert found[-1] == "Report: results/report.html; plan: results/capacity.html; open it with: make serve"
 
 
@@ -71,5 +72,13 @@ def test_many_replays_are_counted() -> None:
     table = pd.DataFrame([{"scenario": f"s{n}", "policy": "paged", "running_mean_requests": 2} for n in range(12)])
     found = lines({"replays": table})
     assert len(found) == LINES
-    assert found[-2] == "5 more replays are in the report."
+    assert found[-2] == "5 more plans or replays are in the report."
     assert found[-3] == "Replay s6, requests at once: paged 2"
+
+
+def test_plans_are_told_by_the_policies_that_have_a_number_and_before_replays() -> None:
+    rows = [{"plan": "p", "policy": "oracle", "requests_at_once": 7.126}, {"plan": "p", "policy": "paged"}]
+    replays = pd.DataFrame([{"scenario": "s", "policy": "paged", "running_mean_requests": 2}])
+    found = lines({"replays": replays}, plans=pd.DataFrame(rows))
+    assert found[1:3] == ["Plan p, requests at once: oracle 7.13", "Replay s, requests at once: paged 2"]
+    assert found[-1] == "Report: results/report.html; plan: results/capacity.html; open it with: make serve"

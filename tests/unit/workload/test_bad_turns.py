@@ -44,6 +44,7 @@ def file_of(name: str, bad: str | dict) -> str:
     return "\n".join([good, text, good])
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize(("name", "bad", "reason"), BAD)
 def test_a_bad_turn_is_refused_with_the_word_that_skips_it_or_counted(tmp_path, vocabulary, name, bad, reason):
     content = file_of(name, bad)
@@ -73,6 +74,7 @@ def test_text_without_tokens_is_a_bad_turn(tmp_path, given, what):
     assert counts_of(read(tmp_path, "r.json", content, vocabulary, bad_turns="skip")) == FileCounts(2, 0, 1)
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize(
     "bad", ['{"a": 1}', '{"conversations": [5]}', '{"conversations": [{"value": 5}, {"value": "b"}]}']
 )

@@ -14,6 +14,8 @@ from kvbench.errors import UserError
 from kvbench.workload.selection import Selection
 from kvbench.workload.user import read_user_file
 
+pytestmark = pytest.mark.engine
+
 
 @pytest.mark.parametrize(
     ("name", "content", "message"),

@@ -10,6 +10,8 @@ from builders.user_files import conversation, read
 from kvbench.errors import UserError
 from kvbench.workload.table import lengths_of
 
+pytestmark = pytest.mark.engine
+
 JSONL = """{"prompt": "Hello", "output_tokens": 3}
 
 {"request_id": "b", "prompt_token_ids": [5, 6], "output_tokens": 4, "arrival_s": 0.5}

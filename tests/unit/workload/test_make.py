@@ -41,6 +41,7 @@ def ids_of(table) -> list[list[int]]:
     return table["prompt_token_ids"].to_pylist()
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize("kind", SYNTHETIC)
 def test_synthetic_prompts_are_text_of_the_exact_length(kind, text_model):
     table = make({"kind": kind}, text_model)
@@ -61,6 +62,7 @@ def test_a_bare_shape_gets_random_ids(kind, shape_model):
     assert len(seen) > 150
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize("kind", ["mixed", "sharegpt", "alpaca"])
 def test_lengths_do_not_depend_on_the_model(kind, text_model, shape_model):
     one, other = (lengths_of(make({"kind": kind}, model)) for model in (text_model, shape_model))
@@ -84,6 +86,7 @@ def test_prompts_begin_differently(shape_model):
     assert len(set(starts)) == 64
 
 
+@pytest.mark.engine
 def test_guide_to_the_letter(text_model):
     table = make({"kind": "guide"}, text_model, max_length=1024)
     assert table["text"].to_pylist() == list(GUIDE)
@@ -93,6 +96,7 @@ def test_guide_to_the_letter(text_model):
     assert [len(ids) for ids in ids_of(table)] == [len(prompt) + 1 for prompt in GUIDE]
 
 
+@pytest.mark.engine
 def test_guide_is_truncated_on_the_right_to_leave_room(text_model):
     whole = ids_of(make({"kind": "guide"}, text_model, max_length=1024))[2]
     table = make({"kind": "guide"}, text_model, max_length=512)
@@ -103,6 +107,7 @@ def test_guide_is_truncated_on_the_right_to_leave_room(text_model):
         make({"kind": "guide"}, text_model, max_length=50)
 
 
+@pytest.mark.engine
 def test_parity_prompts(text_model):
     table = make({"kind": "parity", "prompts": 16, "output_tokens": 50}, text_model)
     assert table["text"].to_pylist() == list(PARITY)
@@ -110,6 +115,7 @@ def test_parity_prompts(text_model):
     assert len(make({"kind": "parity", "prompts": 3, "output_tokens": 5}, text_model)) == 3
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize(("maximum", "room"), [(2048, 142), (128, 78)])
 def test_the_gate_fits_itself_to_another_tokenizer_and_to_few_positions(maximum, room, tmp_path):
     model = byte_model(tmp_path / "bytes", maximum=maximum)
@@ -120,6 +126,7 @@ def test_the_gate_fits_itself_to_another_tokenizer_and_to_few_positions(maximum,
     assert table["text"][15].as_py().endswith(PARITY[15][: room - 1])
 
 
+@pytest.mark.engine
 def test_a_gate_that_cannot_fit_names_its_key(tmp_path):
     model = byte_model(tmp_path / "bytes", maximum=32)
     with pytest.raises(UserError, match=r"parity.output_tokens: 50 output tokens leave no room in the model's maximum"):
@@ -201,6 +208,7 @@ def test_read_back(shape_model, tmp_path):
     assert first.final_kv_tokens == len(first.prompt_token_ids) + first.output_tokens - 1
 
 
+@pytest.mark.engine
 def test_transformers_tokenizer_is_used_without_the_fast_copy(text_model):
     vocabulary = load_vocabulary(text_model)
     assert vocabulary.special == {BOS, EOS}

@@ -20,12 +20,14 @@ from kvbench.workload.table import lengths_of
 from kvbench.workload.vocabulary import load_vocabulary
 
 
+@pytest.mark.engine
 def test_the_models_own_maximum_holds(tmp_path, vocabulary):
     with pytest.raises(UserError, match="the model's maximum of 20 tokens"):
         read(tmp_path, "r.csv", "19,2\n", vocabulary, limit=Limit.of(512, 20))
     assert len(read(tmp_path, "r.csv", "18,2\n", vocabulary, limit=Limit.of(512, 20))) == 1
 
 
+@pytest.mark.engine
 def test_long_requests_can_be_left_out(tmp_path, vocabulary):
     table = read(tmp_path, "r.jsonl", GOOD + TOO_LONG + GOOD + TOO_LONG, vocabulary, too_long="skip")
     assert counts_of(table) == FileCounts(4, 2, 0)
@@ -38,6 +40,7 @@ def test_long_requests_can_be_left_out(tmp_path, vocabulary):
         read(tmp_path, "r.csv", "1000,1\n4,0\n", vocabulary, too_long="skip", bad_turns="skip")
 
 
+@pytest.mark.engine
 def test_texts_are_encoded_some_at_a_time(tmp_path, vocabulary, monkeypatch):
     content = json.dumps([conversation("a" * n, "b" * (n + 1)) for n in range(1, 8)])
     whole = read(tmp_path, "r.json", content, vocabulary)
@@ -81,6 +84,7 @@ def test_text_needs_a_tokenizer_but_ids_and_lengths_do_not(tmp_path):
     assert read(tmp_path, "r.csv", "5,5\n", bare)["text"].to_pylist() == [None]
 
 
+@pytest.mark.engine
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.lists(st.tuples(st.text(min_size=1).filter(str.strip), st.integers(1, 400)), min_size=1, max_size=20))
 def test_any_text_survives(tmp_path, vocabulary, entries):

@@ -24,14 +24,18 @@ from kvbench.config.runs import Plan
 from kvbench.config.wording import Invalid
 
 
-def check(config: dict, plan: Plan, cuda: bool) -> None:
-    """Raise Invalid for the first fault that the schema cannot find; `cuda`: engines run on a CUDA device."""
+def check(config: dict, plan: Plan, cuda: bool, *, sources: bool = True) -> None:
+    """Raise Invalid for the first fault that the schema cannot find; `cuda`: engines run on a CUDA device.
+
+    Without `sources` the user's models and files may be missing, as where only the results lie.
+    """
     if not (config["runs"] or config["replays"] or config["capacity"]):
         raise Invalid("runs", "is empty, and so are replays and capacity; add an entry to one of the three")
     check_values(config)
     check_names(config)
     check_devices(plan, cuda)
-    check_sources(config, plan)
+    if sources:
+        check_sources(config, plan)
     check_sharing(config, plan)
     check_kv_dtypes(config, plan)
     check_options(config["engines"])
@@ -46,6 +50,6 @@ def check(config: dict, plan: Plan, cuda: bool) -> None:
     check_benchmarks(config, plan)
     check_paging_price(config["paging_price"])
     check_capacity(config["capacity"], config["models"])
-    check_replays(config["replays"])
+    check_replays(config["replays"], files=sources)
     if not {"svg", "png"} & set(config["figures"]["formats"]):
         raise Invalid("figures.formats", "the report needs svg or png; add one")

@@ -9,12 +9,12 @@ from kvbench.kv.policies import RESERVING, takes_time
 MOST_BLOCKS = 100_000_000  # a replay that shares blocks keeps about 40 bytes of each
 
 
-def check_replays(replays: dict) -> None:
+def check_replays(replays: dict, *, files: bool = True) -> None:
     for name, own in replays.items():
         at = f"replays.{name}"
         if ("workload" in own) == ("file" in own):
             raise Invalid(at, "needs either a workload by name or a file; write exactly one of workload and file")
-        if "file" in own:
+        if "file" in own and files:
             check_file(f"{at}.file", own["file"])
         if "workload" in own and "requests" not in own:
             raise Invalid(f"{at}.requests", "missing; write how many requests to draw, for example 2000")

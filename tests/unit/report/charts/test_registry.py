@@ -10,7 +10,7 @@ from builders.charts import charts_of, document_of, objects, unpacked
 
 from kvbench.config import digests
 from kvbench.figures.registry import FIGURES
-from kvbench.report.charts import registry
+from kvbench.report.charts import bundle, registry
 from kvbench.report.charts.bundle import library
 from kvbench.report.charts.chart import document, embedded, pack
 from kvbench.report.charts.of_report import charts
@@ -83,3 +83,9 @@ def test_the_library_brings_an_interpreter_in_place_of_eval() -> None:
     assert "window.vegaEmbed=" in code
     assert "expressionInterpreter" in code
     assert "</script" not in code.lower()
+
+
+def test_the_library_is_read_from_where_the_plan_flavour_keeps_it(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(bundle, "KEPT", tmp_path / "vega.js")
+    (tmp_path / "vega.js").write_text("window.vegaEmbed=1", encoding="utf-8")
+    assert unpacked(library()) == "window.vegaEmbed=1"

@@ -1,0 +1,48 @@
+"""The call of Snakemake that makes what follows from finished runs again, from the files in results/ alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kvbench.config import paths
+from kvbench.config.runs import parity_list, run_list
+from kvbench.errors import UserError
+from kvbench.files import read_json
+from kvbench.yaml_files import read_yaml
+
+TARGET = "results"  # the rule that requests all that is made from runs
+
+
+def arguments(folder: Path, rules: Sequence[str]) -> list[str]:
+    """Arguments of Snakemake that let only `rules` run in a folder; UserError if its `results/` are not complete.
+
+    The configuration and the device are those of the runs. Time stamps alone say what is older than its inputs: results
+    that were copied have no record of parameters.
+    """
+    for name in (paths.CONFIG, paths.ENVIRONMENT):
+        if not (folder / name).is_file():
+            raise UserError(
+                f"{folder / name}: not found; name the folder of a finished run: make report ARGS='--directory FOLDER'"
+            )
+    config = read_yaml(folder / paths.CONFIG)
+    missing = [name for name in needed(config) if not (folder / name).is_file()]
+    if missing:
+        more = f" ({len(missing) - 1} more are missing)" if missing[1:] else ""
+        raise UserError(
+            f"{folder / missing[0]}: not found{more}; complete the run with `make run`, or copy all of results/"
+        )
+    device = read_json(folder / paths.ENVIRONMENT)["device"]
+    chosen = ["--config", f"device={device}"] if device else []
+    given = ["--directory", str(folder), "--replace-workflow-config", "--configfile", str(folder / paths.CONFIG)]
+    return [*given, *chosen, "--rerun-triggers", "mtime", "--allowed-rules", TARGET, *rules, "--", TARGET]
+
+
+def needed(config: Mapping[str, Any]) -> Sequence[str]:
+    """What engines wrote: the files of runs, their workloads and maps, and what was measured beside them."""
+    measured = run_list(config)
+    runs = measured + parity_list(config)
+    beside = [paths.BANDWIDTH, *paths.maps(config, measured), *paths.benchmark_files(config)] if runs else []
+    beside += paths.PAGING_PRICE if paths.prices_paging(config, runs) else []
+    return [*paths.record_files(runs), *paths.data_files(runs), *paths.workloads_of(runs), *beside]
