@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from kvbench.errors import UserError
+from kvbench.workload.formats.arrow_blocks import csv_block, line_numbers
 from kvbench.workload.formats.columns import Block
 from kvbench.workload.formats.csv import cells_of, number
-from kvbench.workload.formats.csv_block import csv_block, line_numbers
 from kvbench.workload.rows import BadTurn, Row, length, row_of
 
 TIME, PROMPT, OUTPUT = USED = ("Timestamp", "Request tokens", "Response tokens")

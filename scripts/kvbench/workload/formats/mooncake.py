@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kvbench.errors import UserError
+from kvbench.workload.formats.arrow_blocks import arrays, json_block, line_numbers
 from kvbench.workload.formats.columns import Block
-from kvbench.workload.formats.csv_block import line_numbers
 from kvbench.workload.formats.json_lines import entry_of
 from kvbench.workload.rows import Row, length, row_of
 
@@ -49,10 +49,12 @@ class MooncakeLines:
 
     def block(self, first: int, block: bytes) -> Block | None:
         """The requests of a block; None if one has a wrong number of hashes or a value of another kind."""
-        table = _table(block)
-        if table is None:
+        import pyarrow as pa
+
+        table = json_block(block, {**dict.fromkeys(KEYS[:3], pa.float64()), HASHES: pa.list_(pa.int64())})
+        if table is None or table.column(HASHES).null_count or (found := arrays(table, KEYS[:3])) is None:
             return None
-        time_ms, prompt, output = (table.column(key).to_numpy() for key in KEYS[:3])
+        time_ms, prompt, output = found.values()
         lists = table.column(HASHES).combine_chunks()
         counts, ids = np.diff(lists.offsets.to_numpy()), lists.flatten().to_numpy(zero_copy_only=False)
         short = counts - np.floor(prompt / BLOCK_TOKENS)
@@ -65,24 +67,6 @@ class MooncakeLines:
         full[np.cumsum(counts)[short == 1] - 1] = False
         arrival_s = (time_ms - self.origin_ms) / 1e3
         return Block(line_numbers(first, len(counts)), prompt, output, arrival_s, (ids[full], counts - (short == 1)))
-
-
-def _table(block: bytes) -> Any:
-    """The block's keys as an Arrow table; None if it is not JSONL with just these kinds, or a list is missing."""
-    import pyarrow as pa
-    from pyarrow import json
-
-    kinds = [pa.float64(), pa.float64(), pa.float64(), pa.list_(pa.int64())]
-    wanted = pa.schema(list(zip(KEYS, kinds, strict=True)))
-    try:
-        table = json.read_json(
-            pa.BufferReader(block),
-            read_options=json.ReadOptions(use_threads=False, block_size=len(block) + 1),
-            parse_options=json.ParseOptions(explicit_schema=wanted, unexpected_field_behavior="ignore"),
-        )
-    except pa.ArrowInvalid:
-        return None
-    return None if table.column(HASHES).null_count else table
 
 
 def _full(value: Any, prompt_tokens: int, place: str) -> NDArray[np.int64]:

@@ -75,7 +75,7 @@ class _Unpacked(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         try:
-            found = self.stream.read(len(buffer))
+            found = self.stream.read1(len(buffer))
         except BROKEN as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             problem = f"{self.file}: line {self.line}: the {self.name} data is cut off or corrupt ({reason})"
