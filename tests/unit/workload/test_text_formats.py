@@ -134,6 +134,14 @@ def test_content_says_what_a_file_is(tmp_path: Path, said: str, name: str) -> No
             format_of(RequestFile(tmp_path / name, format=other))
 
 
+def test_an_object_with_the_keys_of_two_formats_is_what_its_key_says(tmp_path: Path, vocabulary: Vocabulary) -> None:
+    content = '{"prompt": "a", "output_tokens": 2, "instruction": "b", "output": "cde"}\n'
+    assert read(tmp_path, "r.jsonl", content, vocabulary)["text"].to_pylist() == ["b"]
+    assert read(tmp_path, "r.jsonl", content, vocabulary, format="vllm-bench")["text"].to_pylist() == ["a"]
+    with refused("line 1: unknown key 'instruction'"):
+        read(tmp_path, "r.jsonl", content, vocabulary, format="jsonl")
+
+
 @pytest.mark.parametrize(
     ("said", "given", "line"),
     [

@@ -42,18 +42,17 @@ LINES: dict[str, Callable[..., Any]] = {
     "burstgpt": BurstGptLines,
     "mooncake": MooncakeLines,
 }
-# A key that only objects of this format have.
+# Keys by which objects of a format are known; the first one that an object has decides.
 KEYS = {
-    "prompt": "jsonl",
-    "prompt_token_ids": "jsonl",
     "hash_ids": "mooncake",
     "input_length": "mooncake",
     "body": "openai-batch",
     "conversations": "sharegpt",
     "conversation": "lmsys",
     "instruction": "alpaca",
+    "prompt": "jsonl",
+    "prompt_token_ids": "jsonl",
 }
-ALIKE = {"jsonl", "vllm-bench"}
 # Formats to which a key of the configuration applies.
 TURNS, OUTPUT = ("sharegpt", "lmsys"), ("jsonl", "vllm-bench", "openai-batch")
 
@@ -92,9 +91,9 @@ def format_of(source: RequestFile) -> str:
     """
     begin = head(source.path)
     known = _by_keys(source.path, begin) or _by_header(begin)
-    name = source.format or known or _by_extension(source.path, begin)
-    if known and known != name and not {known, name} <= ALIKE:
-        problem = f"line 1: the file is {known}, not {name}"
+    name = source.format or (known[0] if known else _by_extension(source.path, begin))
+    if known and name not in known and not (name == "vllm-bench" and "jsonl" in known):
+        problem = f"line 1: the file is {known[0]}, not {name}"
         raise UserError(f"{source.path}: {problem}; correct the key format, or leave it out")
     for key, given, formats in (("turns", source.turns == ALL, TURNS), ("output_tokens", source.output_tokens, OUTPUT)):
         if given and name not in formats:
@@ -104,25 +103,24 @@ def format_of(source: RequestFile) -> str:
     return name
 
 
-def _by_keys(file: Path, begin: str) -> str | None:
-    """The format of a file of JSON objects by the keys of the first one; None if they say nothing."""
+def _by_keys(file: Path, begin: str) -> list[str]:
+    """The formats that a file of JSON objects may have by the keys of the first one, the likeliest first."""
     entry: Any = None
     with suppress(UserError):  # the format's reader finds the fault again and names it
         if begin.startswith("{"):
             entry = next(entries(file))[2]
         elif begin.startswith("["):
             entry = next(items(file), (0, None))[1]
-    found = KEYS.keys() & entry.keys() if isinstance(entry, dict) else set()
-    return next((KEYS[key] for key in KEYS if key in found), None)
+    return [KEYS[key] for key in KEYS if key in entry] if isinstance(entry, dict) else []
 
 
-def _by_header(begin: str) -> str | None:
+def _by_header(begin: str) -> list[str]:
     cells = [cell.strip(' \t"') for cell in begin.partition("\n")[0].strip().split(",")]
     if cells == azure.COLUMNS:
-        return "azure"
+        return ["azure"]
     if set(burstgpt.USED) <= set(cells):
-        return "burstgpt"
-    return "csv" if set(COLUMNS[:2]) <= set(cells) else None
+        return ["burstgpt"]
+    return ["csv"] if set(COLUMNS[:2]) <= set(cells) else []
 
 
 def _by_extension(file: Path, begin: str) -> str:
