@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from builders.trace_files import AZURE_HEADER, BURST_HEADER, columns, mooncake
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from kvbench.errors import UserError
@@ -16,7 +16,7 @@ from kvbench.workload.length_columns import LengthColumns
 
 FILES = {
     "r.csv": ("prompt_tokens,output_tokens,arrival_s\n", "{p},{o},{n}\n"),
-    "a.csv": (f"{AZURE_HEADER}\n", "2023-11-16 18:15:{n:02d}.5,{p},{o}\n"),
+    "a.csv": (f"{AZURE_HEADER}\n", "2023-11-16 18:15:{n:02d}.{n}5,{p},{o}\n"),
     "b.csv": (f"{BURST_HEADER}\n", "{n},m,{p},{o},0,log\n"),
     "m.jsonl": ("", '{{"timestamp": {n}, "input_length": {p}, "output_length": {o}, "hash_ids": [{h}]}}\n'),
 }
@@ -58,6 +58,8 @@ def arrays(found: LengthColumns) -> tuple:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
 @given(st.sampled_from(sorted(FILES)), ROWS, st.sampled_from(["refuse", "skip"]))
+@example("a.csv", [(1, 1, 0), (1, "nan", 0)], "skip")
+@example("a.csv", [(1, 1, 0), (1, 1, 1)], "skip")
 def test_at_once_is_line_by_line(tmp_path: Path, name: str, rows: list[tuple], skip: str) -> None:
     content = lines(name, rows)
     at_once = outcome(tmp_path, name, content, skip)
@@ -107,3 +109,26 @@ def test_hashes_stay_with_their_requests_where_some_are_skipped(tmp_path: Path) 
     np.testing.assert_array_equal(found.prompt_tokens, [600, 1100, 600])
     assert found.blocks.offsets.tolist() == [0, 1, 3, 4]
     assert found.blocks.ids.tolist() == [0, 0, 2, 1]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@given(
+    st.sampled_from(sorted(FILES)),
+    st.lists(st.one_of(st.binary(max_size=20), st.sampled_from([b"\n", b"\r", b"5,6", b'"', b"{", b"}", b"\x1f\x8b"]))),
+    st.sampled_from(["refuse", "skip"]),
+)
+def test_any_bytes_end_in_requests_or_one_line(tmp_path: Path, name: str, parts: list[bytes], skip: str) -> None:
+    good = lines(name, [(5, 6, 0)]).encode()
+    reason = ""
+    try:
+        found = columns(tmp_path, name, good + b"".join(parts), format=NAMES[name], too_long=skip, bad_turns=skip)
+        assert len(found) > 0
+    except UserError as error:
+        reason = str(error)
+    assert "\n" not in reason
+
+
+def test_lines_that_end_as_old_machines_end_them(tmp_path: Path) -> None:
+    found = columns(tmp_path, "r.csv", "prompt_tokens,output_tokens\r5,6\r7,8\r")
+    assert found.prompt_tokens.tolist() == [5, 7]
+    assert found.last_place.endswith("line 3")

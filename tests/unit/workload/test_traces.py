@@ -37,6 +37,11 @@ def test_azure_has_times_of_day_and_two_lengths(tmp_path: Path, name: str) -> No
     assert found.last_place == f"{tmp_path / name}: line 4"
 
 
+def test_lines_that_are_read_one_by_one_have_the_same_times(tmp_path: Path) -> None:
+    found = columns(tmp_path, "a.csv", AZURE.replace("\r\n", "\r\n\r\n"))
+    np.testing.assert_array_equal(found.arrival_s, [0, 4.314579, 60.0000001])
+
+
 def test_azure_of_2024_has_zones_and_times_without_a_fraction(tmp_path: Path) -> None:
     found = columns(tmp_path, "a.csv", AZURE_2024 + "2024-05-10 02:00:05.5+02:00,1,2\n")
     np.testing.assert_array_equal(found.arrival_s, [0, 3.99007, 5.49007])
