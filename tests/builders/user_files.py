@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from kvbench.workload.check import Limit
+from kvbench.workload.request_file import RequestFile
 from kvbench.workload.selection import Selection
 from kvbench.workload.user import read_user_file
 from kvbench.workload.vocabulary import Vocabulary
@@ -22,7 +23,8 @@ def read(folder: Path, name: str, content: str | bytes, vocabulary: Vocabulary, 
     file = folder / name
     file.write_bytes(content.encode() if isinstance(content, str) else content)
     selection = Selection(options.pop("too_long", "refuse"), options.pop("bad_turns", "refuse"))
-    return read_user_file(file, vocabulary, options.pop("limit", LIMIT), 0, selection, **options)
+    given = {key: options.pop(key) for key in ("format", "turns", "output_tokens", "speed") if key in options}
+    return read_user_file(RequestFile(file, **given), vocabulary, options.pop("limit", LIMIT), 0, selection, **options)
 
 
 def line(**entry: Any) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from pathlib import Path
 
 import pytest
 from builders.tiny_overlay import tiny_overlay
+from builders.trace_files import mooncake
 from builders.tree import contents, copy_project, snakemake
 
 # What Snakemake prints before it reads our files.
@@ -135,6 +137,8 @@ def use(tree: Path, file: str, max_length: int = 128, **options: str) -> None:
         ("a.json", '[\n {"conversations": [{"value": "x"}, {"value": ""}]}]', "line 2, entry 1: empty reply; .*"),
         ("a.csv", "prompt_tokens,output_tokens,colour\n1,2,3\n", "line 1: header .*: unknown column 'colour'; use .*"),
         ("a.csv", "", "the file contains no request; .*"),
+        ("a.csv.gz", gzip.compress(b"10,5\n" * 9)[:-9], "line 10: the gzip data is cut off or corrupt .*; fetch or .*"),
+        ("a.jsonl", mooncake((0, 600, 3, [1, 2, 3])), "line 1: 3 hash_ids for input_length 600, which is 2 blocks .*"),
     ],
 )
 def test_a_users_file_is_refused_before_an_engine_starts(

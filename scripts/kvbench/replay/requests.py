@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,12 +13,15 @@ from numpy.typing import NDArray
 from kvbench.errors import UserError
 from kvbench.kv.policies import takes_time
 from kvbench.replay.inputs import LATEST_S, Trace
-from kvbench.replay.texts import text_key
+from kvbench.replay.texts import blocks_sorted, one_prefix, text_key
 from kvbench.workload.arrivals import poisson_s
+from kvbench.workload.block_ids import BlockIds
 from kvbench.workload.check import Limit
 from kvbench.workload.draws import stream
-from kvbench.workload.formats.by_content import read_rows
+from kvbench.workload.formats.by_content import is_of_lengths, read_rows
+from kvbench.workload.length_columns import LengthColumns, of_rows, read_lengths
 from kvbench.workload.lengths import draw_lengths
+from kvbench.workload.request_file import RequestFile
 from kvbench.workload.rows import Row
 from kvbench.workload.selection import Selection
 
@@ -51,48 +53,86 @@ def _drawn(scenario: Mapping[str, Any], seed: int, at: str) -> Trace:
 
 
 def _trace(
-    scenario: Mapping[str, Any], seed: int, prompt: NDArray, output: NDArray, arrival_s: NDArray | None = None
+    scenario: Mapping[str, Any],
+    seed: int,
+    prompt: NDArray[np.integer],
+    output: NDArray[np.integer],
+    arrival_s: NDArray[np.float64] | None = None,
 ) -> Trace:
-    """The trace of prompts that follow the shared prefix and have nothing else in common."""
+    """The trace of prompts that follow the shared prefix and have nothing else in common.
+
+    Lengths and arrivals have been checked where they come from. Ten million of them are 0.4 GB, so that no array is
+    made that is not in the trace.
+    """
     if "requests_per_s" in scenario:
         arrival_s = poisson_s(stream(seed, "replays", "arrivals"), len(prompt), scenario["requests_per_s"])
-    prefix = scenario["shared_prefix_tokens"]
-    group = np.full(len(prompt), 0 if prefix else -1)
-    return Trace.of(prompt + prefix, output, arrival_s, group, np.full(len(prompt), prefix))
+    prompt_tokens = prompt.astype(np.int64)
+    prompt_tokens += scenario["shared_prefix_tokens"]
+    order, common = one_prefix(len(prompt), scenario["shared_prefix_tokens"])
+    arrival_ns = np.zeros(len(prompt), np.int64) if arrival_s is None else _nanoseconds(arrival_s)
+    return Trace(prompt_tokens, output.astype(np.int64), arrival_ns, order, common)
+
+
+def _nanoseconds(arrival_s: NDArray[np.float64]) -> NDArray[np.int64]:
+    if arrival_s[-1] > LATEST_S:
+        raise UserError(
+            f"replay: the last request arrives at {arrival_s[-1]:g} s; let all arrive within {LATEST_S:g} s"
+        )
+    exact = arrival_s * 1e9
+    return np.rint(exact, out=exact).astype(np.int64)
 
 
 def _from_file(scenario: Mapping[str, Any], seed: int, at: str) -> Trace:
-    """The first `requests` requests of the file, in order of arrival; common prefixes are found from token ids."""
-    selection = Selection(scenario["too_long"], scenario["bad_turns"])
-    rows, keys = _read(scenario, selection)
-    selection.require_any(rows, Path(scenario["file"]))
-    if scenario["prefix_sharing"] and not keys:
+    """The first `requests` requests of the file, in order of arrival, with the prefixes that it shows to be common."""
+    source, selection = RequestFile.of(scenario), Selection(scenario["too_long"], scenario["bad_turns"])
+    shares = scenario["prefix_sharing"]
+    keys: list[bytes] = []
+    if is_of_lengths(source):
+        most = scenario.get("requests", math.inf)
+        lengths = read_lengths(source, selection, _limit(scenario), most, with_blocks=shares)
+    else:
+        lengths, keys = _read(source, scenario, selection)
+    if shares and not keys and lengths.blocks is None:
         _require_prefix(scenario, at)
-    _require_order(rows)
-    _require_one_clock(rows[-1], scenario, at)
-    columns = zip(*((row.prompt_tokens, row.output_tokens, row.arrival_s) for row in rows), strict=True)
-    trace = replace(_trace(scenario, seed, *map(np.array, columns)), file=selection.counts())
+    _require_one_clock(lengths, scenario, at)
+    arrival_s = _sped_up(source, lengths)
+    trace = _trace(scenario, seed, lengths.prompt_tokens, lengths.output_tokens, arrival_s)
+    trace = replace(trace, file=selection.counts())
+    if lengths.blocks is not None:
+        return _with_blocks(trace, lengths.blocks, scenario, at)
     return trace.with_texts(keys, scenario["shared_prefix_tokens"]) if keys else trace
 
 
-def _read(scenario: Mapping[str, Any], selection: Selection) -> tuple[list[Row], list[bytes]]:
-    """Rows without their token ids and, for `prefix_sharing`, the ids as keys, which take only 4 bytes per token."""
-    rows, keys = [], []
+def _read(source: RequestFile, scenario: Mapping[str, Any], selection: Selection) -> tuple[LengthColumns, list[bytes]]:
+    """Lengths of prompts of token ids and, for `prefix_sharing`, the ids as keys, which take only 4 bytes per token."""
+    lengths, keys, before = [], [], None
     most, limit = scenario.get("requests", math.inf), _limit(scenario)
-    for row in read_rows(Path(scenario["file"]), selection):
-        row.prompt_tokens = _prompt_tokens(row)
-        if selection.fits(row, row.prompt_tokens, limit) and len(rows) < most:
-            if scenario["prefix_sharing"] and row.ids is not None:
+    for row in read_rows(source, selection):
+        prompt_tokens = _prompt_tokens(row)
+        if selection.fits(row, prompt_tokens, limit) and len(lengths) < most:
+            _require_order(row, before)
+            if scenario["prefix_sharing"]:
                 keys.append(text_key(row.ids))
-            row.ids = None
-            rows.append(row)
-    return rows, keys
+            lengths.append((prompt_tokens, row.output_tokens, row.arrival_s))
+            row.ids, before = None, row
+    selection.require_any(lengths, source.path)
+    return of_rows(lengths, before.place), keys
 
 
 def _limit(scenario: Mapping[str, Any]) -> Limit:
     prefix = scenario["shared_prefix_tokens"]
     reason = f"max_length {scenario['max_length']}" + (f" minus the shared prefix of {prefix}" if prefix else "")
     return Limit(scenario["max_length"] - prefix, reason)
+
+
+def _with_blocks(trace: Trace, blocks: BlockIds, scenario: Mapping[str, Any], at: str) -> Trace:
+    """The trace with the common prefixes that hashes of blocks show, behind the shared prefix."""
+    size, known = scenario["block_size"], blocks.block_tokens
+    if known % size:
+        problem = f"{scenario['file']} knows common prefixes by blocks of {known} tokens, which {size} does not divide"
+        raise UserError(f"config.yaml: {at}.block_size: {problem}; use a divisor, or set prefix_sharing to false")
+    order, common = blocks_sorted(blocks, scenario["shared_prefix_tokens"])
+    return replace(trace, text_order=order, common_tokens=common)
 
 
 def _require_prefix(scenario: Mapping[str, Any], at: str) -> None:
@@ -103,33 +143,40 @@ def _require_prefix(scenario: Mapping[str, Any], at: str) -> None:
         raise UserError(f"config.yaml: {at}.prefix_sharing: {problem}; {remedy}")
 
 
-def _require_one_clock(last: Row, scenario: Mapping[str, Any], at: str) -> None:
+def _require_one_clock(lengths: LengthColumns, scenario: Mapping[str, Any], at: str) -> None:
     """UserError if the file has arrivals and the scenario has a rate or no step time."""
-    if not last.arrival_s:
+    last_s = lengths.arrival_s[-1]
+    if not last_s:
         return
-    late = f"{last.place} arrives at {last.arrival_s:g} s"
+    late = f"{lengths.last_place} arrives at {last_s:.10g} s"
     if "requests_per_s" in scenario:
-        raise UserError(f"config.yaml: {at}.requests_per_s: {late}; remove the rate, or remove arrival_s from the file")
+        raise UserError(f"config.yaml: {at}.requests_per_s: {late}; remove the rate, or remove the times from the file")
     if not takes_time(scenario):
-        remedy = "add it with its source, or remove arrival_s from the file"
+        remedy = "add it with its source, or remove the times from the file"
         raise UserError(f"config.yaml: {at}.step_time: {late}, and arrivals need a step time; {remedy}")
+
+
+def _sped_up(source: RequestFile, lengths: LengthColumns) -> NDArray[np.float64]:
+    """Arrivals in seconds, shape (R,); UserError if the replay's clock cannot hold the last one."""
+    arrival_s = source.sped_up(lengths.arrival_s)
+    if arrival_s[-1] > LATEST_S:
+        sped = "" if source.speed is None else f" at speed {source.speed:g}"
+        raise UserError(
+            f"{lengths.last_place}: arrival_s is {arrival_s[-1]:g}{sped}; give seconds from 0 to {LATEST_S:g}"
+        )
+    return arrival_s
 
 
 def _prompt_tokens(row: Row) -> int:
     """Number of tokens in a row's prompt; UserError for text, which needs a model's tokenizer."""
-    if row.text is not None:
+    if row.ids is None:
         raise UserError(f"{row.place}: text, but replays have no tokenizer; use prompt_token_ids or a CSV of lengths")
-    return row.prompt_tokens if row.ids is None else len(row.ids)
+    return len(row.ids)
 
 
-def _require_order(rows: list[Row]) -> None:
-    before = rows[0]
-    for row in rows:
-        if row.arrival_s < before.arrival_s:
-            raise UserError(
-                f"{row.place}: arrives at {row.arrival_s:g} s, the previous request at {before.arrival_s:g} s; sort "
-                "the file by arrival_s"
-            )
-        if row.arrival_s > LATEST_S:
-            raise UserError(f"{row.place}: arrival_s is {row.arrival_s:g}; give seconds from 0 to {LATEST_S:g}")
-        before = row
+def _require_order(row: Row, before: Row | None) -> None:
+    if before is not None and row.arrival_s < before.arrival_s:
+        raise UserError(
+            f"{row.place}: arrives at {row.arrival_s:.10g} s, the previous request at {before.arrival_s:.10g} s; sort "
+            "the file by arrival_s"
+        )

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from kvbench.workload.block_ids import BlockIds
+
 TOKEN_BYTES = 4
 Sorted = tuple[NDArray[np.int64], NDArray[np.int64]]
 
@@ -24,6 +26,14 @@ Sorted = tuple[NDArray[np.int64], NDArray[np.int64]]
 def unshared(count: int) -> Sorted:
     """`prompts_sorted` of prompts that have nothing in common."""
     return np.arange(count), np.zeros(count, np.int64)
+
+
+def one_prefix(count: int, prefix_tokens: int) -> Sorted:
+    """`prompts_sorted` of prompts that begin with the same `prefix_tokens` tokens and have nothing else in common."""
+    order, common = unshared(count)
+    if prefix_tokens:
+        common[1:] = prefix_tokens
+    return order, common
 
 
 def groups_sorted(group: NDArray[np.int64], prefix_tokens: NDArray[np.int64]) -> Sorted:
@@ -58,6 +68,15 @@ def prompts_sorted(keys: Sequence[bytes], prefix_tokens: int = 0) -> Sorted:
     order = sorted(range(len(keys)), key=keys.__getitem__)
     common = [0, *(prefix_tokens + _common_tokens(keys[one], keys[other]) for one, other in pairwise(order))]
     return np.array(order, np.int64), np.array(common, np.int64)
+
+
+def blocks_sorted(blocks: BlockIds, prefix_tokens: int = 0) -> Sorted:
+    """`prompts_sorted` of prompts whose full blocks have identities; what follows these is not shared."""
+    keys = [text_key(blocks.ids[begin:end]) for begin, end in pairwise(blocks.offsets)]
+    order, common = prompts_sorted(keys)
+    common *= blocks.block_tokens
+    common[1:] += prefix_tokens
+    return order, common
 
 
 def block_texts(order: NDArray[np.int64], common: NDArray[np.int64], block_size: int) -> NDArray[np.int32]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from kvbench.workload.lengths import draw_lengths
 from kvbench.workload.options import workload_options
 from kvbench.workload.order import representative_first
 from kvbench.workload.prompts import make_prompts
+from kvbench.workload.request_file import RequestFile
 from kvbench.workload.selection import Selection
 from kvbench.workload.table import lengths_of, workload_table
 from kvbench.workload.user import read_user_file
@@ -128,13 +130,19 @@ def _parallel_sampling(task: Task) -> pa.Table:
 def _user(task: Task) -> pa.Table:
     """A user's file or a seeded sample of it; without arrival times the first requests represent the whole."""
     selection = Selection(task.options["too_long"], task.options["bad_turns"])
-    table = read_user_file(task.options["file"], task.vocabulary, task.limit, task.seed, selection, task.live)
-    wanted = task.options["requests"] or len(table)
-    if wanted < len(table):
-        table = table.take(np.sort(permutation(stream(task.seed, task.name, "sample"), len(table))[:wanted]))
+    source = RequestFile.of(task.options)
+    table = read_user_file(source, task.vocabulary, task.limit, task.seed, selection, task.live, partial(_sample, task))
     if table["arrival_s"].to_numpy().any():
         return table
     return table.take(representative_first(sum(lengths_of(table))))
+
+
+def _sample(task: Task, found: int) -> np.ndarray:
+    """The places of a seeded sample of `requests` of `found` requests, in order; all if they are not more."""
+    wanted = task.options["requests"] or found
+    if wanted >= found:
+        return np.arange(found)
+    return np.sort(permutation(stream(task.seed, task.name, "sample"), found)[:wanted])
 
 
 KINDS: dict[str, Callable[[Task], pa.Table]] = {

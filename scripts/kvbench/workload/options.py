@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from kvbench.errors import UserError
 from kvbench.workload.fixed_prompts import PARITY
+from kvbench.workload.request_file import ALL, FIRST, FORMATS
 
 LARGEST = 10_000_000
+OPTIONAL = ("requests", "format", "output_tokens", "speed")
+CHOICES = {"too_long": ("refuse", "skip"), "bad_turns": ("refuse", "skip"), "turns": (FIRST, ALL), "format": FORMATS}
 DEFAULTS: dict[str, dict[str, Any]] = {
     "guide": {"output_tokens": 50},
     "mixed": {"requests": 16},
@@ -18,7 +22,16 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "shared-prefix": {"requests": 16, "prefix_tokens": 128, "suffix_tokens": 32, "output_tokens": 32},
     "parallel-sampling": {"requests": 8, "samples": 4, "prompt_tokens": 128, "output_tokens": 32},
     "parity": {"prompts": len(PARITY), "output_tokens": 50},
-    "user": {"file": None, "requests": None, "too_long": "refuse", "bad_turns": "refuse"},
+    "user": {
+        "file": None,
+        "format": None,
+        "requests": None,
+        "turns": "first",
+        "output_tokens": None,
+        "speed": None,
+        "too_long": "refuse",
+        "bad_turns": "refuse",
+    },
 }
 
 
@@ -42,13 +55,16 @@ def workload_options(settings: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def _check(where: str, key: str, value: Any) -> None:
-    if key in ("kind",) or (key == "requests" and value is None):
+    if key == "kind" or (value is None and key in OPTIONAL):
         return
     if key == "file":
         if not isinstance(value, str) or not value:
-            raise UserError(f"{where}: give the path of a JSONL, ShareGPT JSON or CSV file")
-    elif key in ("too_long", "bad_turns"):
-        if value not in ("refuse", "skip"):
-            raise UserError(f"{where}: {value!r} is unknown; use refuse or skip")
+            raise UserError(f"{where}: give the path of a file of requests")
+    elif key in CHOICES:
+        if value not in CHOICES[key]:
+            raise UserError(f"{where}: {value!r} is unknown; use {' or '.join(CHOICES[key])}")
+    elif key == "speed":
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+            raise UserError(f"{where}: {value!r} is not allowed; use a number above 0")
     elif type(value) is not int or not 1 <= value <= LARGEST:
         raise UserError(f"{where}: {value!r} is not allowed; use a whole number from 1 to {LARGEST}")

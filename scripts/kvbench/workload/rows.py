@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,8 @@ class BadTurn(UserError):
 class Row:
     """A request: its place in the file and what the file gives for its prompt and output.
 
+    `turns` are the texts whose ids, joined by those of a line end, are the prompt of a later turn of a conversation.
+    `hash_ids` name the blocks of a prompt of which only the length is known, each together with all before it.
     `fault` says what is wrong with its turns; then only the place is meaningful.
     """
 
@@ -31,6 +33,8 @@ class Row:
     text: str | None = None
     ids: NDArray[np.int32] | None = None
     prompt_tokens: int | None = None
+    turns: Sequence[str] | None = None
+    hash_ids: NDArray[np.int64] | None = None
     reply: str | None = None
     output_tokens: int | None = None
     arrival_s: float = 0.0
@@ -103,3 +107,11 @@ def row_of(place: str, make: Callable[..., Row], *given: Any) -> Row:
         return make(place, *given)
     except BadTurn as fault:
         return Row(place, fault=str(fault))
+
+
+def require_new(row: Row, seen: dict[str, str]) -> None:
+    """Note the row's id in `seen`, with its place; UserError if it is there already."""
+    if row.request_id in seen:
+        first = seen[row.request_id].rsplit(": ", 1)[-1]
+        raise UserError(f"{row.place}: duplicate id {row.request_id!r}, first used on {first}; make the ids unique")
+    seen[row.request_id] = row.place

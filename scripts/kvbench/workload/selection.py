@@ -14,9 +14,12 @@ from kvbench.workload.check import Limit
 from kvbench.workload.rows import Row
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
+    from numpy.typing import NDArray
 
 log = logging.getLogger(__name__)
+MOST_LISTED = 1000
 METADATA = b"kvbench.file"
 
 
@@ -74,6 +77,22 @@ class Selection:
             log.warning("%s: %s, left out", row.place, reason)
             self.skipped_too_long += 1
         return reason is None
+
+    def leave_out(self, file: Path, bad: NDArray[np.int64], long: NDArray[np.int64], limit: Limit) -> None:
+        """Count requests of which only lengths are known, given as their line numbers: `bad` turns and too `long` ones.
+
+        The log lists the first thousand of each; there may be millions.
+        """
+        for lines, before, reason in (
+            (bad, self.skipped_bad_turns, "no token of prompt or output"),
+            (long, self.skipped_too_long, f"more than {limit.reason}"),
+        ):
+            for line in lines[: max(0, MOST_LISTED - before)]:
+                log.warning("%s: line %d: %s, left out", file, line, reason)
+            if before < MOST_LISTED <= before + len(lines):
+                log.warning("%s: further requests with %s are counted, but not listed", file, reason)
+        self.skipped_bad_turns += len(bad)
+        self.skipped_too_long += len(long)
 
     def counts(self) -> FileCounts:
         """The numbers so far."""

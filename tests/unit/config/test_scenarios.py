@@ -37,6 +37,9 @@ from kvbench.yaml_files import read_yaml
         ({"workload": None, "file": "no.csv"}, r'replays\.x\.file: no file "no\.csv"; give one that exists'),
         ({"requests": None}, r"replays\.x\.requests: missing; write how many"),
         ({"trace": "sharegpt"}, r"replays\.x\.trace: applies only to file, not to workload"),
+        ({"format": "azure"}, r"replays\.x\.format: applies only to file, not to workload"),
+        ({"speed": 2}, r"replays\.x\.speed: applies only to file, not to workload"),
+        ({"speed": 0}, r"replays\.x\.speed: 0 is not allowed"),
         ({"requests_per_s": 2}, r"replays\.x\.requests_per_s: arrivals need step_time; add step_time"),
         ({"step_time": {"constant_s": 1}}, r"replays\.x\.step_time\.source: missing"),
         (

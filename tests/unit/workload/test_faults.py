@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kvbench.errors import UserError
+from kvbench.workload.request_file import RequestFile
 from kvbench.workload.selection import Selection
 from kvbench.workload.user import read_user_file
 
@@ -102,15 +103,15 @@ def test_faults_are_named(tmp_path, vocabulary, name, content, message):
 
 def test_missing_file_is_named(tmp_path, vocabulary):
     with pytest.raises(UserError, match=r"gone\.csv: no such file"):
-        read_user_file(tmp_path / "gone.csv", vocabulary, LIMIT, 0, Selection())
+        read_user_file(RequestFile(tmp_path / "gone.csv"), vocabulary, LIMIT, 0, Selection())
     with pytest.raises(UserError, match="cannot be read"):
-        read_user_file(tmp_path, vocabulary, LIMIT, 0, Selection())
+        read_user_file(RequestFile(tmp_path), vocabulary, LIMIT, 0, Selection())
 
 
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (gzip.compress(b"10,5\n", mtime=0), "compressed by gzip; unpack it first"),
+        (gzip.compress(b"PAR1...", mtime=0), "Parquet; write it as CSV or JSONL"),
         (b"PK\x03\x04...", "a zip archive or a spreadsheet; "),
         (b"PAR1...", "Parquet; write it as CSV or JSONL"),
         ("10,5\n".encode("utf-16"), "UTF-16; save it as UTF-8"),

@@ -6,6 +6,7 @@ from kvbench.config.checks.sources import check_file
 from kvbench.config.wording import Invalid
 from kvbench.kv.policies import RESERVING, takes_time
 
+OF_FILES = ("trace", "format", "speed")
 MOST_BLOCKS = 100_000_000  # a replay that shares blocks keeps about 40 bytes of each
 
 
@@ -18,8 +19,9 @@ def check_replays(replays: dict, *, files: bool = True) -> None:
             check_file(f"{at}.file", own["file"])
         if "workload" in own and "requests" not in own:
             raise Invalid(f"{at}.requests", "missing; write how many requests to draw, for example 2000")
-        if "workload" in own and "trace" in own:
-            raise Invalid(f"{at}.trace", "applies only to file, not to workload; remove it")
+        for key in OF_FILES:
+            if "workload" in own and key in own:
+                raise Invalid(f"{at}.{key}", "applies only to file, not to workload; remove it")
         if "requests_per_s" in own and not takes_time(own):
             remedy = "add step_time with its source, or leave out the rate, so that all requests arrive at once"
             raise Invalid(f"{at}.requests_per_s", f"arrivals need step_time; {remedy}")

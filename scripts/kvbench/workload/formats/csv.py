@@ -7,8 +7,13 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from kvbench.errors import UserError
+from kvbench.workload.formats.arrow_blocks import csv_block, line_numbers
+from kvbench.workload.formats.columns import Block
 from kvbench.workload.formats.file_text import whole
+from kvbench.workload.request_file import RequestFile
 from kvbench.workload.rows import Row, arrival, length, row_of
 
 COLUMNS = ["prompt_tokens", "output_tokens", "arrival_s"]
@@ -17,22 +22,54 @@ INDEX = re.compile(r"(Unnamed: \d+(\.\d+)?)?")  # pandas' name for a column that
 OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs"}
 
 
-def csv_rows(file: Path) -> Iterator[Row]:
+def csv_rows(source: RequestFile) -> Iterator[Row]:
     """One row per non-blank line; the first of these may be a header."""
-    columns, begun = COLUMNS, False
-    for number, line in enumerate(whole(file).splitlines(), start=1):
-        place = f"{file}: line {number}"
-        cells = _cells(line, place)
+    reader = CsvLines(source.path)
+    for number, line in enumerate(whole(source.path).splitlines(), start=1):
+        row = reader.row(f"{source.path}: line {number}", line, number)
+        if row is not None:
+            yield row
+
+
+class CsvLines:
+    """The lines of one file."""
+
+    clock, block_tokens, named = "arrival_s", 0, False
+
+    def __init__(self, file: Path) -> None:
+        self.file, self.columns, self.begun = file, COLUMNS, False
+
+    def row(self, place: str, line: str, number: int) -> Row | None:
+        """The request of a line, None for a blank one; the first line that is not blank may be a header."""
+        cells = cells_of(line, place)
         if not any(cells):
-            continue
-        if begun or not _is_header(cells):
-            yield row_of(place, _row, cells, columns, number)
-        else:
-            columns = _header(cells, place)
-        begun = True
+            return None
+        headed, self.begun = not self.begun and _is_header(cells), True
+        if headed:
+            self.columns = _header(cells, place)
+            self.named = "request_id" in self.columns
+            return None
+        return row_of(place, _row, cells, self.columns, number)
+
+    def block(self, first: int, block: bytes) -> Block | None:
+        """The requests of a block; None if lines have other columns than the header, or ids of their own."""
+        import pyarrow as pa
+
+        width = block.partition(b"\n")[0].count(b",") + 1
+        if not self.begun or self.named or width < len(COLUMNS[:2]):
+            return None
+        names = self.columns[:width]
+        found = csv_block(block, names, {name: pa.float64() for name in names if name})
+        if found is None or not set(COLUMNS[:2]) <= set(names):
+            return None
+        arrival_s = np.nan_to_num(found.get("arrival_s", np.zeros(len(found[COLUMNS[0]]))), nan=0.0, posinf=np.inf)
+        if (arrival_s < 0).any():
+            return None
+        return Block(line_numbers(first, len(arrival_s)), found[COLUMNS[0]], found[COLUMNS[1]], arrival_s)
 
 
-def _cells(line: str, place: str) -> list[str]:
+def cells_of(line: str, place: str) -> list[str]:
+    """The cells of a line, without white space around them; UserError for broken CSV or another separator."""
     try:
         cells = [cell.strip() for cell in next(csv.reader([line], skipinitialspace=True), [])]
     except csv.Error as error:

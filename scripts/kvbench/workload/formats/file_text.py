@@ -3,36 +3,23 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 from kvbench.errors import UserError
+from kvbench.workload.formats.unpack import opened
 
 HEAD_BYTES = 1 << 16
 PIECE_BYTES = 1 << 22
+LINE_END = re.compile(r"\r\n|\n|\r")
 # First bytes of files that are not UTF-8 text, with the problem and its correction.
 NO_TEXT = {
-    b"\x1f\x8b": "compressed by gzip; unpack it first",
-    b"\x28\xb5\x2f\xfd": "compressed by zstd; unpack it first",
     b"PK\x03\x04": "a zip archive or a spreadsheet; unpack it first, or save it as CSV",
     b"PAR1": "Parquet; write it as CSV or JSONL",
     b"\xff\xfe": "UTF-16; save it as UTF-8",
     b"\xfe\xff": "UTF-16; save it as UTF-8",
 }
-
-
-@contextmanager
-def opened(file: Path) -> Iterator[BinaryIO]:
-    """The file, opened as bytes; UserError if it does not exist or cannot be read."""
-    try:
-        with open(file, "rb") as stream:
-            yield stream
-    except FileNotFoundError:
-        raise UserError(f"{file}: no such file; correct the path under the key file") from None
-    except OSError as error:
-        raise UserError(f"{file}: cannot be read ({error.strerror}); correct the path or its permissions") from None
 
 
 def head(file: Path) -> str:
@@ -53,6 +40,29 @@ def lines(file: Path) -> Iterator[tuple[int, str]]:
                 yield number, raw.decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError as error:
                 raise _not_utf8(file, number, error) from None
+
+
+def line_blocks(file: Path) -> Iterator[tuple[int, bytes]]:
+    """Whole lines in blocks of about 4 MiB, without a byte order mark, each with the number of its first line from 1.
+
+    The first line, which may be a header, is a block of its own.
+    """
+    with opened(file) as stream:
+        block, number = stream.readline().removeprefix(codecs.BOM_UTF8), 1
+        while block:
+            yield number, block
+            number += block.count(b"\n")
+            block = stream.read(PIECE_BYTES)
+            block += stream.readline()
+
+
+def text_lines(file: Path, first: int, block: bytes) -> Iterator[tuple[int, str]]:
+    """The lines of a block whose first line has the number `first`, with their numbers, however they end."""
+    try:
+        text = block.decode()
+    except UnicodeDecodeError as error:
+        raise _not_utf8(file, first, error) from None
+    yield from enumerate(LINE_END.split(text), start=first)
 
 
 def pieces(file: Path) -> Iterator[str]:

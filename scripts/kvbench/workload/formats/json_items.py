@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from kvbench.errors import UserError
-from kvbench.workload.formats.file_text import pieces
+from kvbench.workload.formats.file_text import head, pieces
+from kvbench.workload.formats.json_lines import entries
 
 BLANK = re.compile(r"[ \t\r\n]*")
 DECODER = json.JSONDecoder()
@@ -25,6 +26,16 @@ def items(file: Path) -> Iterator[tuple[int, Any]]:
         yield from _filled(text)
     if text.ahead():
         raise text.broken("extra text after the end of the list")
+
+
+def placed_items(file: Path) -> Iterator[tuple[str, int, Any]]:
+    """Each item of a JSON list, or else each line of JSONL, with its place and its number from 1."""
+    if head(file).startswith("{"):
+        for number, (place, _, entry) in enumerate(entries(file), start=1):
+            yield place, number, entry
+    else:
+        for number, (line, entry) in enumerate(items(file), start=1):
+            yield f"{file}: line {line}, entry {number}", number, entry
 
 
 def _filled(text: _Text) -> Iterator[tuple[int, Any]]:

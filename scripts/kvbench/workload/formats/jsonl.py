@@ -1,37 +1,36 @@
-"""Reads JSONL: one object per line, with text or token ids."""
+"""Reads JSONL: one object per line, with text or token ids; also that of `vllm bench`, which has text."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from kvbench.errors import UserError
-from kvbench.workload.formats.file_text import lines
+from kvbench.workload.formats.csv import number
+from kvbench.workload.formats.json_lines import entries
+from kvbench.workload.request_file import RequestFile
 from kvbench.workload.rows import Row, arrival, length, prompt, request_id, row_of, token_ids
 
 KEYS = {"request_id", "prompt", "prompt_token_ids", "output_tokens", "arrival_s"}
 PROMPTS = {"prompt", "prompt_token_ids"}
 
 
-def jsonl_rows(file: Path) -> Iterator[Row]:
+def jsonl_rows(source: RequestFile) -> Iterator[Row]:
     """One row per non-blank line."""
-    for number, line in lines(file):
-        if line.strip():
-            place = f"{file}: line {number}"
-            yield row_of(place, _row, _entry(line, place), number)
+    for place, line, entry in entries(source.path):
+        yield row_of(place, _row, _known(entry, place), line, source.output_tokens)
 
 
-def _entry(line: str, place: str) -> dict[str, Any]:
-    try:
-        entry = json.loads(line, object_pairs_hook=_once)
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{place}: broken JSON ({error}); write one object per line") from None
-    if not isinstance(entry, dict):
-        raise UserError(f"{place}: not an object; write one object per line")
+def vllm_bench_rows(source: RequestFile) -> Iterator[Row]:
+    """One row per non-blank line, as vLLM's CustomDataset reads it: other keys than these two are ignored."""
+    for place, line, entry in entries(source.path):
+        yield row_of(place, _vllm_row, entry, line, source.output_tokens)
+
+
+def _known(entry: dict[str, Any], place: str) -> dict[str, Any]:
     if unknown := sorted(set(entry) - KEYS):
-        raise UserError(f"{place}: unknown key {unknown[0]!r}; use {', '.join(sorted(KEYS))}")
+        remedy = "or set format: vllm-bench, which ignores other keys than prompt and output_tokens"
+        raise UserError(f"{place}: unknown key {unknown[0]!r}; use {', '.join(sorted(KEYS))}, {remedy}")
     if entry.keys() >= PROMPTS:  # pandas writes both keys if a frame has both columns
         entry = {key: value for key, value in entry.items() if key not in PROMPTS or value is not None}
     if len(entry.keys() & PROMPTS) != 1:
@@ -39,10 +38,10 @@ def _entry(line: str, place: str) -> dict[str, Any]:
     return entry
 
 
-def _row(place: str, entry: dict[str, Any], number: int) -> Row:
-    row = Row(place, request_id(entry.get("request_id", number), place))
+def _row(place: str, entry: dict[str, Any], line: int, output_tokens: int | None) -> Row:
+    row = Row(place, request_id(entry.get("request_id", line), place))
     row.arrival_s = arrival(0 if entry.get("arrival_s") is None else entry["arrival_s"], place)
-    row.output_tokens = length(entry.get("output_tokens"), "output_tokens", place)
+    row.output_tokens = _output(entry.get("output_tokens"), output_tokens, place)
     if "prompt" in entry:
         row.text = prompt(entry["prompt"], place)
     else:
@@ -50,10 +49,13 @@ def _row(place: str, entry: dict[str, Any], number: int) -> Row:
     return row
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object; ValueError for a duplicate key, of which json would silently take the last value."""
-    entry = dict(pairs)
-    if len(entry) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"key {next(key for key in keys if keys.count(key) > 1)} is written twice")
-    return entry
+def _vllm_row(place: str, entry: dict[str, Any], line: int, output_tokens: int | None) -> Row:
+    wanted = entry.get("output_tokens")
+    wanted = number(wanted) if isinstance(wanted, str) else wanted
+    text = prompt(entry.get("prompt"), place)
+    return Row(place, str(line), text=text, output_tokens=_output(wanted, output_tokens, place))
+
+
+def _output(value: Any, otherwise: int | None, place: str) -> int:
+    """Tokens to generate; `otherwise` if the file does not say."""
+    return length(otherwise if value is None else value, "output_tokens", place)
