@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from kvbench.workload.selection import FileCounts
 
 LARGEST = 1 << 31
+ONE_GROUP = (0,)  # the windows of a model that has full attention in every layer
 LATEST_S = 4e9  # in nanoseconds, twice this (arrivals and as much for the replay) still fits an int64
 
 
@@ -100,6 +101,9 @@ class Settings:
     `max_running` is vLLM's max_num_seqs (rows of a padded batch), `max_step_tokens` its max_num_batched_tokens,
     `long_prefill_tokens` its long_prefill_token_threshold (0: none), `prompt_must_fit` its
     scheduler_reserve_full_isl. Padded batches run whole prompts and use only `max_running`.
+
+    KV cache groups share one pool of blocks of one size. With several, a slot is room for a token in the layers of one
+    group: `pool_slots` is the pool's bytes over the bytes of such a slot.
     """
 
     policy: str
@@ -114,6 +118,7 @@ class Settings:
     watermark_blocks: int = 0  # paged: blocks kept free when a request is admitted beside running ones
     prompt_must_fit: bool = True  # paged: admit a request only if blocks for all its known tokens are free
     reserves: str | None = None  # paged: admit a request only if its reservation under this policy fits beside others'
+    windows: tuple[int, ...] = ONE_GROUP  # paged: of each KV cache group in tokens, 0: full attention
     step_time: StepTime = NO_TIME
 
     @property
@@ -143,6 +148,7 @@ def check(trace: Trace, settings: Settings, *, has_clock: bool = False) -> None:
         raise UserError(f"replay: {needs.pop()} reserves max_length for each request; set max_length")
     if settings.prefix_sharing and settings.policy != "paged":
         raise UserError(f"replay: prefix_sharing: {settings.policy} cannot share blocks; use paged")
+    _check_groups(settings)
     if trace.arrival_ns[-1] > 0 and not has_clock and settings.step_time == NO_TIME:
         raise UserError("replay: the trace has arrivals, but a step takes no time; set step_time")
     _check_lengths(trace, settings)
@@ -156,8 +162,24 @@ def reservation(trace: Trace, settings: Settings) -> NDArray[np.int64]:
     if settings.policy == "hf-static":
         return np.full(len(trace), settings.row_slots, np.int64)
     if settings.policy == "paged":
-        return -(-trace.final_tokens // settings.block_size) * settings.block_size
+        needed = -(-trace.final_tokens // settings.block_size)
+        return sum(np.minimum(needed, most) for most in admitted_blocks(settings)) * settings.block_size
     return trace.final_tokens
+
+
+def admitted_blocks(settings: Settings) -> list[int]:
+    """Blocks that `paged` counts at most for a request at admission, for each group.
+
+    A full group holds every block of a request. A sliding one holds its window and what a step computes, in one block
+    more than that fills, since a window may begin anywhere in a block (`max_admission_blocks_per_request` of vLLM's
+    SlidingWindowSpec).
+    """
+    longest = settings.max_length or LARGEST
+    held = [min(window - 1 + settings.max_step_tokens, longest) for window in settings.windows]
+    return [
+        -(-tokens // settings.block_size) + 1 if window else LARGEST
+        for window, tokens in zip(settings.windows, held, strict=True)
+    ]
 
 
 def reserved_blocks(trace: Trace, settings: Settings) -> NDArray[np.int64]:
@@ -165,6 +187,20 @@ def reserved_blocks(trace: Trace, settings: Settings) -> NDArray[np.int64]:
     if settings.reserves is None:
         return np.zeros(len(trace), np.int64)
     return -(-reservation(trace, replace(settings, policy=settings.reserves)) // settings.block_size)
+
+
+def _check_groups(settings: Settings) -> None:
+    """UserError if the windows are no list of windows, or if KV cache groups do not go with another setting."""
+    if not isinstance(settings.windows, tuple) or not settings.windows:
+        raise UserError(f"replay: windows is {settings.windows!r}; give one for each KV cache group, 0: full attention")
+    for window in settings.windows:
+        _whole("windows", window, 0)
+    if settings.windows == ONE_GROUP:
+        return
+    for what, given in ((settings.policy, settings.policy != "paged"), ("prefix_sharing", settings.prefix_sharing),
+                        ("reserves", settings.reserves is not None)):  # fmt: skip
+        if given:
+            raise UserError(f"replay: windows: {what} knows no KV cache groups; leave out the windows or {what}")
 
 
 def _check_lengths(trace: Trace, settings: Settings) -> None:

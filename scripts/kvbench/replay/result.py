@@ -21,12 +21,13 @@ COLUMNS = (
     "reserved",
     "internal",
     "padding",
+    "expired",
     "finished",
     "refused",  # 1: a waiting request was refused for memory, or a running one preempted
     "external",
     "largest_hole",
 )
-PARTS = ("live", "reserved", "internal", "padding", "finished")
+PARTS = ("live", "reserved", "internal", "padding", "expired", "finished")
 SUMMED = ("running", "waiting", "scheduled_tokens", *PARTS, "refused", "external")
 FREE = ("unused", "unused_when_refused")
 
@@ -44,6 +45,7 @@ class Totals:
     reserved: int
     internal: int
     padding: int
+    expired: int  # of sliding-window groups: behind the window, in blocks still held
     finished: int
     refused: int  # steps
     external: int
@@ -58,7 +60,7 @@ class Totals:
     @property
     def allocated(self) -> int:
         """Sum of the parts."""
-        return self.live + self.reserved + self.internal + self.padding + self.finished
+        return sum(getattr(self, part) for part in PARTS)
 
     @property
     def utilisation(self) -> float:

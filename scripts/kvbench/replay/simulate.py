@@ -31,7 +31,7 @@ def replay(
         clock_ns: when each step began in a live run, shape (S,), in place of the step time. Step i begins at
             clock_ns[i], also after idle time, and knows the arrivals up to then; one with nothing to do is an empty
             row. The replay ends with the last of these steps, even if requests are left (their times are -1).
-        keep_steps: also return every step (112 bytes per step).
+        keep_steps: also return every step (120 bytes per step).
         series_bins: maximum number of bins in the downsampled series.
         progress: called with the number of requests that have ended since the last call.
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kvbench.kv.policies import PADDED, RESERVING
-from kvbench.replay.inputs import Settings, Trace, reservation, reserved_blocks
+from kvbench.replay.inputs import ONE_GROUP, Settings, Trace, admitted_blocks, reservation, reserved_blocks
 from kvbench.replay.texts import block_texts, unshared
 
 if TYPE_CHECKING:
@@ -68,7 +68,17 @@ def _paged(trace: Trace, settings: Settings, clock: Clock) -> tuple[Any, Advance
     state.at[[paged.FREE, paged.UNRESERVED]] = pool
     longest = -(-int(trace.final_tokens.max()) // settings.block_size)
     blocks = _blocks(pool, most, longest, count) if settings.prefix_sharing else None
-    return state, lambda rows: paged.advance(requests, options, state, clock, blocks, pool, rows)
+    groups = None if settings.windows == ONE_GROUP else _groups(settings, count)
+    return state, lambda rows: paged.advance(requests, options, state, clock, blocks, groups, pool, rows)
+
+
+def _groups(settings: Settings, requests: int) -> Any:
+    """KV cache groups in which no request has given back a block."""
+    from kvbench.replay.kernels.groups import Groups
+
+    return Groups(
+        np.array(settings.windows, np.int64), np.array(admitted_blocks(settings)), np.zeros(requests, np.int64)
+    )
 
 
 def _blocks(pool: int, rows: int, longest: int, requests: int) -> Any:

@@ -83,6 +83,36 @@ def test_paged(rows, block_size, spare, running, tokens, long, watermark, must_f
     assert_equal(rows, own)
 
 
+@EXAMPLES
+@given(
+    REQUESTS,
+    st.lists(st.sampled_from([0, 1, 2, 5, 8, 16, 30]), min_size=1, max_size=4),
+    st.integers(1, 9),
+    st.integers(0, 60),
+    st.integers(1, 9),
+    st.integers(1, 70),
+    st.sampled_from([0, 0, 3, 11]),
+    st.integers(0, 3),
+    st.booleans(),
+    st.sampled_from([None, 64]),
+)
+def test_paged_with_groups(rows, windows, block_size, spare, running, tokens, long, watermark, must_fit, most):
+    own = Settings(
+        "paged",
+        pool_slots=len(windows) * (-(-63 // block_size) + 1) * block_size + spare,
+        block_size=block_size,
+        max_running=running,
+        max_step_tokens=tokens,
+        max_length=most,
+        long_prefill_tokens=long,
+        watermark_blocks=watermark,
+        prompt_must_fit=must_fit,
+        windows=tuple(windows),
+        step_time=StepTime(7, 1, 3),
+    )
+    assert_equal(rows, own)
+
+
 @settings(EXAMPLES, max_examples=60)
 @given(REQUESTS, st.integers(1, 9), st.integers(0, 60), st.integers(1, 70), st.booleans())
 @pytest.mark.parametrize("reserves", ["reserve-max", "power-of-two", "oracle"])

@@ -70,9 +70,9 @@ def _note(requests, options, state, row):
     row[0], row[1], row[2], row[3] = at[NOW], running, at[ARRIVED] - at[NEXT], tokens
     row[4] = row[5] = 0
     row[6], row[7], row[8], row[9] = live, reserved, running * width - live - padding - reserved, padding
-    row[10] = (at[NEXT] - at[FIRST] - running) * width
-    row[11], row[12] = at[REFUSED], 0
-    row[13] = options[POOL] - (at[NEXT] - at[FIRST]) * width
+    row[10], row[11] = 0, (at[NEXT] - at[FIRST] - running) * width
+    row[12], row[13] = at[REFUSED], 0
+    row[14] = options[POOL] - (at[NEXT] - at[FIRST]) * width
 
 
 @outer

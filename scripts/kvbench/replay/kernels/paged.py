@@ -1,9 +1,9 @@
-"""Paged allocation under vLLM V1's scheduler: chunked prefill, recompute preemption, prefix caching.
+"""Paged allocation under vLLM V1's scheduler: chunked prefill, recompute preemption, prefix caching, KV cache groups.
 
-Follows `Scheduler.schedule`, `KVCacheManager.allocate_slots` and `BlockPool` of vLLM 0.32 with one KV cache group of
-full attention, first come first served, synchronous scheduling. Without sharing, counting blocks is enough: `blocks` is
-None, and numba compiles no code for it. With sharing each block has an identity, because the order in which cached
-blocks are evicted determines later hits.
+Follows `Scheduler.schedule`, `KVCacheManager.allocate_slots` and `BlockPool` of vLLM 0.32, first come first served,
+synchronous scheduling. Without sharing, counting blocks is enough: `blocks` is None, and numba compiles no code for it.
+With sharing each block has an identity, because the order in which cached blocks are evicted determines later hits.
+`groups` is None for one group of full attention; with several, nothing is shared.
 """
 
 from typing import NamedTuple
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from kvbench.replay.kernels.blocks import adopt, cached, ceil, give_back, take
 from kvbench.replay.kernels.clock import end_step, stopped, wait_for
 from kvbench.replay.kernels.compiled import inner, outer
+from kvbench.replay.kernels.groups import end, expired, number, slide, to_admit
 
 # Indices into State.at and the options; the first four are the same in every kernel.
 DONE, COMPLETED, NOW, STEP, NEXT, ARRIVED, RUNNING, STACKED, FREE, PREEMPTIONS, HITS, UNRESERVED = range(12)
@@ -49,15 +50,16 @@ class State(NamedTuple):
 
 
 @inner
-def _release(options, state, blocks, request):
+def _release(options, state, blocks, groups, request):
+    size = options[BLOCK]
     if blocks is not None:
-        state.at[FREE] += give_back(blocks, options[BLOCK], request, state.computed[request])
+        state.at[FREE] += give_back(blocks, size, request, state.computed[request])
     else:
-        state.at[FREE] += ceil(state.computed[request], options[BLOCK])
+        state.at[FREE] += number(groups) * ceil(state.computed[request], size) - end(groups, size, request)
 
 
 @inner
-def _serve_running(requests, options, state, blocks, threshold, budget):
+def _serve_running(requests, options, state, blocks, groups, threshold, budget):
     """Schedule tokens for running requests in order; if blocks run out, the latest request is preempted.
 
     Returns (budget left, number served, whether any was preempted).
@@ -67,11 +69,12 @@ def _serve_running(requests, options, state, blocks, threshold, budget):
         request = state.running[served]
         stored = state.computed[request]
         new = min(state.known[request] - stored, threshold, budget)
-        need = ceil(stored + new, size) - ceil(stored, size)
+        need = number(groups) * (ceil(stored + new, size) - ceil(stored, size))
+        at[FREE] += slide(groups, size, request, stored)
         while need > at[FREE] and at[RUNNING] > served:
             at[RUNNING] -= 1
             victim = state.running[at[RUNNING]]
-            _release(options, state, blocks, victim)
+            _release(options, state, blocks, groups, victim)
             state.computed[victim] = 0
             state.preempted[victim] += 1
             state.stack[at[STACKED]] = victim
@@ -90,7 +93,7 @@ def _serve_running(requests, options, state, blocks, threshold, budget):
 
 
 @inner
-def _admit(requests, options, state, blocks, threshold, budget):
+def _admit(requests, options, state, blocks, groups, threshold, budget):
     """Admit waiting requests, preempted ones first, until one is refused. Returns (budget left, refused for memory)."""
     at, size = state.at, options[BLOCK]
     while budget > 0 and at[RUNNING] < options[MAX_RUNNING] and (at[STACKED] or at[NEXT] < at[ARRIVED]):
@@ -101,14 +104,14 @@ def _admit(requests, options, state, blocks, threshold, budget):
         must_fit = state.known[request] if options[PROMPT_MUST_FIT] else stored + new
         watermark = options[WATERMARK] if at[RUNNING] else 0
         lacks = requests.reserved[request] > at[UNRESERVED]
-        if lacks or ceil(must_fit, size) - hits + unused + watermark > at[FREE]:
+        if lacks or to_admit(groups, size, must_fit) - hits + unused + watermark > at[FREE]:
             return budget, True
         if at[STACKED]:
             at[STACKED] -= 1
         else:
             at[NEXT] += 1
             state.start_ns[request] = at[NOW]
-        at[FREE] -= ceil(stored + new, size) - hits + unused
+        at[FREE] -= number(groups) * ceil(stored + new, size) - hits + unused
         at[UNRESERVED] -= requests.reserved[request]
         if blocks is not None:
             adopt(requests, blocks, request, hits)
@@ -122,25 +125,27 @@ def _admit(requests, options, state, blocks, threshold, budget):
 
 
 @inner
-def _note(requests, options, state, pool_blocks, tokens, refused, row):
+def _note(requests, options, state, groups, pool_blocks, tokens, refused, row):
     """Fill one row, in the order of `result.COLUMNS`."""
     at, size = state.at, options[BLOCK]
-    tails = reserved = 0
+    tails = reserved = past = 0
     for place in range(at[RUNNING]):
         request = state.running[place]
         stored = state.computed[request]
         tail = ceil(stored, size) * size - stored
         tails += tail
         reserved += min(tail, requests.prompt[request] + requests.output[request] - 1 - stored)
+        past += expired(groups, size, request, stored)
+    tails, reserved = number(groups) * tails, number(groups) * reserved
     row[0], row[1], row[2], row[3] = at[NOW], at[RUNNING], at[STACKED] + at[ARRIVED] - at[NEXT], tokens
     row[4], row[5] = at[PREEMPTIONS], at[HITS]
-    row[6], row[7], row[8] = (pool_blocks - at[FREE]) * size - tails, reserved, tails - reserved
-    row[9] = row[10] = 0
-    row[11], row[12], row[13] = refused, 0, at[FREE] * size
+    row[6], row[7], row[8] = (pool_blocks - at[FREE]) * size - tails - past, reserved, tails - reserved
+    row[9], row[10], row[11] = 0, past, 0
+    row[12], row[13], row[14] = refused, 0, at[FREE] * size
 
 
 @inner
-def _give_tokens(requests, options, state, blocks, served):
+def _give_tokens(requests, options, state, blocks, groups, served):
     """End a step: served requests whose known tokens are all computed get a token, and leave if it is their last."""
     at, kept = state.at, 0
     for place in range(at[RUNNING]):
@@ -153,7 +158,7 @@ def _give_tokens(requests, options, state, blocks, served):
                 state.finish_ns[request] = at[NOW]
                 at[COMPLETED] += 1
                 at[UNRESERVED] += requests.reserved[request]
-                _release(options, state, blocks, request)
+                _release(options, state, blocks, groups, request)
                 continue
         state.running[kept] = request
         kept += 1
@@ -161,7 +166,7 @@ def _give_tokens(requests, options, state, blocks, served):
 
 
 @outer
-def advance(requests, options, state, clock, blocks, pool_blocks, rows):
+def advance(requests, options, state, clock, blocks, groups, pool_blocks, rows):
     """Run up to len(rows) steps; returns their number. `state.at[DONE]` is set when no request is left."""
     at, step = state.at, 0
     while step < len(rows):
@@ -177,14 +182,15 @@ def advance(requests, options, state, clock, blocks, pool_blocks, rows):
             at[ARRIVED] += 1
         alone = at[RUNNING] + at[STACKED] + at[ARRIVED] - at[NEXT] == 1
         threshold = NEVER if alone or options[LONG_PREFILL] == 0 else options[LONG_PREFILL]
-        budget, served, refused = _serve_running(requests, options, state, blocks, threshold, options[STEP_TOKENS])
+        budget = options[STEP_TOKENS]
+        budget, served, refused = _serve_running(requests, options, state, blocks, groups, threshold, budget)
         if not refused:
             running = at[RUNNING]
-            budget, refused = _admit(requests, options, state, blocks, threshold, budget)
+            budget, refused = _admit(requests, options, state, blocks, groups, threshold, budget)
             served += at[RUNNING] - running
         tokens = options[STEP_TOKENS] - budget
-        _note(requests, options, state, pool_blocks, tokens, refused, rows[step])
+        _note(requests, options, state, groups, pool_blocks, tokens, refused, rows[step])
         end_step(at, clock, served, tokens)
-        _give_tokens(requests, options, state, blocks, served)
+        _give_tokens(requests, options, state, blocks, groups, served)
         step += 1
     return step

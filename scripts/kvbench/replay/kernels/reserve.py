@@ -79,10 +79,10 @@ def _note(requests, options, state, space, tokens, refused, row):
     row[0], row[1], row[2], row[3] = at[NOW], at[RUNNING], at[ARRIVED] - at[NEXT], tokens
     row[4] = row[5] = 0
     row[6], row[7], row[8] = live, reserved, internal
-    row[9] = row[10] = 0
-    row[11] = refused
-    row[12] = at[FREE] if refused and at[FREE] >= requests.asked[at[NEXT]] else 0
-    row[13] = buddy.largest(space) if options[BUDDY] else best_fit.largest(at, space)
+    row[9] = row[10] = row[11] = 0
+    row[12] = refused
+    row[13] = at[FREE] if refused and at[FREE] >= requests.asked[at[NEXT]] else 0
+    row[14] = buddy.largest(space) if options[BUDDY] else best_fit.largest(at, space)
 
 
 @inner
