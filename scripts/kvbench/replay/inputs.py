@@ -14,7 +14,7 @@ from kvbench.errors import UserError
 from kvbench.kv.policies import ALLOCATORS, POLICIES, RESERVING
 from kvbench.kv.reservation import reserved_for
 from kvbench.replay.step_time import NO_TIME, StepTime
-from kvbench.replay.texts import groups_sorted, keys_of, prompts_sorted
+from kvbench.replay.texts import groups_sorted, keys_of, prompts_sorted, unshared
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -51,22 +51,26 @@ class Trace:
         The first `prefix_tokens` tokens of a prompt are the text of its `group` (-1: none); the rest is unique to it.
 
         Raises:
-            UserError: no requests, lengths below 1, arrivals that are negative, not finite or out of order, a prefix
-                longer than its prompt.
+            UserError: no requests, lengths below 1 or above 2^31 - 1 together, arrivals that are negative, not finite
+                or out of order, a prefix longer than its prompt.
         """
         prompt, output = _tokens("prompt_tokens", prompt_tokens, 1), _tokens("output_tokens", output_tokens, 1)
         if not prompt.size:
             raise UserError("replay: the trace has no requests; give at least one")
         count = prompt.size
-        arrivals = _arrivals(np.zeros(count) if arrival_s is None else arrival_s)
-        groups = _tokens("group", np.full(count, -1) if group is None else group, -1)
-        prefix = _tokens("prefix_tokens", np.zeros(count, int) if prefix_tokens is None else prefix_tokens, 0)
+        arrivals = np.zeros(count, np.int64) if arrival_s is None else _arrivals(arrival_s)
+        groups = None if group is None else _tokens("group", group, -1)
+        prefix = None if prefix_tokens is None else _tokens("prefix_tokens", prefix_tokens, 0)
         named = {"output_tokens": output, "arrival_s": arrivals, "group": groups, "prefix_tokens": prefix}
         for name, values in named.items():
-            if values.size != count:
+            if values is not None and values.size != count:
                 raise UserError(f"replay: {name} has {values.size} entries for {count} requests; give one for each")
-        if (long := np.flatnonzero(prefix > prompt)).size:
+        if (long := np.flatnonzero(prompt + output >= LARGEST)).size:
+            raise UserError(f"replay: request {long[0]} has more than {LARGEST - 1} tokens; shorten it")
+        if prefix is not None and (long := np.flatnonzero(prefix > prompt)).size:
             raise UserError(f"replay: prefix_tokens of request {long[0]} is longer than its prompt; shorten it")
+        if groups is None or prefix is None:
+            return cls(prompt, output, arrivals, *unshared(count))
         return cls(prompt, output, arrivals, *groups_sorted(groups, prefix))
 
     @classmethod

@@ -67,6 +67,7 @@ def test_settings_are_refused_by_name(settings, named):
         (([1, 1], [1, 1], [0, np.inf]), "arrival_s of request 1 is inf"),
         (([1, 1], [1, 1], [0, 1e10]), "arrival_s of request 1 is 10000000000.0"),
         (([1, 1], [1, 1], [-1, 0]), "arrival_s of request 0 is -1.0"),
+        (([1 << 30], [1 << 30]), "request 0 has more than 2147483647 tokens"),
         (([4], [1], None, [0], [5]), "prefix_tokens of request 0 is longer than its prompt"),
     ],
 )

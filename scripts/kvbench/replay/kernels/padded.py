@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from kvbench.replay.kernels.clock import end_step, stopped, wait_for
 from kvbench.replay.kernels.compiled import inner, outer
+from kvbench.replay.kernels.runs import STEP_NS, STEPS
 
 DONE, COMPLETED, NOW, STEP, NEXT, ARRIVED, FIRST, PASS, WIDTH, LONGEST, REFUSED = range(11)
 MAX_ROWS, POOL, ROW, MAX_LENGTH = range(4)
@@ -53,7 +54,7 @@ def _form_batch(requests, options, state):
 
 @inner
 def _note(requests, options, state, row):
-    """Fill one row, in the order of `result.COLUMNS`, for pass at[PASS] (from 1)."""
+    """Fill a row of one step, in the order of `result.COLUMNS`, for pass at[PASS] (from 1)."""
     at = state.at
     grown = at[WIDTH] + at[PASS] - 1
     width = options[MAX_LENGTH] if options[ROW] else grown
@@ -73,6 +74,7 @@ def _note(requests, options, state, row):
     row[10], row[11] = 0, (at[NEXT] - at[FIRST] - running) * width
     row[12], row[13] = at[REFUSED], 0
     row[14] = options[POOL] - (at[NEXT] - at[FIRST]) * width
+    row[STEPS], row[STEP_NS] = 1, 0
 
 
 @outer

@@ -6,56 +6,34 @@ With sharing each block has an identity, because the order in which cached block
 `groups` is None for one group of full attention; with several, nothing is shared.
 """
 
-from typing import NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
-
-from kvbench.replay.kernels.blocks import adopt, cached, ceil, give_back, take
-from kvbench.replay.kernels.clock import end_step, stopped, wait_for
+from kvbench.replay.kernels.blocks import adopt, cached, ceil
+from kvbench.replay.kernels.clock import NEVER, end_step, stopped, wait_for
 from kvbench.replay.kernels.compiled import inner, outer
-from kvbench.replay.kernels.groups import end, expired, number, slide, to_admit
-
-# Indices into State.at and the options; the first four are the same in every kernel.
-DONE, COMPLETED, NOW, STEP, NEXT, ARRIVED, RUNNING, STACKED, FREE, PREEMPTIONS, HITS, UNRESERVED = range(12)
-BLOCK, MAX_RUNNING, STEP_TOKENS, LONG_PREFILL, WATERMARK, PROMPT_MUST_FIT = range(6)
-NEVER = np.int64(1 << 62)
-
-
-class Requests(NamedTuple):
-    """R requests in order of arrival; arrays of shape (R,) except the last.
-
-    With reservations, which suffice until a request ends, nothing is preempted.
-    """
-
-    prompt: NDArray[np.int64]
-    output: NDArray[np.int64]
-    arrival_ns: NDArray[np.int64]
-    reserved: NDArray[np.int64]  # blocks reserved from admission to the end; 0: none
-    texts: NDArray[np.int32]  # (R, most shared blocks) from `texts.block_texts`: below R; -1: not shared
-
-
-class State(NamedTuple):
-    """State kept between calls. `known` counts prompt and generated tokens, `computed` stored tokens."""
-
-    at: NDArray[np.int64]  # (12,) scalars; UNRESERVED blocks are of no reservation
-    known: NDArray[np.int64]  # (R,)
-    computed: NDArray[np.int64]  # (R,)
-    running: NDArray[np.int64]  # (M,) requests in vLLM's order
-    stack: NDArray[np.int64]  # (M,) preempted requests; the last one resumes next
-    start_ns: NDArray[np.int64]  # (R,) -1 until first scheduled
-    first_ns: NDArray[np.int64]  # (R,) -1 until the first token
-    finish_ns: NDArray[np.int64]  # (R,)
-    preempted: NDArray[np.int64]  # (R,) number of preemptions
-
-
-@inner
-def _release(options, state, blocks, groups, request):
-    size = options[BLOCK]
-    if blocks is not None:
-        state.at[FREE] += give_back(blocks, size, request, state.computed[request])
-    else:
-        state.at[FREE] += number(groups) * ceil(state.computed[request], size) - end(groups, size, request)
+from kvbench.replay.kernels.groups import number, slide, to_admit
+from kvbench.replay.kernels.paged_decode import decode
+from kvbench.replay.kernels.paged_state import (
+    ARRIVED,
+    BLOCK,
+    COMPLETED,
+    DONE,
+    FREE,
+    HITS,
+    LONG_PREFILL,
+    MAX_RUNNING,
+    NEXT,
+    NOW,
+    PREEMPTIONS,
+    PROMPT_MUST_FIT,
+    RUNNING,
+    STACKED,
+    STEP_TOKENS,
+    UNRESERVED,
+    WATERMARK,
+    lacking,
+    note,
+    release,
+    store,
+)
 
 
 @inner
@@ -64,17 +42,17 @@ def _serve_running(requests, options, state, blocks, groups, threshold, budget):
 
     Returns (budget left, number served, whether any was preempted).
     """
-    at, size, served, preempted = state.at, options[BLOCK], 0, False
+    at, served, preempted = state.at, 0, False
     while served < at[RUNNING] and budget > 0:
         request = state.running[served]
         stored = state.computed[request]
         new = min(state.known[request] - stored, threshold, budget)
-        need = number(groups) * (ceil(stored + new, size) - ceil(stored, size))
-        at[FREE] += slide(groups, size, request, stored)
-        while need > at[FREE] and at[RUNNING] > served:
+        need = lacking(options, state, request, new)
+        at[FREE] += slide(groups, options[BLOCK], request, stored)
+        while number(groups) * need > at[FREE] and at[RUNNING] > served:
             at[RUNNING] -= 1
             victim = state.running[at[RUNNING]]
-            _release(options, state, blocks, groups, victim)
+            release(requests, options, state, blocks, groups, victim)
             state.computed[victim] = 0
             state.preempted[victim] += 1
             state.stack[at[STACKED]] = victim
@@ -83,10 +61,7 @@ def _serve_running(requests, options, state, blocks, groups, threshold, budget):
             preempted = True
         if at[RUNNING] == served:
             break
-        at[FREE] -= need
-        if blocks is not None:
-            take(requests, blocks, size, request, stored, stored + new)
-        state.computed[request] += new
+        store(requests, options, state, blocks, groups, request, new, need)
         budget -= new
         served += 1
     return budget, served, preempted
@@ -111,37 +86,17 @@ def _admit(requests, options, state, blocks, groups, threshold, budget):
         else:
             at[NEXT] += 1
             state.start_ns[request] = at[NOW]
-        at[FREE] -= number(groups) * ceil(stored + new, size) - hits + unused
+        at[FREE] -= unused
         at[UNRESERVED] -= requests.reserved[request]
+        at[HITS] += stored
         if blocks is not None:
             adopt(requests, blocks, request, hits)
-            take(requests, blocks, size, request, stored, stored + new)
-        at[HITS] += stored
-        state.computed[request] = stored + new
+        state.computed[request] = stored
+        store(requests, options, state, blocks, groups, request, new, ceil(new, size))
         state.running[at[RUNNING]] = request
         at[RUNNING] += 1
         budget -= new
     return budget, False
-
-
-@inner
-def _note(requests, options, state, groups, pool_blocks, tokens, refused, row):
-    """Fill one row, in the order of `result.COLUMNS`."""
-    at, size = state.at, options[BLOCK]
-    tails = reserved = past = 0
-    for place in range(at[RUNNING]):
-        request = state.running[place]
-        stored = state.computed[request]
-        tail = ceil(stored, size) * size - stored
-        tails += tail
-        reserved += min(tail, requests.prompt[request] + requests.output[request] - 1 - stored)
-        past += expired(groups, size, request, stored)
-    tails, reserved = number(groups) * tails, number(groups) * reserved
-    row[0], row[1], row[2], row[3] = at[NOW], at[RUNNING], at[STACKED] + at[ARRIVED] - at[NEXT], tokens
-    row[4], row[5] = at[PREEMPTIONS], at[HITS]
-    row[6], row[7], row[8] = (pool_blocks - at[FREE]) * size - tails - past, reserved, tails - reserved
-    row[9], row[10], row[11] = 0, past, 0
-    row[12], row[13], row[14] = refused, 0, at[FREE] * size
 
 
 @inner
@@ -158,18 +113,39 @@ def _give_tokens(requests, options, state, blocks, groups, served):
                 state.finish_ns[request] = at[NOW]
                 at[COMPLETED] += 1
                 at[UNRESERVED] += requests.reserved[request]
-                _release(options, state, blocks, groups, request)
+                release(requests, options, state, blocks, groups, request)
                 continue
         state.running[kept] = request
         kept += 1
     at[RUNNING] = kept
 
 
+@inner
+def _step(requests, options, state, clock, blocks, groups, row):
+    """Run one step. Returns whether it only decoded, with no request preempted or ended, and whether one was refused
+    for memory."""
+    at = state.at
+    alone = at[RUNNING] + at[STACKED] + at[ARRIVED] - at[NEXT] == 1
+    threshold = NEVER if alone or options[LONG_PREFILL] == 0 else options[LONG_PREFILL]
+    budget = options[STEP_TOKENS]
+    budget, served, preempted = _serve_running(requests, options, state, blocks, groups, threshold, budget)
+    refused = preempted
+    if not preempted:
+        running = at[RUNNING]
+        budget, refused = _admit(requests, options, state, blocks, groups, threshold, budget)
+        served += at[RUNNING] - running
+    tokens, running = options[STEP_TOKENS] - budget, at[RUNNING]
+    note(options, state, groups, tokens, refused, row)
+    end_step(at, clock, served, tokens)
+    _give_tokens(requests, options, state, blocks, groups, served)
+    return not preempted and 0 < served == running == at[RUNNING], refused
+
+
 @outer
-def advance(requests, options, state, clock, blocks, groups, pool_blocks, rows):
-    """Run up to len(rows) steps; returns their number. `state.at[DONE]` is set when no request is left."""
-    at, step = state.at, 0
-    while step < len(rows):
+def advance(requests, options, state, clock, blocks, groups, rows):
+    """Run until `rows` is full; returns the number of rows. `state.at[DONE]` is set when no request is left."""
+    at, count = state.at, 0
+    while count < len(rows):
         if at[RUNNING] == 0 and at[STACKED] == 0 and at[NEXT] == at[ARRIVED]:
             if at[ARRIVED] == requests.prompt.size:
                 at[DONE] = 1
@@ -180,17 +156,8 @@ def advance(requests, options, state, clock, blocks, groups, pool_blocks, rows):
             break
         while at[ARRIVED] < requests.prompt.size and requests.arrival_ns[at[ARRIVED]] <= at[NOW]:
             at[ARRIVED] += 1
-        alone = at[RUNNING] + at[STACKED] + at[ARRIVED] - at[NEXT] == 1
-        threshold = NEVER if alone or options[LONG_PREFILL] == 0 else options[LONG_PREFILL]
-        budget = options[STEP_TOKENS]
-        budget, served, refused = _serve_running(requests, options, state, blocks, groups, threshold, budget)
-        if not refused:
-            running = at[RUNNING]
-            budget, refused = _admit(requests, options, state, blocks, groups, threshold, budget)
-            served += at[RUNNING] - running
-        tokens = options[STEP_TOKENS] - budget
-        _note(requests, options, state, groups, pool_blocks, tokens, refused, rows[step])
-        end_step(at, clock, served, tokens)
-        _give_tokens(requests, options, state, blocks, groups, served)
-        step += 1
-    return step
+        quiet, refused = _step(requests, options, state, clock, blocks, groups, rows[count])
+        count += 1
+        if quiet and blocks is None and groups is None:
+            count += decode(requests, options, state, clock, refused, rows, count)
+    return count
