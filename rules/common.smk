@@ -144,7 +144,13 @@ def get_priority(wildcards):
 
 
 def get_replay(wildcards):
-    """Settings of a scenario."""
+    """Settings of a scenario, without its hit rates, which the replay does not know."""
+    own = config["replays"][wildcards.scenario]
+    return ordered({key: own[key] for key in own if key != "hit_rate"})
+
+
+def get_hit_rate(wildcards):
+    """Settings of a scenario, its hit rates included."""
     return ordered(config["replays"][wildcards.scenario])
 
 

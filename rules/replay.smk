@@ -4,6 +4,7 @@ live engine, at their points and between them, and arrivals, at the rates that w
 in   replays.<scenario> of config.yaml, a user's file; a workload, run.json of a sweep's points (the
      limits in force), their steps, results/tables/repeats.csv; slo
 out  results/replays/<scenario>/{replay.json,series.parquet,steps.parquet}, results/tables/replays.csv,
+     results/replays/<scenario>/hit_rate.csv, results/tables/hit_rates.csv,
      results/sweeps/<model>/<workload>/<sweep>.csv, results/tables/sweeps.csv,
      results/serving/<model>/<workload>/predicted.csv
 """
@@ -49,6 +50,46 @@ rule summarise_replays:
         code=code_digest("summarise_replays"),
     script:
         "../scripts/summarise_replays.py"
+
+
+rule find_hit_rates:
+    """Find how much of a scenario's prompts a prefix cache finds again in pools of all sizes."""
+    input:
+        file=replay_file,
+    output:
+        table="results/replays/{scenario}/hit_rate.csv",
+    log:
+        "logs/find_hit_rates/{scenario}.log",
+    benchmark:
+        "logs/find_hit_rates/{scenario}.tsv"
+    priority: FIRST
+    conda:
+        CONDA
+    params:
+        scenario=get_hit_rate,
+        seed=config["seed"],
+        code=code_digest("find_hit_rates"),
+    script:
+        "../scripts/find_hit_rates.py"
+
+
+rule summarise_hit_rates:
+    """The hit rates of all scenarios in one table."""
+    input:
+        found=paths.hit_rate_files(config),
+    output:
+        table="results/tables/hit_rates.csv",
+    log:
+        "logs/summarise_hit_rates.log",
+    benchmark:
+        "logs/summarise_hit_rates.tsv"
+    localrule: True
+    conda:
+        CONDA
+    params:
+        code=code_digest("summarise_hit_rates"),
+    script:
+        "../scripts/summarise_hit_rates.py"
 
 
 rule replay_sweep:

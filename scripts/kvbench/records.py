@@ -50,13 +50,25 @@ REQUESTS = pa.schema(
     ]
 )
 
-SPLIT = ("live", "reserved", "internal", "padding", "finished")
+PLAIN_SPLIT = ("live", "reserved", "internal", "padding", "finished")
+SPLIT = (*PLAIN_SPLIT, "expired", "page_padding")  # the last two only where a model has several KV groups or a window
 
 # Host time in ns: to allocate and free blocks since the last sample; for the workers' block tables of the step that the
 # row schedules; to record the row. Null except in the untimed pass of vLLM, and null in the closing row there.
 UPKEEP = ("allocate_ns", "tables_ns", "recording_ns")
 
-# A row per engine step, in slots (room for one token's K and V in every layer).
+# What each KV group holds, in slots; the parts of all groups add up to those of the row. `window`, null: none.
+GROUP_SLOTS = pa.struct(
+    [
+        ("kind", pa.string()),  # full, sliding or mla
+        ("window", pa.int32()),
+        ("units", pa.int32()),  # slots of one token in the group's layers
+        ("allocated", pa.int64()),
+        *((name, pa.int64()) for name in SPLIT),
+    ]
+)
+
+# A row per engine step, in slots: room for one token in every layer, or with several KV groups in one layer.
 KV = pa.schema(
     [
         ("t_ns", pa.int64()),  # CLOCK_MONOTONIC
@@ -73,6 +85,7 @@ KV = pa.schema(
         ("allocated", pa.int64()),
         *((name, pa.int64()) for name in SPLIT),
         *((name, pa.int64()) for name in UPKEEP),
+        ("groups", pa.list_(GROUP_SLOTS)),  # null for a model with one KV group, and in closing rows
     ]
 )
 
@@ -102,6 +115,7 @@ BLOCKS = pa.schema(
         ("request_id", pa.string()),
         ("computed_tokens", pa.int32()),
         ("block_ids", pa.list_(pa.int32())),
+        ("group", pa.int16()),  # of the engine's block tables, from 0; with several, each request has a row for each
         ("prefix_hit_tokens", pa.int32()),  # found in the cache when the request was last admitted
         ("ended", pa.bool_()),  # complete, but its blocks are still held
     ]

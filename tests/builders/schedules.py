@@ -28,6 +28,7 @@ def schedule_of(**changes) -> Schedule:
         "request_ids": ["0", "1"],
         **{key: [] for key in ("block_step", "block_request", "block_tokens", "block_length", "block_ids")},
     }
+    given |= {"block_group": [0] * len(changes.get("block_step", []))}
     arrays = {name: np.array(values) for name, values in (given | changes).items()}
     scalars = {"end_ns": 3, "end_free_blocks": 9, "end_requests": 0, "total_blocks": 9, "block_size": 32, "hook_s": 0.0}
     return Schedule(**arrays, **scalars)

@@ -21,9 +21,11 @@ from kvbench.capacity.contexts import curves, read_conditions
 from kvbench.capacity.shapes import read_shapes
 from kvbench.errors import UserError
 from kvbench.figures import largest_batch, workload_lengths
+from kvbench.figures.hit_rate import NOTHING
 from kvbench.figures.saving import save
 from kvbench.files import read_parquet, write_csv, write_parquet
 from kvbench.replay import Trace
+from kvbench.replay.hit_rate_table import hit_rates
 
 
 def few(output: int, count: int = 3) -> list[Request]:
@@ -150,6 +152,21 @@ def test_figures_of_replays_draw_what_little_there_is(tmp_path: Path, figure: st
     save(drawn, [tmp_path / "a.png"], 40)
     assert "nan" not in texts(drawn).lower().split()
     assert ("No policy" in texts(drawn)) == (how == "empty" or (how == "no values" and figure == "batched_requests"))
+
+
+@pytest.mark.parametrize("how", ["whole", "empty", "one row", "no values"])
+def test_hit_rates_draw_what_little_there_is(tmp_path: Path, how: str) -> None:
+    own, trace = scenario("mine", requests=1) | {"hit_rate": {}}, Trace.of([3], [1])
+    found = hit_rates("mine", own, trace)
+    write_csv(tmp_path / "hit_rates.csv", found if how == "whole" else emptied(found, how))
+    given = {
+        "table": str(tmp_path / "hit_rates.csv"),
+        "replays": str(write_replays(tmp_path, replayed(own, trace, "mine"))),
+    }
+    drawn = run_plot("hit_rate", given, {"scenario": "mine"})
+    save(drawn, [tmp_path / "a.png"], 40)
+    assert "nan" not in texts(drawn).lower().split()
+    assert (NOTHING in texts(drawn)) == (how in ("empty", "no values"))
 
 
 @pytest.mark.parametrize("count", [0, 1])

@@ -116,7 +116,7 @@ def static_width(serving):
 @given(LENGTHS)
 def test_paged_identities_hold_on_the_real_scheduler(paged, lengths):
     generated, requests = paged(lengths)
-    columns, found = kv_rows(generated, requests, slot_bytes=SLOT_BYTES, static_width=None, shared=False)
+    columns, found = kv_rows(generated, requests, slot_bytes=SLOT_BYTES, static_length=None, shared=False)
     assert found["blocks_in_use"] == len(generated.schedule.t_ns) > 0
     assert found["distinct_block_ids"] > 0
     assert columns["allocated"][-1] == columns["live"][-1] == 0
@@ -135,7 +135,7 @@ def test_paged_identities_hold_on_the_real_scheduler(paged, lengths):
 def test_upkeep_is_timed_only_in_its_passes(paged):
     known = {}
     for number, (methods, generated, requests) in enumerate(paged.first):
-        columns, _ = kv_rows(generated, requests, slot_bytes=SLOT_BYTES, static_width=None, shared=False)
+        columns, _ = kv_rows(generated, requests, slot_bytes=SLOT_BYTES, static_length=None, shared=False)
         known[number] = [name for name in UPKEEP if name in columns]
         assert bool(methods) == bool(known[number])
         for name in known[number]:
@@ -182,7 +182,7 @@ def assert_blocks_are_those_read(side, folder, requests):
 def test_the_block_map_of_a_pass_is_what_was_recorded(paged, tmp_path):
     generated, requests = paged([(60, 30), (5, 3), (33, 20), (60, 30), (60, 30)])
     side = map_of(paged, tmp_path, generated, requests)
-    columns, _ = kv_rows(generated, requests, slot_bytes=SLOT_BYTES, static_width=None, shared=False)
+    columns, _ = kv_rows(generated, requests, slot_bytes=SLOT_BYTES, static_length=None, shared=False)
     assert counts_of(side) == recorded_of(side)
     for name in ("running", "waiting", "live", "reserved", "internal", "finished"):
         assert side[name] == columns[name].tolist()
@@ -197,7 +197,7 @@ def test_the_block_map_of_rows_is_what_was_recorded(contiguous, tmp_path):
     assert map_of(contiguous, tmp_path, generated, requests) is None, "a map needs a side with blocks"
     side = rows_side(recorded(tmp_path / "run.json", requests, reads_blocks=False))
     columns, _ = kv_rows(
-        generated, requests, slot_bytes=SLOT_BYTES, static_width=static_width(contiguous), shared=False
+        generated, requests, slot_bytes=SLOT_BYTES, static_length=static_width(contiguous), shared=False
     )
     assert counts_of(side) == recorded_of(side)
     for name in ("running", "waiting", "live", "reserved", "internal", "padding", "finished"):
@@ -217,7 +217,7 @@ def test_both_kinds_of_block_tables_have_the_methods_that_are_timed(module, name
 def test_contiguous_identities_hold_on_the_real_cache(contiguous, lengths):
     generated, requests = contiguous(lengths)
     columns, found = kv_rows(
-        generated, requests, slot_bytes=SLOT_BYTES, static_width=static_width(contiguous), shared=False
+        generated, requests, slot_bytes=SLOT_BYTES, static_length=static_width(contiguous), shared=False
     )
     steps = sum(len(batch.t_ns) for batch in generated.batches)
     assert found["cache_bytes"] == found["cache_width"] == steps > 0
@@ -228,7 +228,7 @@ def test_contiguous_identities_hold_on_the_real_cache(contiguous, lengths):
 @preempting
 def test_a_tight_pool_preempts_and_still_adds_up(paged):
     generated, requests = paged([(60, 30)] * 6)
-    columns, _ = kv_rows(generated, requests, slot_bytes=SLOT_BYTES, static_width=None, shared=False)
+    columns, _ = kv_rows(generated, requests, slot_bytes=SLOT_BYTES, static_length=None, shared=False)
     assert columns["preemptions"][-1] > 0
     assert sum(c.preemptions for c in generated.completions) == columns["preemptions"][-1]
 
@@ -392,7 +392,7 @@ MEMBERS = st.lists(
 @given(MEMBERS)
 def test_identities_hold_where_blocks_are_shared(sharing, members):
     generated, requests = sharing.serve(starting_alike(members))
-    columns, found = kv_rows(generated, requests, slot_bytes=SLOT_BYTES, static_width=None, shared=True)
+    columns, found = kv_rows(generated, requests, slot_bytes=SLOT_BYTES, static_length=None, shared=True)
     assert found["blocks_shared"] == len(generated.schedule.t_ns)
     assert found["filled_slots"] == found["blocks_without_sharing"] == found["distinct_block_ids"] > 0
     assert (columns["allocated"] <= columns["unshared"]).all()
@@ -423,7 +423,7 @@ hf_sharing = pytest.mark.parametrize("sharing", ["hf-continuous sharing"], indir
 def test_transformers_merges_equal_blocks_once_they_are_full(sharing):
     """Requests of the same step do not find each other's blocks; after it, two of the three of one are returned."""
     generated, requests = sharing.serve(starting_alike([(0, 70, 5, 10)] * 2))
-    columns, _ = kv_rows(generated, requests, slot_bytes=SLOT_BYTES, static_width=None, shared=True)
+    columns, _ = kv_rows(generated, requests, slot_bytes=SLOT_BYTES, static_length=None, shared=True)
     assert [c.cached_tokens for c in generated.completions] == [0, 0]
     assert columns["scheduled_tokens"][0] == 2 * 75
     assert columns["unshared"][:2].tolist() == [6 * 32, 6 * 32]
@@ -435,7 +435,7 @@ def test_transformers_merges_equal_blocks_once_they_are_full(sharing):
 def test_a_common_prefix_is_held_once_and_computed_once(sharing):
     """Two full blocks of 32 in common: the first request computes them, the other two get prefix hits."""
     generated, requests = sharing.serve(starting_alike([(0, 70, 5, 10)] * 3))
-    columns, _ = kv_rows(generated, requests, slot_bytes=SLOT_BYTES, static_width=None, shared=True)
+    columns, _ = kv_rows(generated, requests, slot_bytes=SLOT_BYTES, static_length=None, shared=True)
     assert [c.cached_tokens for c in generated.completions] == [0, 64, 64]
     assert columns["prefix_hit_tokens"][0] == 128
     assert columns["scheduled_tokens"][0] == 75 + 2 * (75 - 64)

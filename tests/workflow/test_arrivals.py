@@ -85,7 +85,7 @@ def test_the_parts_of_a_requests_time_add_up_to_it(served):
 def test_the_identities_of_the_cache_hold(served):
     name, requests, _, over_time, _, _ = served
     width = MAX_LENGTH if is_static(name) else None
-    columns, found = kv_rows(over_time, requests, slot_bytes=SLOT_BYTES, static_width=width, shared=False)
+    columns, found = kv_rows(over_time, requests, slot_bytes=SLOT_BYTES, static_length=width, shared=False)
     assert found
     assert columns["waiting"].min() >= 0
     assert columns["waiting"].max() > 0

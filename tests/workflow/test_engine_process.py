@@ -43,7 +43,7 @@ try:
         generated = engine.collect(generated, 0)
     else:
         generated = engine.collect(generate(engine, requests), 0)
-    columns, found = kv_rows(generated, requests, slot_bytes=SLOT_BYTES, static_width=None, shared=False)
+    columns, found = kv_rows(generated, requests, slot_bytes=SLOT_BYTES, static_length=None, shared=False)
     print("checked", found["blocks_in_use"], found["distinct_block_ids"], columns["preemptions"][-1], flush=True)
 finally:
     engine.close()

@@ -144,7 +144,7 @@ def test_compiled_decoding_has_one_shape_and_the_same_tokens(tiny, compiling_on_
     assert [c.output_token_ids for c in second.completions] == tokens_of(settings_of(tiny, "hf-static"))
     assert [len(b.request_ids) for b in second.batches] == [3, 3, 1]
     assert [b.empty_rows for b in second.batches] == [0, 0, 2]
-    columns, _ = kv_rows(first, tiny_requests(LENGTHS), slot_bytes=SLOT_BYTES, static_width=MAX_LENGTH, shared=False)
+    columns, _ = kv_rows(first, tiny_requests(LENGTHS), slot_bytes=SLOT_BYTES, static_length=MAX_LENGTH, shared=False)
     assert set(columns["pool"]) == {3 * MAX_LENGTH}
     assert columns["allocated"][-2] == MAX_LENGTH
 

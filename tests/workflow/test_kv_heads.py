@@ -35,7 +35,7 @@ try:
     loaded = load_engine(engine, print)
     requests = tiny_requests([(20, 10), (5, 30)])
     generated = engine.collect(generate(engine, requests), 0)
-    kv_rows(generated, requests, slot_bytes=engine.settings.slot_bytes, static_width=None, shared=False)
+    kv_rows(generated, requests, slot_bytes=engine.settings.slot_bytes, static_length=None, shared=False)
     print("checked", engine.settings.slot_bytes, engine.capacity()["blocks"], loaded.checks, sep=";", flush=True)
 finally:
     engine.close()

@@ -21,7 +21,7 @@ runs: []
 capacity: {llama-2-7b-sharegpt: {requests: 6000}}
 replays:
   opt-13b-alpaca: null
-  opt-13b-sharegpt: {requests: 300}
+  opt-13b-sharegpt: {requests: 300, shared_prefix_tokens: 100, max_length: 2200, prefix_sharing: true, hit_rate: {}}
 """
 
 
@@ -71,12 +71,19 @@ def test_a_configuration_without_runs_makes_its_replays_and_plans(tmp_path: Path
     (tree / "own.yaml").write_text(REPLAYS)
     done = snakemake(tree, "--configfile", "own.yaml")
     assert done.returncode == 0, done.stderr
-    assert {path.name for path in (tree / "results/tables").iterdir()} == {"replays.csv", "capacity.csv"}
+    assert {path.name for path in (tree / "results/tables").iterdir()} == {
+        "replays.csv",
+        "hit_rates.csv",
+        "capacity.csv",
+    }
     assert not (tree / "resources").exists()
     assert not (tree / "results/bandwidth.json").exists()
     assert set(read_table(tree / "results/tables/replays.csv")["scenario"]) == {"opt-13b-sharegpt"}
+    hits = read_table(tree / "results/tables/hit_rates.csv")
+    assert hits["hit_tokens"].iloc[-1] == 299 * 96  # the common prefix in whole blocks of 16, for all but the first
     page = (tree / "results/report.html").read_text()
     assert "Nothing was measured" in page
+    assert "Share of prompt tokens that a prefix cache finds again" in page
     assert "Methods paragraph" not in page
     assert "Nothing was measured: runs is empty." in done.stderr
     assert "Replay opt-13b-sharegpt, requests at once: " in done.stderr

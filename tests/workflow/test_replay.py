@@ -88,9 +88,9 @@ def vllm(tiny, request, tmp_path_factory):
         child.close()
 
 
-def steps_of(generated, requests, static_width=None, shared=False):
+def steps_of(generated, requests, static_length=None, shared=False):
     """Columns of kv.parquet without the closing rows, at which all blocks have been returned."""
-    columns, _ = kv_rows(generated, requests, slot_bytes=SLOT_BYTES, static_width=static_width, shared=shared)
+    columns, _ = kv_rows(generated, requests, slot_bytes=SLOT_BYTES, static_length=static_length, shared=shared)
     closing = columns["allocated"] == 0
     assert closing[-1]
     assert not any(columns[name][closing].any() for name in ("running", "scheduled_tokens", *SPLIT))

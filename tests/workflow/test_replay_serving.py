@@ -87,7 +87,7 @@ def serve(engine, folder):
 def steps_of(engine, generated, requests, repeat):
     width = MAX_LENGTH if engine.settings.engine == "hf-static" else None
     shared = engine.settings.prefix_sharing
-    columns, _ = kv_rows(generated, requests, slot_bytes=SLOT_BYTES, static_width=width, shared=shared)
+    columns, _ = kv_rows(generated, requests, slot_bytes=SLOT_BYTES, static_length=width, shared=shared)
     count = len(columns["t_ns"])
     columns |= {"repeat": np.full(count, repeat), "phase": [f"repeat-{repeat}"] * count}
     rows = {name: columns.get(name, [None] * count) for name in KV.names}

@@ -335,6 +335,17 @@ def test_a_users_file_reruns_its_scenario(tree: Path) -> None:
     assert stale(tree) == {"run_replay": 1, **AFTER_REPLAYS, **more}
 
 
+def test_hit_rates_rerun_no_replay(tree: Path) -> None:
+    own = {"workload": "mixed", "requests": 9, "pool_slots": 9000, "prefix_sharing": True, "shared_prefix_tokens": 64}
+    reconfigure(tree, "replays", {"mine": own})
+    ran(tree)
+    reconfigure(tree, "replays", {"mine": {**own, "hit_rate": {}}})
+    made = {"find_hit_rates": 1, "summarise_hit_rates": 1, "plot_hit_rate": 1, "make_report": 1}
+    assert ran(tree) == {**made, **AFTER_CONFIG}
+    reconfigure(tree, "replays", {"mine": {**own, "hit_rate": {"block_sizes": [8]}}})
+    assert stale(tree) == {**made, **AFTER_CONFIG}
+
+
 def test_without_a_scenario_there_is_no_replay(tree: Path) -> None:
     reconfigure(tree, "replays", {})
     assert stale(tree) == {**AFTER_CONFIG, "make_report": 1}

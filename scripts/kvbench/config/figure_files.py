@@ -66,7 +66,8 @@ def figure_inputs(entry: Entry, runs: Sequence[RunName], names: Mapping[str, str
         found |= {"runs": record_files(own), "data": data_files(own)}
     if entry.table:
         found["table"] = table_file(entry.table)
-    found |= {name: table_file(name) for name in entry.beside if name in TABLES_OF_RUNS}
+    there = {*TABLES_OF_RUNS, *(["replays"] if entry.of == OF_REPLAY else [])}
+    found |= {name: table_file(name) for name in entry.beside if name in there}
     if entry.predicted:
         found["predicted"] = predicted_file(names["model"], names["workload"])
     if entry.replays:
@@ -99,8 +100,13 @@ def run_figures(runs: Sequence[RunName], formats: Sequence[str]) -> list[str]:
 
 def replay_figures(config: Mapping[str, Any], formats: Sequence[str]) -> list[str]:
     """Files of the figures of all replays."""
-    places = [OF_REPLAY.format(scenario=name) for name in config["replays"]]
-    return [file for place in places for file in _all_of(OF_REPLAY, place, formats)]
+    return [
+        file
+        for name, own in config["replays"].items()
+        for entry in FIGURES
+        if entry.of == OF_REPLAY and (not entry.hit_rate or "hit_rate" in own)
+        for file in figure_files(OF_REPLAY.format(scenario=name), entry.name, formats).values()
+    ]
 
 
 def capacity_figures(config: Mapping[str, Any], formats: Sequence[str]) -> list[str]:

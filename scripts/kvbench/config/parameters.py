@@ -24,7 +24,11 @@ def run_settings(config: dict, model: str, engine: str, workload: str, point: st
         greedy = {"temperature": 0.0, "top_p": 1.0}
         subset = config["parity"]["sequential_prompts"] if engine in SEQUENTIAL else 0
         settings |= {"sampling": greedy, "dtype": "float32", "repeats": 1, "sequential_requests": subset}
-        settings |= {"prefix_sharing": False, "shared_gpu": True}  # only tokens are compared, nothing is measured
+        settings |= {
+            "prefix_sharing": False,
+            "kv_dtype": "auto",
+            "shared_gpu": True,
+        }  # only tokens are compared, nothing is measured
         settings |= {key: config["parity"][key] for key in ("max_length", "kv_budget_mib")}
         return ordered(settings | {"purpose": "parity"})
     entry, own = _entry_of(config, name)

@@ -27,7 +27,7 @@ REPLAYED_SWEEPS = tuple(entry.sweep for entry in FIGURES if entry.replays)
 # Tables of kvbench.analysis.tables.of_runs, written by the rule summarise_runs.
 SUMMARISED = (
     *("throughput", "latency", "memory", "devices", "kv_waste", "ratios", "attribution", "roofline", "repeats"),
-    *("sharing", "processes", "upkeep"),
+    *("sharing", "processes", "upkeep", "kv_groups"),
 )
 # Tables of kvbench.analysis.tables.of_serving, written by the rule summarise_serving.
 OF_SERVING = ("serving", "slowest_requests", "slo_capacity", "slo_ratios", "slo_repeats")
@@ -89,6 +89,11 @@ def replay_series(scenario: str) -> str:
     return f"results/replays/{scenario}/series.parquet"
 
 
+def hit_rate_files(config: Mapping[str, Any]) -> list[str]:
+    """The hit rates of the scenarios that ask for them."""
+    return [f"results/replays/{name}/hit_rate.csv" for name, own in config["replays"].items() if "hit_rate" in own]
+
+
 def record_files(runs: Iterable[RunName]) -> list[str]:
     """run.json of each run."""
     return [f"{run.folder}/run.json" for run in runs]
@@ -120,8 +125,9 @@ def source_files(runs: Sequence[RunName]) -> list[str]:
 
 
 def tables(config: Mapping[str, Any], runs: Sequence[RunName]) -> list[str]:
-    """The tables of a configuration; without runs there is only the table of replays."""
+    """The tables of a configuration; without runs there are only those of replays."""
     names = [*(TABLES_OF_RUNS if runs else ()), *(["replays"] if config["replays"] else [])]
+    names += ["hit_rates"] if hit_rate_files(config) else []
     names += ["paging_price"] if prices_paging(config, runs) else []
     names += ["predictions"] if predicted_files(config) else []
     return [table_file(name) for name in names]

@@ -15,6 +15,7 @@ OVERRIDABLE = (
     "max_length",
     "kv_budget_mib",
     "block_size",
+    "kv_dtype",
     "prefix_sharing",
     "sequential_requests",
     "gpus",

@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TextIO
 
-from kvbench.engines.names import CUDA_ONLY
+from kvbench.engines.names import CUDA_ONLY, is_static
 from kvbench.engines.recorded_passes import SCHEDULES_ONLY, RecordedPasses
 from kvbench.errors import UserError
 from kvbench.kv.contiguous import BatchRecord
+from kvbench.kv.groups import LayerGroup, Paging, hf_paging, slot_elements, token_elements, vllm_paging
 from kvbench.kv.schedule import Schedule
 from kvbench.machine.processes import rss_bytes
 from kvbench.workload.read import Request
@@ -36,7 +37,8 @@ class EngineSettings:
     threads: int
     max_length: int
     budget_bytes: int
-    slot_bytes: int
+    groups: tuple[LayerGroup, ...]  # what the library caches for a token, in elements
+    kv_itemsize: int  # bytes of an element of the cache
     block_size: int
     temperature: float
     top_p: float
@@ -47,16 +49,40 @@ class EngineSettings:
     margins: bool = False  # keep the gap between the top two logits of every token
     gpus: int = 1  # on CUDA: GPUs that the model and its cache are split over
     row_limit: int | None = None  # most rows of a padded batch, set after a larger batch ran out of memory
+    kv_dtype: str = "auto"  # number type of the cache; auto: that of the model
+
+    @property
+    def slot_bytes(self) -> int:
+        """Bytes of a slot (`kv.groups.slot_elements`)."""
+        return slot_elements(self.groups) * self.kv_itemsize
+
+    @property
+    def token_bytes(self) -> int:
+        """Bytes of one token in all layers."""
+        return token_elements(self.groups) * self.kv_itemsize
+
+    @property
+    def paging(self) -> Paging:
+        """The block tables of an engine with blocks."""
+        return hf_paging(self.groups) if self.engine.startswith("hf-") else vllm_paging(self.groups)
+
+    @property
+    def block_bytes(self) -> int:
+        """Bytes of a block, which is a page of the pool where there are several KV groups."""
+        return self.block_size * self.paging.page_units * self.slot_bytes
 
     @property
     def reserved_row_slots(self) -> int:
-        """Slots of a reservation of `max_length` tokens, rounded up to whole blocks."""
+        """Tokens of a reservation of `max_length`, rounded up to whole blocks."""
         return reserved_slots(self.max_length, self.block_size)
 
     @property
     def row_bytes(self) -> int:
-        """Bytes of a reservation of `max_length` tokens."""
-        return self.reserved_row_slots * self.slot_bytes
+        """Bytes of a reservation of `max_length` tokens: in blocks of every table, or in a row of each layer."""
+        if is_static(self.engine) and any(group.window for group in self.groups):
+            kept = sum(group.token_elements * group.stored(self.max_length) for group in self.groups)
+            return kept * self.kv_itemsize
+        return self.reserved_row_slots // self.block_size * self.paging.pages_per_token * self.block_bytes
 
     @property
     def reserved_rows(self) -> int:
@@ -66,7 +92,7 @@ class EngineSettings:
     @property
     def budget_blocks(self) -> int:
         """Blocks that the budget holds."""
-        return self.budget_bytes // (self.block_size * self.slot_bytes)
+        return self.budget_bytes // self.block_bytes
 
 
 def refuse_device(settings: EngineSettings) -> None:

@@ -19,6 +19,7 @@ COMPARED = {
     "seed": "seed",
     "max_model_len": "max_length",
     "block_size": "block_size",
+    "kv_cache_dtype": "kv_dtype",
     "enable_prefix_caching": "prefix_sharing",
     "tensor_parallel_size": "gpus",
     "threads": "cpu_threads",
@@ -34,6 +35,7 @@ def asked_of(settings: EngineSettings) -> dict[str, Any]:
         "seed": settings.seed,
         "max_model_len": settings.max_length,
         "block_size": settings.block_size,
+        "kv_cache_dtype": settings.kv_dtype,
         "enable_prefix_caching": settings.prefix_sharing,
         "tensor_parallel_size": settings.gpus,
     }

@@ -52,7 +52,7 @@ VLLM_SHARED = {
     "block_size": "block_size",
     "num_gpu_blocks_override": "kv_budget_mib",
     "kv_cache_memory_bytes": "kv_budget_mib",
-    "kv_cache_dtype": "models.<name>.dtype",
+    "kv_cache_dtype": "kv_dtype",
     "tensor_parallel_size": "gpus",
     "enable_prefix_caching": "prefix_sharing",
 } | dict.fromkeys(("generation_config", "disable_log_stats", "scheduler_cls", "worker_cls", "worker_extension_cls"), "")

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from kvbench.kv.groups import ONE_GROUP, Paging
 from kvbench.kv.schedule import ADMITTED, SAME_AS_BEFORE, Schedule
 
 
@@ -21,9 +22,10 @@ class ScheduleLog:
     def __init__(self) -> None:
         self.t_ns = array("q")
         self.samples = array("i")  # free blocks, running, waiting, scheduled tokens, dump length
+        self.unsettled = array("i")  # only for a scheduler that may run ahead
         self.dump_request, self.dump_tokens = array("i"), array("i")
         self.events = array("i")  # step, kind, request, tokens
-        self.blocks = array("i")  # step, request, computed tokens, number of blocks
+        self.blocks = array("i")  # step, request, computed tokens, number of blocks, group
         self.block_ids = array("i")
         self.index: dict[str, int] = {}
         self.changed, self.all_scheduled = True, False
@@ -59,19 +61,27 @@ class ScheduleLog:
         length = SAME_AS_BEFORE if dumped is None else dumped
         self.samples.extend((free_blocks, running, waiting, total_tokens, length))
 
-    def read_blocks(self, request_id: str, computed_tokens: int, ids: Iterable[int]) -> None:
-        """Copy a request's block ids before the step's sample."""
+    def read_blocks(self, request_id: str, computed_tokens: int, ids: Iterable[int], group: int = 0) -> None:
+        """Copy the block ids of a request's table of a group before the step's sample."""
         before = len(self.block_ids)
         self.block_ids.extend(ids)
-        self.blocks.extend((len(self.t_ns), self.index[request_id], computed_tokens, len(self.block_ids) - before))
+        read = len(self.block_ids) - before
+        self.blocks.extend((len(self.t_ns), self.index[request_id], computed_tokens, read, group))
 
     def schedule(
-        self, *, end_free_blocks: int, end_requests: int, total_blocks: int, block_size: int, hook_s: float
+        self,
+        *,
+        end_free_blocks: int,
+        end_requests: int,
+        total_blocks: int,
+        block_size: int,
+        hook_s: float,
+        paging: Paging = ONE_GROUP,
     ) -> Schedule:
         """The finished record, once all requests have returned their blocks."""
         samples = np.array(self.samples, np.int32).reshape(-1, 5)
         events = np.array(self.events, np.int32).reshape(-1, 4)
-        blocks = np.array(self.blocks, np.int32).reshape(-1, 4)
+        blocks = np.array(self.blocks, np.int32).reshape(-1, 5)
         return Schedule(
             t_ns=np.array(self.t_ns, np.int64),
             free_blocks=samples[:, 0],
@@ -90,6 +100,7 @@ class ScheduleLog:
             block_request=blocks[:, 1],
             block_tokens=blocks[:, 2],
             block_length=blocks[:, 3],
+            block_group=blocks[:, 4],
             block_ids=np.array(self.block_ids, np.int32),
             end_ns=time.monotonic_ns(),
             end_free_blocks=end_free_blocks,
@@ -97,4 +108,6 @@ class ScheduleLog:
             total_blocks=total_blocks,
             block_size=block_size,
             hook_s=hook_s,
+            paging=paging,
+            unsettled=np.array(self.unsettled, np.int32),
         )

@@ -23,6 +23,7 @@ from kvbench.figures.style import (
     rows_figure,
     said,
     settle,
+    shown_uses,
     styled,
 )
 from kvbench.records import SPLIT
@@ -57,9 +58,9 @@ def draw(table: pd.DataFrame, options: Mapping[str, Any] | None = None) -> Figur
     name_rows(bars, [_name(row) for row in table.to_dict("records")])
     handles = [
         Patch(facecolor=SPLIT_COLOURS[n], hatch=SPLIT_HATCHES[n], edgecolor="white", linewidth=0, label=n)
-        for n in SPLIT
+        for n in shown_uses({name: table[f"{name}_share_of_allocated"] for name in SPLIT})
     ]
-    figure.legend(handles=handles, loc="outside upper center", ncols=3 if is_narrow(width_in) else len(SPLIT))
+    figure.legend(handles=handles, loc="outside upper center", ncols=3 if is_narrow(width_in) else len(handles))
     return figure
 
 

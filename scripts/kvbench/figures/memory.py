@@ -15,7 +15,17 @@ from matplotlib.patches import Patch
 from kvbench.analysis.results import load_runs
 from kvbench.figures.data.memory import MemoryTrace, memory_trace
 from kvbench.figures.data.rates import without_lower_rates
-from kvbench.figures.style import NO_REPEAT, SPLIT_COLOURS, UNUSED, WIDTH_IN, is_narrow, said, settle, styled
+from kvbench.figures.style import (
+    NO_REPEAT,
+    SPLIT_COLOURS,
+    UNUSED,
+    WIDTH_IN,
+    is_narrow,
+    said,
+    settle,
+    shown_uses,
+    styled,
+)
 from kvbench.records import SPLIT
 
 OPTIONS = {"width_in": WIDTH_IN}
@@ -130,7 +140,8 @@ def _legend(figure: Figure, traces: Sequence[MemoryTrace], narrow: bool) -> None
     for gpu in sorted({gpu for trace in traces for gpu in trace.by_gpu}):
         lines += [Line2D([], [], color="black", linewidth=0.6, dashes=(1, 1 + gpu), label=f"of it on GPU {gpu}")]
     strip = [Patch(color=colour, label=name) for kind, (name, colour) in PHASES.items() if kind in seen]
-    slots = [Patch(color=colour, label=name) for name, colour in SPLIT_COLOURS.items()]
+    uses = shown_uses({name: np.concatenate([trace.zoom[name] for trace in traces]) for name in SPLIT})
+    slots = [Patch(color=SPLIT_COLOURS[name], label=name) for name in uses]
     slots.append(Patch(facecolor=UNUSED, edgecolor="black", linewidth=0.7, label="unused pool"))
     process, phases, cache = [_text("Process"), *lines], [_text("Phases (strip)"), *strip], [_text("Cache"), *slots]
     columns = [[*process, *cache], phases] if narrow else [process, *_split(phases), *_split(cache)]

@@ -14,8 +14,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from numpy.typing import ArrayLike
 
 from kvbench.errors import UserError
+from kvbench.records import PLAIN_SPLIT, SPLIT
 
 WIDTH_IN = 7.0
 NARROW_IN = 3.5
@@ -83,10 +85,28 @@ SPLIT_COLOURS = {
     "internal": "#E69F00",
     "padding": "#F0E442",
     "finished": "#CC79A7",
+    "expired": "#D55E00",
+    "page_padding": "#BBBBBB",
 }
-SPLIT_HATCHES = {"live": "", "reserved": "///", "internal": "...", "padding": "\\\\\\", "finished": "xxx"}
+SPLIT_HATCHES = {
+    "live": "",
+    "reserved": "///",
+    "internal": "...",
+    "padding": "\\\\\\",
+    "finished": "xxx",
+    "expired": "ooo",
+    "page_padding": "---",
+}
 UNUSED = "#EDEDED"
 NO_REPEAT = "No timed repeat to draw."
+
+
+def shown_uses(amounts: Mapping[str, ArrayLike]) -> list[str]:
+    """The uses of slots that a figure shows: those of every cache, and the others where they occur.
+
+    `amounts`: slots or shares of each use in everything that the figure draws.
+    """
+    return [use for use in SPLIT if use in PLAIN_SPLIT or np.nansum(np.asarray(amounts[use], float)) > 0]
 
 
 def look(engine: str) -> Look:

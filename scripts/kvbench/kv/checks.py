@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from kvbench.kv.block_ids import blocks_by_step, table_lengths
 from kvbench.kv.contiguous import BatchRecord
 from kvbench.kv.paged import Rebuilt, blocks_in_use
 from kvbench.kv.schedule import Schedule
-from kvbench.kv.split import Slots, Split, blocks_for
+from kvbench.kv.split import Split
 
 
 class AccountingError(Exception):
@@ -62,43 +63,29 @@ def check_paged(schedule: Schedule, rebuilt: Rebuilt, *, shared: bool) -> dict[s
 def check_block_ids(schedule: Schedule, rebuilt: Rebuilt) -> dict[str, int]:
     """Check that free list, tokens and block ids agree at each step whose block ids were read.
 
-    Distinct ids equal the blocks in use. Their filled slots are all slots except the requests' tails, so no tail is
-    shared. Each request holds ceil(n / block_size) blocks, which add up to the blocks without sharing.
+    Distinct ids equal the blocks in use. Their filled places are all places except the requests' tails, so no tail is
+    shared. Each request's table has an entry for every block of its tokens, and those that it still holds add up to the
+    blocks without sharing.
     """
     if not len(schedule.block_step):
         return {}
-    steps, distinct, filled, held = _by_step(schedule)
+    steps, distinct, filled, held = blocks_by_step(schedule)
     in_use, size = blocks_in_use(schedule)[steps], schedule.block_size
-    own = blocks_for(schedule.block_tokens, size)
     return {
         "distinct_block_ids": check_equal("distinct block ids", in_use, distinct),
         "filled_slots": check_equal("filled slots of distinct blocks", filled, in_use * size - rebuilt.tails[steps]),
         "blocks_without_sharing": check_equal("blocks of all requests", held, rebuilt.blocks[steps]),
-        "blocks_of_request": check_equal("blocks of a request", schedule.block_length, own),
+        "blocks_of_request": check_equal("blocks of a request", schedule.block_length, table_lengths(schedule)),
     }
-
-
-def _by_step(schedule: Schedule) -> tuple[Slots, Slots, Slots, Slots]:
-    """Steps whose block ids were read; in each, distinct blocks, their filled slots, blocks of all requests."""
-    size, lengths = schedule.block_size, schedule.block_length
-    steps, at = np.unique(schedule.block_step, return_inverse=True)
-    row = np.repeat(np.arange(len(lengths)), lengths)
-    place = np.arange(len(row)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    filled = np.clip(schedule.block_tokens[row] - place * size, 0, size)
-    blocks, block = np.unique(np.stack([at[row], schedule.block_ids]), axis=1, return_inverse=True)
-    fullest = np.zeros(blocks.shape[1], np.int64)
-    np.maximum.at(fullest, block.ravel(), filled)
-    sums = (np.bincount(of, weights, len(steps)) for of, weights in ((blocks[0], fullest), (at, lengths)))
-    return steps, np.bincount(blocks[0], minlength=len(steps)), *(one.astype(np.int64) for one in sums)
 
 
 def check_batch(batch: BatchRecord, slot_bytes: int, expected_width: ArrayLike) -> dict[str, int]:
     """Check the bytes of the cache's tensors against the slot formula, and their width against the lengths."""
     rows = len(batch.prompt_tokens) + batch.empty_rows
     return {
-        "cache_bytes": check_equal("bytes of the cache", batch.tensor_bytes, batch.rows * batch.width * slot_bytes),
+        "cache_bytes": check_equal("bytes of the cache", batch.tensor_bytes, batch.rows * batch.row_slots * slot_bytes),
         "cache_rows": check_equal("rows of the cache", batch.rows, np.full(len(batch.rows), rows)),
-        "cache_width": check_equal("width of the cache", batch.width, expected_width),
+        "cache_width": check_equal("width of the cache", batch.width.ravel(), np.ravel(expected_width)),
     }
 
 

@@ -2,51 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kvbench.kv.paged_groups import GroupSteps, Settled
 from kvbench.kv.schedule import ADMITTED, PREEMPTED, SAME_AS_BEFORE, Schedule
-from kvbench.kv.split import Slots, Split, split_paged
+from kvbench.kv.split import Slots, Split
 
 
 @dataclass(frozen=True)
 class Rebuilt:
-    """The split at each of S steps, and further counts; arrays of shape (S,)."""
+    """The split at each of S steps, in all and of each group, and further counts; arrays of shape (S,)."""
 
     split: Split
-    blocks: Slots  # from tokens: sum of ceil(n / block_size) over the requests that hold blocks
-    tails: Slots  # empty slots of those requests' last blocks
+    by_group: tuple[Split, ...]
+    blocks: Slots  # from tokens: the blocks of all requests that hold any, each with its own
+    tails: Slots  # empty places of those requests' last blocks, in tokens of a page
     ended_own: Slots  # slots of complete requests that still hold blocks, without their prefix hits
     running: Slots  # requests that hold blocks and are not complete
     preemptions: Slots  # cumulative
     prefix_hit_tokens: Slots  # cumulative
+    found: Split  # of `split`, what running requests hold as prefix hits and does not serve them: expired, page padding
 
 
 def rebuild(schedule: Schedule, final: NDArray[np.int64]) -> Rebuilt:
     """Replay the schedule of requests whose final KV lengths are `final`, shape (R,), in the schedule's order."""
     steps = len(schedule.t_ns)
-    parts = np.zeros((5, steps), np.int64)
-    allocated, tails, ended_own, running = np.zeros((4, steps), np.int64)
+    running = np.zeros(steps, np.int64)
+    groups = [GroupSteps(schedule, group) for group in schedule.paging.groups]
+    settled = Settled(schedule)
     for step, (held, stored, hits, new) in enumerate(states(schedule)):
         ended = _have_ended(held, stored, final, new)
-        split = split_paged(stored[held], final[held], ended, schedule.block_size)
-        parts[:, step] = [part.sum() for part in split]
-        allocated[step] = split.allocated.sum()
-        tails[step] = allocated[step] - stored[held].sum()
-        ended_own[step] = split.finished.sum() - hits[held][ended].sum()
         running[step] = len(held) - ended.sum()
+        seen = settled.tokens(step, stored, new)
+        for group in groups:
+            group.add(step, stored[held], final[held], ended, hits[held], seen[held])
+    by_group = tuple(group.split for group in groups)
     return Rebuilt(
-        Split(*parts),
-        allocated // schedule.block_size,
-        tails,
-        ended_own,
+        _total(by_group),
+        by_group,
+        sum(group.blocks for group in groups),
+        sum(group.tails for group in groups),
+        sum(group.ended_own for group in groups),
         running,
         _cumulative(schedule, steps, schedule.event_kind == PREEMPTED, None),
         _cumulative(schedule, steps, schedule.event_kind == ADMITTED, schedule.event_tokens),
+        _total([group.found for group in groups]),
     )
+
+
+def _total(splits: Sequence[Split]) -> Split:
+    first, *others = splits
+    for other in others:
+        first = first.plus(other)
+    return first
 
 
 def shared_split(schedule: Schedule, rebuilt: Rebuilt) -> Split:
@@ -54,11 +66,14 @@ def shared_split(schedule: Schedule, rebuilt: Rebuilt) -> Split:
 
     Only full blocks are shared, so each request has its own tail and live = allocated - tails, with tails from tokens.
     The blocks that a complete request did not find as prefix hits are finished; if no request runs, all blocks are.
+    Prefix hits are live as a whole: whether another request still attends to them is not known at every step.
     """
-    allocated = blocks_in_use(schedule) * schedule.block_size
+    allocated = blocks_in_use(schedule) * schedule.block_size * schedule.paging.page_units
     own = rebuilt.split
     finished = np.where(rebuilt.running > 0, rebuilt.ended_own, allocated)
-    return own._replace(live=allocated - own.reserved - own.internal - finished, finished=finished)
+    expired, page_padding = own.expired - rebuilt.found.expired, own.page_padding - rebuilt.found.page_padding
+    live = allocated - own.reserved - own.internal - finished - expired - page_padding
+    return own._replace(live=live, finished=finished, expired=expired, page_padding=page_padding)
 
 
 def readers_state(schedule: Schedule, final: NDArray[np.int64]) -> tuple[Slots, NDArray[np.bool_]]:

@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+import json
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from kvbench.kv.groups import ONE_GROUP, Paging
 
 # Kinds of event; each takes effect before the sample of its step.
 ADMITTED, PREEMPTED, FREED = 0, 1, 2
@@ -17,7 +20,7 @@ ADMITTED, PREEMPTED, FREED = 0, 1, 2
 SAME_AS_BEFORE = -1
 
 
-def _not_timed() -> NDArray[np.int64]:
+def _none() -> NDArray[np.int64]:
     return np.zeros(0, np.int64)
 
 
@@ -25,7 +28,8 @@ def _not_timed() -> NDArray[np.int64]:
 class Schedule:
     """The schedule of one pass.
 
-    S steps, R requests in order of first admission, E events, D dumped entries, B rows of block ids.
+    S steps, R requests in order of first admission, E events, D dumped entries, B rows of block ids. Blocks are pages
+    where a model has several KV groups (`kv.groups.Paging`).
     """
 
     t_ns: NDArray[np.int64]  # (S,) CLOCK_MONOTONIC after schedule()
@@ -45,6 +49,7 @@ class Schedule:
     block_request: NDArray[np.int32]  # (B,)
     block_tokens: NDArray[np.int32]  # (B,) the request's computed tokens by the engine's own count
     block_length: NDArray[np.int32]  # (B,)
+    block_group: NDArray[np.int32]  # (B,) index of the block table
     block_ids: NDArray[np.int32]  # (sum of block_length,)
     end_ns: int  # when all requests had ended
     end_free_blocks: int
@@ -52,16 +57,25 @@ class Schedule:
     total_blocks: int  # usable blocks of the pool
     block_size: int
     hook_s: float  # time spent recording
+    paging: Paging = ONE_GROUP
+    # (S,) steps that were scheduled and whose tokens the scheduler had not yet seen; (0,) if it never runs ahead
+    unsettled: NDArray[np.int32] = field(default_factory=_none)
     # Host time in the untimed pass of vLLM that takes it, shape (S,); (0,) in all other passes.
-    allocate_ns: NDArray[np.int64] = field(default_factory=_not_timed)  # to allocate and free blocks since last sample
-    tables_ns: NDArray[np.int64] = field(default_factory=_not_timed)  # for the worker's block tables of this step
-    recording_ns: NDArray[np.int64] = field(default_factory=_not_timed)  # to record this sample
+    allocate_ns: NDArray[np.int64] = field(default_factory=_none)  # to allocate and free blocks since last sample
+    tables_ns: NDArray[np.int64] = field(default_factory=_none)  # for the worker's block tables of this step
+    recording_ns: NDArray[np.int64] = field(default_factory=_none)  # to record this sample
 
     def save(self, path: Path) -> None:
         """Write as .npz, completely or not at all."""
         temporary = path.with_suffix(".tmp.npz")
-        np.savez(temporary, **{f.name: getattr(self, f.name) for f in fields(self)})
+        arrays = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "paging"}
+        np.savez(temporary, paging=json.dumps(asdict(self.paging)), **arrays)
         temporary.replace(path)
+
+    @property
+    def pool_slots(self) -> int:
+        """Slots of the pool."""
+        return self.total_blocks * self.block_size * self.paging.page_units
 
     def submission_order(self) -> NDArray[np.int64]:
         """Position of each request in order of submission, shape (R,), from the number that begins its id."""
@@ -86,4 +100,5 @@ class Schedule:
         """Read what `save` wrote."""
         with np.load(path, allow_pickle=False) as data:
             arrays = {name: data[name] for name in data.files}
-        return cls(**{name: value.item() if value.ndim == 0 else value for name, value in arrays.items()})
+        given = {name: value.item() if value.ndim == 0 else value for name, value in arrays.items()}
+        return cls(**given | {"paging": Paging.of(json.loads(given["paging"]))})

@@ -10,10 +10,19 @@ from numpy.typing import NDArray
 
 from kvbench.engines.base import Generated
 from kvbench.kv import checks
-from kvbench.kv.contiguous import BatchRecord, running_rows, scheduled_tokens, split_batch
+from kvbench.kv.contiguous import (
+    BatchRecord,
+    dynamic_width,
+    running_rows,
+    scheduled_tokens,
+    split_batch,
+    split_by_group,
+    static_width,
+)
+from kvbench.kv.groups import LayerGroup, PagedGroup, units
 from kvbench.kv.paged import rebuild, shared_split
 from kvbench.kv.schedule import Schedule
-from kvbench.kv.split import Split, final_kv_length
+from kvbench.kv.split import Slots, Split, final_kv_length
 from kvbench.records import SPLIT, UPKEEP
 from kvbench.workload.read import Request
 
@@ -22,19 +31,19 @@ Checks = dict[str, int]
 
 
 def kv_rows(
-    generated: Generated, requests: Sequence[Request], *, slot_bytes: int, static_width: int | None, shared: bool
+    generated: Generated, requests: Sequence[Request], *, slot_bytes: int, static_length: int | None, shared: bool
 ) -> tuple[Columns, Checks]:
     """Columns of `records.KV` except repeat and phase, and the number of samples that each identity was checked on.
 
     Those of `records.UPKEEP` are there only for a pass in which they were taken.
 
-    `static_width` is the slots per row of a static cache, None for a growing one. Raises AccountingError.
+    `static_length` is the length that a static cache was made for, None for a growing one. Raises AccountingError.
     """
     if generated.schedule is not None:
         return _paged_rows(generated.schedule, requests, shared=shared)
     known = [c.submitted_ns for c in generated.completions if c.submitted_ns is not None]
     submitted_ns = np.sort(known) if known else np.zeros(len(requests), np.int64)
-    return _contiguous_rows(generated.batches, submitted_ns, slot_bytes, static_width)
+    return _contiguous_rows(generated.batches, submitted_ns, slot_bytes, static_length)
 
 
 def _paged_rows(schedule: Schedule, requests: Sequence[Request], *, shared: bool) -> tuple[Columns, Checks]:
@@ -43,7 +52,8 @@ def _paged_rows(schedule: Schedule, requests: Sequence[Request], *, shared: bool
     rebuilt = rebuild(schedule, final_kv_length(lengths[:, 0], lengths[:, 1]))
     split = shared_split(schedule, rebuilt) if shared else rebuilt.split
     steps = len(schedule.t_ns)
-    pool = np.full(steps, schedule.total_blocks * schedule.block_size, np.int64)
+    pool = np.full(steps, schedule.pool_slots, np.int64)
+    page_slots = schedule.block_size * schedule.paging.page_units
     found = checks.check_paged(schedule, rebuilt, shared=shared) | checks.check_split(split, pool)
     columns = {
         "t_ns": schedule.t_ns,
@@ -54,18 +64,19 @@ def _paged_rows(schedule: Schedule, requests: Sequence[Request], *, shared: bool
         "preemptions": rebuilt.preemptions,
         "prefix_hit_tokens": rebuilt.prefix_hit_tokens,
         "pool": pool,
-        "unshared": rebuilt.blocks * schedule.block_size,
+        "unshared": rebuilt.blocks * page_slots,
         **_parts(split),
     }
-    end = {"t_ns": schedule.end_ns, "step": steps, "pool": schedule.total_blocks * schedule.block_size}
-    end["allocated"] = (schedule.total_blocks - schedule.end_free_blocks) * schedule.block_size
+    end = {"t_ns": schedule.end_ns, "step": steps, "pool": schedule.pool_slots}
+    end["allocated"] = (schedule.total_blocks - schedule.end_free_blocks) * page_slots
     for name in ("preemptions", "prefix_hit_tokens"):
         end[name] = columns[name][-1]
-    return _with_row(columns, end) | _upkeep(schedule), found
+    groups = {} if shared else {"groups": [*group_slots(schedule.paging.groups, rebuilt.by_group), None]}
+    return _with_row(columns, end) | _upkeep(schedule) | groups, found
 
 
 def _contiguous_rows(
-    batches: Sequence[BatchRecord], submitted_ns: NDArray[np.int64], slot_bytes: int, static_width: int | None
+    batches: Sequence[BatchRecord], submitted_ns: NDArray[np.int64], slot_bytes: int, static_length: int | None
 ) -> tuple[Columns, Checks]:
     """`submitted_ns`, shape (R,) and sorted, says how many wait: those submitted and not yet in a batch."""
     columns: Columns = {}
@@ -74,7 +85,7 @@ def _contiguous_rows(
     for batch in batches:
         passes = np.arange(len(batch.t_ns))
         taken += len(batch.request_ids)
-        width = np.full(len(passes), static_width) if static_width else batch.prompt_tokens.max() + passes
+        width = np.stack([_width(group, batch, passes, static_length) for group in batch.groups], axis=1)
         split = split_batch(batch)
         pool = batch.tensor_bytes // slot_bytes
         add_checks(found, checks.check_batch(batch, slot_bytes, width) | checks.check_split(split, pool))
@@ -92,9 +103,41 @@ def _contiguous_rows(
         }
         step += len(passes) + 1
         waiting = np.searchsorted(submitted_ns, batch.end_ns, side="right") - taken
-        end = {"t_ns": batch.end_ns, "step": step - 1, "waiting": waiting, "pool": pool[-1] if static_width else 0}
-        columns = _append(columns, _with_row(rows, end))
+        end = {"t_ns": batch.end_ns, "step": step - 1, "waiting": waiting, "pool": pool[-1] if static_length else 0}
+        groups = [*group_slots(_rows_of(batch.groups), split_by_group(batch)), None]
+        columns = _append(columns, _with_row(rows, end) | {"groups": groups})
     return columns, found
+
+
+def _width(group: LayerGroup, batch: BatchRecord, passes: NDArray[np.int64], static_length: int | None) -> Slots:
+    """Tokens per row that the cache of a group has room for after each pass, from lengths."""
+    if static_length:
+        return np.full(len(passes), static_width(group, static_length))
+    return dynamic_width(group, int(batch.prompt_tokens.max()), passes)
+
+
+def _rows_of(groups: Sequence[LayerGroup]) -> list[PagedGroup]:
+    return [PagedGroup(group.kind, group.window, own) for group, own in zip(groups, units(groups), strict=True)]
+
+
+def group_slots(groups: Sequence[PagedGroup], splits: Sequence[Split]) -> list[Any]:
+    """The column `groups` of `records.KV`: a list of `records.GROUP_SLOTS` a step, with block tables of one kind added.
+
+    None at each step for a model with one group, whose row says all.
+    """
+    steps = len(splits[0].live)
+    kinds: dict[tuple[str, int | None], tuple[int, Split]] = {}
+    for group, split in zip(groups, splits, strict=True):
+        units_before, before = kinds.get((group.kind, group.window), (0, None))
+        kinds[group.kind, group.window] = units_before + group.units, split if before is None else before.plus(split)
+    if len(kinds) == 1:
+        return [None] * steps
+    columns = [
+        {"kind": kind, "window": window, "units": own, **{name: v.tolist() for name, v in _parts(split).items()}}
+        for (kind, window), (own, split) in kinds.items()
+    ]
+    names = ("allocated", *SPLIT)
+    return [[column | {name: column[name][step] for name in names} for column in columns] for step in range(steps)]
 
 
 def _upkeep(schedule: Schedule) -> Columns:
@@ -113,7 +156,11 @@ def _with_row(columns: Columns, row: dict[str, Any]) -> Columns:
 
 
 def _append(columns: Columns, more: Columns) -> Columns:
-    return {name: np.concatenate([columns[name], more[name]]) for name in more} if columns else more
+    """Columns of both; those of arrays are joined as arrays, those of lists as lists."""
+    if not columns:
+        return more
+    joined = {name: np.concatenate([columns[name], more[name]]) for name in more if not isinstance(more[name], list)}
+    return joined | {name: columns[name] + more[name] for name in more if name not in joined}
 
 
 def add_checks(total: Checks, more: Checks) -> None:

@@ -34,5 +34,5 @@ def check_pool(engine: Engine) -> dict[str, int]:
     blocks = engine.capacity()["blocks"]
     if blocks is None:
         return {}
-    expected = (blocks + engine.spare_blocks) * engine.settings.block_size * engine.settings.slot_bytes
+    expected = (blocks + engine.spare_blocks) * engine.settings.block_bytes
     return {"pool_bytes": check_equal("bytes of the pool's tensors", engine.memory()["kv_pool"], expected)}

@@ -76,7 +76,7 @@ def _kv_of_pass(
         generated,
         one.requests,
         slot_bytes=settings.slot_bytes,
-        static_width=settings.max_length if is_static(settings.engine) else None,
+        static_length=settings.max_length if is_static(settings.engine) else None,
         shared=settings.prefix_sharing,
     )
     add_checks(checks, found)
@@ -90,7 +90,7 @@ def _capacity(engine: Engine) -> dict[str, int | None]:
     settings = engine.settings
     return {
         "budget_bytes": settings.budget_bytes,
-        "reserved_row_slots": settings.reserved_row_slots if settings.engine == "vllm-reserved" else None,
+        "reserved_row_slots": settings.row_bytes // settings.slot_bytes if settings.engine == "vllm-reserved" else None,
         **engine.capacity(),
     }
 

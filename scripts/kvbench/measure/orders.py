@@ -11,16 +11,18 @@ from typing import Any
 from kvbench.engines.base import EngineSettings, reserved_slots
 from kvbench.engines.names import ONE_BLOCK, REFERENCE
 from kvbench.files import read_json
+from kvbench.kv.groups import MLA
 from kvbench.machine.cards import choose_cards
 from kvbench.machine.nvml import Session
 from kvbench.machine.threads import resolve_threads
 from kvbench.measure.budget import kv_budget_bytes
-from kvbench.model.record import ModelRecord
-from kvbench.model.slots import itemsize, resolve_dtype, slot_bytes
+from kvbench.model.record import Architecture, ModelRecord
+from kvbench.model.slots import cache_itemsize, itemsize, resolve_dtype, token_bytes
 from kvbench.workload.read import Request, read_workload
 
 # Transformers needs no block size; on a CPU vLLM's kernels need a multiple of 32.
 AUTO_BLOCK_SIZE = {"cpu": 32, "cuda": 16}
+CPU_LATENT_BLOCK_SIZE = 16  # the only one of vLLM's CPU kernel for MLA
 
 
 @dataclass(frozen=True)
@@ -55,13 +57,15 @@ def resolve(order: Order) -> EngineSettings:
     s = order.settings
     device = order.machine["device"]
     dtype = resolve_dtype(s["dtype"], device)
-    given = AUTO_BLOCK_SIZE[device] if s["block_size"] == "auto" else s["block_size"]
-    slot = slot_bytes(order.record.architecture, itemsize(dtype))
+    architecture = order.record.architecture
+    given = auto_block_size(device, architecture) if s["block_size"] == "auto" else s["block_size"]
+    kv_dtype = s["kv_dtype"]
+    kv_itemsize = cache_itemsize(kv_dtype, dtype)
     max_length = _max_length(order)
-    row = reserved_slots(max_length, given) * slot
+    row = reserved_slots(max_length, given) * token_bytes(architecture, kv_itemsize)
     key = "parity.kv_budget_mib" if order.purpose == "parity" else "kv_budget_mib"
     total, free = _memory(device, s["gpus"])
-    weights = order.record.architecture.parameters * itemsize(dtype)
+    weights = architecture.parameters * itemsize(dtype)
     return EngineSettings(
         engine=s["engine"],
         model_path=str(order.record.path),
@@ -71,7 +75,9 @@ def resolve(order: Order) -> EngineSettings:
         threads=resolve_threads(s["cpu_threads"]),
         max_length=max_length,
         budget_bytes=kv_budget_bytes(_budget_mib(order, row), s["memory_fraction"], total, free, weights, row, key),
-        slot_bytes=slot,
+        groups=architecture.groups,
+        kv_itemsize=kv_itemsize,
+        kv_dtype=kv_dtype,
         block_size=slots_of_block(s["engine"], given, max_length),
         temperature=s["sampling"]["temperature"],
         top_p=s["sampling"]["top_p"],
@@ -82,6 +88,12 @@ def resolve(order: Order) -> EngineSettings:
         margins=order.purpose == "parity" and s["engine"] == REFERENCE,
         gpus=s["gpus"] if device == "cuda" else 1,
     )
+
+
+def auto_block_size(device: str, architecture: Architecture) -> int:
+    """Tokens of a block where the configuration says `auto`."""
+    latent = device == "cpu" and any(group.kind == MLA for group in architecture.groups)
+    return CPU_LATENT_BLOCK_SIZE if latent else AUTO_BLOCK_SIZE[device]
 
 
 def slots_of_block(engine: str, block_size: int, max_length: int) -> int:

@@ -102,9 +102,14 @@ def _kv(measured: Measured) -> pa.Table:
     for (one, _, _), columns in zip(measured.done, measured.kv, strict=True):
         rows = len(columns["t_ns"])
         columns = {"repeat": np.full(rows, one.repeat), "phase": [one.phase] * rows, **columns}
-        arrays = [pa.array(columns[f.name]) if f.name in columns else pa.nulls(rows, f.type) for f in KV]
+        arrays = [pa.array(columns[f.name], _given(f)) if f.name in columns else pa.nulls(rows, f.type) for f in KV]
         tables.append(pa.table(arrays, names=KV.names).cast(KV))
     return pa.concat_tables([KV.empty_table(), *tables])
+
+
+def _given(field: pa.Field) -> pa.DataType | None:
+    """The type that a column is made with; those of plain numbers and texts are cast once the table is whole."""
+    return field.type if pa.types.is_list(field.type) else None
 
 
 def _blocks(measured: Measured) -> pa.Table:
@@ -129,6 +134,7 @@ def block_table(repeat: int, requests: Sequence[Request], schedule: Schedule) ->
         names[schedule.block_request],
         schedule.block_tokens,
         pa.ListArray.from_arrays(ends, schedule.block_ids),
+        schedule.block_group,
         hits,
         ended,
     )
@@ -159,6 +165,9 @@ def _record(measured: Measured) -> dict[str, Any]:
         "device": settings.device,
         "threads": settings.threads,
         "slot_bytes": settings.slot_bytes,
+        "token_bytes": settings.token_bytes,
+        "kv_dtype": settings.kv_dtype,
+        "groups": [asdict(group) for group in settings.groups],
         "block_size": settings.block_size if is_paged(settings.engine) else None,
         "blocks_every": measured.blocks_every,
         "max_length": settings.max_length,

@@ -17,8 +17,8 @@ def read_architecture(folder: Path, where: str) -> Architecture:
     """The sizes of the model in `folder`, from its config.json alone.
 
     Raises:
-        UserError: Transformers does not know the model, or not all of its layers cache K and V of every token, so that
-            slots of one size cannot describe its cache.
+        UserError: Transformers does not know the model, or some of its layers cache something else than K and V, or a
+            latent vector, of each token in their window.
     """
     from transformers import AutoConfig
 
@@ -27,7 +27,7 @@ def read_architecture(folder: Path, where: str) -> Architecture:
     except (ValueError, KeyError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{where}: Transformers cannot read its config.json ({reason}); use another model") from error
-    require_plain_attention(config, where)
+    require_decoder(config, where)
     model = build_on_meta(config, where)
     token = read_token_cache(config, model, where)
     return Architecture(
@@ -39,22 +39,18 @@ def read_architecture(folder: Path, where: str) -> Architecture:
         vocab_size=config.vocab_size,
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         max_position_embeddings=_longest(config),
+        groups=token.groups,
     )
 
 
-def require_plain_attention(config: Any, where: str) -> None:
-    """UserError for models that the configuration alone rules out: encoders, latent caches, sliding-window layers."""
-    layer_types = set(getattr(config, "layer_types", None) or ["full_attention"])
-    slides = getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True)
+def require_decoder(config: Any, where: str) -> None:
+    """UserError for models that the configuration alone rules out: encoders, and attention in chunks."""
     fields = ("num_hidden_layers", "num_attention_heads", "hidden_size", "vocab_size")
     odd = next((field for field in fields if not isinstance(getattr(config, field, None), int)), None)
-    if config.is_encoder_decoder or odd or hasattr(config, "kv_lora_rank") or _is_encoder(config):
-        raise UserError(f"{where}: {config.model_type} is not a decoder with full attention in every layer; {TAKE}")
-    if layer_types != {"full_attention"} or (slides and not getattr(config, "layer_types", None)):
-        raise UserError(
-            f"{where}: some layers use sliding-window or linear attention and do not cache every token; use "
-            "another model"
-        )
+    if config.is_encoder_decoder or odd or _is_encoder(config):
+        raise UserError(f"{where}: {config.model_type} is not a decoder; {TAKE}")
+    if "chunked_attention" in (getattr(config, "layer_types", None) or ()):
+        raise UserError(f"{where}: {config.model_type} has layers with attention in chunks; {TAKE}")
 
 
 def _is_encoder(config: Any) -> bool:

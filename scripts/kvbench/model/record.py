@@ -9,14 +9,16 @@ from typing import Any
 
 from kvbench.errors import UserError
 from kvbench.files import read_json
+from kvbench.kv.groups import FULL, LayerGroup
 
 
 @dataclass(frozen=True)
 class Architecture:
     """The sizes that decide a model's memory; `head_dim` and the rest are in elements.
 
-    `kv_heads` and `head_dim` are those of Transformers' cache. `max_position_embeddings` is None if the model sets
-    no limit of its own, as with ALiBi.
+    `kv_heads` and `head_dim` are those of the keys in the first layer of Transformers' cache. `groups` say what all
+    layers cache; without them, every layer caches K and V of that size for every token. `max_position_embeddings` is
+    None if the model sets no limit of its own, as with ALiBi.
     """
 
     layers: int
@@ -27,6 +29,16 @@ class Architecture:
     vocab_size: int
     parameters: int
     max_position_embeddings: int | None
+    groups: tuple[LayerGroup, ...] = ()
+
+    def __post_init__(self) -> None:
+        plain = LayerGroup(FULL, self.layers, 2 * self.kv_heads * self.head_dim)
+        object.__setattr__(self, "groups", tuple(self.groups) or (plain,))
+
+    @classmethod
+    def of(cls, found: Mapping[str, Any]) -> Architecture:
+        """From the entry of model.json."""
+        return cls(**{**found, "groups": tuple(LayerGroup.of(group) for group in found.get("groups", ()))})
 
 
 @dataclass(frozen=True)
@@ -53,7 +65,7 @@ class ModelRecord:
         folder = Path(path).resolve().parent
         record = read_json(path)
         try:
-            architecture = Architecture(**record.pop("architecture"))
+            architecture = Architecture.of(record.pop("architecture"))
             return cls(**{**record, "architecture": architecture, "path": folder / record["path"], "folder": folder})
         except (AttributeError, KeyError, TypeError) as error:
             raise UserError(f"{path}: not a model record ({error}); delete it and run again") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from builders.overlaid import overlaid
 
-from kvbench.config import figure_files
+from kvbench.config import figure_files, paths
 from kvbench.config.runs import RunName
 from kvbench.figures.registry import FIGURES, OF_KERNEL, OF_PLAN, OF_REPLAY, OF_WORKLOAD, Entry
 
@@ -97,6 +97,12 @@ def test_figures_of_replays_and_plans() -> None:
     assert found[: len(scenarios)] == [f"results/replays/{name}/replay.json" for name in scenarios]
     assert f"results/figures/replays/{scenarios[0]}/replay_waste.png" in found
     assert len(found) == 3 * len(scenarios)
+    one, other = scenarios
+    asked = {**config, "replays": {one: config["replays"][one], other: {**config["replays"][other], "hit_rate": {}}}}
+    more = set(figure_files.replay_files(asked, ["png"])) - set(found)
+    assert more == {f"results/figures/replays/{other}/hit_rate.png"}
+    assert paths.hit_rate_files(asked) == [f"results/replays/{other}/hit_rate.csv"]
+    assert set(paths.tables(asked, [])) - set(paths.tables(config, [])) == {"results/tables/hit_rates.csv"}
     assert figure_files.replay_files({**config, "replays": {}}, ["png"]) == []
     runs = [{**config["runs"][0], "requests_per_s": 2}]
     [predicted] = figure_files.replay_files({**config, "replays": {}, "runs": runs}, ["png"])

@@ -55,6 +55,11 @@ from kvbench.yaml_files import read_yaml
             {"prefix_sharing": True, "shared_prefix_tokens": 16, "policies": ["oracle"]},
             r"replays\.x\.prefix_sharing: only the policy paged can share blocks; add paged",
         ),
+        (
+            {"hit_rate": {}},
+            r"replays\.x\.hit_rate: needs prefixes that prompts have in common; set prefix_sharing to true",
+        ),
+        ({"hit_rate": {"sizes": [4]}}, r"replays\.x\.hit_rate\.sizes: unknown key"),
         ({"series_bins": 1}, r"replays\.x\.series_bins: 1 is not allowed"),
     ],
 )

@@ -192,7 +192,7 @@ def refusal(config: dict) -> str:
             {"max_model_len": 8},
             r".*engines.vllm.max_model_len: kvbench sets .*; .* follows max_length\)",
         ),
-        ("engines/vllm-eager", {"kv_cache_dtype": "fp8"}, r".*vllm-eager.kv_cache_dtype: .*models.<name>.dtype\)"),
+        ("engines/vllm-eager", {"kv_cache_dtype": "fp8"}, r".*vllm-eager.kv_cache_dtype: .*kv_dtype\)"),
         ("engines/vllm", {"enable_prefix_caching": True}, r".*enable_prefix_caching: .*prefix_sharing\)"),
         (
             "engines/vllm",
@@ -490,7 +490,8 @@ def test_settings_of_a_run(config: dict) -> None:
     assert found["purpose"] == "measure"
     assert list(found) == sorted(found)
     keys = """model engine workload point process repeats sampling seed max_length kv_budget_mib memory_fraction
-        block_size prefix_sharing sequential_requests cpu_threads sample_period_s dtype options device purpose gpus
+        block_size kv_dtype prefix_sharing sequential_requests cpu_threads sample_period_s dtype options device purpose
+        gpus
         shared_gpu requests_per_s burstiness read_blocks"""
     assert set(found) == set(keys.split())
     json.dumps(found)

@@ -36,6 +36,11 @@ def test_reservations_are_rounded_up_to_whole_blocks(policy: str) -> None:
     assert found == BLOCKS[policy]
 
 
+def test_each_block_table_of_a_model_reserves_as_many() -> None:
+    six = Reservations("oracle", POOL, BLOCK, MAX_LENGTH, tables=6)
+    assert [six.blocks_of(one.num_prompt_tokens, one.max_tokens) for one in QUEUE] == [12, 6, 12, 24, 6]
+
+
 @pytest.mark.parametrize(("policy", "count"), [("reserve-max", 2), ("power-of-two", 3), ("oracle", 5)])
 def test_the_head_of_the_queue_is_counted_and_one_more_is_looked_at(policy: str, count: int) -> None:
     seen = []
@@ -70,6 +75,7 @@ class Scheduler:
         self.left = {one.request_id: one.max_tokens for one in queue}
         self.block_size, self.max_model_len, self.max_num_active_reqs = BLOCK, MAX_LENGTH, most
         self.kv_cache_manager = SimpleNamespace(block_pool=SimpleNamespace(get_num_free_blocks=lambda: POOL))
+        self.kv_cache_config = SimpleNamespace(kv_cache_groups=[None])
 
     def schedule(self) -> SimpleNamespace:
         new = []

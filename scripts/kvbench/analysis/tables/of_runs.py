@@ -11,6 +11,7 @@ from kvbench.analysis.results import Run
 from kvbench.analysis.tables import (
     attribution,
     devices,
+    kv_groups,
     kv_waste,
     latency,
     memory,
@@ -39,6 +40,7 @@ def tables(runs: Sequence[Run], bandwidth: Mapping[str, Any], seed: int) -> dict
         "memory": memory.table(runs),
         "devices": devices.table(runs),
         "kv_waste": kv_waste.table(runs),
+        "kv_groups": kv_groups.table(runs),
         "ratios": _at_once(runs, lambda some: ratios.table(some, seed)),
         "attribution": _at_once(runs, lambda some: attribution.table(some, seed)),
         "roofline": _at_once(runs, lambda some: roofline.table(some, bandwidth, seed)),

@@ -10,7 +10,7 @@ from kvbench.workload.rates import FROM_FILE, RATE
 # Runs of one model and workload are compared with each other, so these keys must not differ between them.
 COMPARED = ("sampling", "max_length", "sequential_requests", "gpus")
 # These keys may differ between points of a sweep, but not within a point.
-COMPARED_AT_POINT = ("kv_budget_mib", "prefix_sharing", "burstiness")
+COMPARED_AT_POINT = ("kv_budget_mib", "kv_dtype", "prefix_sharing", "burstiness")
 
 
 def check_sweeps(entries: list[dict]) -> None:

@@ -21,6 +21,15 @@ def check_sharing(config: dict, plan: Plan) -> None:
             raise Invalid(_place("prefix_sharing", number, run, own), f"{run.engine} cannot share blocks; {remedy}")
 
 
+def check_kv_dtypes(config: dict, plan: Plan) -> None:
+    for number, run, own in plan:
+        wanted = own.get("kv_dtype", config["kv_dtype"])
+        if wanted != "auto" and not run.engine.startswith("vllm"):
+            problem = f"{run.engine} keeps its cache in the model's own number type: Transformers' quantized caches "
+            problem += "unpack the whole cache in every step"
+            raise Invalid(_place("kv_dtype", number, run, own), f"{problem}; write auto, or use vllm")
+
+
 def check_gpus(config: dict, plan: Plan, cuda: bool) -> None:
     for number, run, own in plan:
         gpus = own.get("gpus", config["gpus"])

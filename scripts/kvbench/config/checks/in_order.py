@@ -9,6 +9,7 @@ from kvbench.config.checks.engines import (
     check_block_sizes,
     check_devices,
     check_gpus,
+    check_kv_dtypes,
     check_one_block,
     check_sharing,
 )
@@ -32,6 +33,7 @@ def check(config: dict, plan: Plan, cuda: bool) -> None:
     check_devices(plan, cuda)
     check_sources(config, plan)
     check_sharing(config, plan)
+    check_kv_dtypes(config, plan)
     check_options(config["engines"])
     check_sweeps(config["runs"])
     check_arrivals(config)

@@ -29,6 +29,9 @@ def check_replays(replays: dict) -> None:
         if own["prefix_sharing"]:
             _check_replay_sharing(f"{at}.prefix_sharing", own)
             _check_memory(at, own)
+        if "hit_rate" in own and not own["prefix_sharing"]:
+            remedy = "set prefix_sharing to true, so that common prefixes are read, or remove this"
+            raise Invalid(f"{at}.hit_rate", f"needs prefixes that prompts have in common; {remedy}")
         _check_pool(at, own)
 
 

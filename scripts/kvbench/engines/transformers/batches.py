@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from kvbench.engines.base import EngineSettings
 from kvbench.engines.names import COMPILED, is_static
 from kvbench.errors import UserError
+from kvbench.kv.contiguous import dynamic_width
 from kvbench.workload.read import Request
 
 
@@ -47,10 +50,16 @@ def fits(settings: EngineSettings, batch: Sequence[Request]) -> bool:
 
 
 def batch_bytes(settings: EngineSettings, batch: Sequence[Request]) -> int:
-    """KV bytes of a batch at its largest. A growing cache ends at max p + max o - 1 slots per row."""
+    """KV bytes of a batch at its largest.
+
+    A growing cache ends at max p + max o - 1 tokens per row. A sliding layer has most after the prompt, which it holds
+    as a whole until the next pass, or at the end.
+    """
     if is_static(settings.engine):
         return len(batch) * settings.row_bytes
-    return len(batch) * (longest_prompt(batch) + longest_output(batch) - 1) * settings.slot_bytes
+    passes = np.array([0, longest_output(batch) - 1])
+    width = [dynamic_width(group, longest_prompt(batch), passes) * group.token_elements for group in settings.groups]
+    return len(batch) * int(sum(width).max()) * settings.kv_itemsize
 
 
 def fixed_rows(settings: EngineSettings, requests: Sequence[Request]) -> int:

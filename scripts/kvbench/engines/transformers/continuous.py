@@ -26,13 +26,14 @@ from kvbench.workload.read import Request
 
 NO_END_OF_SEQUENCE = -1
 CLOSE_TIMEOUT_S = 60
+SPARE_SECTORS = 2  # padding is written to and read from these
 
 
 class ContinuousEngine:
     """`hf-continuous`: one manager, whose thread serves all passes and idles between them."""
 
     packages = PACKAGES
-    spare_blocks = 2  # padding is written to and read from these
+    spare_blocks = 0  # known once the pool is made
 
     def __init__(self, settings: EngineSettings) -> None:
         self.settings = settings
@@ -79,24 +80,33 @@ class ContinuousEngine:
                 f"config.yaml: kv_budget_mib: not enough memory for hf-continuous beside its KV pool ({error}); "
                 "lower kv_budget_mib or engines.hf-continuous.max_batch_tokens"
             ) from None
-        self._refuse_other_pools()
-        self.recorder = Recorder(PagedPool(self._cache), self.recorded_passes.stride)
+        self._refuse_other_pages()
+        pool = PagedPool(self._cache, self.settings.paging)
+        self._refuse_other_pools(pool.total_blocks)
+        self.spare_blocks = SPARE_SECTORS * pool.sector_pages
+        self.recorder = Recorder(pool, self.recorded_passes.stride)
         self.manager.batch_processor.scheduler.recorder = self.recorder
         self.manager.start()
 
-    def _refuse_other_pools(self) -> None:
-        made, asked = self._cache.num_blocks, self.settings.budget_blocks
-        if len(self._cache.cache_allocators) != 1 or made != asked:
+    def _refuse_other_pages(self) -> None:
+        """UserError if a token takes other bytes in the library's pool than the model's cache needs."""
+        settings = self.settings
+        needed = sorted(group.pages * settings.block_bytes for group in settings.paging.groups)
+        made = sorted(allocator.bytes_per_block for allocator in self._cache.cache_allocators.values())
+        if made != needed:
+            found, wanted = (" and ".join(f"{b // settings.block_size}" for b in sizes) for sizes in (made, needed))
             raise UserError(
-                f"config.yaml: kv_budget_mib: Transformers allocated {made} KV blocks instead of {asked}; models with "
-                "several kinds of KV cache are not supported by hf-continuous, remove it from this model's runs"
+                f"config.yaml: runs: hf-continuous allocates {found} bytes per token, but the model's cache needs "
+                f"{wanted}, because it reads another cache from the configuration; remove it from this model's runs"
             )
-        held = self.memory()["kv_pool"] // ((made + self.spare_blocks) * self.settings.block_size)
-        if held != self.settings.slot_bytes:
+
+    def _refuse_other_pools(self, made: int) -> None:
+        """UserError if the pool is not the budget; with several kinds of layers it is made of whole sectors."""
+        asked, several = self.settings.budget_blocks, len(self.settings.groups) > 1
+        if made != asked and not (several and 0 < made < asked):
             raise UserError(
-                f"config.yaml: runs: hf-continuous allocates {held} bytes per token, but the model's cache needs "
-                f"{self.settings.slot_bytes}, because it reads a different number of KV heads from the configuration; "
-                "remove it from this model's runs"
+                f"config.yaml: kv_budget_mib: Transformers allocated {made} KV blocks instead of {asked}; change it or "
+                "remove hf-continuous from this model's runs"
             )
 
     @property
@@ -191,11 +201,11 @@ class ContinuousEngine:
         }
 
     def capacity(self) -> dict[str, int | None]:
-        slots = self.settings.budget_blocks * self.settings.block_size
+        blocks = self.recorder.pool.total_blocks
         return {
-            "pool_bytes": slots * self.settings.slot_bytes,
-            "pool_slots": slots,
-            "blocks": self.settings.budget_blocks,
+            "pool_bytes": blocks * self.settings.block_bytes,
+            "pool_slots": blocks * self.settings.block_bytes // self.settings.slot_bytes,
+            "blocks": blocks,
             "batch_rows": self.manager.continuous_batching_config.max_requests_per_batch,
         }
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import fields
 from typing import Any
 
 from kvbench.engines.base import EngineSettings
 from kvbench.errors import UserError
 
+SECTOR_ALIGNMENT = 128  # bytes
 # SDPA computes attention between all tokens of a step and all tokens that the step reads, with a mask allocated for the
 # largest step. Large steps therefore cost more than they save, but on CUDA small ones make prefills wait for launches.
 STEP_TOKENS = {"cpu": 512, "cuda": 2048}
@@ -36,12 +38,24 @@ def _fixed(settings: EngineSettings) -> dict[str, Any]:
 
     return {
         "page_size": settings.block_size,
-        "num_blocks": settings.budget_blocks,
+        "num_blocks": whole_blocks(settings),
         "allow_block_sharing": settings.prefix_sharing,
         "use_async_batching": False,  # it schedules a request once more before seeing that it has finished
         "cpu_offload_space": 0.0,  # a second pool outside the budget
         "scheduler_type": register(),
     }
+
+
+def whole_blocks(settings: EngineSettings) -> int:
+    """Blocks of all layers of the model, in which the library takes the size of its pool, that the budget holds.
+
+    The library makes whole sectors of them, each of which a kind of layers can divide into blocks of its own.
+    """
+    block_bytes = [group.pages * settings.block_bytes for group in settings.paging.groups]
+    if len(block_bytes) == 1:
+        return settings.budget_blocks
+    sector_bytes = math.lcm(*block_bytes, SECTOR_ALIGNMENT)
+    return settings.budget_bytes // sector_bytes * sector_bytes // sum(block_bytes)
 
 
 def _defaults(settings: EngineSettings) -> dict[str, Any]:

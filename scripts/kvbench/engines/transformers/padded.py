@@ -133,7 +133,9 @@ class TransformersEngine:
         cache = self._cache(len(input_ids))
         record = self.passes_done not in self.recorded_passes.silent
         wanted = [r.output_tokens for r in batch]
-        probe = StepProbe(cache, wanted, empty_rows, tick, input_ids.device, record=record)
+        probe = StepProbe(
+            cache, wanted, empty_rows, tick, input_ids.device, record=record, firsts=first_layers(self.model.config)
+        )
         margin = MarginProbe() if self.settings.margins else None
         with self._without_gradients():
             sequences = self.model.generate(
@@ -185,19 +187,21 @@ class TransformersEngine:
             raise RuntimeError("the cache of a finished batch is still referenced")
 
     def _note(self, batch: Sequence[Request], empty_rows: int, probe: Any, start_ns: int, end_ns: int) -> BatchRecord:
-        steps = np.array(probe.steps, np.int64).reshape(-1, 4)
-        self.largest_cache_bytes = max(self.largest_cache_bytes, int(steps[:, 3].max(initial=0)))
+        groups = self.settings.groups
+        steps = np.array(probe.steps, np.int64).reshape(-1, 3 + len(groups))
+        self.largest_cache_bytes = max(self.largest_cache_bytes, int(steps[:, 2].max(initial=0)))
         return BatchRecord(
             request_ids=tuple(r.request_id for r in batch),
             prompt_tokens=np.array([len(r.prompt_token_ids) for r in batch], np.int64),
             output_tokens=np.array([r.output_tokens for r in batch], np.int64),
             t_ns=steps[:, 0],
             rows=steps[:, 1],
-            width=steps[:, 2],
-            tensor_bytes=steps[:, 3],
+            width=steps[:, 3:],
+            tensor_bytes=steps[:, 2],
             start_ns=start_ns,
             end_ns=end_ns,
             empty_rows=empty_rows,
+            groups=groups,
         )
 
     def collect(self, generated: Generated, repeat: int) -> Generated:
@@ -235,6 +239,16 @@ class TransformersEngine:
     def close(self) -> None:
         self.model = self.static_cache = None
         release_memory(self.settings)
+
+
+def first_layers(config: Any) -> list[int]:
+    """The number of the first layer of each kind of cache of a model, in the order of `Architecture.groups`."""
+    from transformers import DynamicCache
+
+    found: dict[tuple[str, Any], int] = {}
+    for number, layer in enumerate(DynamicCache(config=config).layers):
+        found.setdefault((type(layer).__name__, getattr(layer, "sliding_window", None)), number)
+    return list(found.values())
 
 
 def _margins(batch: Sequence[Request], probe: Any) -> list[Margins]:

@@ -22,12 +22,19 @@ def cache_bytes(cache: Cache) -> int:
     return sum({s.data_ptr(): s.nbytes() for s in storages}.values())
 
 
+def stored_tokens(keys: torch.Tensor) -> int:
+    """Tokens per row in the storage of a layer's keys, shape (rows, heads, tokens, head size)."""
+    rows, heads, _, channels = keys.shape
+    return keys.untyped_storage().nbytes() // (rows * heads * channels * keys.itemsize)
+
+
 class StepProbe(StoppingCriteria):
     """Ends each row at its own length and records every step; token k of a row comes from forward pass k.
 
     Rows without a request come after those of the requests and end after the first pass.
 
-    `steps` holds one tuple per pass: (CLOCK_MONOTONIC ns, rows, slots per row, bytes of the cache).
+    `steps` holds one tuple per pass: (CLOCK_MONOTONIC ns, rows, bytes of the cache, tokens per row in one layer of each
+    group: `firsts` are their numbers). What counts is the storage of a tensor, since a sliding layer shows less of it.
     """
 
     def __init__(
@@ -39,13 +46,14 @@ class StepProbe(StoppingCriteria):
         device: Any,
         *,
         record: bool,
+        firsts: Sequence[int] = (0,),
     ) -> None:
-        self.cache, self.tick, self.record = cache, tick, record
+        self.cache, self.tick, self.record, self.firsts = cache, tick, record, firsts
         self.remaining = torch.tensor([*output_tokens, *[1] * empty_rows], device=device)
         # Tokens that pass k adds: one for each row that is not yet complete.
         self.wanted = [sum(o >= k for o in output_tokens) for k in range(1, max(output_tokens) + 1)]
         self.passes = 0
-        self.steps: list[tuple[int, int, int, int]] = []
+        self.steps: list[tuple[int, ...]] = []
         self.hook_ns = 0
         self.first_token_ns = 0
 
@@ -64,8 +72,9 @@ class StepProbe(StoppingCriteria):
 
     def _note(self) -> None:
         begin = time.perf_counter_ns()
-        rows, _, width, _ = self.cache.layers[0].keys.shape
-        self.steps.append((time.monotonic_ns(), rows, width, cache_bytes(self.cache)))
+        widths = [stored_tokens(self.cache.layers[layer].keys) for layer in self.firsts]
+        rows = self.cache.layers[self.firsts[0]].keys.shape[0]
+        self.steps.append((time.monotonic_ns(), rows, cache_bytes(self.cache), *widths))
         self.hook_ns += time.perf_counter_ns() - begin
 
 

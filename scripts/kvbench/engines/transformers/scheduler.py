@@ -7,36 +7,52 @@ submitted, so the two never write at the same time.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from transformers.generation.continuous_batching.cache import PagedAttentionCache
 from transformers.generation.continuous_batching.scheduler import SCHEDULER_MAPPING, FIFOScheduler
 
 from kvbench.engines.schedule_log import ScheduleLog
+from kvbench.kv.groups import FULL, SLIDING, Paging
 from kvbench.kv.schedule import FREED, PREEMPTED, Schedule
 
 NAME = "kvbench-fifo"
 
 
-class PagedPool:
-    """The free list and the block tables of a cache with one kind of layer."""
+# Kinds of `kv.groups` by the library's names.
+KINDS = {"full_attention": FULL, "sliding_attention": SLIDING}
 
-    def __init__(self, cache: PagedAttentionCache) -> None:
-        self.pool = cache.pool
-        (self.allocator,) = cache.cache_allocators.values()
+
+class PagedPool:
+    """The free list and the block tables of a cache, in pages: a block of the only kind of layers, or of one layer."""
+
+    def __init__(self, cache: PagedAttentionCache, paging: Paging) -> None:
+        self.pool, self.paging = cache.pool, paging
+        self.allocators = list(cache.cache_allocators.values())
+        pages = {group.kind: group.pages for group in paging.groups}
+        self.pages = [pages[self._kind(allocator, pages)] for allocator in self.allocators]
+        self.sector_pages = self.allocators[0].blocks_per_sector * self.pages[0]
         self.total_blocks = self.free_blocks()
-        self.block_size: int = self.allocator.tokens_per_page
+        self.block_size: int = self.allocators[0].tokens_per_page
+
+    @staticmethod
+    def _kind(allocator: Any, known: Collection[str]) -> str:
+        """The kind of an allocator's layers; a latent cache is none of the library's."""
+        kind = KINDS[allocator.layer_type]
+        return kind if kind in known else next(iter(known))
 
     def free_blocks(self) -> int:
-        """Blocks that no request holds, from the library's own counters; cached blocks count, since it evicts them."""
-        in_sectors = self.pool.num_free_sectors * self.allocator.blocks_per_sector
-        cached = len(self.allocator.ledger.cached_blocks)
-        return in_sectors + self.pool.count_free_blocks(self.allocator.index) + cached
+        """Pages that no request holds, from the library's own counters; cached blocks count, since it evicts them."""
+        free = self.pool.num_free_sectors * self.sector_pages
+        for allocator, pages in zip(self.allocators, self.pages, strict=True):
+            cached = len(allocator.ledger.cached_blocks)
+            free += (self.pool.count_free_blocks(allocator.index) + cached) * pages
+        return free
 
-    def table(self, request_id: str) -> list[int]:
-        """Ids of the blocks that a request holds."""
-        return self.allocator.block_table.get(request_id, [])
+    def tables(self, request_id: str) -> list[list[int]]:
+        """Ids of the blocks that a request holds, for each kind of layers."""
+        return [allocator.block_table.get(request_id, []) for allocator in self.allocators]
 
 
 class Recorder:
@@ -80,7 +96,8 @@ class Recorder:
         new = {b.state.request_id: b.query_length for b in batch}
         for request_id, state in scheduler.active_requests.items():
             computed = state.current_len() + new.get(request_id, 0)
-            self.log.read_blocks(request_id, computed, self.pool.table(request_id))
+            for group, ids in enumerate(self.pool.tables(request_id)):
+                self.log.read_blocks(request_id, computed, ids, group)
 
     def gave_back(self, request_id: str, state: Any) -> None:
         """Note that a request has returned its blocks, finished or preempted; keep the time of its first token."""
@@ -107,6 +124,7 @@ class Recorder:
             total_blocks=self.pool.total_blocks,
             block_size=self.pool.block_size,
             hook_s=self.hook_ns / 1e9,
+            paging=self.pool.paging,
         )
 
 

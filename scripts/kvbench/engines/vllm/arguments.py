@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from kvbench.engines.base import EngineSettings, refuse_options
 from kvbench.engines.names import RESERVATION
 from kvbench.errors import UserError
-from kvbench.model.slots import itemsize
+from kvbench.kv.groups import MLA, LayerGroup, as_full
 
 SCRIPTS = Path(__file__).resolve().parents[3]
 
@@ -41,10 +42,8 @@ def engine_arguments(settings: EngineSettings) -> dict[str, Any]:
         "block_size": settings.block_size,
         "num_gpu_blocks_override": settings.budget_blocks + 1,  # block 0 is vLLM's null block
         # Otherwise vLLM would plan for all of the device's memory.
-        "kv_cache_memory_bytes": (settings.budget_blocks + 1)
-        * settings.block_size
-        * settings.slot_bytes
-        // settings.gpus,
+        "kv_cache_memory_bytes": (settings.budget_blocks + 1) * settings.block_bytes // settings.gpus,
+        "kv_cache_dtype": settings.kv_dtype,
         "tensor_parallel_size": settings.gpus,
         "enable_prefix_caching": settings.prefix_sharing,
         "generation_config": "vllm",
@@ -60,14 +59,18 @@ def engine_arguments(settings: EngineSettings) -> dict[str, Any]:
         ours["worker_cls"] = "kvbench.engines.vllm.gpu_worker.GraphMeasuringWorker"
         # With kv_cache_memory_bytes it plans nothing, but its default makes vLLM refuse a GPU that others use.
         ours["gpu_memory_utilization"] = 0.01
+    elif any(group.kind == MLA for group in settings.groups):
+        # The kernel that every CPU has. With AMX vLLM prefers another, which takes no float32 and other blocks.
+        ours["attention_backend"] = "CPU_MLA"
     return ours | _known_options(settings) | own_arguments(settings)
 
 
-def served_slot_bytes(settings: EngineSettings, arguments: dict[str, Any]) -> int:
-    """Bytes that vLLM needs for K and V of one token in all layers and on all GPUs, by its own reading of the model.
+def served_groups(settings: EngineSettings, arguments: dict[str, Any]) -> tuple[LayerGroup, ...]:
+    """What vLLM caches for a token on all GPUs together, by its own reading of the model.
 
-    They may differ from Transformers': with Falcon's `new_decoder_architecture` Transformers stores a copy of each KV
-    head for every query head, vLLM a single one. With more GPUs than KV heads, each GPU holds one head.
+    It may differ from Transformers: with Falcon's `new_decoder_architecture` Transformers stores a copy of each KV head
+    for every query head, vLLM a single one. With more GPUs than KV heads, each GPU holds one head, and each holds the
+    latent vector of MLA.
 
     Raises:
         UserError: the installed vLLM cannot serve the model.
@@ -76,15 +79,22 @@ def served_slot_bytes(settings: EngineSettings, arguments: dict[str, Any]) -> in
 
     try:
         model = EngineArgs(**arguments).create_model_config()
-    except (ValueError, NotImplementedError) as error:
+    except (ValueError, NotImplementedError, AssertionError) as error:
         refuse_options(settings, "vLLM", error)
         raise UserError(
             f"config.yaml: runs: vLLM cannot serve the model in {settings.model_path} ({_reason(error)}); remove "
             f"{settings.engine} from its runs, or use another model"
         ) from error
     heads = settings.gpus * max(1, model.get_total_num_kv_heads() // settings.gpus)
-    layers = model.get_total_num_hidden_layers()
-    return 2 * layers * heads * model.get_head_size() * itemsize(settings.dtype)
+    elements = settings.gpus * model.get_head_size() if model.use_mla else 2 * heads * model.get_head_size()
+    if len({group.elements for group in settings.groups}) > 1:
+        raise UserError(
+            f"config.yaml: runs: the layers of the model in {settings.model_path} cache tokens of different sizes "
+            f"({', '.join(str(group.elements) for group in settings.groups)} elements), for which vLLM pads pages in "
+            f"ways that kvbench does not account for; remove {settings.engine} from its runs"
+        )
+    groups = tuple(replace(group, elements=elements) for group in settings.groups)
+    return as_full(groups) if settings.options.get("disable_hybrid_kv_cache_manager") else groups
 
 
 def _reason(error: Exception) -> str:

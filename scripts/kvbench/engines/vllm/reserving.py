@@ -27,12 +27,14 @@ class Lengths(Protocol):
 class Reservations:
     """The reservations of running requests in a pool, in blocks, under a policy of `kv.policies.RESERVING`.
 
-    The pool has to hold a request of `max_length`; `arguments.own_arguments` refuses a budget that does not.
+    With several block tables, each request reserves in all of them what it does in one: also the layers with a window
+    hold blocks for a whole prompt in the step that computes it. The pool has to hold a request of `max_length`;
+    `arguments.own_arguments` refuses a budget that does not.
     """
 
-    def __init__(self, policy: str, pool_blocks: int, block_size: int, max_length: int) -> None:
+    def __init__(self, policy: str, pool_blocks: int, block_size: int, max_length: int, tables: int = 1) -> None:
         def blocks_of(prompt_tokens: int, output_tokens: int) -> int:
-            return int(blocks_for(reserved_for(policy, prompt_tokens, output_tokens, max_length), block_size))
+            return tables * int(blocks_for(reserved_for(policy, prompt_tokens, output_tokens, max_length), block_size))
 
         self.blocks_of = lru_cache(maxsize=None)(blocks_of)  # the first that waits is looked at in every step
         self.free_blocks = pool_blocks
@@ -74,7 +76,9 @@ class Reserving:
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         policy, pool = Recording.announced().reservation, self.kv_cache_manager.block_pool
-        self.reservations = Reservations(policy, pool.get_num_free_blocks(), self.block_size, self.max_model_len)
+        tables = len(self.kv_cache_config.kv_cache_groups)
+        blocks = pool.get_num_free_blocks()
+        self.reservations = Reservations(policy, blocks, self.block_size, self.max_model_len, tables)
         self.most_active = self.max_num_active_reqs
 
     def schedule(self: Any, *args: Any, **kwargs: Any) -> Any:

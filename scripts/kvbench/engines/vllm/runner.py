@@ -25,14 +25,14 @@ from kvbench.engines.vllm.answers import completion
 from kvbench.engines.vllm.arguments import (
     engine_arguments,
     prepare_process,
-    served_slot_bytes,
+    served_groups,
     step_of_vllm,
 )
 from kvbench.engines.vllm.frontends import Offline, Online, in_this_process
 from kvbench.engines.vllm.kernels import in_words, refuse_split_blocks
 from kvbench.engines.vllm.recording import Recording
 from kvbench.engines.vllm.upkeep import with_tables
-from kvbench.errors import UserError
+from kvbench.kv.checks import AccountingError, check_equal
 from kvbench.kv.schedule import Schedule
 from kvbench.workload.read import Request
 
@@ -63,28 +63,29 @@ class VllmEngine:
 
         import_s, imported_bytes = time.monotonic() - begin, resident_bytes(self.settings.device)
         begin = time.monotonic()
-        self.recording.announce()
         try:
             arguments = self._arguments()
+            self.recording = replace(self.recording, paging=self.settings.paging)
+            self.recording.announce()
             front = Online if self.settings.arrivals and not in_this_process() else Offline
             self.front = front(arguments | step_of_vllm(self.settings, arguments))
         except (TypeError, ValueError) as error:
             refuse_options(self.settings, "vLLM", error)
             raise
         load_s = time.monotonic() - begin
-        self._refuse_hybrid_caches()
+        self._check_groups()
         refuse_split_blocks(self.settings, self._kernels()["kernel_block_size"])
         self._time_tables(0)
         return LoadTimes(import_s, load_s, imported_bytes, self._compile_s())
 
     def _arguments(self) -> dict[str, Any]:
-        """Engine arguments; if vLLM and Transformers differ in bytes per slot, the number of blocks follows vLLM's."""
+        """Engine arguments; if vLLM and Transformers differ in what they cache, the number of blocks follows vLLM."""
         arguments = engine_arguments(self.settings)
-        slot_bytes = served_slot_bytes(self.settings, arguments)
-        if slot_bytes == self.settings.slot_bytes:
+        groups = served_groups(self.settings, arguments)
+        if groups == self.settings.groups:
             return arguments
-        log.warning("vLLM needs %d bytes per token, Transformers %d", slot_bytes, self.settings.slot_bytes)
-        self.settings = replace(self.settings, slot_bytes=slot_bytes)
+        log.warning("vLLM caches %s for a token, Transformers %s", groups, self.settings.groups)
+        self.settings = replace(self.settings, groups=groups)
         return engine_arguments(self.settings)
 
     def generate(
@@ -146,6 +147,7 @@ class VllmEngine:
             "dtype": str(config.model_config.dtype).removeprefix("torch."),
             "max_model_len": config.model_config.max_model_len,
             "block_size": config.cache_config.block_size,
+            "kv_cache_dtype": config.cache_config.cache_dtype,
             **self._kernels(),
             "num_gpu_blocks": config.cache_config.num_gpu_blocks,
             "enable_prefix_caching": config.cache_config.enable_prefix_caching,
@@ -164,9 +166,9 @@ class VllmEngine:
 
     def capacity(self) -> dict[str, int | None]:
         blocks = self.settings.budget_blocks
-        slots = blocks * self.settings.block_size
+        slots = blocks * self.settings.block_bytes // self.settings.slot_bytes
         return {
-            "pool_bytes": slots * self.settings.slot_bytes,
+            "pool_bytes": blocks * self.settings.block_bytes,
             "pool_slots": slots,
             "blocks": blocks,
             "batch_rows": self.front.config.scheduler_config.max_num_seqs,
@@ -190,14 +192,15 @@ class VllmEngine:
     def _compile_s(self) -> float | None:
         return max(self.front.rpc("kvbench_compile_s")) or None
 
-    def _refuse_hybrid_caches(self) -> None:
-        blocks = self.front.config.cache_config.num_gpu_blocks
-        if blocks != self.settings.budget_blocks + 1:
-            raise UserError(
-                f"config.yaml: kv_budget_mib: vLLM allocated {blocks} KV blocks instead of "
-                f"{self.settings.budget_blocks + 1}; models with several kinds of KV cache are not supported, use "
-                "another model"
-            )
+    def _check_groups(self) -> None:
+        """AccountingError if vLLM made other blocks or other tables than were planned."""
+        settings, found = self.settings, self.recording.made_tables()
+        made = self.front.config.cache_config.num_gpu_blocks
+        check_equal("blocks of the pool", made, settings.budget_blocks + 1)
+        layers = [settings.groups[0].layers] if len(settings.groups) == 1 else [g.units for g in settings.paging.groups]
+        planned = [(group.window, own) for group, own in zip(settings.paging.groups, layers, strict=True)]
+        if found != planned:
+            raise AccountingError(f"vLLM made block tables of (window, layers) {found}, planned were {planned}")
 
     def close(self) -> None:
         front, self.front = self.front, None

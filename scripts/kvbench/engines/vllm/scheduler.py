@@ -28,7 +28,10 @@ class Recorder:
     def __init__(self, scheduler: Scheduler) -> None:
         self.told = Recording.announced()
         self.manager = scheduler.kv_cache_manager
+        self.told.write_tables(scheduler.kv_cache_config.kv_cache_groups)
         self.pool = self.manager.block_pool
+        self.runs_ahead = isinstance(scheduler, AsyncScheduler)
+        self.under_way: dict[int, int] = {}  # samples of steps whose tokens the scheduler has not seen, by their output
         self.total_blocks = self.pool.get_num_free_blocks()
         self.number = 0
         self._begin()
@@ -37,6 +40,7 @@ class Recorder:
         self.enabled = self.number not in self.told.passes.silent
         self.reads_blocks = self.enabled and self.number in self.told.passes.blocks
         self.log = ScheduleLog()
+        self.under_way.clear()
         self.hook_ns = 0
         self.upkeep = BlocksTimer(self.manager) if self.number in self.told.passes.upkeep else None
 
@@ -57,6 +61,8 @@ class Recorder:
         dumped = None if same else self.log.dump(scheduled, scheduled.values())
         if self.reads_blocks and len(self.log.t_ns) % self.told.passes.stride == 0:
             self._read_blocks(scheduler)
+        if self.runs_ahead:
+            self._note_under_way(output, total)
         self.log.sample(self.pool.get_num_free_blocks(), running, waiting, total, dumped)
         spent = time.perf_counter_ns() - begin
         self.hook_ns += spent
@@ -74,8 +80,18 @@ class Recorder:
 
     def _read_blocks(self, scheduler: Scheduler) -> None:
         for request in scheduler.running:
-            (ids,) = self.manager.get_block_ids(request.request_id)
-            self.log.read_blocks(request.request_id, request.num_computed_tokens, ids)
+            for group, ids in enumerate(self.manager.get_block_ids(request.request_id)):
+                self.log.read_blocks(request.request_id, request.num_computed_tokens, ids, group)
+
+    def _note_under_way(self, output: SchedulerOutput, total: int) -> None:
+        now = len(self.log.t_ns)
+        self.log.unsettled.append(now - min(self.under_way.values(), default=now))
+        if total:
+            self.under_way[id(output)] = now
+
+    def settled(self, output: SchedulerOutput) -> None:
+        """Note that the scheduler sees the tokens of a step."""
+        self.under_way.pop(id(output), None)
 
     def end_pass(self, scheduler: Scheduler) -> None:
         """Write the pass's record, if it has one, and begin the next."""
@@ -93,6 +109,7 @@ class Recorder:
             total_blocks=self.total_blocks,
             block_size=scheduler.block_size,
             hook_s=self.hook_ns / 1e9,
+            paging=self.told.paging,
         )
         return schedule if self.upkeep is None else self.upkeep.added_to(schedule)
 
@@ -108,6 +125,10 @@ class _Recording:
         output = super().schedule(*args, **kwargs)
         self.recorder.step(self, output)
         return output
+
+    def update_from_output(self, scheduler_output: SchedulerOutput, *args: Any, **kwargs: Any) -> Any:
+        self.recorder.settled(scheduler_output)
+        return super().update_from_output(scheduler_output, *args, **kwargs)
 
     def _preempt_request(self, request: Any, *args: Any, **kwargs: Any) -> None:
         super()._preempt_request(request, *args, **kwargs)

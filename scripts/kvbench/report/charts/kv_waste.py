@@ -8,7 +8,7 @@ import altair as alt
 import pandas as pd
 
 from kvbench.figures.data.rates import without_lower_rates
-from kvbench.figures.style import SPLIT_COLOURS
+from kvbench.figures.style import SPLIT_COLOURS, shown_uses
 from kvbench.figures.words import share_text
 from kvbench.records import SPLIT
 from kvbench.report.charts import parts
@@ -39,7 +39,8 @@ def build(source: Source) -> Chart | None:
         .add_params(parts.hidden())
         .properties(**parts.rows_size(len(rows)), description=f"{SHARE} by use, for each engine")
     )
-    return Chart(drawn, [Key(name, SPLIT_COLOURS[name]) for name in SPLIT])
+    uses = shown_uses({name: [row[f"{name}_share_of_allocated"] for row in rows] for name in SPLIT})
+    return Chart(drawn, [Key(name, SPLIT_COLOURS[name]) for name in uses])
 
 
 def _name(row: dict) -> str:

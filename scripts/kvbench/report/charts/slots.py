@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import altair as alt
+import numpy as np
 
 from kvbench.figures.data.memory import MemoryTrace, memory_trace
-from kvbench.figures.style import SPLIT_COLOURS
+from kvbench.figures.style import SPLIT_COLOURS, shown_uses
 from kvbench.figures.words import value_text
 from kvbench.records import SPLIT
 from kvbench.report.charts import parts
@@ -50,7 +51,8 @@ def build(source: Source) -> Chart | None:
     drawn = drawn.properties(
         width="container", height=parts.HEIGHT, title=parts.told(ENGINE), description="KV cache by use over a repeat"
     )
-    legend = [Key(name, SPLIT_COLOURS[name]) for name in SPLIT]
+    uses = shown_uses({name: np.concatenate([trace.zoom[name] for trace in traces]) for name in SPLIT})
+    legend = [Key(name, SPLIT_COLOURS[name]) for name in uses]
     return Chart(drawn, legend, [Choice(ENGINE, "Engine", options)], zooms=True)
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import pandas as pd
 
 from kvbench.analysis.tables.memory import UNATTRIBUTED, part_key, part_name
+from kvbench.records import SPLIT
 from kvbench.report.cells import MIB, interval, spans, text
 
 
 def kv_waste_view(table: pd.DataFrame) -> pd.DataFrame:
     """Shares in percent."""
     shares = [name for name in table if name.endswith("_share_of_allocated")]
-    columns = {name.removesuffix("_share_of_allocated") + " (%)": table[name] * 100 for name in shares}
+    columns = {
+        name.removesuffix("_share_of_allocated").replace("_", " ") + " (%)": table[name] * 100 for name in shares
+    }
     return text(
         pd.DataFrame(
             {
@@ -24,6 +27,24 @@ def kv_waste_view(table: pd.DataFrame) -> pd.DataFrame:
                 "peak allocated (MiB)": table["allocated_peak_bytes"] / MIB,
                 "unused pool (% of pool)": table["unused_pool_share_of_pool"] * 100,
                 "steps in which requests waited (%)": table["steps_with_waiting_share"] * 100,
+            }
+        )
+    )
+
+
+def kv_groups_view(table: pd.DataFrame) -> pd.DataFrame:
+    """A row per engine and KV group, shares in percent of what the group's layers hold."""
+    columns = {name.replace("_", " ") + " (%)": table[f"{name}_share_of_allocated"] * 100 for name in SPLIT}
+    return text(
+        pd.DataFrame(
+            {
+                "engine": table["label"],
+                "layers": table["layers"].astype(str) + " " + table["kind"],
+                "window (tokens)": table["window_tokens"],
+                "a token (bytes)": table["token_bytes"],
+                "mean allocated (MiB)": table["allocated_mean_bytes"] / MIB,
+                "of all groups (%)": table["share_of_allocated_of_all_groups"] * 100,
+                **columns,
             }
         )
     )
