@@ -7,8 +7,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike
 
+from kvbench.replay.checks import check
 from kvbench.replay.collector import Collector
-from kvbench.replay.inputs import Settings, Trace, check
+from kvbench.replay.inputs import Settings, Trace
 from kvbench.replay.result import Replay, RequestTimes
 from kvbench.replay.start import prepared
 from kvbench.replay.step_time import checked_clock
