@@ -98,7 +98,8 @@ def one(arguments: argparse.Namespace) -> None:
     )
     with tqdm(total=size, unit=" requests", disable=not sys.stderr.isatty(), leave=False) as bar:
         found = replay(trace, settings, progress=bar.update)
-    digest = hashlib.sha256(repr(found.totals).encode() + found.requests.finish_ns.tobytes())
+    digest = hashlib.sha256(repr(found.totals).encode())
+    digest.update(found.requests.finish_ns)
     used = resource.getrusage(resource.RUSAGE_SELF)
     record = {"steps": found.totals.steps, "digest": digest.hexdigest()[:12], "gib": used.ru_maxrss / 2**20}
     print(json.dumps(record | {"cpu_s": used.ru_utime + used.ru_stime}))

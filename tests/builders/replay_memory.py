@@ -128,7 +128,7 @@ class BlockMemory:
         held = {block for job in running for block in job.blocks}
         reserved = sum(min(len(j.blocks) * self.size - j.stored, j.final - j.stored) for j in running)
         internal = len(held) * self.size - len(filled) - reserved
-        return len(filled), reserved, internal, 0, 0, int(refused), 0, len(self.free) * self.size
+        return len(filled), reserved, internal, 0, 0, 0, int(refused), 0, len(self.free) * self.size
 
 
 class SlotMemory:
@@ -204,4 +204,4 @@ class SlotMemory:
         external = free if refused and free >= self._asked(waiting[0]) else 0
         live = sum(job.stored for job in running)
         final = sum(job.final for job in running)
-        return live, final - live, sum(len(j.slots) for j in running) - final, 0, 0, int(refused), external, largest
+        return live, final - live, sum(len(j.slots) for j in running) - final, 0, 0, 0, int(refused), external, largest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from builders.replay_groups import GroupMemory
 from builders.replay_memory import BlockMemory, Job, SlotMemory
 
 
@@ -22,6 +23,9 @@ def reference(prompts, output_tokens, arrival_ns, own, clock=None, noise=lambda:
         "finish_ns": [j.finish for j in jobs],
         "preemptions": [j.preempted for j in jobs],
     }
+
+
+PARTS = ("live", "reserved", "internal", "padding", "expired", "finished")
 
 
 class Time:
@@ -48,7 +52,8 @@ class Time:
 
 
 def _iterations(jobs, own, time):
-    memory = BlockMemory(own) if own.policy == "paged" else SlotMemory(own)
+    blocks = BlockMemory if own.windows == (0,) else GroupMemory
+    memory = blocks(own) if own.policy == "paged" else SlotMemory(own)
     future, waiting, running = list(jobs), [], []
     preemptions = 0
     while (future or waiting or running) and not time.over:
@@ -120,7 +125,7 @@ def _padded(jobs, own, time):
             batch = wider
         future = future[len(batch) :]
         if not batch:
-            yield (now, *[0] * 12, own.pool_slots)
+            yield (now, *[0] * 13, own.pool_slots)
             time.step(0, 0)
             continue
         for job in batch:
@@ -141,7 +146,7 @@ def _padded(jobs, own, time):
             running = [job for job in batch if step <= job.output]
             tokens = sum(job.prompt if step == 1 else 1 for job in running)
             arrived = sum(job.arrival <= now for job in future)
-            parts = (cells.count(part) for part in ("live", "reserved", "internal", "padding", "finished"))
+            parts = (cells.count(part) for part in PARTS)
             yield (now, len(running), arrived, tokens, 0, 0, *parts, int(refused), 0, own.pool_slots - len(cells))
             computed = len(batch) * (widest if step == 1 else 1)
             time.step(len(batch), computed)

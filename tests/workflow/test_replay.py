@@ -24,14 +24,14 @@ from hypothesis import strategies as st
 
 from kvbench.measure.kv_rows import kv_rows
 from kvbench.records import SPLIT
-from kvbench.replay import Settings, Trace, replay
+from kvbench.replay import PARTS, Settings, Trace, replay
 
 BLOCKS = 8
 LENGTHS = st.lists(st.tuples(st.integers(1, 90), st.integers(1, 38)), min_size=1, max_size=12)
 TIGHT = [(60, 30)] * 6
 BRANCHES = ([(i % 3, 96, 2, 20) for i in range(9)], 64)  # from three texts with the same first 64 tokens
 EXAMPLES = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
-COMPARED = ("running", "waiting", "scheduled_tokens", "preemptions", "prefix_hit_tokens", "allocated", *SPLIT)
+COMPARED = ("running", "waiting", "scheduled_tokens", "preemptions", "prefix_hit_tokens", "allocated", *PARTS)
 
 # Limits by their names in the replay's settings; each makes a different limit of vLLM's scheduler bind.
 LIMITS = (

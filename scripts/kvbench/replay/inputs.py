@@ -1,20 +1,19 @@
-"""The inputs of a replay: a trace of requests, a pool, a policy and limits, with checks that name the wrong input."""
+"""The inputs of a replay: a trace of requests, a pool, a policy and limits."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kvbench.errors import UserError
-from kvbench.kv.policies import ALLOCATORS, POLICIES, RESERVING
+from kvbench.kv.policies import RESERVING
 from kvbench.kv.reservation import reserved_for
 from kvbench.replay.step_time import NO_TIME, StepTime
-from kvbench.replay.texts import groups_sorted, keys_of, prompts_sorted
+from kvbench.replay.texts import groups_sorted, keys_of, prompts_sorted, unshared
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from kvbench.workload.selection import FileCounts
 
 LARGEST = 1 << 31
+ONE_GROUP = (0,)  # the windows of a model that has full attention in every layer
 LATEST_S = 4e9  # in nanoseconds, twice this (arrivals and as much for the replay) still fits an int64
 
 
@@ -50,22 +50,26 @@ class Trace:
         The first `prefix_tokens` tokens of a prompt are the text of its `group` (-1: none); the rest is unique to it.
 
         Raises:
-            UserError: no requests, lengths below 1, arrivals that are negative, not finite or out of order, a prefix
-                longer than its prompt.
+            UserError: no requests, lengths below 1 or above 2^31 - 1 together, arrivals that are negative, not finite
+                or out of order, a prefix longer than its prompt.
         """
         prompt, output = _tokens("prompt_tokens", prompt_tokens, 1), _tokens("output_tokens", output_tokens, 1)
         if not prompt.size:
             raise UserError("replay: the trace has no requests; give at least one")
         count = prompt.size
-        arrivals = _arrivals(np.zeros(count) if arrival_s is None else arrival_s)
-        groups = _tokens("group", np.full(count, -1) if group is None else group, -1)
-        prefix = _tokens("prefix_tokens", np.zeros(count, int) if prefix_tokens is None else prefix_tokens, 0)
+        arrivals = np.zeros(count, np.int64) if arrival_s is None else _arrivals(arrival_s)
+        groups = None if group is None else _tokens("group", group, -1)
+        prefix = None if prefix_tokens is None else _tokens("prefix_tokens", prefix_tokens, 0)
         named = {"output_tokens": output, "arrival_s": arrivals, "group": groups, "prefix_tokens": prefix}
         for name, values in named.items():
-            if values.size != count:
+            if values is not None and values.size != count:
                 raise UserError(f"replay: {name} has {values.size} entries for {count} requests; give one for each")
-        if (long := np.flatnonzero(prefix > prompt)).size:
+        if (long := np.flatnonzero(prompt + output >= LARGEST)).size:
+            raise UserError(f"replay: request {long[0]} has more than {LARGEST - 1} tokens; shorten it")
+        if prefix is not None and (long := np.flatnonzero(prefix > prompt)).size:
             raise UserError(f"replay: prefix_tokens of request {long[0]} is longer than its prompt; shorten it")
+        if groups is None or prefix is None:
+            return cls(prompt, output, arrivals, *unshared(count))
         return cls(prompt, output, arrivals, *groups_sorted(groups, prefix))
 
     @classmethod
@@ -100,6 +104,9 @@ class Settings:
     `max_running` is vLLM's max_num_seqs (rows of a padded batch), `max_step_tokens` its max_num_batched_tokens,
     `long_prefill_tokens` its long_prefill_token_threshold (0: none), `prompt_must_fit` its
     scheduler_reserve_full_isl. Padded batches run whole prompts and use only `max_running`.
+
+    KV cache groups share one pool of blocks of one size. With several, a slot is room for a token in the layers of one
+    group: `pool_slots` is the pool's bytes over the bytes of such a slot.
     """
 
     policy: str
@@ -114,6 +121,7 @@ class Settings:
     watermark_blocks: int = 0  # paged: blocks kept free when a request is admitted beside running ones
     prompt_must_fit: bool = True  # paged: admit a request only if blocks for all its known tokens are free
     reserves: str | None = None  # paged: admit a request only if its reservation under this policy fits beside others'
+    windows: tuple[int, ...] = ONE_GROUP  # paged: of each KV cache group in tokens, 0: full attention
     step_time: StepTime = NO_TIME
 
     @property
@@ -127,27 +135,6 @@ class Settings:
         return -(-(self.max_length or 0) // self.block_size) * self.block_size
 
 
-def check(trace: Trace, settings: Settings, *, has_clock: bool = False) -> None:
-    """UserError if the settings cannot serve the trace; `has_clock`: the starts of steps are given."""
-    _known("policy", settings.policy, POLICIES)
-    _known("allocator", settings.allocator, ALLOCATORS)
-    if settings.reserves is not None:
-        _known("reserves", settings.reserves, RESERVING)
-    for name in ("pool_slots", "max_running", "max_step_tokens", "block_size"):
-        _whole(name, getattr(settings, name), 1)
-    for name in ("long_prefill_tokens", "watermark_blocks"):
-        _whole(name, getattr(settings, name), 0)
-    if settings.max_length is not None:
-        _whole("max_length", settings.max_length, 1)
-    elif needs := {"reserve-max", "hf-static"} & {settings.policy, settings.reserves}:
-        raise UserError(f"replay: {needs.pop()} reserves max_length for each request; set max_length")
-    if settings.prefix_sharing and settings.policy != "paged":
-        raise UserError(f"replay: prefix_sharing: {settings.policy} cannot share blocks; use paged")
-    if trace.arrival_ns[-1] > 0 and not has_clock and settings.step_time == NO_TIME:
-        raise UserError("replay: the trace has arrivals, but a step takes no time; set step_time")
-    _check_lengths(trace, settings)
-
-
 def reservation(trace: Trace, settings: Settings) -> NDArray[np.int64]:
     """Slots that each request needs in an empty pool, shape (R,), before any rounding by the allocator."""
     if settings.policy in RESERVING:
@@ -156,8 +143,24 @@ def reservation(trace: Trace, settings: Settings) -> NDArray[np.int64]:
     if settings.policy == "hf-static":
         return np.full(len(trace), settings.row_slots, np.int64)
     if settings.policy == "paged":
-        return -(-trace.final_tokens // settings.block_size) * settings.block_size
+        needed = -(-trace.final_tokens // settings.block_size)
+        return sum(np.minimum(needed, most) for most in admitted_blocks(settings)) * settings.block_size
     return trace.final_tokens
+
+
+def admitted_blocks(settings: Settings) -> list[int]:
+    """Blocks that `paged` counts at most for a request at admission, for each group.
+
+    A full group holds every block of a request. A sliding one holds its window and what a step computes, in one block
+    more than that fills, since a window may begin anywhere in a block (`max_admission_blocks_per_request` of vLLM's
+    SlidingWindowSpec).
+    """
+    longest = settings.max_length or LARGEST
+    held = [min(window - 1 + settings.max_step_tokens, longest) for window in settings.windows]
+    return [
+        -(-tokens // settings.block_size) + 1 if window else LARGEST
+        for window, tokens in zip(settings.windows, held, strict=True)
+    ]
 
 
 def reserved_blocks(trace: Trace, settings: Settings) -> NDArray[np.int64]:
@@ -165,41 +168,6 @@ def reserved_blocks(trace: Trace, settings: Settings) -> NDArray[np.int64]:
     if settings.reserves is None:
         return np.zeros(len(trace), np.int64)
     return -(-reservation(trace, replace(settings, policy=settings.reserves)) // settings.block_size)
-
-
-def _check_lengths(trace: Trace, settings: Settings) -> None:
-    """UserError if a request exceeds max_length or does not fit in an empty pool."""
-    total = trace.prompt_tokens + trace.output_tokens
-    if settings.max_length is not None and (long := np.flatnonzero(total > settings.max_length)).size:
-        raise UserError(
-            f"replay: request {long[0]} has {total[long[0]]} tokens, more than max_length {settings.max_length}; "
-            "raise max_length or leave it out"
-        )
-    needed = np.maximum(reservation(trace, settings), reserved_blocks(trace, settings) * settings.block_size)
-    worst = int(np.argmax(needed))
-    room = settings.pool_slots
-    if settings.policy == "paged":
-        room = settings.pool_blocks * settings.block_size
-    elif settings.policy in RESERVING and settings.allocator == "buddy":
-        room = 1 << (room.bit_length() - 1)
-    if needed[worst] > room:
-        raise UserError(
-            f"replay: pool_slots {settings.pool_slots} cannot hold every request under {settings.policy}: request "
-            f"{worst} needs {needed[worst]} slots, but can get at most {room}; raise pool_slots"
-        )
-
-
-def _known(name: str, value: object, known: tuple[str, ...]) -> None:
-    if value not in known:
-        close = get_close_matches(str(value), known, 1)
-        remedy = f"did you mean {close[0]}?" if close else f"use one of {', '.join(known)}"
-        raise UserError(f"replay: {name} {value!r}: unknown; {remedy}")
-
-
-def _whole(name: str, value: object, least: int) -> None:
-    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not whole or not least <= value < LARGEST:
-        raise UserError(f"replay: {name} is {value!r}; give a whole number from {least} to {LARGEST - 1}")
 
 
 def _tokens(name: str, values: ArrayLike, least: int) -> NDArray[np.int64]:

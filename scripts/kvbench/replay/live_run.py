@@ -7,9 +7,10 @@ from typing import Any
 
 from kvbench.analysis.results import Run
 from kvbench.errors import UserError
+from kvbench.kv.groups import LayerGroup, vllm_paging
 from kvbench.kv.policies import RESERVING
 from kvbench.measure.orders import AUTO_BLOCK_SIZE
-from kvbench.replay.inputs import LARGEST, Settings
+from kvbench.replay.inputs import LARGEST, ONE_GROUP, Settings
 
 # Engines whose limits do not depend on the pool, so that a replay can change only the pool or its block size.
 ENGINES = ("vllm", "vllm-eager")
@@ -47,7 +48,25 @@ def settings_of(run: Run, block_size: int | None = None, blocks: int | None = No
         prompt_must_fit=options.get("scheduler_reserve_full_isl", True),
         prefix_sharing=bool(in_force.get("enable_prefix_caching")),
         reserves=policy if (policy := run.engine.removeprefix(RESERVED)) in RESERVING else None,
+        windows=windows_of(run),
     )
+
+
+def windows_of(run: Run) -> tuple[int, ...]:
+    """The window of each of vLLM's block tables in a run, in tokens; 0: full attention."""
+    groups = [LayerGroup.of(group) for group in run.record.get("groups") or ()]
+    return tuple(table.window or 0 for table in vllm_paging(groups).groups) if groups else ONE_GROUP
+
+
+def unmodelled(run: Run) -> str | None:
+    """What of a run of one of `MODELLED` a replay does not know yet; None if it knows all."""
+    if windows_of(run) == ONE_GROUP:
+        return None
+    if run.engine in PADDED:
+        return "batches of a model with sliding windows"
+    own = settings_of(run)
+    kind = "prefix caching" if own.prefix_sharing else "reservations" if own.reserves else None
+    return kind and f"{kind} with several KV groups or a window"
 
 
 def server_settings(run: Run) -> Settings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -14,13 +15,15 @@ from kvbench.analysis.saturation import growth
 from kvbench.analysis.serving_summary import Summary, medians, summary
 from kvbench.replay.fit import Durations, Fitted, durations, fit, pooled
 from kvbench.replay.inputs import Settings, Trace
-from kvbench.replay.live_run import MODELLED, server_settings
+from kvbench.replay.live_run import MODELLED, server_settings, unmodelled
 from kvbench.replay.live_serving import with_texts
 from kvbench.replay.live_steps import LiveRepeat, timed_repeats
 from kvbench.replay.result import RequestTimes
 from kvbench.replay.simulate import replay
 from kvbench.replay.step_time import StepTime
 from kvbench.workload.rates import rate_of
+
+log = logging.getLogger(__name__)
 
 GRID_RATES = 12
 BEYOND = 1.5  # the grid ends at this times the highest rate that was run
@@ -75,10 +78,14 @@ def plan(runs: Sequence[Run]) -> list[Prediction]:
     First its live points, each with a step time fitted to its other points, so that the error is that of a rate which
     was not run. Then GRID_RATES rates at equal ratios from the lowest to BEYOND the highest, with a step time fitted to
     all points. Saturated points are left out of every fit: with the longest queues they have steps like no other.
+    Runs that a replay does not know how to serve are left out, and logged.
     """
     found = []
     for engine in MODELLED:
         points = [Point(run, rate) for run in runs if run.engine == engine and (rate := rate_of(run.point)) is not None]
+        if points and (what := unmodelled(points[0].run)):
+            log.warning("%s: the replay does not model %s; nothing is predicted", points[0].run.folder, what)
+            continue
         points.sort(key=lambda point: point.per_s)
         usable = [point for point in points if not point.saturated]
         for point in points:

@@ -88,7 +88,10 @@ def _policy(trace: Trace, one: Outcome) -> dict[str, Any]:
 
 def _digest(trace: Trace) -> str:
     arrays = (trace.prompt_tokens, trace.output_tokens, trace.arrival_ns, trace.text_order, trace.common_tokens)
-    return hashlib.sha256(np.stack(arrays).astype("<i8").tobytes()).hexdigest()[:16]
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array, "<i8"))
+    return digest.hexdigest()[:16]
 
 
 def series_table(ran: Sequence[Outcome]) -> pa.Table:

@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kvbench.kv.policies import PADDED, RESERVING
-from kvbench.replay.inputs import Settings, Trace, reservation, reserved_blocks
-from kvbench.replay.texts import block_texts, unshared
+from kvbench.replay.inputs import ONE_GROUP, Settings, Trace, admitted_blocks, reservation, reserved_blocks
+from kvbench.replay.texts import block_texts
 
 if TYPE_CHECKING:
     from kvbench.replay.kernels.clock import Clock
+
+LOOK_AHEAD = 256  # most steps that the paged kernel takes in one go
 
 Advance = Callable[[NDArray[np.int64]], int]
 
@@ -34,7 +36,7 @@ def prepared(trace: Trace, settings: Settings, starts_ns: NDArray[np.int64]) -> 
 
 
 def _paged(trace: Trace, settings: Settings, clock: Clock) -> tuple[Any, Advance]:
-    from kvbench.replay.kernels import paged
+    from kvbench.replay.kernels import paged, paged_state
 
     count, pool = len(trace), settings.pool_blocks
     options = np.array(
@@ -45,36 +47,50 @@ def _paged(trace: Trace, settings: Settings, clock: Clock) -> tuple[Any, Advance
             settings.long_prefill_tokens,
             settings.watermark_blocks,
             settings.prompt_must_fit,
+            pool,
         ],
         np.int64,
     )
     most = min(settings.max_running, count, pool)  # each running request holds at least one block of its own
-    order, common = (trace.text_order, trace.common_tokens) if settings.prefix_sharing else unshared(count)
-    texts = block_texts(order, common, settings.block_size)
-    requests = paged.Requests(
+    texts = np.zeros((count, 0), np.int32)
+    if settings.prefix_sharing:
+        texts = block_texts(trace.text_order, trace.common_tokens, settings.block_size)
+    requests = paged_state.Requests(
         trace.prompt_tokens, trace.output_tokens, trace.arrival_ns, reserved_blocks(trace, settings), texts
     )
-    state = paged.State(
-        at=np.zeros(12, np.int64),
-        known=trace.prompt_tokens.copy(),
-        computed=np.zeros(count, np.int64),
+    state = paged_state.State(
+        at=np.zeros(14, np.int64),
+        known=trace.prompt_tokens.astype(np.int32),
+        computed=np.zeros(count, np.int32),
+        room=np.zeros(count, np.int32),
         running=np.zeros(most, np.int64),
         stack=np.zeros(most, np.int64),
         start_ns=np.full(count, -1),
         first_ns=np.full(count, -1),
         finish_ns=np.full(count, -1),
-        preempted=np.zeros(count, np.int64),
+        preempted=np.zeros(count, np.int32),
+        ahead=np.zeros((2, LOOK_AHEAD), np.int64),
     )
-    state.at[[paged.FREE, paged.UNRESERVED]] = pool
-    longest = -(-int(trace.final_tokens.max()) // settings.block_size)
-    blocks = _blocks(pool, most, longest, count) if settings.prefix_sharing else None
-    return state, lambda rows: paged.advance(requests, options, state, clock, blocks, pool, rows)
+    state.at[[paged_state.FREE, paged_state.UNRESERVED]] = pool
+    blocks = _blocks(trace, settings, most) if settings.prefix_sharing else None
+    groups = None if settings.windows == ONE_GROUP else _groups(settings, count)
+    return state, lambda rows: paged.advance(requests, options, state, clock, blocks, groups, rows)
 
 
-def _blocks(pool: int, rows: int, longest: int, requests: int) -> Any:
-    """All blocks, free and in order of their ids."""
+def _groups(settings: Settings, requests: int) -> Any:
+    """KV cache groups in which no request has given back a block."""
+    from kvbench.replay.kernels.groups import Groups
+
+    return Groups(
+        np.array(settings.windows, np.int64), np.array(admitted_blocks(settings)), np.zeros(requests, np.int64)
+    )
+
+
+def _blocks(trace: Trace, settings: Settings, rows: int) -> Any:
+    """All blocks, free and in order of their ids, for up to `rows` running requests."""
     from kvbench.replay.kernels.blocks import Blocks
 
+    pool, longest = settings.pool_blocks, -(-int(trace.final_tokens.max()) // settings.block_size)
     ring = np.arange(pool + 1, dtype=np.int32)
     return Blocks(
         after=np.roll(ring, -1),
@@ -85,7 +101,7 @@ def _blocks(pool: int, rows: int, longest: int, requests: int) -> Any:
         chain=np.full(pool, -1, np.int32),
         bucket=np.full(1 << (2 * pool - 1).bit_length(), -1, np.int32),
         table=np.zeros((rows, longest), np.int32),
-        row=np.zeros(requests, np.int32),
+        row=np.zeros(len(trace), np.int32),
         rows=np.append(np.arange(rows), rows).astype(np.int32),
     )
 
@@ -106,14 +122,14 @@ def _reserve(trace: Trace, settings: Settings, clock: Clock) -> tuple[Any, Advan
     )
     most = min(settings.max_running, count, pool)
     requests = reserve.Requests(
-        trace.prompt_tokens, trace.output_tokens, trace.arrival_ns, reservation(trace, settings)
+        trace.prompt_tokens, trace.output_tokens, trace.arrival_ns, reservation(trace, settings).astype(np.int32)
     )
     state = reserve.State(
         at=np.zeros(9, np.int64),
-        known=trace.prompt_tokens.copy(),
-        computed=np.zeros(count, np.int64),
-        address=np.zeros(count, np.int64),
-        width=np.zeros(count, np.int64),
+        known=trace.prompt_tokens.astype(np.int32),
+        computed=np.zeros(count, np.int32),
+        address=np.zeros(count, np.int32),
+        width=np.zeros(count, np.int32),
         running=np.zeros(most, np.int64),
         start_ns=np.full(count, -1),
         first_ns=np.full(count, -1),

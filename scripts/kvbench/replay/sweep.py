@@ -13,8 +13,8 @@ import pyarrow as pa
 
 from kvbench.analysis.results import Run
 from kvbench.records import REPLAYED
-from kvbench.replay.inputs import Settings, Trace, reservation
-from kvbench.replay.live_run import ENGINES, settings_of
+from kvbench.replay.inputs import ONE_GROUP, Settings, Trace, reservation
+from kvbench.replay.live_run import ENGINES, settings_of, windows_of
 from kvbench.replay.result import Totals
 from kvbench.replay.simulate import replay
 
@@ -45,6 +45,9 @@ def plan(runs: Sequence[Run], sweep: str) -> list[Setting]:
     found = []
     for engine in ENGINES:
         points = [run for run in runs if run.engine == engine]
+        if points and windows_of(points[0]) != ONE_GROUP:
+            log.warning("%s: a model with several KV groups or a window; no replay of its sweep", points[0].folder)
+            continue
         found += [Setting(run, run.point, settings_of(run)) for run in points]
         if points and _alike(points, sweep):
             grid = _block_sizes(points) if sweep == "block_size" else _pools(points)

@@ -12,8 +12,9 @@ from kvbench.replay.result import PARTS
 from kvbench.workload.selection import COUNTS
 
 GIVEN = ("pool_slots", "max_length", "block_size", "allocator", "max_running", "max_step_tokens", "prefix_sharing")
-# States of a slot in the region: allocated (one of the parts), or free while a request is refused.
-REGION = (*PARTS, "external", "blocked")
+# States of a slot in the region: allocated (one of the parts), or free while a request is refused. A scenario has one
+# group of full attention, in which nothing expires.
+REGION = (*(part for part in PARTS if part != "expired"), "external", "blocked")
 
 
 def table(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:

@@ -39,6 +39,13 @@ ONE = Trace.of([100], [20])
         (Settings("power-of-two", 130, allocator="best-fit"), "request 0 needs 131 slots"),
         (Settings("hf-batch", 118), "cannot hold every request under hf-batch"),
         (Settings("hf-static", 127, max_length=120), "request 0 needs 128 slots"),
+        (Settings("paged", 1000, windows=()), "windows is (); give one for each KV cache group, 0: full attention"),
+        (Settings("paged", 1000, windows=(64, -1)), "windows is -1; give a whole number from 0"),
+        (Settings("oracle", 1000, windows=(64, 0)), "windows: oracle knows no KV cache groups; leave out the windows"),
+        (Settings("paged", 1000, windows=(64, 0), prefix_sharing=True), "windows: prefix_sharing knows no KV cache"),
+        (Settings("paged", 1000, windows=(64, 0), reserves="oracle"), "windows: reserves knows no KV cache groups"),
+        # a window of 31 and steps of 20 tokens: 50 tokens are 4 blocks, of which a window may begin within the first
+        (Settings("paged", 207, windows=(31, 0), max_step_tokens=20), "request 0 needs 208 slots"),
     ],
 )
 def test_settings_are_refused_by_name(settings, named):
@@ -60,6 +67,7 @@ def test_settings_are_refused_by_name(settings, named):
         (([1, 1], [1, 1], [0, np.inf]), "arrival_s of request 1 is inf"),
         (([1, 1], [1, 1], [0, 1e10]), "arrival_s of request 1 is 10000000000.0"),
         (([1, 1], [1, 1], [-1, 0]), "arrival_s of request 0 is -1.0"),
+        (([1 << 30], [1 << 30]), "request 0 has more than 2147483647 tokens"),
         (([4], [1], None, [0], [5]), "prefix_tokens of request 0 is longer than its prompt"),
     ],
 )
@@ -67,6 +75,15 @@ def test_traces_are_refused_by_name(columns, named):
     with pytest.raises(UserError, match="replay: ") as error:
         Trace.of(*columns)
     assert named in str(error.value)
+
+
+@pytest.mark.parametrize(("pool", "running"), [(17, 2), (16, 1)])
+def test_admission_counts_the_window_of_a_sliding_group_and_what_a_step_computes(pool, running):
+    """8 tokens need 8 blocks of a full group, and 4 + 1 of one whose window of 1 slides by up to 4 tokens a step."""
+    own = Settings("paged", pool, block_size=1, max_step_tokens=4, long_prefill_tokens=2, windows=(1, 0))
+    first = replay(Trace.of([8, 8], [1, 1]), own, keep_steps=True).steps
+    assert first["allocated"][0] == 4 * running  # 2 tokens in 2 groups each
+    assert first["running"][0] == running
 
 
 def test_a_workload_file_is_a_trace():

@@ -12,6 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kvbench.replay import ALLOCATORS, COLUMNS, Settings, StepTime, Trace, replay
+from kvbench.replay.start import LOOK_AHEAD
+from kvbench.replay.step_time import NO_TIME
 
 EXAMPLES = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 REQUEST = st.tuples(
@@ -78,6 +80,36 @@ def test_paged(rows, block_size, spare, running, tokens, long, watermark, must_f
         watermark_blocks=watermark,
         prompt_must_fit=must_fit,
         prefix_sharing=sharing,
+        step_time=StepTime(7, 1, 3),
+    )
+    assert_equal(rows, own)
+
+
+@EXAMPLES
+@given(
+    REQUESTS,
+    st.lists(st.sampled_from([0, 1, 2, 5, 8, 16, 30]), min_size=1, max_size=4),
+    st.integers(1, 9),
+    st.integers(0, 60),
+    st.integers(1, 9),
+    st.integers(1, 70),
+    st.sampled_from([0, 0, 3, 11]),
+    st.integers(0, 3),
+    st.booleans(),
+    st.sampled_from([None, 64]),
+)
+def test_paged_with_groups(rows, windows, block_size, spare, running, tokens, long, watermark, must_fit, most):
+    own = Settings(
+        "paged",
+        pool_slots=len(windows) * (-(-63 // block_size) + 1) * block_size + spare,
+        block_size=block_size,
+        max_running=running,
+        max_step_tokens=tokens,
+        max_length=most,
+        long_prefill_tokens=long,
+        watermark_blocks=watermark,
+        prompt_must_fit=must_fit,
+        windows=tuple(windows),
         step_time=StepTime(7, 1, 3),
     )
     assert_equal(rows, own)
@@ -177,6 +209,20 @@ def test_a_crowded_pool(allocator):
     rows = alone(rng.integers(1, 6, 1500), rng.integers(1, 9, 1500), np.zeros(1500, int))
     for pool in (61, 90):
         assert_equal(rows, Settings("oracle", pool, allocator=allocator, max_running=40, max_step_tokens=30))
+
+
+@pytest.mark.parametrize("step_time", [StepTime(7, 1, 3), NO_TIME])
+@pytest.mark.parametrize("policy", ["paged", "reserve-max"])
+def test_many_decode_steps_between_two_events(policy, step_time):
+    """More steps than the kernel takes in one go, with arrivals during them that wait and that are admitted."""
+    rng = np.random.default_rng(6)
+    gap = rng.integers(0, 2500, 14) if step_time != NO_TIME else np.zeros(14, int)
+    rows = alone(rng.integers(1, 40, 14), rng.integers(1, 700, 14), gap)
+    for running in (3, 20):
+        own = Settings(policy, 2100, max_length=740, block_size=7, max_running=running, step_time=step_time)
+        assert_equal(rows, own)
+    longest = LOOK_AHEAD + 100
+    assert_equal(alone([5], [longest], [0]), Settings(policy, 2100, max_length=740, block_size=7, step_time=step_time))
 
 
 @pytest.mark.parametrize("policy", ["paged", "oracle", "hf-batch"])

@@ -13,7 +13,7 @@ from builders.swept import OUTPUT, PROMPT, TRACE, WORKLOAD, with_options
 
 from kvbench.errors import UserError
 from kvbench.replay import Settings, replay, sweep
-from kvbench.replay.live_run import settings_of
+from kvbench.replay.live_run import settings_of, unmodelled
 
 
 def test_a_replay_has_the_limits_in_force(swept):
@@ -26,6 +26,38 @@ def test_a_replay_has_the_limits_in_force(swept):
     changes = {"long_prefill_tokens": 40, "watermark_blocks": 3, "prompt_must_fit": False}  # 0.2 of 17 + the null block
     assert asked == dataclasses.replace(own, **changes)
     assert settings_of(swept[2], 1, 40) == dataclasses.replace(own, block_size=1, pool_slots=40)
+
+
+def grouped(run, *windows, options=()):
+    """The run as one of a model with four layers of each of these windows; `options` are in force."""
+    record = copy.deepcopy(run.record)
+    groups = [{"kind": "sliding" if w else "full", "layers": 4, "elements": 64, "window": w} for w in windows]
+    record["groups"] = groups
+    record["settings"]["in_force"] |= dict(options)
+    return dataclasses.replace(run, record=record)
+
+
+def test_a_replay_has_the_windows_of_vllms_block_tables(swept):
+    own = settings_of(swept[2])
+    assert settings_of(grouped(swept[2], None)) == own
+    assert settings_of(grouped(swept[2], 48)) == dataclasses.replace(own, windows=(48,))
+    assert settings_of(grouped(swept[2], 48, None)) == dataclasses.replace(own, windows=(48, 0))
+
+
+def test_what_no_replay_knows_of_groups_is_said(swept, caplog):
+    run, sharing = swept[2], {"enable_prefix_caching": True}
+    assert unmodelled(grouped(run, None, options=sharing)) is None
+    assert unmodelled(grouped(run, 48, None)) is None
+    assert unmodelled(grouped(run, 48, None, options=sharing)) == "prefix caching with several KV groups or a window"
+    padded = grouped(run, 48)
+    padded.record["engine"] = "hf-batch"
+    assert unmodelled(padded) == "batches of a model with sliding windows"
+    reserved = grouped(run, 48, None)
+    reserved.record["engine"] = "vllm-reserved-oracle"
+    assert unmodelled(reserved) == "reservations with several KV groups or a window"
+    with caplog.at_level(logging.WARNING):
+        assert not sweep.plan([grouped(one, 48, None) for one in swept], "kv_budget_mib")
+    assert "no replay of its sweep" in caplog.text
 
 
 def test_a_record_without_its_limits_is_one_line(swept):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kvbench.replay import Settings, StepTime, Trace, replay
-from kvbench.replay.held import alone_live_share
+from kvbench.replay.held import alone_live_share, held_slots
 from kvbench.replay.inputs import ALLOCATORS, RESERVING
 from kvbench.replay.table import REGION, shares
 from kvbench.replay.window import window_of
@@ -71,3 +71,13 @@ def test_a_request_alone_is_a_replay_of_one_at_a_time(policy: str, allocator: st
     own = Settings(policy, 4096, max_running=1, max_length=200, block_size=16, allocator=allocator)
     assert alone_live_share(trace, own) == pytest.approx(replay(trace, own).totals.utilisation)
     assert alone_live_share(trace, Settings("hf-batch", 4096)) is None
+
+
+@pytest.mark.parametrize("windows", [(17,), (0, 17), (1, 32, 0, 0), (5, 500)])
+def test_a_request_alone_in_kv_groups_is_a_replay_of_one_at_a_time(windows: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(3)
+    trace = Trace.of(rng.integers(1, 90, 60), rng.integers(1, 70, 60))
+    own = Settings("paged", 4096, max_running=1, max_length=200, block_size=16, windows=windows)
+    totals = replay(trace, own).totals
+    assert alone_live_share(trace, own) == pytest.approx(totals.utilisation)
+    assert held_slots(trace, own) == pytest.approx(totals.allocated / totals.steps)

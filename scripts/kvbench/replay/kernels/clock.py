@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from kvbench.replay.kernels.compiled import inner
 
 # Indices into every kernel's State.at.
-DONE, COMPLETED, NOW, STEP = range(4)
+DONE, COMPLETED, NOW, STEP, NEXT, ARRIVED = range(6)
 
 
 class Clock(NamedTuple):
@@ -18,12 +18,39 @@ class Clock(NamedTuple):
     cost_ns: NDArray[np.int64]  # (3,) of a step: constant, per sequence, per token
 
 
+NEVER = np.int64(1 << 62)
+
+
+@inner
+def step_cost(clock, sequences, tokens):
+    """How long a step takes, in ns; 0 if starts were measured."""
+    if clock.starts_ns.size:
+        return np.int64(0)
+    return clock.cost_ns[0] + clock.cost_ns[1] * sequences + clock.cost_ns[2] * tokens
+
+
+@inner
+def steps_to_arrival(at, clock, arrival_ns, cost):
+    """How many steps of this cost begin before request `at[ARRIVED]` has arrived; 1 if starts were measured."""
+    if clock.starts_ns.size:
+        return np.int64(1)
+    if cost == 0 or at[ARRIVED] == arrival_ns.size:
+        return NEVER
+    return (arrival_ns[at[ARRIVED]] - at[NOW] + cost - 1) // cost
+
+
 @inner
 def end_step(at, clock, sequences, tokens):
     """Go on to the start of the next step; after the last measured step, time stands still."""
-    at[STEP] += 1
+    end_steps(at, clock, step_cost(clock, sequences, tokens), 1)
+
+
+@inner
+def end_steps(at, clock, cost, steps):
+    """Go on by a number of steps of this cost, which is 1 if starts were measured."""
+    at[STEP] += steps
     if clock.starts_ns.size == 0:
-        at[NOW] += clock.cost_ns[0] + clock.cost_ns[1] * sequences + clock.cost_ns[2] * tokens
+        at[NOW] += cost * steps
     elif at[STEP] < clock.starts_ns.size:
         at[NOW] = clock.starts_ns[at[STEP]]
 

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from kvbench.replay.kernels.clock import end_step, stopped, wait_for
 from kvbench.replay.kernels.compiled import inner, outer
+from kvbench.replay.kernels.runs import STEP_NS, STEPS
 
 DONE, COMPLETED, NOW, STEP, NEXT, ARRIVED, FIRST, PASS, WIDTH, LONGEST, REFUSED = range(11)
 MAX_ROWS, POOL, ROW, MAX_LENGTH = range(4)
@@ -53,7 +54,7 @@ def _form_batch(requests, options, state):
 
 @inner
 def _note(requests, options, state, row):
-    """Fill one row, in the order of `result.COLUMNS`, for pass at[PASS] (from 1)."""
+    """Fill a row of one step, in the order of `result.COLUMNS`, for pass at[PASS] (from 1)."""
     at = state.at
     grown = at[WIDTH] + at[PASS] - 1
     width = options[MAX_LENGTH] if options[ROW] else grown
@@ -70,9 +71,10 @@ def _note(requests, options, state, row):
     row[0], row[1], row[2], row[3] = at[NOW], running, at[ARRIVED] - at[NEXT], tokens
     row[4] = row[5] = 0
     row[6], row[7], row[8], row[9] = live, reserved, running * width - live - padding - reserved, padding
-    row[10] = (at[NEXT] - at[FIRST] - running) * width
-    row[11], row[12] = at[REFUSED], 0
-    row[13] = options[POOL] - (at[NEXT] - at[FIRST]) * width
+    row[10], row[11] = 0, (at[NEXT] - at[FIRST] - running) * width
+    row[12], row[13] = at[REFUSED], 0
+    row[14] = options[POOL] - (at[NEXT] - at[FIRST]) * width
+    row[STEPS], row[STEP_NS] = 1, 0
 
 
 @outer

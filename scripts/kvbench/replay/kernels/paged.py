@@ -1,77 +1,58 @@
-"""Paged allocation under vLLM V1's scheduler: chunked prefill, recompute preemption, prefix caching.
+"""Paged allocation under vLLM V1's scheduler: chunked prefill, recompute preemption, prefix caching, KV cache groups.
 
-Follows `Scheduler.schedule`, `KVCacheManager.allocate_slots` and `BlockPool` of vLLM 0.32 with one KV cache group of
-full attention, first come first served, synchronous scheduling. Without sharing, counting blocks is enough: `blocks` is
-None, and numba compiles no code for it. With sharing each block has an identity, because the order in which cached
-blocks are evicted determines later hits.
+Follows `Scheduler.schedule`, `KVCacheManager.allocate_slots` and `BlockPool` of vLLM 0.32, first come first served,
+synchronous scheduling. Without sharing, counting blocks is enough: `blocks` is None, and numba compiles no code for it.
+With sharing each block has an identity, because the order in which cached blocks are evicted determines later hits.
+`groups` is None for one group of full attention; with several, nothing is shared.
 """
 
-from typing import NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
-
-from kvbench.replay.kernels.blocks import adopt, cached, ceil, give_back, take
-from kvbench.replay.kernels.clock import end_step, stopped, wait_for
+from kvbench.replay.kernels.blocks import adopt, cached, ceil
+from kvbench.replay.kernels.clock import NEVER, end_step, stopped, wait_for
 from kvbench.replay.kernels.compiled import inner, outer
-
-# Indices into State.at and the options; the first four are the same in every kernel.
-DONE, COMPLETED, NOW, STEP, NEXT, ARRIVED, RUNNING, STACKED, FREE, PREEMPTIONS, HITS, UNRESERVED = range(12)
-BLOCK, MAX_RUNNING, STEP_TOKENS, LONG_PREFILL, WATERMARK, PROMPT_MUST_FIT = range(6)
-NEVER = np.int64(1 << 62)
-
-
-class Requests(NamedTuple):
-    """R requests in order of arrival; arrays of shape (R,) except the last.
-
-    With reservations, which suffice until a request ends, nothing is preempted.
-    """
-
-    prompt: NDArray[np.int64]
-    output: NDArray[np.int64]
-    arrival_ns: NDArray[np.int64]
-    reserved: NDArray[np.int64]  # blocks reserved from admission to the end; 0: none
-    texts: NDArray[np.int32]  # (R, most shared blocks) from `texts.block_texts`: below R; -1: not shared
-
-
-class State(NamedTuple):
-    """State kept between calls. `known` counts prompt and generated tokens, `computed` stored tokens."""
-
-    at: NDArray[np.int64]  # (12,) scalars; UNRESERVED blocks are of no reservation
-    known: NDArray[np.int64]  # (R,)
-    computed: NDArray[np.int64]  # (R,)
-    running: NDArray[np.int64]  # (M,) requests in vLLM's order
-    stack: NDArray[np.int64]  # (M,) preempted requests; the last one resumes next
-    start_ns: NDArray[np.int64]  # (R,) -1 until first scheduled
-    first_ns: NDArray[np.int64]  # (R,) -1 until the first token
-    finish_ns: NDArray[np.int64]  # (R,)
-    preempted: NDArray[np.int64]  # (R,) number of preemptions
+from kvbench.replay.kernels.groups import number, slide, to_admit
+from kvbench.replay.kernels.paged_decode import decode
+from kvbench.replay.kernels.paged_state import (
+    ARRIVED,
+    BLOCK,
+    COMPLETED,
+    DONE,
+    FREE,
+    HITS,
+    LONG_PREFILL,
+    MAX_RUNNING,
+    NEXT,
+    NOW,
+    PREEMPTIONS,
+    PROMPT_MUST_FIT,
+    RUNNING,
+    STACKED,
+    STEP_TOKENS,
+    UNRESERVED,
+    WATERMARK,
+    lacking,
+    note,
+    release,
+    store,
+)
 
 
 @inner
-def _release(options, state, blocks, request):
-    if blocks is not None:
-        state.at[FREE] += give_back(blocks, options[BLOCK], request, state.computed[request])
-    else:
-        state.at[FREE] += ceil(state.computed[request], options[BLOCK])
-
-
-@inner
-def _serve_running(requests, options, state, blocks, threshold, budget):
+def _serve_running(requests, options, state, blocks, groups, threshold, budget):
     """Schedule tokens for running requests in order; if blocks run out, the latest request is preempted.
 
     Returns (budget left, number served, whether any was preempted).
     """
-    at, size, served, preempted = state.at, options[BLOCK], 0, False
+    at, served, preempted = state.at, 0, False
     while served < at[RUNNING] and budget > 0:
         request = state.running[served]
         stored = state.computed[request]
         new = min(state.known[request] - stored, threshold, budget)
-        need = ceil(stored + new, size) - ceil(stored, size)
-        while need > at[FREE] and at[RUNNING] > served:
+        need = lacking(options, state, request, new)
+        at[FREE] += slide(groups, options[BLOCK], request, stored)
+        while number(groups) * need > at[FREE] and at[RUNNING] > served:
             at[RUNNING] -= 1
             victim = state.running[at[RUNNING]]
-            _release(options, state, blocks, victim)
+            release(requests, options, state, blocks, groups, victim)
             state.computed[victim] = 0
             state.preempted[victim] += 1
             state.stack[at[STACKED]] = victim
@@ -80,17 +61,14 @@ def _serve_running(requests, options, state, blocks, threshold, budget):
             preempted = True
         if at[RUNNING] == served:
             break
-        at[FREE] -= need
-        if blocks is not None:
-            take(requests, blocks, size, request, stored, stored + new)
-        state.computed[request] += new
+        store(requests, options, state, blocks, groups, request, new, need)
         budget -= new
         served += 1
     return budget, served, preempted
 
 
 @inner
-def _admit(requests, options, state, blocks, threshold, budget):
+def _admit(requests, options, state, blocks, groups, threshold, budget):
     """Admit waiting requests, preempted ones first, until one is refused. Returns (budget left, refused for memory)."""
     at, size = state.at, options[BLOCK]
     while budget > 0 and at[RUNNING] < options[MAX_RUNNING] and (at[STACKED] or at[NEXT] < at[ARRIVED]):
@@ -101,20 +79,20 @@ def _admit(requests, options, state, blocks, threshold, budget):
         must_fit = state.known[request] if options[PROMPT_MUST_FIT] else stored + new
         watermark = options[WATERMARK] if at[RUNNING] else 0
         lacks = requests.reserved[request] > at[UNRESERVED]
-        if lacks or ceil(must_fit, size) - hits + unused + watermark > at[FREE]:
+        if lacks or to_admit(groups, size, must_fit) - hits + unused + watermark > at[FREE]:
             return budget, True
         if at[STACKED]:
             at[STACKED] -= 1
         else:
             at[NEXT] += 1
             state.start_ns[request] = at[NOW]
-        at[FREE] -= ceil(stored + new, size) - hits + unused
+        at[FREE] -= unused
         at[UNRESERVED] -= requests.reserved[request]
+        at[HITS] += stored
         if blocks is not None:
             adopt(requests, blocks, request, hits)
-            take(requests, blocks, size, request, stored, stored + new)
-        at[HITS] += stored
-        state.computed[request] = stored + new
+        state.computed[request] = stored
+        store(requests, options, state, blocks, groups, request, new, ceil(new, size))
         state.running[at[RUNNING]] = request
         at[RUNNING] += 1
         budget -= new
@@ -122,25 +100,7 @@ def _admit(requests, options, state, blocks, threshold, budget):
 
 
 @inner
-def _note(requests, options, state, pool_blocks, tokens, refused, row):
-    """Fill one row, in the order of `result.COLUMNS`."""
-    at, size = state.at, options[BLOCK]
-    tails = reserved = 0
-    for place in range(at[RUNNING]):
-        request = state.running[place]
-        stored = state.computed[request]
-        tail = ceil(stored, size) * size - stored
-        tails += tail
-        reserved += min(tail, requests.prompt[request] + requests.output[request] - 1 - stored)
-    row[0], row[1], row[2], row[3] = at[NOW], at[RUNNING], at[STACKED] + at[ARRIVED] - at[NEXT], tokens
-    row[4], row[5] = at[PREEMPTIONS], at[HITS]
-    row[6], row[7], row[8] = (pool_blocks - at[FREE]) * size - tails, reserved, tails - reserved
-    row[9] = row[10] = 0
-    row[11], row[12], row[13] = refused, 0, at[FREE] * size
-
-
-@inner
-def _give_tokens(requests, options, state, blocks, served):
+def _give_tokens(requests, options, state, blocks, groups, served):
     """End a step: served requests whose known tokens are all computed get a token, and leave if it is their last."""
     at, kept = state.at, 0
     for place in range(at[RUNNING]):
@@ -153,18 +113,39 @@ def _give_tokens(requests, options, state, blocks, served):
                 state.finish_ns[request] = at[NOW]
                 at[COMPLETED] += 1
                 at[UNRESERVED] += requests.reserved[request]
-                _release(options, state, blocks, request)
+                release(requests, options, state, blocks, groups, request)
                 continue
         state.running[kept] = request
         kept += 1
     at[RUNNING] = kept
 
 
+@inner
+def _step(requests, options, state, clock, blocks, groups, row):
+    """Run one step. Returns whether it only decoded, with no request preempted or ended, and whether one was refused
+    for memory."""
+    at = state.at
+    alone = at[RUNNING] + at[STACKED] + at[ARRIVED] - at[NEXT] == 1
+    threshold = NEVER if alone or options[LONG_PREFILL] == 0 else options[LONG_PREFILL]
+    budget = options[STEP_TOKENS]
+    budget, served, preempted = _serve_running(requests, options, state, blocks, groups, threshold, budget)
+    refused = preempted
+    if not preempted:
+        running = at[RUNNING]
+        budget, refused = _admit(requests, options, state, blocks, groups, threshold, budget)
+        served += at[RUNNING] - running
+    tokens, running = options[STEP_TOKENS] - budget, at[RUNNING]
+    note(options, state, groups, tokens, refused, row)
+    end_step(at, clock, served, tokens)
+    _give_tokens(requests, options, state, blocks, groups, served)
+    return not preempted and 0 < served == running == at[RUNNING], refused
+
+
 @outer
-def advance(requests, options, state, clock, blocks, pool_blocks, rows):
-    """Run up to len(rows) steps; returns their number. `state.at[DONE]` is set when no request is left."""
-    at, step = state.at, 0
-    while step < len(rows):
+def advance(requests, options, state, clock, blocks, groups, rows):
+    """Run until `rows` is full; returns the number of rows. `state.at[DONE]` is set when no request is left."""
+    at, count = state.at, 0
+    while count < len(rows):
         if at[RUNNING] == 0 and at[STACKED] == 0 and at[NEXT] == at[ARRIVED]:
             if at[ARRIVED] == requests.prompt.size:
                 at[DONE] = 1
@@ -175,16 +156,8 @@ def advance(requests, options, state, clock, blocks, pool_blocks, rows):
             break
         while at[ARRIVED] < requests.prompt.size and requests.arrival_ns[at[ARRIVED]] <= at[NOW]:
             at[ARRIVED] += 1
-        alone = at[RUNNING] + at[STACKED] + at[ARRIVED] - at[NEXT] == 1
-        threshold = NEVER if alone or options[LONG_PREFILL] == 0 else options[LONG_PREFILL]
-        budget, served, refused = _serve_running(requests, options, state, blocks, threshold, options[STEP_TOKENS])
-        if not refused:
-            running = at[RUNNING]
-            budget, refused = _admit(requests, options, state, blocks, threshold, budget)
-            served += at[RUNNING] - running
-        tokens = options[STEP_TOKENS] - budget
-        _note(requests, options, state, pool_blocks, tokens, refused, rows[step])
-        end_step(at, clock, served, tokens)
-        _give_tokens(requests, options, state, blocks, served)
-        step += 1
-    return step
+        quiet, refused = _step(requests, options, state, clock, blocks, groups, rows[count])
+        count += 1
+        if quiet and blocks is None and groups is None:
+            count += decode(requests, options, state, clock, refused, rows, count)
+    return count

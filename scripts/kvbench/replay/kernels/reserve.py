@@ -1,7 +1,7 @@
 """Contiguous reservations, made once at admission by a real allocator: `buddy` or `best_fit`.
 
 The scheduler is that of the paged kernel without preemption (a reservation covers all that a request will store), so
-that policies differ only in their memory. Decode steps between two events are written in one go, each with its own row.
+that policies differ only in their memory. Decode steps between two events are one row of several steps.
 Sizes and addresses are in slots.
 """
 
@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kvbench.replay.kernels import best_fit, buddy
-from kvbench.replay.kernels.clock import end_step, stopped, wait_for
+from kvbench.replay.kernels.clock import NEVER, end_step, end_steps, step_cost, steps_to_arrival, stopped, wait_for
 from kvbench.replay.kernels.compiled import inner, outer
 from kvbench.replay.kernels.free_space import HOLES
+from kvbench.replay.kernels.runs import STEP_NS, STEPS
 
 DONE, COMPLETED, NOW, STEP, NEXT, ARRIVED, RUNNING, FREE = range(HOLES)
 MAX_RUNNING, STEP_TOKENS, LONG_PREFILL, BUDDY = range(4)
-NEVER = np.int64(1 << 62)
 
 
 class Requests(NamedTuple):
@@ -26,17 +26,17 @@ class Requests(NamedTuple):
     prompt: NDArray[np.int64]
     output: NDArray[np.int64]
     arrival_ns: NDArray[np.int64]
-    asked: NDArray[np.int64]  # slots that the policy asks for
+    asked: NDArray[np.int32]  # slots that the policy asks for
 
 
 class State(NamedTuple):
     """State kept between calls; M is the largest number of running requests."""
 
     at: NDArray[np.int64]  # (9,) scalars, the last one HOLES
-    known: NDArray[np.int64]  # (R,) prompt and generated tokens
-    computed: NDArray[np.int64]  # (R,) tokens stored
-    address: NDArray[np.int64]  # (R,)
-    width: NDArray[np.int64]  # (R,) allocated slots: a buddy allocator rounds up
+    known: NDArray[np.int32]  # (R,) prompt and generated tokens
+    computed: NDArray[np.int32]  # (R,) tokens stored
+    address: NDArray[np.int32]  # (R,)
+    width: NDArray[np.int32]  # (R,) allocated slots: a buddy allocator rounds up
     running: NDArray[np.int64]  # (M,)
     start_ns: NDArray[np.int64]  # (R,)
     first_ns: NDArray[np.int64]  # (R,)
@@ -67,7 +67,10 @@ def _admit(requests, options, state, space, threshold, budget):
 
 @inner
 def _note(requests, options, state, space, tokens, refused, row):
-    """Fill one row, in the order of `result.COLUMNS`. External: free slots that would do if they were contiguous."""
+    """Fill a row of one step, in the order of `result.COLUMNS`.
+
+    External: free slots that would do if they were contiguous.
+    """
     at = state.at
     live = reserved = internal = 0
     for place in range(at[RUNNING]):
@@ -79,10 +82,11 @@ def _note(requests, options, state, space, tokens, refused, row):
     row[0], row[1], row[2], row[3] = at[NOW], at[RUNNING], at[ARRIVED] - at[NEXT], tokens
     row[4] = row[5] = 0
     row[6], row[7], row[8] = live, reserved, internal
-    row[9] = row[10] = 0
-    row[11] = refused
-    row[12] = at[FREE] if refused and at[FREE] >= requests.asked[at[NEXT]] else 0
-    row[13] = buddy.largest(space) if options[BUDDY] else best_fit.largest(at, space)
+    row[9] = row[10] = row[11] = 0
+    row[12] = refused
+    row[13] = at[FREE] if refused and at[FREE] >= requests.asked[at[NEXT]] else 0
+    row[14] = buddy.largest(space) if options[BUDDY] else best_fit.largest(at, space)
+    row[STEPS], row[STEP_NS] = 1, 0
 
 
 @inner
@@ -122,39 +126,43 @@ def _quiet_steps(requests, state):
 
 
 @inner
-def _decode(requests, options, state, clock, refused, steps, rows, step):
-    """Run up to `steps` decode steps that differ from the previous one (rows[step - 1]) by one token per request.
+def _decode(requests, options, state, clock, refused, steps, rows, count):
+    """Run up to `steps` decode steps that differ from the previous one (rows[count - 1]) by one token per request.
 
     Stops before a step in which an arrival could be admitted. The allocator does not change meanwhile, so a request
-    refused in the previous step is refused in all of these. Returns the number of rows written.
+    refused in the previous step is refused in all of these. A row has all steps up to the next arrival. Returns the
+    number of rows written.
     """
-    at, done = state.at, 0
-    running = at[RUNNING]
+    at, done, first = state.at, 0, count
+    running, before = at[RUNNING], rows[count - 1]
     full = refused or running == options[MAX_RUNNING] or running == options[STEP_TOKENS]
-    while done < steps and step + done < len(rows) and not stopped(at, clock):
+    cost = step_cost(clock, running, running)
+    while done < steps and count < len(rows) and not stopped(at, clock):
         while at[ARRIVED] < requests.prompt.size and requests.arrival_ns[at[ARRIVED]] <= at[NOW]:
             at[ARRIVED] += 1
         if at[NEXT] < at[ARRIVED] and not full:
             break
-        row, before = rows[step + done], rows[step + done - 1]
+        row, take = rows[count], min(steps - done, steps_to_arrival(at, clock, requests.arrival_ns, cost))
         for column in range(row.size):  # a single assignment takes 2 s longer to compile
             row[column] = before[column]
         row[0], row[2] = at[NOW], at[ARRIVED] - at[NEXT]
-        row[6] += running
-        row[7] -= running
-        end_step(at, clock, running, running)
-        done += 1
+        row[6] += running * (done + 1)
+        row[7] -= running * (done + 1)
+        row[STEPS], row[STEP_NS] = take, cost
+        end_steps(at, clock, cost, take)
+        done += take
+        count += 1
     for place in range(running):
         state.known[state.running[place]] += done
         state.computed[state.running[place]] += done
-    return done
+    return count - first
 
 
 @outer
 def advance(requests, options, state, clock, space, rows):
-    """Run up to len(rows) steps; returns their number. `state.at[DONE]` is set when no request is left."""
-    at, step = state.at, 0
-    while step < len(rows):
+    """Run until `rows` is full; returns the number of rows. `state.at[DONE]` is set when no request is left."""
+    at, count = state.at, 0
+    while count < len(rows):
         if at[RUNNING] == 0 and at[NEXT] == at[ARRIVED]:
             if at[ARRIVED] == requests.prompt.size:
                 at[DONE] = 1
@@ -178,12 +186,12 @@ def advance(requests, options, state, clock, space, rows):
         budget, refused = _admit(requests, options, state, space, threshold, budget)
         served += at[RUNNING] - running
         tokens = options[STEP_TOKENS] - budget
-        _note(requests, options, state, space, tokens, refused, rows[step])
+        _note(requests, options, state, space, tokens, refused, rows[count])
         end_step(at, clock, served, tokens)
         running = at[RUNNING]
         _give_tokens(requests, options, state, space, served)
-        step += 1
+        count += 1
         if tokens == running == at[RUNNING]:
             quiet = _quiet_steps(requests, state)
-            step += _decode(requests, options, state, clock, refused, quiet, rows, step)
-    return step
+            count += _decode(requests, options, state, clock, refused, quiet, rows, count)
+    return count

@@ -1,0 +1,84 @@
+"""KV cache groups that share one pool: how many blocks the sliding-window groups have given back.
+
+Follows `SlidingWindowManager` of vLLM 0.32. Every group takes a block for the same tokens. A group with window w gives
+back the blocks whose tokens all lie before the window of the next token: with n tokens stored, the first n - w + 1.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kvbench.replay.kernels.blocks import ceil
+from kvbench.replay.kernels.compiled import inner
+
+
+class Groups(NamedTuple):
+    """G groups of layers. In place of it, None stands for one group of full attention."""
+
+    windows: NDArray[np.int64]  # (G,) in tokens; 0: full attention
+    most: NDArray[np.int64]  # (G,) blocks that admission counts at most for a request
+    computed: NDArray[np.int64]  # (R,) tokens that were stored when the request last gave blocks back
+
+
+@inner
+def number(groups):
+    """Number of groups."""
+    return 1 if groups is None else groups.windows.size
+
+
+@inner
+def behind(window, stored):
+    """Tokens of `stored` that no later one attends to."""
+    return max(0, stored - window + 1) if window else 0
+
+
+@inner
+def given_back(groups, size, stored):
+    """Blocks that lie behind the windows, over all groups."""
+    blocks = 0
+    for window in groups.windows:
+        blocks += behind(window, stored) // size
+    return blocks
+
+
+@inner
+def slide(groups, size, request, stored):
+    """Give back what now lies behind the windows of a running request; the number of blocks."""
+    if groups is None:
+        return 0
+    before = groups.computed[request]
+    groups.computed[request] = stored
+    return given_back(groups, size, stored) - given_back(groups, size, before)
+
+
+@inner
+def end(groups, size, request):
+    """Start a request that gives back all its blocks anew; the number that it had given back before."""
+    if groups is None:
+        return 0
+    before = groups.computed[request]
+    groups.computed[request] = 0
+    return given_back(groups, size, before)
+
+
+@inner
+def to_admit(groups, size, tokens):
+    """Blocks that admission counts for a request of `tokens` tokens."""
+    if groups is None:
+        return ceil(tokens, size)
+    blocks = 0
+    for most in groups.most:
+        blocks += min(ceil(tokens, size), most)
+    return blocks
+
+
+@inner
+def expired(groups, size, request, stored):
+    """Slots of a request, over all groups, in blocks still held, whose tokens no later one attends to."""
+    if groups is None:
+        return 0
+    slots = 0
+    for window in groups.windows:
+        slots += behind(window, stored) - behind(window, groups.computed[request]) // size * size
+    return slots
