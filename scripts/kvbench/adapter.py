@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 from kvbench.errors import UserError
-from kvbench.lifetime import warden, watch
+from kvbench.lifetime import scratch, warden, watch
 from kvbench.lifetime.caller import take as take_caller
 from kvbench.lifetime.order import KEPT, Order
 from kvbench.lifetime.parents import TERMINATED
@@ -78,6 +78,7 @@ def job(snakemake: Any) -> Iterator[Job]:
         _fail(terminal, f"{label}: interrupted by SIGINT; {KEPT}", code=130)
     except SystemExit as error:
         if kept and error.code == TERMINATED:  # who watches over the job tells why
+            scratch.leave()
             leave(TERMINATED)
         raise
     except OSError as error:
@@ -87,6 +88,8 @@ def job(snakemake: Any) -> Iterator[Job]:
     except Exception as error:
         traceback.print_exc()
         _fail(terminal, f"{label}: {type(error).__name__}: {error} (details in {path})")
+    finally:
+        scratch.leave()
 
 
 def leave(code: int = 0) -> NoReturn:

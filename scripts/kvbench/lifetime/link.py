@@ -11,6 +11,7 @@ from contextlib import contextmanager
 PHASE, LIMIT, WAIT, GO, WATCH, UNWATCH = "phase", "limit", "wait", "go", "watch", "unwatch"
 
 _send: Callable[[str], None] | None = None
+_watched: dict[int, str] = {}
 
 
 def connect(send: Callable[[str], None] | None) -> None:
@@ -44,13 +45,20 @@ def watch(processes: dict[int, str]) -> None:
 
     A library may wait without end for the answer of a process that has been killed.
     """
+    _watched.update(processes)
     for pid, name in processes.items():
         _tell(f"{WATCH} {pid} {name}")
 
 
 def unwatch() -> None:
     """The processes watched may end."""
+    _watched.clear()
     _tell(UNWATCH)
+
+
+def watched() -> dict[int, str]:
+    """The names of the processes watched, by their numbers."""
+    return dict(_watched)
 
 
 def _tell(line: str) -> None:

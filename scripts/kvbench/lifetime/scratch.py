@@ -30,6 +30,7 @@ BASE = "KVBENCH_TEMPORARY"  # the machine's temporary folder, for processes that
 LONGEST_FOLDER = 107 - 37
 
 _held: list[IO[str]] = []  # locks on the folders of this process
+_used: list[Path] = []
 
 
 def base() -> Path:
@@ -91,6 +92,13 @@ def use(folder: Path, environment: MutableMapping[str, str] = os.environ) -> Non
     with suppress(KeyError, OSError):  # a user without a name
         environment.setdefault("TORCHINDUCTOR_CACHE_DIR", str(base() / f"torchinductor_{getpass.getuser()}"))
     environment["TMPDIR"] = tempfile.tempdir = str(folder)
+    _used.append(folder)
+
+
+def leave() -> None:
+    """Remove the folder in use, at the end of a job."""
+    while _used:
+        remove(_used.pop())
 
 
 def remove(folder: Path | None) -> None:
