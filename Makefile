@@ -6,7 +6,7 @@ ARGS ?=
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: gallery picture help setup run quick serve test unit lint format lock monitor compare unlock clean distclean
+.PHONY: gallery picture help setup run quick serve test faults unit lint format lock monitor compare unlock clean distclean
 
 help:  ## this list
 	@echo "make TARGET [FLAVOUR=cpu|cuda] [CORES=1] [ARGS='more arguments'] [PYTHON=python3.12]"
@@ -33,6 +33,10 @@ test: setup  ## run all tests: pytest $(ARGS)
 	@.venv/bin/python -m $(UNIT) $(ARGS)
 	@.venv/bin/python -m pytest tests/workflow $(ARGS)
 	@.venv/bin/python -m pytest tests/browser $(ARGS)
+	@.venv/bin/python -m pytest tests/faults -m "not long" $(ARGS)
+
+faults: setup  ## test all faults: kills, stops, signals; writes the table of docs/reliability.md
+	@.venv/bin/python -m pytest tests/faults --faults-table docs/reliability.md $(ARGS)
 
 unit: setup  ## run the tests without an engine
 	@.venv/bin/python -m $(UNIT) $(ARGS)
@@ -67,8 +71,9 @@ picture: setup  ## draw a finished run's block map as PNG and GIF; ARGS="map --o
 unlock: setup  ## remove Snakemake's lock on the folder after a killed run
 	@.venv/bin/snakemake --cores 1 --unlock
 
-clean:  ## remove results and logs; models and the environment stay
+clean:  ## remove results, logs and what killed calls left; models and the environment stay
 	rm -rf results logs
+	@$(PYTHON) scripts/sweep.py
 
 distclean: clean  ## remove also models, caches and the environment
 	@case "$$(readlink .venv)" in */kvbench/venv-*) rm -rf "$$(readlink .venv)" ;; esac

@@ -8,7 +8,6 @@ The directive `configfile:` is not used, because its merge handles neither kinds
 import logging
 import os
 import sys
-import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir, "scripts")))
@@ -18,7 +17,7 @@ from kvbench.lifetime import caller, scratch
 from kvbench.preflight.interpreter import startable
 from kvbench.config.overlays import read_layers
 from kvbench.preflight.stopping import Stopping
-from kvbench.preflight.terminal import shorten, tell_found
+from kvbench.preflight.terminal import shorten, stamp, tell_found
 from kvbench.preflight.time_left import TimeLeft
 
 caller.announce()
@@ -31,8 +30,8 @@ if workflow.is_main_process:
 
 # One line per job on the terminal if the profile hides reasons; --quiet host and --verbose show everything. The time
 # left is for a person who watches jobs of this machine: a file or a cluster has plain lines.
-STARTED = time.time()
 FOUND = "results/found.txt"
+BEFORE = stamp(FOUND)
 shown = workflow.output_settings
 QUIET = {kind.name for kind in shown.quiet or ()}
 if workflow.is_main_process and "REASON" in QUIET and not shown.verbose:
@@ -84,5 +83,5 @@ onstart:
 
 
 onsuccess:
-    if "ALL" not in QUIET and (told := tell_found(FOUND, since=STARTED)):
+    if "ALL" not in QUIET and (told := tell_found(FOUND, before=BEFORE)):
         print(told, file=sys.stderr)

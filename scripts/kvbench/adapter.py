@@ -17,6 +17,7 @@ from typing import Any, NoReturn, TextIO
 from kvbench.errors import UserError
 from kvbench.lifetime import scratch, warden, watch
 from kvbench.lifetime.caller import take as take_caller
+from kvbench.lifetime.clock import settle
 from kvbench.lifetime.order import KEPT, Order
 from kvbench.lifetime.parents import TERMINATED
 from kvbench.memory_errors import describe_memory_error
@@ -68,6 +69,8 @@ def job(snakemake: Any) -> Iterator[Job]:
     )
     try:
         yield Job(terminal, label)
+        if kept and (late := settle(map(str, snakemake.input))):
+            log.warning("the clock was set back: %s", ", ".join(late))
     except UserError as error:
         log.error("%s", error)
         _fail(terminal, f"{label}: {error}")
@@ -78,7 +81,6 @@ def job(snakemake: Any) -> Iterator[Job]:
         _fail(terminal, f"{label}: interrupted by SIGINT; {KEPT}", code=130)
     except SystemExit as error:
         if kept and error.code == TERMINATED:  # who watches over the job tells why
-            scratch.leave()
             leave(TERMINATED)
         raise
     except OSError as error:
@@ -94,6 +96,7 @@ def job(snakemake: Any) -> Iterator[Job]:
 
 def leave(code: int = 0) -> NoReturn:
     """Exit the process of a finished job at once: an orderly shutdown of vLLM's modules takes seconds for nothing."""
+    scratch.leave()
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()

@@ -113,8 +113,15 @@ def shorten(logger: logging.Logger, found: Callable[[], str], **given: Any) -> N
             handler.addFilter(short)
 
 
-def tell_found(path: str | Path, since: float = 0.0) -> str:
-    """The text of a file if it was written after `since` (seconds since the epoch), otherwise an empty string."""
+def stamp(path: str | Path) -> int | None:
+    """When a file was written, in nanoseconds; None if there is none."""
     path = Path(path)
-    fresh = path.is_file() and path.stat().st_mtime >= since
-    return path.read_text(encoding="utf-8").rstrip() if fresh else ""
+    return path.stat().st_mtime_ns if path.is_file() else None
+
+
+def tell_found(path: str | Path, before: int | None = None) -> str:
+    """The text of a file unless its stamp is still that of `before`; otherwise, or without a file, an empty string.
+
+    A difference is what counts, since the clock may have been set back.
+    """
+    return Path(path).read_text(encoding="utf-8").rstrip() if stamp(path) not in (None, before) else ""

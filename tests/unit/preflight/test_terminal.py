@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from kvbench.preflight.terminal import HANDLER, shorten, tell_found
+from kvbench.preflight.terminal import HANDLER, shorten, stamp, tell_found
 from kvbench.preflight.time_left import TimeLeft
 
 Event = enum.Enum("Event", "RUN_INFO JOB_INFO JOB_STARTED JOB_FINISHED PROGRESS JOB_ERROR SHELLCMD")
@@ -128,8 +128,11 @@ def test_what_was_found_is_told_where_it_is_new(tmp_path: Path) -> None:
     assert tell_found(path) == ""
     path.write_text("found\n")
     os.utime(path, (1000, 1000))
-    assert tell_found(path) == tell_found(path, since=999.5) == "found"
-    assert tell_found(path, since=1001) == tell_found("") == ""
+    before = stamp(path)
+    assert tell_found(path) == "found"
+    assert tell_found(path, before) == tell_found("") == ""
+    os.utime(path, (900, 900))  # written again, by a clock that was set back
+    assert tell_found(path, before) == "found"
 
 
 def test_another_handler_is_left_alone() -> None:
