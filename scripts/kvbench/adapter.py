@@ -109,7 +109,8 @@ def _keep(snakemake: Any, label: str, log: Path, terminal: TextIO) -> bool:
     if caller is None:
         return False
     given_s = float(snakemake.resources.get("timeout_s", 0))
-    order = Order(label, snakemake.rule, str(log), caller, terminal, given_s, LIMIT_S)
+    outputs = tuple(map(str, snakemake.output))
+    order = Order(label, snakemake.rule, str(log), caller, terminal, given_s, LIMIT_S, outputs)
     (warden if warden.available() else watch).keep(order)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     return True

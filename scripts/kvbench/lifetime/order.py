@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TextIO
 
 KEPT = "finished runs are kept, run the same command again to go on"
@@ -10,7 +11,7 @@ KEPT = "finished runs are kept, run the same command again to go on"
 
 @dataclass(frozen=True)
 class Order:
-    """A job's label on the `terminal`, its rule and log, its Snakemake's process, and the limits as in `Told`."""
+    """A job's label on the `terminal`, its rule, log and outputs, its Snakemake's process, and limits as in `Told`."""
 
     label: str
     rule: str
@@ -19,6 +20,7 @@ class Order:
     terminal: TextIO
     given_s: float
     limit_s: float
+    outputs: tuple[str, ...] = ()
 
     def say(self, line: str) -> None:
         """Print a line on the terminal after the job's label."""
@@ -32,6 +34,12 @@ class Order:
     def lost(self, name: str, pid: int, phase: str) -> str:
         """The line for a job one of whose processes has ended."""
         return f"{name} (pid {pid}) ended in phase {phase} before its work was done; see {self.log}; {KEPT}"
+
+    def remove_partial(self, pid: int) -> None:
+        """Remove what a killed job was about to write (files.replacing); Snakemake removes the outputs themselves."""
+        for folder in {Path(output).parent for output in self.outputs}:
+            for partial in folder.glob(f".*.{pid}.tmp"):
+                partial.unlink(missing_ok=True)
 
     def killed(self, number: int, name: str, phase: str) -> str:
         """The line for a job whose process ended by a signal."""

@@ -26,8 +26,8 @@ from kvbench.errors import UserError
 OURS = re.compile(r"(kvbench-|snakemake)[a-z0-9_]{8}")
 OWNER = "kvbench-owner"
 BASE = "KVBENCH_TEMPORARY"  # the machine's temporary folder, for processes that see a job's as theirs
-# A socket's path has at most 107 bytes, and vLLM's are named by 36 in the temporary folder.
-LONGEST_FOLDER = 107 - 37
+# A socket's path has at most 107 bytes. vLLM's are named by 36 in the temporary folder, or two folders below it.
+LONGEST_FOLDER = 107 - len("/kvbench-12345678/r/") - 36
 
 _held: list[IO[str]] = []  # locks on the folders of this process
 _used: list[Path] = []

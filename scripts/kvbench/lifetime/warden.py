@@ -183,6 +183,7 @@ class Warden:
             os.killpg(self.child, signal.SIGCONT)
         status = os.waitpid(self.child, 0)[1]
         _end_orphans()
+        self.order.remove_partial(self.child)
         if self.asked_to_end is not None:
             return self.code
         if not os.WIFSIGNALED(status) and os.waitstatus_to_exitcode(status) != 128 + signal.SIGTERM:

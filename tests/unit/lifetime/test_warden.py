@@ -28,6 +28,7 @@ if keeper == "watch":
     warden.available = lambda: False
     watch.PERIOD_S = 0.1
 snakemake = SimpleNamespace(rule="run", wildcards=["x"], log=[log], resources={"timeout_s": float(given)}, input=[])
+snakemake.output = [os.path.join(os.path.dirname(log), "out/table.csv")]
 with adapter.job(snakemake) as job:
     exec(work)
 """
@@ -178,6 +179,15 @@ def test_what_a_killed_job_has_started_does_not_outlive_it(start: Started) -> No
     number = ready(process)
     assert ended(process)[0] == 137
     assert not psutil.pid_exists(number)
+
+
+@only_with_a_warden
+def test_what_a_killed_job_was_writing_goes(start: Started) -> None:
+    (start.folder / "out").mkdir()
+    work = "from kvbench.files import replacing\nwith replacing(snakemake.output[0]) as path:\n    path.touch()\n    "
+    process = start(work + "os.kill(os.getpid(), signal.SIGKILL)")
+    assert ended(process)[0] == 137
+    assert list((start.folder / "out").iterdir()) == []
 
 
 @only_with_a_warden
