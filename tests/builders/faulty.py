@@ -33,7 +33,7 @@ def run_file(engine: str, name: str = "run.json") -> str:
 def prepared(tree: Path) -> Path:
     """A copy of the project in which only the runs are still to do."""
     copy_project(tree)
-    (tree / "my.jsonl").write_text(REQUEST * 40)
+    (tree / "my.jsonl").write_text(REQUEST * 160)
     (tree / "own.yaml").write_text(tiny_overlay("my.jsonl"))
     done = snakemake(tree, "--configfile", "own.yaml", "--", WORKLOAD)
     assert done.returncode == 0, done.stderr
@@ -83,7 +83,8 @@ class Call:
         return [one for one in found if "python" in Path(_arguments(one)[0]).name][:2]
 
     def until(self, text: str) -> Call:
-        """Wait until the job's log has a text."""
+        """Wait until the job's log has a text. All that lives at this moment must have ended with the call."""
+        self.family()
         self._wait(lambda: self.log.exists() and text in self.log.read_text(errors="replace"), text)
         return self
 
@@ -92,7 +93,7 @@ class Call:
         while not (found := condition()):
             assert self.process.poll() is None, f"the call ended before {what}:\n{self.screen()}"
             assert time.monotonic() < end, f"{what} did not come:\n{self.screen()}"
-            time.sleep(0.05)
+            time.sleep(0.02)
         return found
 
     def group(self, number: int) -> None:
@@ -137,7 +138,7 @@ class Call:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
-        self.unlock()
+        shutil.rmtree(self.tree / ".snakemake/locks", ignore_errors=True)
         shutil.rmtree(self.temporary, ignore_errors=True)
         self.output.close()
 
