@@ -25,6 +25,7 @@ from kvbench.lifetime.told import Told
 
 PR_SET_CHILD_SUBREAPER = 36
 GRACE_S = 20.0  # from SIGTERM to SIGKILL; vLLM's engine is given 5 s to end by its own library
+LOST_S = 2.0  # for a job to tell itself why one of its processes has ended
 ORPHANS_S = 3.0  # for what is left after the job, such as the helper of Python that removes shared memory
 LONGEST_POLL_S = 60.0
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -89,6 +90,7 @@ class Warden:
         self.job, self.caller = os.pidfd_open(child), _pidfd(order.caller)
         self.reading, self.waking = reading, waking
         self.watched: dict[int, int | None] = {}  # descriptors of processes by their numbers; None: already gone
+        self.lost: tuple[int, str, float] | None = None  # number, name and time of the first that has ended
         self.asked_to_end: float | None = None
         self.code = 1
         self.rest = ""
@@ -109,11 +111,17 @@ class Warden:
         looked_at, left = [self.job, self.waking], LONGEST_POLL_S
         if self.asked_to_end is not None:
             left = max(self.asked_to_end + GRACE_S - now, 0.1)
-        elif self.caller is None or None in self.watched.values():
+        elif self.caller is None:
             left = 0.0
         else:
-            looked_at += [self.caller, self.reading, *self.watched.values()]
+            looked_at += [self.caller, self.reading]
             left = max(0.0, min(left, self.told.left_s(now)))
+            if self.lost is not None:
+                left = max(0.0, min(left, self.lost[2] + LOST_S - now))
+            elif None in self.watched.values():
+                left = 0.0
+            else:
+                looked_at += self.watched.values()
         for descriptor in looked_at:
             poll.register(descriptor, select.POLLIN)
         return {descriptor for descriptor, _ in poll.poll(1000 * left)}
@@ -131,16 +139,18 @@ class Warden:
             return
         if self.reading in ready:
             self._read()
-        told = self.told
-        lost = [pid for pid, descriptor in self.watched.items() if descriptor is None or descriptor in ready]
+        told, now = self.told, time.monotonic()
+        gone = [pid for pid, descriptor in self.watched.items() if descriptor is None or descriptor in ready]
+        if gone and self.lost is None:
+            self.lost = gone[0], told.watched[gone[0]], now
         if numbers:
             self._interrupted(signal.Signals(numbers[0]))
         elif self.caller is None or self.caller in ready:
             self._end("ended, because its Snakemake has ended; run make unlock, then the same command to go on")
             Path(sys.argv[0]).unlink(missing_ok=True)  # Snakemake's copy of the script
-        elif lost and self.job not in ready:
-            self._end(self.order.lost(told.watched[lost[0]], lost[0], told.phase))
-        elif told.left_s(time.monotonic()) <= 0:
+        elif self.lost is not None and now >= self.lost[2] + LOST_S:
+            self._end(self.order.lost(self.lost[1], self.lost[0], told.phase))
+        elif told.left_s(now) <= 0:
             self._end(self.order.too_long(told.limit_s, told.phase))
 
     def _reap_orphans(self) -> None:
@@ -158,6 +168,8 @@ class Warden:
         *lines, self.rest = (self.rest + os.read(self.reading, 1 << 16).decode()).split("\n")
         for line in lines:
             self.told.take(line, time.monotonic())
+        if not self.told.watched:
+            self.lost = None  # it was to end
         for pid in set(self.watched) - set(self.told.watched):
             if (descriptor := self.watched.pop(pid)) is not None:
                 os.close(descriptor)

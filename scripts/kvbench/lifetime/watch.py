@@ -40,6 +40,7 @@ def reason_to_end(order: Order, told: Told, now: float) -> str | None:
 def _watch(order: Order, told: Told) -> None:
     while not (line := reason_to_end(order, told, time.monotonic())):
         time.sleep(PERIOD_S)
+    time.sleep(PERIOD_S)  # for a job that can tell itself why one of its processes has ended
     order.say(line)
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(GRACE_S)

@@ -122,6 +122,13 @@ def test_it_ends_with_a_process_that_it_needs(start: Started, keeper: str) -> No
     assert line.startswith(f"run x: engine (pid {number}) ended in phase start before its work was done; see ")
 
 
+@pytest.mark.parametrize("keeper", KEEPERS)
+def test_a_job_that_knows_why_a_process_has_ended_tells_it_itself(start: Started, keeper: str) -> None:
+    work = "child = subprocess.Popen(['sleep', '0.5']); link.watch({child.pid: 'engine'}); child.wait(); "
+    process = start(work + "raise adapter.UserError('no memory')", keeper=keeper)
+    assert ended(process) == (1, ["run x: no memory"])
+
+
 only_with_a_warden = pytest.mark.skipif("warden" not in KEEPERS, reason="needs Linux 5.3")
 
 
