@@ -23,13 +23,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Write the table of a run in which every fault was survived."""
+    """Write the table of a run in which every fault was survived; some of the tests renew only their own rows."""
     page = session.config.getoption("--faults-table", default=None)
     if page and exitstatus == pytest.ExitCode.OK:
-        rows = [HEAD, ("---",) * len(HEAD), *session.config.stash[ROWS]]
-        table = "".join(f"| {' | '.join(row)} |\n" for row in rows)
-        text = page.read_text()
-        page.write_text(text.partition(BEGIN)[0] + BEGIN + "\n" + table + "\n" + END + text.partition(END)[2])
+        before, _, rest = page.read_text().partition(BEGIN)
+        old, _, after = rest.partition(END)
+        rows = {line.split(" | ")[0]: line for line in old.splitlines()[3:] if line}
+        rows |= {f"| {row[0]}": f"| {' | '.join(row)} |" for row in session.config.stash[ROWS]}
+        head = [f"| {' | '.join(HEAD)} |", "| --- | --- | --- |"]
+        page.write_text(before + BEGIN + "\n" + "\n".join([*head, *rows.values()]) + "\n\n" + END + after)
 
 
 @pytest.fixture
