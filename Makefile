@@ -6,7 +6,7 @@ ARGS ?=
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help setup any run quick plan report serve test unit lint format lock monitor compare gallery picture unlock clean distclean
+.PHONY: help setup any run quick plan report serve test faults unit lint format lock monitor compare gallery picture unlock clean distclean
 
 help:  ## this list
 	@echo "make TARGET [FLAVOUR=cpu|cuda|plan] [CORES=1] [ARGS='more arguments'] [PYTHON=python3.12]"
@@ -48,7 +48,11 @@ ifeq ($(FLAVOUR),plan)
 else
 	@.venv/bin/python -m pytest tests/workflow $(ARGS)
 	@.venv/bin/python -m pytest tests/browser $(ARGS)
+	@.venv/bin/python -m pytest tests/faults -m "not long" $(ARGS)
 endif
+
+faults: setup  ## test all faults: kills, stops, signals; writes the table of docs/reliability.md
+	@.venv/bin/python -m pytest tests/faults --faults-table docs/reliability.md $(ARGS)
 
 unit: setup  ## run the tests without an engine
 	@.venv/bin/python -m $(UNIT) $(ARGS)
@@ -83,8 +87,9 @@ picture: setup  ## draw a finished run's block map as PNG and GIF; ARGS="map --o
 unlock: any  ## remove Snakemake's lock on the folder after a killed run
 	@.venv/bin/snakemake --cores 1 --unlock
 
-clean:  ## remove results and logs; models and the environment stay
+clean:  ## remove results, logs and what killed calls left; models and the environment stay
 	rm -rf results logs
+	@$(PYTHON) scripts/sweep.py
 
 distclean: clean  ## remove also models, caches and the environment
 	@case "$$(readlink .venv)" in */kvbench/venv-*) rm -rf "$$(readlink .venv)" ;; esac

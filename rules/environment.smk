@@ -68,6 +68,7 @@ rule measure_bandwidth:
     resources:
         measure=1,
         gpu=GPU,
+        timeout_s=TIMEOUT_S.get("measure_bandwidth", 0),
     params:
         device=config["device"],
         cpu_threads=config["cpu_threads"],

@@ -23,6 +23,7 @@ rule measure_paging_price:
     resources:
         measure=1,
         gpu=GPU,
+        timeout_s=TIMEOUT_S.get("measure_paging_price", 0),
     params:
         settings=ordered(config["paging_price"]),
         device=config["device"],

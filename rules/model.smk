@@ -21,6 +21,8 @@ rule prepare_model:
     localrule: True
     conda:
         CONDA
+    resources:
+        timeout_s=TIMEOUT_S.get("prepare_model", 0),
     params:
         name="{model}",
         model=get_model,

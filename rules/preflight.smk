@@ -8,22 +8,31 @@ The directive `configfile:` is not used, because its merge handles neither kinds
 import logging
 import os
 import sys
-import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir, "scripts")))
 
 from kvbench.errors import UserError
+from kvbench.lifetime import caller, scratch
 from kvbench.preflight.interpreter import startable
 from kvbench.config.overlays import read_layers
 from kvbench.preflight.engines import require_engines
-from kvbench.preflight.terminal import shorten, tell_found
+from kvbench.preflight.stopping import Stopping
+from kvbench.preflight.terminal import shorten, stamp, tell_found
 from kvbench.preflight.time_left import TimeLeft
+
+caller.announce()
+scratch.claim(workflow.snakemake_tmp_dir)
+stopping = Stopping()
+if workflow.is_main_process:
+    stopping.install()
+    # Ctrl-C is for Snakemake, which ends its jobs. Before a job takes signals itself it would print a traceback.
+    shell.prefix("trap '' INT; ")
 
 # One line per job on the terminal if the profile hides reasons; --quiet host and --verbose show everything. The time
 # left is for a person who watches jobs of this machine: a file or a cluster has plain lines.
-STARTED = time.time()
 FOUND = "results/found.txt"
+BEFORE = stamp(FOUND)
 shown = workflow.output_settings
 QUIET = {kind.name for kind in shown.quiet or ()}
 if workflow.is_main_process and "REASON" in QUIET and not shown.verbose:
@@ -31,6 +40,7 @@ if workflow.is_main_process and "REASON" in QUIET and not shown.verbose:
         logging.getLogger("snakemake.logging"),
         lambda: tell_found("" if workflow.dag_settings.targets else FOUND),
         dry=shown.dryrun,
+        stopping=stopping,
         left=(
             TimeLeft(
                 Path("logs"),
@@ -67,6 +77,10 @@ if base is not None:  # for Snakemake's own report and archive
 
 
 onstart:
+    if workflow.is_main_process:
+        stopping.install()
+        scratch.sweep()
+        caller.remove_copies(Path(".snakemake/scripts"))
     # Jobs of `--sdm` bring their own packages.
     if not workflow.deployment_settings.deployment_method:
         try:
@@ -76,5 +90,5 @@ onstart:
 
 
 onsuccess:
-    if "ALL" not in QUIET and (told := tell_found(FOUND, since=STARTED)):
+    if "ALL" not in QUIET and (told := tell_found(FOUND, before=BEFORE)):
         print(told, file=sys.stderr)

@@ -25,6 +25,8 @@ rule run_replay:
     priority: FIRST
     conda:
         CONDA
+    resources:
+        timeout_s=TIMEOUT_S.get("run_replay", 0),
     params:
         scenario=get_replay,
         seed=config["seed"],

@@ -31,6 +31,7 @@ rule run_traditional:
     resources:
         measure=1,
         gpu=get_gpus,
+        timeout_s=TIMEOUT_S.get("run_traditional", 0),
     params:
         settings=by_wildcards(run_settings),
         packages=package_versions(*HF_PACKAGES),

@@ -31,6 +31,7 @@ rule run_vllm:
     resources:
         measure=1,
         gpu=get_gpus,
+        timeout_s=TIMEOUT_S.get("run_vllm", 0),
     params:
         settings=by_wildcards(run_settings),
         packages=package_versions(*VLLM_PACKAGES),

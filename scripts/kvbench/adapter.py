@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Iterator
@@ -14,9 +15,17 @@ from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 from kvbench.errors import UserError
+from kvbench.lifetime import scratch, warden, watch
+from kvbench.lifetime.caller import take as take_caller
+from kvbench.lifetime.clock import settle
+from kvbench.lifetime.order import KEPT, Order
+from kvbench.lifetime.parents import TERMINATED
 from kvbench.memory_errors import describe_memory_error
 
 log = logging.getLogger("kvbench")
+
+# Seconds for a rule that names no limit of its own. No table and no figure takes a tenth of it.
+LIMIT_S = 12 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -54,11 +63,14 @@ def job(snakemake: Any) -> Iterator[Job]:
     path = Path(snakemake.log[0])
     path.parent.mkdir(parents=True, exist_ok=True)
     terminal = _redirect_output(path)
+    kept = _keep(snakemake, label, path, terminal)
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
     )
     try:
         yield Job(terminal, label)
+        if kept and (late := settle(map(str, snakemake.input))):
+            log.warning("the clock was set back: %s", ", ".join(late))
     except UserError as error:
         log.error("%s", error)
         _fail(terminal, f"{label}: {error}")
@@ -66,7 +78,11 @@ def job(snakemake: Any) -> Iterator[Job]:
         traceback.print_exc()
         _fail(terminal, f"{label}: {describe_memory_error(error, f'details in {path}')}")
     except KeyboardInterrupt:
-        _fail(terminal, f"{label}: interrupted", code=130)
+        _fail(terminal, f"{label}: interrupted by SIGINT; {KEPT}", code=130)
+    except SystemExit as error:
+        if kept and error.code == TERMINATED:  # who watches over the job tells why
+            leave(TERMINATED)
+        raise
     except OSError as error:
         traceback.print_exc()
         remedy = "free some disk space and run again" if error.errno == 28 else f"details in {path}"
@@ -74,14 +90,30 @@ def job(snakemake: Any) -> Iterator[Job]:
     except Exception as error:
         traceback.print_exc()
         _fail(terminal, f"{label}: {type(error).__name__}: {error} (details in {path})")
+    finally:
+        scratch.leave()
 
 
-def leave() -> NoReturn:
+def leave(code: int = 0) -> NoReturn:
     """Exit the process of a finished job at once: an orderly shutdown of vLLM's modules takes seconds for nothing."""
+    scratch.leave()
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(code)
+
+
+def _keep(snakemake: Any, label: str, log: Path, terminal: TextIO) -> bool:
+    """Under Snakemake, go on in a process that somebody watches over; whether that is so."""
+    caller = take_caller()
+    if caller is None:
+        return False
+    given_s = float(snakemake.resources.get("timeout_s", 0))
+    outputs = tuple(map(str, snakemake.output))
+    order = Order(label, snakemake.rule, str(log), caller, terminal, given_s, LIMIT_S, outputs)
+    (warden if warden.available() else watch).keep(order)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    return True
 
 
 def _redirect_output(path: Path) -> TextIO:

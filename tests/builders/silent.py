@@ -55,4 +55,9 @@ def silent_job() -> SimpleNamespace:
 
 def silent_sampler(energy_j: Callable[[], float | None] = lambda: None) -> SimpleNamespace:
     """A sampler that discards phases and samples; `energy_j` stands for the energy counter."""
-    return SimpleNamespace(sample=lambda: None, enter=lambda phase: None, session=SimpleNamespace(energy_j=energy_j))
+    return SimpleNamespace(
+        sample=lambda: None,
+        enter=lambda phase: None,
+        session=SimpleNamespace(energy_j=energy_j),
+        stops=SimpleNamespace(seconds=lambda begin_ns, end_ns: 0.0),
+    )

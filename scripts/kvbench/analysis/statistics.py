@@ -111,17 +111,25 @@ def quantile(samples: Sequence[float], q: float) -> float | None:
 
 
 def disturbed(repeats: Sequence[dict[str, Any]], device: str, threads: int) -> list[bool | None]:
-    """Which of a run's repeats (run.json records of one scope) were disturbed by other load on the machine.
+    """Which of a run's repeats (run.json records of one scope) were disturbed by other load or stood still.
 
     On a CPU other load takes CPU time away: a repeat is flagged if its busy share, cpu_s / wall_s / threads, is below
     0.9 of the largest one of the run's repeats. The reference is the largest share, not the median, since load can only
     lower the share, and not 1, since an engine may leave threads idle by itself. Load during all repeats is not
-    detected. None if it cannot be determined: on a GPU, or for a single repeat. Flagged repeats are never dropped.
+    detected. A repeat during which the run was stopped is flagged wherever it ran. None if nothing can be determined:
+    on a GPU, or for a single repeat. Flagged repeats are never dropped.
     """
+    stopped = [repeat.get("stopped_s", 0.0) > 0.0 for repeat in repeats]  # older records do not have it
     if device != "cpu" or len(repeats) < 2:
-        return [None] * len(repeats)
+        return [True if one else None for one in stopped]
     shares = [repeat["cpu_s"] / repeat["wall_s"] / threads for repeat in repeats]
-    return [share < DISTURBED_BELOW * max(shares) for share in shares]
+    return [one or share < DISTURBED_BELOW * max(shares) for one, share in zip(stopped, shares, strict=True)]
+
+
+def count_disturbed(flags: Sequence[bool | None]) -> int | None:
+    """The number of repeats known to be disturbed; None if that is not known of all, and none is."""
+    known = sum(flag is True for flag in flags)
+    return None if None in flags and not known else known
 
 
 def _finite(values: Sequence[float]) -> np.ndarray:

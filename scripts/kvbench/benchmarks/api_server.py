@@ -20,7 +20,7 @@ from kvbench.engines.base import EngineSettings
 from kvbench.engines.recorded_passes import SCHEDULES_ONLY
 from kvbench.engines.vllm.arguments import engine_arguments, prepare_process
 from kvbench.engines.vllm.recording import Recording
-from kvbench.machine.parents import end_with_parent
+from kvbench.lifetime.parents import end_with_parent
 from kvbench.machine.threads import set_threads
 
 HOST, MODEL = "127.0.0.1", "kvbench"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kvbench.errors import UserError
-from kvbench.machine.parents import end_with_parent
+from kvbench.lifetime.parents import end_with_parent
 
 PROGRAMS = Path(__file__).resolve().parents[3] / "benchmarks"
 # Modules that the programs run, named here for the code digest of the rule that calls them.

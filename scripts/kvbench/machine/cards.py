@@ -11,6 +11,7 @@ from typing import IO
 import psutil
 
 from kvbench.errors import UserError
+from kvbench.lifetime import link
 from kvbench.machine.nvml import GpuProcess, GpuSample, Session
 from kvbench.machine.processes import process_ids
 from kvbench.machine.turns import lock_file, try_lock
@@ -38,9 +39,10 @@ def hold_cards(
     shown = _shown(session, count, environment)
     if not (held := _lock(shown, count)):
         tell(f"waiting for {'a GPU' if count == 1 else f'{count} GPUs'}: other jobs on this machine hold them")
-    while not held:
-        time.sleep(POLL_S)
-        held = _lock(shown, count)
+    with link.waiting():
+        while not held:
+            time.sleep(POLL_S)
+            held = _lock(shown, count)
     environment["CUDA_VISIBLE_DEVICES"] = ",".join(str(card.index) for card in held)
 
 

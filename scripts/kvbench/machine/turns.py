@@ -1,25 +1,26 @@
 """Turns on one machine: jobs may load at the same time, each on its own GPUs, but a job that measures runs alone.
 
-The locks are record locks on files in the temporary folder. They are released when the process that holds them ends,
+The locks are record locks on files in a folder of the user's. They are released when the process that holds them ends,
 and its children do not inherit them. A process has one turn at a time.
 """
 
 from __future__ import annotations
 
 import fcntl
-import os
-import tempfile
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import IO
+
+from kvbench.lifetime import link
+from kvbench.lifetime.scratch import lock_folder
 
 
 def lock_file(name: str) -> IO[str]:
-    """Open this user's lock file of that name, in a mode that allows shared and exclusive locks."""
-    folder = Path(tempfile.gettempdir()) / f"kvbench-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    return open(folder / name, "a+")
+    """Open this user's lock file of that name, in a mode that allows shared and exclusive locks.
+
+    UserError as in `lock_folder`.
+    """
+    return open(lock_folder() / name, "a+")
 
 
 def try_lock(file: IO[str], kind: int = fcntl.LOCK_EX) -> bool:
@@ -56,6 +57,7 @@ class Turn:
     def _take(self, kind: int, wait: str) -> None:
         if not (try_lock(self._gate) and try_lock(self._machine, kind)):
             self.tell(wait)
-            fcntl.lockf(self._gate, fcntl.LOCK_EX)
-            fcntl.lockf(self._machine, kind)
+            with link.waiting():
+                fcntl.lockf(self._gate, fcntl.LOCK_EX)
+                fcntl.lockf(self._machine, kind)
         fcntl.lockf(self._gate, fcntl.LOCK_UN)

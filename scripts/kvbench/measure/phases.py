@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from kvbench.lifetime import link
+
 
 class Phases:
     """The phases of a run, with their start and end times."""
@@ -19,6 +21,7 @@ class Phases:
         now = time.monotonic_ns()
         self.done.append({"name": self.name, "start_ns": self.start_ns, "end_ns": now})
         self.name, self.start_ns = name, now
+        link.phase(name)
 
     def rename(self, since_ns: int, name: str) -> None:
         """Rename all finished phases that began at `since_ns` or later."""

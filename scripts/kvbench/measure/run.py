@@ -13,11 +13,13 @@ from kvbench.engines.base import Engine, EngineSettings
 from kvbench.engines.names import is_paged
 from kvbench.engines.recorded_passes import RecordedPasses
 from kvbench.files import read_parquet
+from kvbench.lifetime import link
 from kvbench.machine.cards import choose_cards, hold_cards, refuse_others
 from kvbench.machine.nvml import Session
 from kvbench.machine.threads import set_threads
 from kvbench.machine.turns import Turn
 from kvbench.measure.block_reading import block_stride
+from kvbench.measure.limit import limit_s
 from kvbench.measure.loading import load_engine
 from kvbench.measure.measured import gather
 from kvbench.measure.orders import Order, resolve
@@ -26,6 +28,7 @@ from kvbench.measure.phases import Phases
 from kvbench.measure.run_files import Paths, write_run
 from kvbench.measure.sampler import Sampler
 from kvbench.measure.serving import serve
+from kvbench.model.slots import itemsize
 from kvbench.workload.arrivals import due_s, pattern_of
 from kvbench.workload.check import check_arrivals
 
@@ -57,6 +60,8 @@ def run(order: Order, make_engine: Callable[[EngineSettings], Engine], paths: Pa
     set_threads(settings.threads)
     engine = make_engine(settings)
     passes = _passes(order, settings)
+    weights = order.record.architecture.parameters * itemsize(settings.dtype)
+    link.limit(limit_s(settings, weights, passes))
     every = block_stride(passes[-1].requests, settings.block_size) if read_in(passes) else None
     with Turn(job.tell) as turn:
         phases = Phases()

@@ -10,6 +10,7 @@ import psutil
 
 from kvbench.machine.nvml import Session
 from kvbench.machine.processes import process_ids, rss_bytes
+from kvbench.machine.stops import Stops
 from kvbench.measure.phases import Phases
 
 Row = dict[str, Any]
@@ -22,17 +23,20 @@ class Sampler:
         self.phases, self.period_s, self.session = phases, period_s, session
         self.rows: list[Row] = []
         self.errors: list[str] = []
+        self.stops = Stops()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="device-sampler", daemon=True)
 
     def __enter__(self) -> Sampler:
         self._thread.start()
+        self.stops.__enter__()
         return self
 
     def __exit__(self, *exception: object) -> None:
         self.sample()
         self._stop.set()
         self._thread.join()
+        self.stops.__exit__()
 
     def sample(self) -> None:
         """Take one sample now."""

@@ -77,6 +77,8 @@ def _run_passes(engine: Engine, passes: list[Pass], phases: Phases, sampler: Sam
         for one in passes:
             phases.enter(one.phase)
             record, generated = _one_pass(engine, one, phases, sampler.session, bar, job)
+            begin_ns = record["start_ns"]
+            record["stopped_s"] = sampler.stops.seconds(begin_ns, begin_ns + round(1e9 * record["wall_s"]))
             done.append((one, record, generated))
             if one.phase == WARM_UP:
                 sampler.sample()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from kvbench.preflight.stopping import Stopping, locked
 from kvbench.preflight.time_left import TimeLeft
 
 TARGETS = ("all", "results")  # the rules that only request files
@@ -26,6 +27,9 @@ NOISE = (
     *("Rules claiming more threads", "Updating checkpoint dependencies", "DAG of jobs will be updated"),
 )
 IDLE = "Nothing to be done"
+ERRORS = ("ERROR", "JOB_ERROR", "GROUP_ERROR")
+STOPPED = ("Terminating processes", "Will exit after")
+FAILED, LOCKED = "WorkflowError", "LockException"  # the exceptions of a call with a failed job, and of a locked folder
 
 
 class Short(logging.Formatter):
@@ -33,13 +37,21 @@ class Short(logging.Formatter):
 
     It is also the handler's filter. `whole` formats everything else; `found` gives the text to append if there was
     nothing to do. With `dry` only the details of jobs are left out. `left` adds the time that the call still takes.
+    Once `stopping` has a signal, errors that follow from it are dropped and its line comes last.
     """
 
     def __init__(
-        self, whole: logging.Formatter, found: Callable[[], str], *, dry: bool, left: TimeLeft | None = None
+        self,
+        whole: logging.Formatter,
+        found: Callable[[], str],
+        *,
+        dry: bool,
+        left: TimeLeft | None = None,
+        stopping: Stopping | None = None,
     ) -> None:
         super().__init__()
         self._whole, self._found, self._dry, self._left = whole, found, dry, left
+        self._stopping = stopping or Stopping()
         self._begun = self._total = self._unseen = 0
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -53,6 +65,8 @@ class Short(logging.Formatter):
                 self._left.forget()
         elif event == "JOB_INFO" and getattr(record, "rule_name", None) in TARGETS:
             return False
+        if self._stopping.signal and (event in ERRORS or str(record.msg).startswith(STOPPED)):
+            return getattr(record, "exception", None) == FAILED
         dull = event in DROPPED or (event is None and str(record.msg).startswith(NOISE))
         return self._dry or not dull or record.levelno > logging.INFO
 
@@ -61,6 +75,10 @@ class Short(logging.Formatter):
         event = _event(record)
         if event == "JOB_INFO":
             return self._job(record)
+        if getattr(record, "exception", None) == LOCKED:
+            return locked()
+        if event == "ERROR" and (line := self._stopping.line()):
+            return line
         if event in ("JOB_ERROR", "GROUP_ERROR"):
             record = logging.makeLogRecord({**record.__dict__, "input": [], "output": []})
         text = self._whole.format(record)
@@ -86,17 +104,24 @@ def _event(record: logging.LogRecord) -> str | None:
     return getattr(getattr(record, "event", None), "name", None)
 
 
-def shorten(logger: logging.Logger, found: Callable[[], str], *, dry: bool, left: TimeLeft | None = None) -> None:
+def shorten(logger: logging.Logger, found: Callable[[], str], **given: Any) -> None:
     """Install `Short` on Snakemake's terminal handler, if there is one; a logger plugin replaces it."""
     for handler in logger.handlers:
         if handler.name == HANDLER and handler.formatter is not None:
-            short = Short(handler.formatter, found, dry=dry, left=left)
+            short = Short(handler.formatter, found, **given)
             handler.setFormatter(short)
             handler.addFilter(short)
 
 
-def tell_found(path: str | Path, since: float = 0.0) -> str:
-    """The text of a file if it was written after `since` (seconds since the epoch), otherwise an empty string."""
+def stamp(path: str | Path) -> int | None:
+    """When a file was written, in nanoseconds; None if there is none."""
     path = Path(path)
-    fresh = path.is_file() and path.stat().st_mtime >= since
-    return path.read_text(encoding="utf-8").rstrip() if fresh else ""
+    return path.stat().st_mtime_ns if path.is_file() else None
+
+
+def tell_found(path: str | Path, before: int | None = None) -> str:
+    """The text of a file unless its stamp is still that of `before`; otherwise, or without a file, an empty string.
+
+    A difference is what counts, since the clock may have been set back.
+    """
+    return Path(path).read_text(encoding="utf-8").rstrip() if stamp(path) not in (None, before) else ""

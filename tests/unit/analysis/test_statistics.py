@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kvbench.analysis import statistics as stats
-from kvbench.analysis.statistics import disturbed, quantile, ratio, summarise
+from kvbench.analysis.statistics import count_disturbed, disturbed, quantile, ratio, summarise
 
 
 def _repeat(cpu_s: float, wall_s: float = 10.0) -> dict:
@@ -104,6 +104,19 @@ def test_a_repeat_that_lost_cpu_time_is_flagged_whatever_threads_the_engine_uses
 def test_nothing_is_said_of_a_gpu_or_a_lone_repeat():
     assert disturbed([_repeat(19), _repeat(9)], "cuda", threads=2) == [None, None]
     assert disturbed([_repeat(19)], "cpu", threads=2) == [None]
+
+
+def test_a_repeat_that_stood_still_is_disturbed_wherever_it_ran_and_even_alone():
+    stood = {**_repeat(19), "stopped_s": 60.0}
+    assert disturbed([stood], "cpu", threads=2) == [True]
+    assert disturbed([_repeat(19), stood], "cuda", threads=2) == [None, True]
+    assert disturbed([_repeat(19), stood, _repeat(19)], "cpu", threads=2) == [False, True, False]
+
+
+def test_what_is_known_to_be_disturbed_is_counted():
+    assert count_disturbed([False, True, True]) == 2
+    assert count_disturbed([None, True]) == 1
+    assert count_disturbed([None, False]) is None
 
 
 def test_intervals_are_those_of_scipy_to_the_bit():

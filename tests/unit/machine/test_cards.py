@@ -123,7 +123,7 @@ def test_jobs_of_ours_never_share_a_card(hold):
 
 
 def test_a_job_holds_what_cuda_shows(monkeypatch, tmp_path):
-    monkeypatch.setattr("kvbench.machine.turns.tempfile.gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr("kvbench.lifetime.scratch.tempfile.gettempdir", lambda: str(tmp_path))
     environment = {"CUDA_VISIBLE_DEVICES": "GPU-2a"}
     hold_cards(session([card(0), card(1), card(2)]), 1, pytest.fail, environment)
     assert environment == {"CUDA_VISIBLE_DEVICES": "2", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}

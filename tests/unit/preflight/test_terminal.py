@@ -7,14 +7,16 @@ import io
 import logging
 import os
 import re
+import signal
 from pathlib import Path
 
 import pytest
 
-from kvbench.preflight.terminal import HANDLER, shorten, tell_found
+from kvbench.preflight.stopping import Stopping
+from kvbench.preflight.terminal import HANDLER, shorten, stamp, tell_found
 from kvbench.preflight.time_left import TimeLeft
 
-Event = enum.Enum("Event", "RUN_INFO JOB_INFO JOB_STARTED JOB_FINISHED PROGRESS JOB_ERROR SHELLCMD")
+Event = enum.Enum("Event", "RUN_INFO JOB_INFO JOB_STARTED JOB_FINISHED PROGRESS JOB_ERROR SHELLCMD ERROR")
 
 
 class Whole(logging.Formatter):
@@ -25,7 +27,11 @@ class Whole(logging.Formatter):
 
 
 def show(
-    *records: tuple[str, dict], dry: bool = False, found: str = "", left: TimeLeft | None = None
+    *records: tuple[str, dict],
+    dry: bool = False,
+    found: str = "",
+    left: TimeLeft | None = None,
+    stopping: Stopping | None = None,
 ) -> tuple[list[str], list[str]]:
     """Log (message, extra) records at INFO and return the lines on the terminal and in the log file."""
     logger, screen, file = (
@@ -37,7 +43,7 @@ def show(
     for handler in (screen, file):
         handler.setFormatter(Whole())
         logger.addHandler(handler)
-    shorten(logger, lambda: found, dry=dry, left=left)
+    shorten(logger, lambda: found, dry=dry, left=left, stopping=stopping)
     for message, extra in records:
         logger.info(message, extra=extra)
     return tuple(handler.stream.getvalue().splitlines() for handler in (screen, file))
@@ -128,8 +134,11 @@ def test_what_was_found_is_told_where_it_is_new(tmp_path: Path) -> None:
     assert tell_found(path) == ""
     path.write_text("found\n")
     os.utime(path, (1000, 1000))
-    assert tell_found(path) == tell_found(path, since=999.5) == "found"
-    assert tell_found(path, since=1001) == tell_found("") == ""
+    before = stamp(path)
+    assert tell_found(path) == "found"
+    assert tell_found(path, before) == tell_found("") == ""
+    os.utime(path, (900, 900))  # written again, by a clock that was set back
+    assert tell_found(path, before) == "found"
 
 
 def test_another_handler_is_left_alone() -> None:
@@ -138,3 +147,26 @@ def test_another_handler_is_left_alone() -> None:
     logger.addHandler(handler)
     shorten(logger, str, dry=False)
     assert isinstance(handler.formatter, Whole)
+
+
+def test_a_stopped_call_says_so_last_and_no_errors_that_follow_from_it() -> None:
+    stopped = Stopping()
+    stopped.signal = signal.SIGTERM
+    records = [
+        ("Terminating processes on user request, this might take some time.", {}),
+        ("CalledProcessError", {"event": Event.ERROR, "exception": "RuleException"}),
+        ("Error in rule run_vllm:", {"event": Event.JOB_ERROR}),
+        ("At least one job did not complete successfully.", {"event": Event.ERROR, "exception": "WorkflowError"}),
+    ]
+    screen, file = show(*records, stopping=stopped)
+    assert screen == ["Interrupted by SIGTERM. Finished runs are kept; run the same command again to go on."]
+    assert len(file) == len(records)
+    assert len(show(*records)[0]) == len(records)
+
+
+def test_a_lock_is_one_line() -> None:
+    screen, _ = show(("Error: Directory cannot be locked.", {"event": Event.ERROR, "exception": "LockException"}))
+    assert len(screen) == 1
+    assert screen[0].endswith(
+        "is locked by a call that has ended, and nothing of it runs on this machine: run make unlock"
+    )

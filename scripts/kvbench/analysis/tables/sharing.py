@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from kvbench.analysis.results import Run
-from kvbench.analysis.statistics import PARTS, known_columns, ratio
+from kvbench.analysis.statistics import PARTS, count_disturbed, known_columns, ratio
 
 METRIC = "output_tokens_per_s"
 POINTS = {"shared": "prefix_sharing-true", "unshared": "prefix_sharing-false"}
@@ -69,7 +69,7 @@ def _row(arms: dict[str, pd.DataFrame], seed: int) -> dict[str, Any]:
             row |= known_columns(f"{arm}_{name}", samples[name], seed, processes[arm])
     row |= {"ratio": found.value, "ratio_ci95_low": found.low, "ratio_ci95_high": found.high}
     flags = pd.concat(arms.values())["disturbed"].tolist()
-    row["disturbed_repeats"] = None if None in flags else sum(flags)
+    row["disturbed_repeats"] = count_disturbed(flags)
     return row | {"interval_against_1": found.verdict}
 
 

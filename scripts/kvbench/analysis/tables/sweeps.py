@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from kvbench.analysis.results import Run, engine_key, read_table
-from kvbench.analysis.statistics import PARTS, known_columns
+from kvbench.analysis.statistics import PARTS, count_disturbed, known_columns
 from kvbench.analysis.tables.repeats import steps_of
 from kvbench.records import REPLAYED
 
@@ -59,7 +59,8 @@ def _row(run: Run, repeats: pd.DataFrame, replays: pd.DataFrame, seed: int) -> d
     row |= {"pool_slots": capacity["pool_slots"], "pool_bytes": capacity["pool_bytes"]}
     row |= {"requests": repeats["requests"].iloc[0], "n_repeats": len(repeats)}
     row |= {"n_processes": repeats["process"].nunique(), "async_scheduling": in_force.get("async_scheduling")}
-    row["disturbed_repeats"] = None if repeats["disturbed"].isna().any() else repeats["disturbed"].sum()
+    flags = [None if pd.isna(flag) else bool(flag) for flag in repeats["disturbed"]]
+    row["disturbed_repeats"] = count_disturbed(flags)
     for name in (*SHARES, SPEED):
         row |= known_columns(name, repeats[name], seed, repeats["process"].tolist())
     counts = _counts(run, repeats)

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from kvbench.analysis.results import SCOPES, Run, processes_of
-from kvbench.analysis.statistics import disturbed, known_columns, summarise
+from kvbench.analysis.statistics import count_disturbed, disturbed, known_columns, summarise
 
 ENERGIES = {"energy_j_per_output_token": "output_tokens", "energy_j_per_request": "requests"}
 RATES = ("output_tokens_per_s", "total_tokens_per_s", "requests_per_s")
@@ -54,7 +54,7 @@ def _row(run: Run, scope: str, seed: int) -> dict[str, Any]:
         **_rows_that_fit(run),
         "n_repeats": len(repeats),
         "n_processes": len(set(processes)),
-        "disturbed_repeats": None if None in flags else sum(flags),
+        "disturbed_repeats": count_disturbed(flags),
         "first_repeat_over_others": _first_over_others(repeats),
         **summarise([r["wall_s"] for r in repeats], seed, processes).columns("wall_s"),
     }

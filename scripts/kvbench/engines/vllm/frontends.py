@@ -13,10 +13,12 @@ import itertools
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from kvbench.engines.client import Client
 from kvbench.engines.vllm.answers import Answer
+from kvbench.lifetime import link
 
 Tick = Callable[[int], None]
 
@@ -24,6 +26,19 @@ Tick = Callable[[int], None]
 def in_this_process() -> bool:
     """Whether vLLM runs its engine in the process that asks."""
     return os.environ.get("VLLM_ENABLE_V1_MULTIPROCESSING") == "0"
+
+
+def engine_processes() -> dict[int, str]:
+    """The names of vLLM's own processes below this one, by their numbers."""
+    import psutil
+
+    found = {}
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            title = child.cmdline()[0]
+            if title.startswith("VLLM::"):
+                found[child.pid] = title.strip()
+    return found
 
 
 def in_parts(sampling: Sequence[Any]) -> None:
@@ -41,6 +56,7 @@ class Offline:
         from vllm import LLM
 
         self.llm = LLM(**arguments)
+        link.watch(engine_processes())
 
     @property
     def config(self) -> Any:
@@ -87,6 +103,7 @@ class Offline:
 
     def close(self) -> None:
         """Leave no process and no device memory behind."""
+        link.unwatch()
         self.llm.llm_engine.engine_core.shutdown()
         del self.llm
         gc.collect()
@@ -101,6 +118,7 @@ class Online:
         self.runner = asyncio.Runner()
         self.numbers = itertools.count()
         self.engine = self.runner.run(self._make(arguments))
+        link.watch(engine_processes())
 
     async def _make(self, arguments: dict[str, Any]) -> Any:
         from vllm import AsyncEngineArgs
@@ -152,6 +170,7 @@ class Online:
 
     def close(self) -> None:
         """Leave no process and no device memory behind."""
+        link.unwatch()
         self.engine.shutdown()
         self.runner.close()
         del self.engine

@@ -8,6 +8,7 @@ import signal
 import sys
 
 PR_SET_PDEATHSIG = 1
+TERMINATED = 128 + signal.SIGTERM  # the exit code of a process that SIGTERM ended in an orderly way
 
 
 def end_with_parent(parent: int) -> None:
@@ -17,7 +18,7 @@ def end_with_parent(parent: int) -> None:
     """
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:
-        sys.exit(128 + signal.SIGTERM)
+        sys.exit(TERMINATED)
 
 
 def exit_when_terminated() -> None:
@@ -25,6 +26,6 @@ def exit_when_terminated() -> None:
 
     def leave(number: int, frame: object) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one would interrupt the cleaning up
-        sys.exit(128 + number)
+        sys.exit(TERMINATED)
 
     signal.signal(signal.SIGTERM, leave)

@@ -14,7 +14,7 @@ from builders.places import IMPORT_PATH
 
 CHILD = """
 import os, sys, time
-from kvbench.machine.parents import end_with_parent, exit_when_terminated
+from kvbench.lifetime.parents import end_with_parent, exit_when_terminated
 exit_when_terminated()
 end_with_parent(int(sys.argv[1]) or os.getppid())
 try:

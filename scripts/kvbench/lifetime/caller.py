@@ -1,0 +1,84 @@
+"""The Snakemake that a job belongs to, and the jobs that a Snakemake runs."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import MutableMapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+CALLER = "KVBENCH_CALLER"  # the number of the nearest Snakemake's process, in the environment of its jobs
+# Snakemake runs a copy of a rule's script.
+COPY = re.compile(r"\.snakemake/scripts/\w+\.(\w+)\.py$")
+
+NEW_S = 60.0  # for a copy whose process is about to begin
+
+
+def announce(environment: MutableMapping[str, str] = os.environ) -> None:
+    """Tell this process's jobs, as their Snakemake, which one it is."""
+    environment[CALLER] = str(os.getpid())
+
+
+def take(environment: MutableMapping[str, str] = os.environ) -> int | None:
+    """The process of the Snakemake that runs this job, asked for once; None outside of Snakemake."""
+    told = environment.pop(CALLER, None)
+    return int(told) if told else None
+
+
+def jobs_of(process: Any) -> list[Any]:
+    """The jobs that a Snakemake (a psutil.Process) has started: of each its first process."""
+    found = [child for child in process.children(recursive=True) if rule_of(child)]
+    numbers = {child.pid for child in found}
+    return [child for child in found if child.ppid() not in numbers]
+
+
+def rule_of(process: Any) -> str | None:
+    """The rule whose script a process (a psutil.Process) runs; None if it runs none."""
+    for argument in _arguments(process)[1:2]:
+        if found := COPY.search(argument):
+            return found[1]
+    return None
+
+
+def still_running(folder: Path) -> list[str]:
+    """`pid 4711 (run_vllm)` for each job and Snakemake of this machine that works in `folder`, except this process."""
+    import psutil
+
+    own = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            what = rule_of(process) or ("snakemake" if _is_snakemake(process) else None)
+            parent = process.parent()
+            forked = parent is not None and what == rule_of(parent)  # a job beside its warden
+            if what and not forked and process.pid not in own and process.cwd() == str(folder):
+                found.append(f"pid {process.pid} ({what})")
+    return found
+
+
+def remove_copies(scripts: Path) -> None:
+    """Remove the copies of scripts that killed calls have left: those that no process runs, and that are not new."""
+    import psutil
+
+    old = [copy for copy in scripts.glob("*.py") if time.time() - copy.stat().st_mtime > NEW_S]
+    run = {Path(argument).name for process in psutil.process_iter() for argument in _arguments(process)} if old else ()
+    for copy in old:
+        if copy.name not in run:
+            copy.unlink(missing_ok=True)
+
+
+def _is_snakemake(process: Any) -> bool:
+    """Whether a process runs `snakemake` or `python -m snakemake`."""
+    arguments = _arguments(process)[:3]
+    return any(Path(argument).name == "snakemake" for argument in arguments)
+
+
+def _arguments(process: Any) -> list[str]:
+    import psutil
+
+    with suppress(psutil.Error):
+        return process.cmdline()
+    return []

@@ -1,0 +1,66 @@
+"""What a job tells its warden: the phase that it is in, its limit, and the processes that it cannot do without.
+
+Outside of Snakemake there is no warden, and nobody is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+PHASE, LIMIT, WAIT, GO, WATCH, UNWATCH = "phase", "limit", "wait", "go", "watch", "unwatch"
+
+_send: Callable[[str], None] | None = None
+_watched: dict[int, str] = {}
+
+
+def connect(send: Callable[[str], None] | None) -> None:
+    """Send what is told from now on to a warden, one line at a time; None: to nobody."""
+    global _send
+    _send = send
+
+
+def phase(name: str) -> None:
+    """The job has entered a phase."""
+    _tell(f"{PHASE} {name}")
+
+
+def limit(seconds: float) -> None:
+    """The work planned takes at most so long, counted from the job's start; a limit that the user set stays."""
+    _tell(f"{LIMIT} {seconds:.0f}")
+
+
+@contextmanager
+def waiting() -> Iterator[None]:
+    """Time in the block does not count, since the job waits for others."""
+    _tell(WAIT)
+    try:
+        yield
+    finally:
+        _tell(GO)
+
+
+def watch(processes: dict[int, str]) -> None:
+    """From now on the job ends with one line if a process, given by its number and name, ends.
+
+    A library may wait without end for the answer of a process that has been killed.
+    """
+    _watched.update(processes)
+    for pid, name in processes.items():
+        _tell(f"{WATCH} {pid} {name}")
+
+
+def unwatch() -> None:
+    """The processes watched may end."""
+    _watched.clear()
+    _tell(UNWATCH)
+
+
+def watched() -> dict[int, str]:
+    """The names of the processes watched, by their numbers."""
+    return dict(_watched)
+
+
+def _tell(line: str) -> None:
+    if _send is not None:
+        _send(line)
