@@ -74,7 +74,7 @@ class Recording:
             self.batches.append({"repeat": number, "batch": k, "rows": rows, **span})
         if phase == "blocks":
             names = BLOCKS.names
-            self.blocks += [dict(zip(names, (number, *found, 0, False), strict=True)) for found in trace.blocks]
+            self.blocks += [dict(zip(names, (number, *found, 0, 0, False), strict=True)) for found in trace.blocks]
         self.phases.append({"name": phase, "start_ns": int(times[0]), "end_ns": int(times[-1])})
         wall_s = float(times[-1] - times[0]) / 1e9
         if timed:
