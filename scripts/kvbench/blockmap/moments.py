@@ -83,8 +83,9 @@ class Scout:
         table, _, cell = changes[0]
         request = self.walk.request(table)
         held = counted(len(self.walk.taken(request, changes)), self.unit)
-        each = f"{self.size:,} tokens in its tables, one for each group of layers"
-        where = f"{held} of {each}" if self.several else f"{held} of {counted(self.size, 'slot')} each"
+        where = f"{held} of {counted(self.size, 'slot')} each"
+        if self.several:
+            where = f"{held} of {self.size:,} tokens, in {self.walk.each} block tables, one for each group of layers"
         text = (
             f"{self.names.of(request)} is admitted with a prompt of "
             f"{counted(self.requests[request]['prompt_tokens'], 'token')}. "

@@ -99,7 +99,7 @@ class Details {
     const held = replay.tablesOf(this.map.request);
     if (!tables) return this.entriesOf(held[0], replay, occupancy, null);
     const entries = held.flatMap((table, t) => {
-      const title = `Table ${t + 1}: ${kindName(groups[tables[t].group])}`;
+      const title = `Table ${t + 1}: ${attentionOf(groups[tables[t].group])}`;
       const own = this.entriesOf(table, replay, occupancy, tables[t]);
       return tables.length > 1 && own.length ? [title, ...own] : own;
     });

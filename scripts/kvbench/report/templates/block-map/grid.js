@@ -46,7 +46,7 @@ class Grid {
   paintCell(occupancy, cell, dimmed) {
     const shades = this.theme.request(occupancy.owner[cell], dimmed);
     let slot = this.layout.start(cell);
-    for (const parts of occupancy.rowParts[cell] || [null]) {
+    for (const parts of occupancy.rowOf(cell) || [null]) {
       for (const part of IN_ORDER) {
         const slots = parts ? parts[part] : occupancy[part][cell];
         if (slots) this.paintPart(part, slot, slot + slots, shades);

@@ -89,8 +89,11 @@ class BlockMap {
     const window = paged.some(({ side }) => side.tables?.some((table) => side.groups[table.group].window !== null));
     const edge = window ? " A dark left edge: a block of layers with a window." : "";
     const both = replays.length > 1 ? "Both maps have one scale and one clock" : "Scale";
+    const rows = replays.some((r) => r.rows && r.side.groups?.length > 1)
+      ? " A row: its layers with full attention, then those with a window, which hold fewer tokens."
+      : "";
     const shared = replays.some((r) => lanesOf(r).includes(4)) ? " ×n: a block that n requests share." : "";
-    return `${both}: a full line is ${number(line)} slots${block}.${edge}${shared}`;
+    return `${both}: a full line is ${number(line)} slots${block}.${edge}${rows}${shared}`;
   }
 
   retheme() {

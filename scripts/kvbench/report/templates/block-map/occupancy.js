@@ -130,7 +130,13 @@ class Occupancy {
     this.internal[row] = width - padding - used;
   }
 
-  // A row of layers that differ: those of each kind after each other.
+  // The parts of a row of layers that differ: those with full attention, then those with a window.
+  rowOf(row) {
+    const parts = this.rowParts[row];
+    const of = (windowed) => parts.filter((_, kind) => (this.kinds[kind].window !== null) === windowed);
+    return parts && [...of(false), ...of(true)];
+  }
+
   fillRowOfKinds(row, request, tokens, final, ended) {
     const { side, step } = this.replay;
     this.rowParts[row] = this.kinds.map(({ window, units, width }) => {

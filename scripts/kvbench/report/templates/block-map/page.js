@@ -47,8 +47,12 @@ function unitOf(replay) {
   return (replay.side.tables || []).some((table) => table.pages > 1) ? "page" : "block";
 }
 
-function kindName({ kind, window, layers }) {
-  return `${kind}${window === null ? "" : `, window ${number(window)}`}, ${counted(layers, "layer")}`;
+function attentionOf({ kind, window }) {
+  return window === null ? kind : `${kind}, window ${number(window)}`;
+}
+
+function kindName(kind) {
+  return `${attentionOf(kind)}, ${counted(kind.layers, "layer")}`;
 }
 
 function percent(share) {

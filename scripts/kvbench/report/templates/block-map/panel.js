@@ -149,7 +149,7 @@ class Panel {
     if (owner[cell] < 0) return `${unit}: free`;
     const shared = holders[cell] > 1 ? `, shared ×${holders[cell]}` : "";
     const kind = this.occupancy.kindOf(cell);
-    const place = this.replay.rows ? "" : `, its block ${logical[cell]}${kind ? ` of ${kindName(kind)}` : ""}`;
+    const place = this.replay.rows ? "" : `, its block ${logical[cell]}${kind ? ` of table ${this.occupancy.table[cell] + 1} (${attentionOf(kind)})` : ""}`;
     const held = PARTS.filter((part) => this.occupancy[part][cell]).map(
       (part) => `${this.occupancy[part][cell]} ${wordOf(part)}`,
     );
