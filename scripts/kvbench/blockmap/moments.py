@@ -101,15 +101,16 @@ class Scout:
             tokens = self.walk.tokens(request)
             one_more = tokens == self.walk.tokens(request, self.walk.step - 1) + 1
             if one_more and logical > 0 and logical == len(self.walk.tables.get(table, [])):
+                filled = "whole blocks" if "tables" in self.side else f"its {counted(logical, 'block')}"
                 text = (
-                    f"{self.names.of(request)} had filled its {counted(logical, 'block')} with {logical * size:,} "
-                    f"tokens. Token {tokens:,} goes into one more, {self.unit} {self.block(cell)}: "
+                    f"{self.names.of(request)} had filled {filled} with {logical * size:,} tokens. "
+                    f"Token {tokens:,} goes into one more, {self.unit} {self.block(cell)}: "
                     f"{tokens - logical * size} of its {counted(size, 'slot')} is filled."
                 )
                 if self.several:
                     same = sum(1 for other, at, _ in changes if self.walk.request(other) == request and at == logical)
                     text = (
-                        f"{self.names.of(request)} had filled its blocks with {logical * size:,} tokens. Token "
+                        f"{self.names.of(request)} had filled whole blocks with {logical * size:,} tokens. Token "
                         f"{tokens:,} goes into one more in {same} of its {self.walk.each} block tables, "
                         f"{self.unit} {self.block(cell)} first."
                     )
