@@ -46,20 +46,19 @@ class Grid {
   paintCell(occupancy, cell, dimmed) {
     const shades = this.theme.request(occupancy.owner[cell], dimmed);
     let slot = this.layout.start(cell);
-    for (const parts of occupancy.rowOf(cell) || [null]) {
-      for (const part of IN_ORDER) {
-        const slots = parts ? parts[part] : occupancy[part][cell];
-        if (slots) this.paintPart(part, slot, slot + slots, shades);
-        slot += slots;
-      }
-    }
+    const rows = occupancy.rowOf(cell);
+    for (const part of rows ? [] : occupancy.inOrder) slot = this.paintPart(part, slot, occupancy[part][cell], shades);
+    for (const parts of rows || [])
+      for (const part of occupancy.inOrder) slot = this.paintPart(part, slot, parts[part], shades);
     const size = this.layout.size();
     this.frameCell(cell, size, occupancy.live[cell] === size ? null : shades.edge);
     if (occupancy.kindOf(cell)?.window) this.markWindow(cell, shades);
   }
 
-  paintPart(part, from, to, shades) {
-    for (const box of this.layout.rectangles(from, to)) {
+  // The slot after the part.
+  paintPart(part, from, slots, shades) {
+    if (!slots) return from;
+    for (const box of this.layout.rectangles(from, from + slots)) {
       if (part === "live") this.fill(box, shades.live);
       else if (part === "reserved") this.stripe(box, shades.pale, shades.stripe, 1);
       else if (part === "padding") this.stripe(box, shades.wasteFaint, shades.wasteStripe, -1);
@@ -68,6 +67,7 @@ class Grid {
       else if (part === "page_padding") this.rule(box, shades.wasteFaint, shades.wasteStripe);
       else this.fill(box, shades.paper);
     }
+    return from + slots;
   }
 
   // The edge of a cell that is not full, and the gap to its neighbour.

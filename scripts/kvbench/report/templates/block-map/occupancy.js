@@ -15,6 +15,8 @@ class Occupancy {
     this.filledBy = new Uint8Array(cells); // where layers differ: whether a running request has filled it itself
     this.kinds = replay.side.groups || [];
     for (const part of PARTS) this[part] = new Int32Array(cells);
+    this.parts = PARTS.filter((part) => this.kinds.length || !(part in LATER)); // those that the side can have
+    this.inOrder = IN_ORDER.filter((part) => this.parts.includes(part));
     this.queue = []; // waiting requests in order
   }
 
@@ -23,7 +25,7 @@ class Occupancy {
     this.holders.fill(0);
     this.filledBy.fill(0);
     this.rowParts = [];
-    for (const part of PARTS) this[part].fill(0);
+    for (const part of this.parts) this[part].fill(0);
     const { replay } = this;
     const held = Array.from({ length: replay.requests }, (_, r) => r).filter((request) => replay.hasTable(request));
     const running = held.filter((request) => !replay.hasEnded(request));
@@ -69,12 +71,12 @@ class Occupancy {
   // A block that an ended request had found in the cache counts as live while another request runs (kv.paged).
   fillEnded(cell, found) {
     if (found && this.held(cell) > 0) return;
-    for (const part of PARTS) this[part][cell] = 0;
+    for (const part of this.parts) this[part][cell] = 0;
     this[found ? "live" : "finished"][cell] = this.replay.side.cell_slots;
   }
 
   held(cell) {
-    return PARTS.reduce((sum, part) => sum + this[part][cell], 0);
+    return this.parts.reduce((sum, part) => sum + this[part][cell], 0);
   }
 
   // A page of layers that differ from others: filled by the request that did not find it in the cache. One that all
@@ -133,8 +135,9 @@ class Occupancy {
   // The parts of a row of layers that differ: those with full attention, then those with a window.
   rowOf(row) {
     const parts = this.rowParts[row];
+    if (!parts) return null;
     const of = (windowed) => parts.filter((_, kind) => (this.kinds[kind].window !== null) === windowed);
-    return parts && [...of(false), ...of(true)];
+    return [...of(false), ...of(true)];
   }
 
   fillRowOfKinds(row, request, tokens, final, ended) {
@@ -177,7 +180,8 @@ class Occupancy {
     counts.waiting = this.queue.length;
     for (let cell = 0; cell < this.owner.length; cell++) if (this.owner[cell] >= 0) counts.used++;
     counts.free = this.owner.length - counts.used;
-    for (const part of PARTS) {
+    for (const part of PARTS) counts[part] = 0;
+    for (const part of this.parts) {
       counts[part] = this[part].reduce((sum, slots) => sum + slots, 0);
       counts.allocated += counts[part];
     }
