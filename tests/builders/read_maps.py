@@ -43,10 +43,11 @@ def counts_of(side: dict[str, Any]) -> list[dict[str, int]]:
     found = []
     before: Tables = {}
     for step, tables in enumerate(tables_of(side)):
-        ended = {request for request in tables if _has_ended(side, request, step)}
+        holding = {number // tables_each(side) for number in tables}
+        ended = {request for request in holding if _has_ended(side, request, step)}
         done |= {r for r in _lost(side, step) if _reached(side, r, step)}
         served = {r for r, pairs in enumerate(side["tokens"]) if pairs and side.get("arrives", {r: 0})[r] <= step}
-        counts = {"running": len(tables) - len(ended), "waiting": len(served - done - set(tables))}
+        counts = {"running": len(holding) - len(ended), "waiting": len(served - done - holding)}
         found.append(counts | _slots(side, tables, ended, step))
         before = tables
     assert not before, "something is held at the end"
@@ -55,8 +56,18 @@ def counts_of(side: dict[str, Any]) -> list[dict[str, int]]:
 
 def recorded_of(side: dict[str, Any]) -> list[dict[str, int]]:
     """What the document says was recorded in each step, under the names of `counts_of`."""
-    names = ("running", "waiting", *PARTS)
+    names = ("running", "waiting", *parts_of(side))
     return [dict(zip(names, values, strict=True)) for values in zip(*(side[name] for name in names), strict=True)]
+
+
+def parts_of(side: dict[str, Any]) -> tuple[str, ...]:
+    """The parts that a side has."""
+    return (*PARTS, "expired", "page_padding") if "groups" in side else PARTS
+
+
+def tables_each(side: dict[str, Any]) -> int:
+    """Block tables of a request."""
+    return len(side.get("tables", [None]))
 
 
 def _lost(side: dict[str, Any], step: int) -> list[int]:
@@ -75,6 +86,9 @@ def _has_ended(side: dict[str, Any], request: int, step: int) -> bool:
 
 
 def _slots(side: dict[str, Any], tables: Tables, ended: set[int], step: int) -> dict[str, int]:
+    if "groups" in side:
+        kinds = slots_by_kind(side, tables, ended, step)
+        return {part: sum(slots[part] for slots in kinds) for part in parts_of(side)}
     slots: dict[tuple[int, int], str] = {}
     for request in sorted(tables, key=lambda request: request in ended):
         for logical, cell in enumerate(tables[request]):
@@ -98,3 +112,61 @@ def _part(side: dict[str, Any], request: int, slot: int, ended: set[int], others
     if slot - padding < tokens_of(side, request, step):
         return "live"
     return "reserved" if slot - padding < side["final"][request] else "internal"
+
+
+def slots_by_kind(side: dict[str, Any], tables: Tables, ended: set[int], step: int) -> list[dict[str, int]]:
+    """Slots of each kind of layers; no requests share blocks."""
+    assert "hits" not in side
+    found = [dict.fromkeys(parts_of(side), 0) for _ in side["groups"]]
+    for number, cells in tables.items():
+        request = number // tables_each(side)
+        for place, cell in enumerate(cells):
+            if side["form"] == "rows":
+                for slots, kind in zip(found, side["groups"], strict=True):
+                    for part in _row(side, kind, request, ended, step):
+                        slots[part] += kind["units"]
+            elif cell >= 0:
+                table = side["tables"][number % tables_each(side)]
+                for part in _block(side, table, request, place, ended, step):
+                    found[table["group"]][part] += 1
+    return found
+
+
+def _block(
+    side: dict[str, Any], table: dict[str, Any], request: int, place: int, ended: set[int], step: int
+) -> Iterator[str]:
+    """What each slot of a block holds: a place of each page for every token, with room for several layers."""
+    size, window = side["block_tokens"], side["groups"][table["group"]]["window"]
+    for own in range(place * size, (place + 1) * size):
+        for unit in range(side["cell_slots"] // size * table["pages"]):
+            if request in ended:
+                yield "finished"
+            elif unit >= table["units"]:
+                yield "page_padding"
+            else:
+                yield _of_token(side, request, own, window, table["ring"], step)
+
+
+def _of_token(side: dict[str, Any], request: int, place: int, window: int | None, ring: bool, step: int) -> str:
+    stored, final = tokens_of(side, request, step), side["final"][request]
+    held = [p for p in range(stored) if (p % window if ring else p) == place]
+    if not held:
+        comes = any((p % window if ring else p) == place for p in range(stored, final))
+        return "reserved" if comes else "internal"
+    return "expired" if window is not None and held[-1] + window <= stored else "live"
+
+
+def _row(side: dict[str, Any], kind: dict[str, Any], request: int, ended: set[int], step: int) -> Iterator[str]:
+    """What each place of a row holds; a full one of layers with a window loses what it was given first."""
+    width = kind["width"][step]
+    if request in ended:
+        yield from ["finished"] * width
+        return
+    stored = tokens_of(side, request, step)
+    held = [None] * side["pads"][request] + list(range(stored))
+    held = held[-width:] if kind["window"] is not None else held
+    for token in held:
+        gone = token is not None and kind["window"] is not None and token + kind["window"] <= stored
+        yield "padding" if token is None else "expired" if gone else "live"
+    for number in range(width - len(held)):
+        yield "reserved" if stored + number < side["final"][request] else "internal"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from kvbench.kv.groups import ONE_GROUP
 from kvbench.kv.schedule import ADMITTED, Schedule
 
 
@@ -29,6 +30,8 @@ def schedule_of(**changes) -> Schedule:
         **{key: [] for key in ("block_step", "block_request", "block_tokens", "block_length", "block_ids")},
     }
     given |= {"block_group": [0] * len(changes.get("block_step", []))}
-    arrays = {name: np.array(values) for name, values in (given | changes).items()}
     scalars = {"end_ns": 3, "end_free_blocks": 9, "end_requests": 0, "total_blocks": 9, "block_size": 32, "hook_s": 0.0}
+    scalars |= {"paging": ONE_GROUP}
+    scalars |= {name: changes.pop(name) for name in scalars if name in changes}
+    arrays = {name: np.array(values) for name, values in (given | changes).items()}
     return Schedule(**arrays, **scalars)

@@ -159,7 +159,7 @@ def test_passes_without_block_ids_run_the_library_s_own_methods_and_copy_no_id(p
 def map_of(serving, folder, generated, requests, *, shared=False):
     """The side of the block map of a pass."""
     settings = serving.engine.settings
-    sizes = {"static_width": static_width(serving), "shared": shared, "slot_bytes": SLOT_BYTES}
+    sizes = {"static_length": static_width(serving), "shared": shared, "slot_bytes": SLOT_BYTES}
     sizes |= {"block_size": settings.block_size, "blocks": settings.budget_blocks}
     sizes |= {"budget_bytes": settings.budget_bytes}
     [side] = map_of_pass(folder, settings.engine, generated, requests, **sizes)["sides"] or [None]
@@ -364,7 +364,7 @@ def test_settings_of_a_contiguous_engine_are_in_force(contiguous, change, key):
 @pytest.mark.parametrize(("name", "by"), [("tensor_bytes", 4), ("width", 1), ("rows", 1)])
 def test_each_contiguous_check_can_fail(contiguous, name, by):
     generated, requests = contiguous([(20, 10), (8, 12)])
-    kwargs = {"slot_bytes": SLOT_BYTES, "static_width": static_width(contiguous), "shared": False}
+    kwargs = {"slot_bytes": SLOT_BYTES, "static_length": static_width(contiguous), "shared": False}
     kv_rows(generated, requests, **kwargs)
     batch = generated.batches[0]
     wrong = getattr(batch, name).copy()

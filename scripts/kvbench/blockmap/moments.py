@@ -7,11 +7,10 @@ from typing import Any
 
 from kvbench.blockmap.events import COMPLETED, PREEMPTED, PREFIX_HIT
 from kvbench.blockmap.walk import Walk
-from kvbench.blockmap.wording import Names, at, counted, doing
+from kvbench.blockmap.wording import Names, at, counted, doing, holding
 
 Stop = dict[str, Any]
 Change = tuple[int, int, int]
-PARTS = ("live", "reserved", "internal", "padding", "finished")
 PARTS_OF_RUN = 16
 
 
@@ -28,6 +27,9 @@ class Scout:
         side = sides[number]
         self.requests, self.side, self.number, self.walk = requests, side, number, Walk(side)
         self.names = Names(requests)
+        self.size = side.get("block_tokens") or side["cell_slots"]  # tokens of a block
+        self.several = self.walk.each > 1  # block tables of a request
+        self.unit = "page" if any(table["pages"] > 1 for table in side.get("tables", ())) else "block"
         self.first = -1  # step of the first block
         self.most = max(side["running"], default=0)
         self.freed: dict[int, tuple[int, int, int]] = {}  # cell -> request that ended, its last step, its blocks
@@ -46,6 +48,7 @@ class Scout:
             "reuse": self.takes_freed_blocks,
             "preempted": self.is_preempted,
             "prefix": self.finds_a_prefix,
+            "window": self.gives_blocks_back,
         }
         found: dict[str, dict[int, Stop]] = {}
         for changes in self.walk.steps():
@@ -77,57 +80,86 @@ class Scout:
         """The first block of all."""
         if not changes:
             return None
-        request, _, cell = changes[0]
-        blocks = sum(1 for change in changes if change[0] == request)
-        tokens, size = self.walk.tokens(request), self.side["cell_slots"]
+        table, _, cell = changes[0]
+        request = self.walk.request(table)
+        held = counted(len(self.walk.taken(request, changes)), self.unit)
+        where = f"{held} of {counted(self.size, 'slot')} each"
+        if self.several:
+            where = f"{held} of {self.size:,} tokens, in {self.walk.each} block tables, one for each group of layers"
         text = (
             f"{self.names.of(request)} is admitted with a prompt of "
-            f"{counted(self.requests[request]['prompt_tokens'], 'token')}. {counted(tokens, 'token')} are in the cache "
-            f"after this step, in {counted(blocks, 'block')} of {counted(size, 'slot')} each. Its first block is "
-            f"number {self.block(cell)}; the pool has {self.side['cells']:,}."
+            f"{counted(self.requests[request]['prompt_tokens'], 'token')}. "
+            f"{counted(self.walk.tokens(request), 'token')} are in the cache after this step, in {where}. Its first "
+            f"{self.unit} is number {self.block(cell)}; the pool has {self.side['cells']:,}."
         )
         return self.stop("The first block", text, request, cell)
 
     def crosses_an_edge(self, changes: list[Change]) -> Stop | None:
         """A request that generates needs a block more."""
-        for request, logical, cell in changes:
-            tokens, size = self.walk.tokens(request), self.side["cell_slots"]
+        for table, logical, cell in changes:
+            request, size = self.walk.request(table), self.size
+            tokens = self.walk.tokens(request)
             one_more = tokens == self.walk.tokens(request, self.walk.step - 1) + 1
-            if one_more and logical > 0 and logical == len(self.walk.tables.get(request, [])):
+            if one_more and logical > 0 and logical == len(self.walk.tables.get(table, [])):
+                filled = "whole blocks" if "tables" in self.side else f"its {counted(logical, 'block')}"
                 text = (
-                    f"{self.names.of(request)} had filled its {counted(logical, 'block')} with {logical * size:,} "
-                    f"tokens. Token {tokens:,} goes into one more, block {self.block(cell)}: "
+                    f"{self.names.of(request)} had filled {filled} with {logical * size:,} tokens. "
+                    f"Token {tokens:,} goes into one more, {self.unit} {self.block(cell)}: "
                     f"{tokens - logical * size} of its {counted(size, 'slot')} is filled."
                 )
+                if self.several:
+                    same = sum(1 for other, at, _ in changes if self.walk.request(other) == request and at == logical)
+                    text = (
+                        f"{self.names.of(request)} had filled whole blocks with {logical * size:,} tokens. Token "
+                        f"{tokens:,} goes into one more in {same} of its {self.walk.each} block tables, "
+                        f"{self.unit} {self.block(cell)} first."
+                    )
                 return self.stop("A request crosses the edge of a block", text, request, cell)
         return None
 
     def takes_freed_blocks(self, changes: list[Change]) -> Stop | None:
         """A block of a request that has ended goes to another one."""
-        for request, logical, cell in changes:
+        for table, logical, cell in changes:
+            request = self.walk.request(table)
             if logical < 0 or cell not in self.freed or self.freed[cell][0] == request:
                 continue
             ended, last, blocks = self.freed[cell]
-            taken = {
-                c for r, logical, c in changes if r == request and logical >= 0 and self.freed.get(c, (-1,))[0] == ended
-            }
+            taken = {page for page in self.walk.taken(request, changes) if self.freed.get(page, (-1,))[0] == ended}
             text = (
                 f"{self.names.of(ended)} generated its last token in step {last:,} and gave back "
-                f"{counted(blocks, 'block')}. Now {self.names.of(request)} takes {counted(len(taken), 'block')} of "
-                f"these, block {self.block(cell)} first."
+                f"{counted(blocks, self.unit)}. Now {self.names.of(request)} takes {counted(len(taken), self.unit)} of "
+                f"these, {self.unit} {self.block(cell)} first."
             )
             return self.stop("One ends, and another takes its blocks", text, request, cell)
+        return None
+
+    def gives_blocks_back(self, changes: list[Change]) -> Stop | None:
+        """Tokens have left a window, and the blocks that held them are given back inside a request."""
+        for table, logical, cell in changes:
+            held = self.walk.tables.get(table, [])
+            if cell >= 0 or not 0 <= logical < len(held) or held[logical] < 0:
+                continue
+            request, kind = self.walk.request(table), self._kind(table)
+            own = [c for c in changes if self.walk.request(c[0]) == request and c[1] >= 0 and c[2] < 0]
+            until = max(at for other, at, _ in own if self._kind(other) == kind) + 1
+            text = (
+                f"{self.names.of(request)} has {counted(self.walk.tokens(request), 'token')}. Layers with a window of "
+                f"{kind['window']:,} no longer attend to its first {until * self.size:,}, and it gives "
+                f"{counted(len(own), self.unit)} of these back, {self.unit} {self.block(held[logical])} first. The "
+                f"other {len(self.walk.cells(request)) - len(own):,} it keeps."
+            )
+            return self.stop("Tokens leave a window", text, request, held[logical])
         return None
 
     def is_preempted(self, changes: list[Change]) -> Stop | None:
         """A request loses its blocks."""
         for kind, request in self.kinds.get(self.walk.step, []):
             if kind == PREEMPTED:
-                blocks = len(self.walk.tables.get(request, []))
+                blocks = len(self.walk.cells(request))
                 text = (
-                    f"{self.names.of(request)} loses its {counted(blocks, 'block')} with "
+                    f"{self.names.of(request)} loses its {counted(blocks, self.unit)} with "
                     f"{counted(self.walk.tokens(request, self.walk.step - 1), 'token')}, and waits again. "
-                    f"{counted(self.walk.free, 'block')} were free before this step. What it has generated so far is "
+                    f"{counted(self.walk.free, self.unit)} were free before this step. What it has generated so far is "
                     "kept as text; its keys and values have to be computed again."
                 )
                 return self.stop("A request is preempted", text, request, None)
@@ -139,11 +171,12 @@ class Scout:
             if kind == PREFIX_HIT:
                 pairs = self.side["hits"][request]
                 hits = dict(zip(pairs[::2], pairs[1::2], strict=True)).get(self.walk.step, 0)
-                cell = next((c for r, logical, c in changes if r == request and logical == 0), None)
+                found = [c for c in changes if self.walk.request(c[0]) == request and 0 <= c[1] < hits and c[2] >= 0]
+                cell = found[0][2] if found else None
                 text = (
-                    f"{self.names.of(request)} finds the first {hits * self.side['cell_slots']:,} of its "
+                    f"{self.names.of(request)} finds the first {hits * self.size:,} of its "
                     f"{counted(self.requests[request]['prompt_tokens'], 'prompt token')} in the cache, in "
-                    f"{counted(hits, 'block')} that it does not fill again."
+                    f"{counted(len(found), 'block')} that it does not fill again."
                 )
                 return self.stop("A shared prefix", text, request, cell)
         return None
@@ -157,14 +190,14 @@ class Scout:
         request = next((r for r in range(len(arrives)) if self._waits(r, step, arrives)), None)
         if request is None:
             return None
-        prompt, size = self.requests[request]["prompt_tokens"], self.side["cell_slots"]
-        needed = -(-prompt // size)
+        prompt = self.requests[request]["prompt_tokens"]
+        needed = self._needed(prompt)
         if self.walk.free >= needed:
             return None
         text = (
             f"{doing(waiting, 'request', 'wait')}, {self.side['running'][step]:,} running. The next one, "
-            f"{self.names.of(request)}, needs {counted(needed, 'block')} for its prompt of {counted(prompt, 'token')}; "
-            f"{self.walk.free:,} of {self.side['cells']:,} are free."
+            f"{self.names.of(request)}, needs {counted(needed, self.unit)} for its prompt of "
+            f"{counted(prompt, 'token')}; {self.walk.free:,} of {self.side['cells']:,} are free."
         )
         return self.stop("The queue waits for blocks", text, request, None, step)
 
@@ -172,11 +205,9 @@ class Scout:
         """After a step's changes: as many requests run as ever in this run."""
         if self.side["running"][step] < self.most:
             return None
-        slots = sum(self.side[part][step] for part in PARTS)
         text = (
             f"{doing(self.most, 'request', 'run')}, the most of this run, in {self.walk.used:,} of "
-            f"{counted(self.side['cells'], 'block')}. {self.side['live'][step]:,} of {slots:,} allocated slots hold a "
-            "token."
+            f"{counted(self.side['cells'], self.unit)}. {holding(self.side, step)}."
         )
         return self.stop("The most requests at once", text, None, None, step)
 
@@ -191,11 +222,27 @@ class Scout:
         """The engine's own number of a block."""
         return f"{cell + self.side.get('first_block', 0):,}"
 
+    def _needed(self, tokens: int) -> int:
+        """Cells that so many tokens take when they are computed at once."""
+        if "tables" not in self.side:
+            return -(-tokens // self.size)
+        needed = 0
+        for number, table in enumerate(self.side["tables"]):
+            stored = min(tokens, self._kind(number)["window"]) if table["ring"] else tokens
+            needed += -(-stored // self.size) * table["pages"]
+        return needed
+
+    def _kind(self, table: int) -> dict[str, Any]:
+        """The kind of layers of a table, where there are several or a window."""
+        return self.side["groups"][self.side["tables"][table % self.walk.each]["group"]]
+
     def _waits(self, request: int, step: int, arrives: Sequence[int]) -> bool:
-        return request not in self.walk.tables and arrives[request] <= step < self.ends.get(request, step + 1)
+        holds = request * self.walk.each in self.walk.tables
+        return not holds and arrives[request] <= step < self.ends.get(request, step + 1)
 
     def _note_freed(self, changes: list[Change]) -> None:
-        for request, logical, _ in changes:
+        for table, logical, _ in changes:
+            request = self.walk.request(table)
             if logical < 0 and self.ends.get(request, self.walk.step) < self.walk.step:
-                table = self.walk.tables.get(request, [])
-                self.freed |= {cell: (request, self.ends[request], len(table)) for cell in table}
+                cells = self.walk.cells(request)
+                self.freed |= {cell: (request, self.ends[request], len(cells)) for cell in cells}

@@ -1,8 +1,8 @@
 """Changes of tables in a compact form: most blocks that an engine hands out are the next of its queue of free ones.
 
-A queue of our own begins with all cells in order and gets the cells of each emptied table, last entry first, as vLLM's
-does. A cell is then written as its place in that queue, mostly 0. Whatever does not fit is written out, so that any
-tables can be packed; an engine with another order only gains less.
+A queue of our own begins with all cells in order and gets the cells of each emptied table, last entry first, and those
+given back inside a request, as vLLM's does. A cell is then written as its place in that queue, mostly 0. Whatever does
+not fit is written out, so that any tables can be packed; an engine with another order only gains less.
 """
 
 from __future__ import annotations
@@ -110,11 +110,14 @@ def _unpack(flat: list[int], queue: FreeQueue, tables: dict[int, list[int]]) -> 
 
 
 def _follow(request: int, logical: int, cell: int, queue: FreeQueue, tables: dict[int, list[int]]) -> None:
-    """Make a change: a cell that a table takes leaves the queue, those of an emptied one come back, last first."""
+    """Make a change: a cell that a table takes leaves the queue; one that it gives back, and those of an emptied table,
+    last first, come to its end."""
     if logical < 0:
         for held in reversed(tables.pop(request, [])):
             queue.give(held)
         return
     queue.take(cell)
     table = tables.setdefault(request, [])
+    if cell < 0 and logical < len(table):
+        queue.give(table[logical])
     table[logical : logical + 1] = [cell]

@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from kvbench.blockmap.block_rows import BlockRows, block_rows, check_blocks, first_block
+from kvbench.blockmap.block_rows import BlockRows, block_rows, first_block
+from kvbench.blockmap.block_slots import check_blocks
+from kvbench.blockmap.kinds import kind_of
 from kvbench.blockmap.recorded import Recorded, common
 from kvbench.blockmap.tables import Tables
 from kvbench.kv.checks import check_equal
@@ -26,6 +28,7 @@ def paged_side(run: Recorded) -> dict[str, Any] | None:
     check_blocks(run, rows, read)
     tables = _tables(run, rows, read)
     size, blocks = run.record["block_size"], run.record["capacity"]["blocks"]
+    page = size * rows.paging.page_units
     often = "every step" if every == 1 else f"every {every} steps"
     side = {
         **common(run),
@@ -34,8 +37,9 @@ def paged_side(run: Recorded) -> dict[str, Any] | None:
         "every": every,
         "cells": blocks,
         "first_block": first_block(run),
-        "cell_slots": size,
-        "pool_slots": blocks * size,
+        "cell_slots": page,
+        "pool_slots": blocks * page,
+        **(_block_tables(run, rows) if run.kinds else {}),
         "changes": tables.changes,
         "tokens": tables.tokens,
         "events": tables.events.flat(),
@@ -45,12 +49,22 @@ def paged_side(run: Recorded) -> dict[str, Any] | None:
     return side | _queue(run, rows, read, tables)
 
 
+def _block_tables(run: Recorded, rows: BlockRows) -> dict[str, Any]:
+    """The tables of a request, and tokens of a block of each, which are the slots of a cell only with a single one."""
+    tables = [
+        {"group": kind_of(run.groups, t.kind, t.window), "units": t.units, "pages": t.pages, "ring": t.ring}
+        for t in rows.paging.groups
+    ]
+    return {"block_tokens": run.record["block_size"], "tables": tables}
+
+
 def _tables(run: Recorded, rows: BlockRows, read: Slots) -> Tables:
     """Follow the tables from one reading to the next, and to the closing row, when nothing is held any more."""
-    tables = Tables(run.steps, run.final)
+    each = rows.tables
+    tables = Tables(run.steps, run.final, each)
     finish = _finishes(run) if run.record["blocks_every"] > 1 else {}
-    cells, begins = rows.cells.tolist(), rows.begins.tolist()
-    values = [values.tolist() for values in (rows.request, rows.length, rows.tokens, rows.hits, rows.ended)]
+    cells, begins, lengths = rows.cells.tolist(), rows.begins.tolist(), rows.length.tolist()
+    values = [values[::each].tolist() for values in (rows.request, rows.tokens, rows.hits, rows.ended)]
     last = {request: row for row, request in enumerate(values[0])}
 
     def let_go(step: int, holding: set[int]) -> None:
@@ -59,13 +73,14 @@ def _tables(run: Recorded, rows: BlockRows, read: Slots) -> Tables:
             complete = last[request] < row and finish.get(request, -1) < step
             (tables.completed if complete else tables.preempted)(step, request)
 
-    ends = np.searchsorted(rows.step, read, side="right").tolist()
+    ends = np.searchsorted(rows.step[::each], read, side="right").tolist()
     row = 0
     for step, end in zip(read.tolist(), ends, strict=True):
         let_go(step, set(values[0][row:end]))
         for at in range(row, end):
-            request, length, *found = (column[at] for column in values)
-            tables.read(step, request, cells[begins[at] : begins[at] + length], *found)
+            request, *found = (column[at] for column in values)
+            held = [cells[begins[r] : begins[r] + lengths[r]] for r in range(at * each, (at + 1) * each)]
+            tables.read(step, request, held, *found)
         row = end
     let_go(run.steps - 1, set())
     for request in range(run.served):
@@ -87,8 +102,8 @@ def _queue(run: Recorded, rows: BlockRows, read: Slots, tables: Tables) -> dict[
     """Running requests without those that have ended, and, where an engine did not have all from the first step on, the
     step from which it has each. AccountingError if running and waiting requests are not those of the tables.
     """
-    at = np.searchsorted(read, rows.step)
-    held, ended = np.bincount(at, minlength=len(read)), np.bincount(at, rows.ended, len(read)).astype(np.int64)
+    at, has_ended = np.searchsorted(read, rows.step[:: rows.tables]), rows.ended[:: rows.tables]
+    held, ended = np.bincount(at, minlength=len(read)), np.bincount(at, has_ended, len(read)).astype(np.int64)
     check_equal("requests that hold blocks", run.kv["running"][read], held)
     running = run.kv["running"].copy()
     running[read] -= ended

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from kvbench.blockmap.kinds import Kind, check_kinds, has_kinds, kinds_of
 from kvbench.files import read_json, read_parquet
-from kvbench.records import SPLIT
+from kvbench.kv.groups import LayerGroup
+from kvbench.records import PLAIN_SPLIT, SPLIT
 from kvbench.workload.rates import is_rate
 from kvbench.workload.read import Request
 
@@ -30,6 +33,12 @@ class Recorded:
     kv: dict[str, NDArray[np.int64]]  # the columns KV, a value a step
     requests: Sequence[Request]
     folder: Path
+    kinds: Sequence[Kind] = ()  # of layers; none for a model whose layers all keep every token alike
+
+    @property
+    def groups(self) -> tuple[LayerGroup, ...]:
+        """The KV groups of the model; none in the record of a run before there were any."""
+        return tuple(LayerGroup.of(group) for group in self.record.get("groups", ()))
 
     @property
     def engine(self) -> str:
@@ -54,8 +63,9 @@ class Recorded:
         return [request.final_kv_tokens for request in self.requests]
 
     def rows(self, name: str, columns: Sequence[str]) -> pa.Table:
-        """Some columns of a Parquet file of the run, the rows of this pass."""
-        table = read_parquet(self.folder / f"{name}.parquet", ["repeat", *columns])
+        """Some columns of a Parquet file of the run, the rows of this pass; without columns that the file lacks."""
+        file = self.folder / f"{name}.parquet"
+        table = read_parquet(file, ["repeat", *_known(file, columns)])
         return table.filter(pc.equal(table["repeat"], self.repeat["repeat"])).drop_columns("repeat")
 
     def numbers(self, request_ids: pa.ChunkedArray) -> NDArray[np.int64]:
@@ -76,10 +86,27 @@ def recorded(record_file: str | Path, requests: Sequence[Request], *, reads_bloc
     if not found:
         return None
     folder = Path(record_file).parent
-    table = read_parquet(folder / "kv.parquet", ["repeat", *KV])
+    file = folder / "kv.parquet"
+    table = read_parquet(file, ["repeat", *_known(file, (*KV, "groups"))])
     table = table.filter(pc.equal(table["repeat"], found[0]["repeat"]))
-    kv = {name: table[name].to_numpy().astype(np.int64) for name in KV}
-    return Recorded(record, found[0], kv, requests, folder)
+    none = np.zeros(len(table), np.int64)
+    kv = {name: table[name].to_numpy().astype(np.int64) if name in table.column_names else none for name in KV}
+    run = Recorded(record, found[0], kv, requests, folder)
+    if not has_kinds(run.groups):
+        return run
+    by_kind = table["groups"].combine_chunks() if "groups" in table.column_names else None
+    kinds = kinds_of(run.groups, by_kind)
+    check_kinds(kinds, kv)
+    return replace(run, kinds=kinds)
+
+
+def _known(file: Path, columns: Sequence[str]) -> list[str]:
+    """Those of the columns that a file has: runs of earlier versions have fewer. `read_parquet` names a broken file."""
+    try:
+        names = pq.read_schema(file).names
+    except (OSError, pa.ArrowInvalid):
+        return list(columns)
+    return [name for name in columns if name in names]
 
 
 def common(run: Recorded) -> dict[str, Any]:
@@ -89,6 +116,7 @@ def common(run: Recorded) -> dict[str, Any]:
         "engine": run.engine,
         "slot_bytes": run.record["slot_bytes"],
         "t_us": np.diff(times, prepend=0).tolist(),
-        **{name: run.kv[name].tolist() for name in (*COUNTS, *SPLIT)},
+        **{name: run.kv[name].tolist() for name in (*COUNTS, *(SPLIT if run.kinds else PLAIN_SPLIT))},
         "final": run.final,
+        **({"groups": [kind.described() for kind in run.kinds]} if run.kinds else {}),
     }

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from kvbench.blockmap.events import ADMITTED, COMPLETED, Events
+from kvbench.blockmap.kinds import Kind
 from kvbench.blockmap.recorded import Recorded, common
 from kvbench.kv.checks import check_equal
-from kvbench.kv.contiguous import BatchRecord, running_rows, split_batch
+from kvbench.kv.contiguous import ONE_GROUP, BatchRecord, running_rows, split_batch, split_by_group
+from kvbench.kv.groups import units
 from kvbench.kv.split import Slots
 from kvbench.records import SPLIT
 
@@ -19,12 +21,13 @@ def rows_side(run: Recorded) -> dict[str, Any]:
     """The side as docs/block-map.md describes it. AccountingError if it does not add up to kv.parquet."""
     changes: list[list[int]] = [[] for _ in range(run.steps)]
     tokens: list[list[int]] = [[] for _ in run.requests]
-    pads, width, events = [0] * len(run.requests), np.zeros(run.steps, np.int64), Events()
+    pads, events = [0] * len(run.requests), Events()
+    width = np.zeros((len(run.groups) or 1, run.steps), np.int64)
     most, submitted_ns = 0, _submitted_ns(run)
     for first, last, numbers in _batches(run):
         prompt, output = _lengths(run, numbers)
         most = max(most, len(numbers))
-        width[first:last] = _checked_width(run, first, last, numbers, submitted_ns)
+        width[:, first:last] = _checked_width(run, first, last, numbers, submitted_ns)
         for row, number in enumerate(numbers):
             pads[number] = int(prompt.max() - prompt[row])
             tokens[number] = [first, int(prompt[row])]
@@ -35,8 +38,11 @@ def rows_side(run: Recorded) -> dict[str, Any]:
                 tokens[number] += [last, -1]
                 changes[last] += [number, -1, -1]
     arrives = np.searchsorted(run.kv["t_ns"], submitted_ns)
+    side = common(run)
+    for kind, entry in zip(run.kinds, side.get("groups", ()), strict=True):
+        entry["width"] = width[_of_kind(run, kind)[0]].tolist()
     return {
-        **common(run),
+        **side,
         **({"arrives": arrives.tolist()} if arrives.any() else {}),
         "form": "rows",
         "source": f"The rows of its cache, at every forward pass of timed repeat {run.repeat['repeat']}.",
@@ -47,7 +53,7 @@ def rows_side(run: Recorded) -> dict[str, Any]:
         "changes": changes,
         "tokens": tokens,
         "pads": pads,
-        "width": width.tolist(),
+        "width": (_units(run) @ width).tolist(),
         "events": events.flat(),
     }
 
@@ -85,26 +91,57 @@ def _lengths(run: Recorded, numbers: list[int]) -> tuple[Slots, Slots]:
     return np.array([r.prompt_tokens for r in chosen]), np.array([r.output_tokens for r in chosen])
 
 
+def _units(run: Recorded) -> Slots:
+    return np.array(units(run.groups or ONE_GROUP), np.int64)
+
+
+def _of_kind(run: Recorded, kind: Kind) -> list[int]:
+    """The groups of a kind of layers; they have one width."""
+    return [at for at, group in enumerate(run.groups) if (group.kind, group.window) == (kind.kind, kind.window)]
+
+
+def _widths(run: Recorded, first: int, last: int, rows: int) -> Slots:
+    """Tokens of a row in each group of layers at each step of a batch, shape (G, K), from the slots of its kind."""
+    width = np.zeros((len(run.groups) or 1, last - first), np.int64)
+    if not run.kinds:
+        return width + run.kv["allocated"][first:last] // rows
+    for kind in run.kinds:
+        slots = run.kv["allocated"] if kind.slots is None else kind.slots["allocated"]
+        width[_of_kind(run, kind)] = slots[first:last] // (rows * kind.units)
+    return width
+
+
 def _checked_width(run: Recorded, first: int, last: int, numbers: list[int], submitted_ns: Slots) -> Slots:
-    """Slots of a row at each step of a batch, once what follows from it is what kv.parquet has."""
+    """Tokens of a row in each group at each step of a batch, once what follows from it is what kv.parquet has."""
     prompt, output = _lengths(run, numbers)
     kv = {name: values[first:last] for name, values in run.kv.items()}
-    width = kv["allocated"] // len(numbers)
+    width = _widths(run, first, last, len(numbers))
     batch = BatchRecord(
         request_ids=tuple(run.requests[number].request_id for number in numbers),
         prompt_tokens=prompt,
         output_tokens=output,
         t_ns=kv["t_ns"],
-        width=width,
+        width=width.T,
         rows=np.full(last - first, len(numbers)),
         tensor_bytes=kv["allocated"] * run.record["slot_bytes"],
         start_ns=int(kv["t_ns"][0]),
         end_ns=int(kv["t_ns"][-1]),
+        groups=run.groups or ONE_GROUP,
     )
-    check_equal("slots of all rows", kv["allocated"], width * len(numbers))
+    check_equal("slots of all rows", kv["allocated"], batch.row_slots * len(numbers))
     check_equal("requests in rows", kv["running"], running_rows(batch))
     here = np.searchsorted(np.sort(submitted_ns), kv["t_ns"], side="right")
     check_equal("waiting requests", kv["waiting"], here - numbers[-1] - 1)
     for name, part in zip(SPLIT, split_batch(batch), strict=True):
         check_equal(f"{name} slots of rows", kv[name], part)
+    _check_kinds(run, batch, first, last)
     return width
+
+
+def _check_kinds(run: Recorded, batch: BatchRecord, first: int, last: int) -> None:
+    """Check the parts of each kind of layers."""
+    by_group = split_by_group(batch)
+    for kind in run.kinds:
+        for place, name in enumerate(SPLIT) if kind.slots is not None else ():
+            part = sum(by_group[at][place] for at in _of_kind(run, kind))
+            check_equal(f"{name} slots of rows of {kind.kind} layers", kind.slots[name][first:last], part)

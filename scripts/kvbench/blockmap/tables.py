@@ -13,17 +13,20 @@ from kvbench.kv.checks import check_equal
 class Held:
     """What a request held when it was last read."""
 
-    cells: list[int]
+    cells: list[list[int]]  # of each of its block tables
     step: int
     tokens: int
     ended: bool
 
 
 class Tables:
-    """Changes, tokens, prefix hits and events of a paged side, from readings in order of steps."""
+    """Changes, tokens, prefix hits and events of a paged side, from readings in order of steps.
 
-    def __init__(self, steps: int, final: Sequence[int]) -> None:
-        self.final = final
+    A request has `tables` block tables, which changes number: the first of request r is r * tables.
+    """
+
+    def __init__(self, steps: int, final: Sequence[int], tables: int = 1) -> None:
+        self.final, self.tables = final, tables
         self.changes: list[list[int]] = [[] for _ in range(steps)]
         self.tokens: list[list[int]] = [[] for _ in final]
         self.hits: list[list[int]] = [[] for _ in final]
@@ -31,15 +34,16 @@ class Tables:
         self.events = Events()
         self.held: dict[int, Held] = {}
 
-    def read(self, step: int, request: int, cells: list[int], tokens: int, hits: int, ended: bool) -> None:
-        """A request holds these cells; the first `hits` of them were found in the cache when it was admitted."""
+    def read(self, step: int, request: int, cells: list[list[int]], tokens: int, hits: int, ended: bool) -> None:
+        """A request holds these cells in its tables; the first `hits` of each were found when it was admitted."""
         before = self.held.get(request)
         if before is not None and not ended and tokens < before.tokens:
             self.preempted(step, request)
             before = None
         if before is None:
             self._admitted(step, request, hits)
-        self._change(step, request, before.cells if before else [], cells)
+        for table in range(self.tables):
+            self._change(step, request * self.tables + table, before.cells[table] if before else [], cells[table])
         self.held[request] = Held(cells, step, tokens, ended)
         if ended:
             self._ended(step, request, before)
@@ -76,17 +80,17 @@ class Tables:
         if hits != (self.hits[request][-1] if self.hits[request] else 0):
             self.hits[request] += [step, hits]
 
-    def _change(self, step: int, request: int, old: list[int], new: list[int]) -> None:
+    def _change(self, step: int, table: int, old: list[int], new: list[int]) -> None:
         kept = len(old)
         if len(new) < kept:
-            self.changes[step] += [request, -1, -1]
+            self.changes[step] += [table, -1, -1]
             old, kept = [], 0
         if new[:kept] != old:
             for logical in range(kept):
                 if old[logical] != new[logical]:
-                    self.changes[step] += [request, logical, new[logical]]
+                    self.changes[step] += [table, logical, new[logical]]
         for logical in range(kept, len(new)):
-            self.changes[step] += [request, logical, new[logical]]
+            self.changes[step] += [table, logical, new[logical]]
 
     def _ended(self, step: int, request: int, before: Held | None) -> None:
         """At `step` a request is complete; it was last read running as `before`."""
@@ -104,7 +108,8 @@ class Tables:
             self._no_tokens(step, request)
 
     def _empty(self, step: int, request: int) -> None:
-        self.changes[step] += [request, -1, -1]
+        for table in range(self.tables):
+            self.changes[step] += [request * self.tables + table, -1, -1]
         del self.held[request]
 
     def _no_tokens(self, step: int, request: int) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from kvbench.blockmap.moments import PARTS, Scout, Stop, part_of
-from kvbench.blockmap.wording import at, doing
+from kvbench.blockmap.moments import Scout, Stop, part_of
+from kvbench.blockmap.wording import at, doing, holding
 
 OWN = ("first", "most")  # moments of every run: told of the first side only
 
@@ -78,8 +78,4 @@ NOTHING = {"request": None, "cell": None}
 
 
 def _numbers(side: dict[str, Any], step: int) -> str:
-    slots = sum(side[part][step] for part in PARTS)
-    return (
-        f"{doing(side['running'][step], 'request', 'run')}, {side['waiting'][step]:,} waiting; "
-        f"{side['live'][step]:,} of {slots:,} allocated slots hold a token"
-    )
+    return f"{doing(side['running'][step], 'request', 'run')}, {side['waiting'][step]:,} waiting; {holding(side, step)}"

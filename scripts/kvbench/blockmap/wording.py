@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from kvbench.records import SPLIT
 
 LONGEST_NAME = 40
 
@@ -21,6 +23,15 @@ def doing(count: int, noun: str, verb: str) -> str:
 def at(times: Sequence[int], step: int) -> str:
     """Step and time since all requests were submitted."""
     return f"Step {step:,}, {times[step] / 1e6:.3f} s"
+
+
+def holding(side: Mapping[str, Any], step: int) -> str:
+    """How many of the allocated slots hold a token that is needed: `40 of 64 allocated slots hold a token`."""
+    slots = sum(side[part][step] for part in SPLIT if part in side)
+    kinds = side.get("groups", ())
+    of_a_layer = ", each for one token in one layer," if len(kinds) > 1 else ""
+    needed = " that a later one attends to" if kinds else ""
+    return f"{side['live'][step]:,} of {slots:,} allocated slots{of_a_layer} hold a token{needed}"
 
 
 class Names:

@@ -14,10 +14,10 @@ import pandas as pd
 from kvbench.blockmap import load
 from kvbench.engines.names import ONE_BLOCK
 from kvbench.errors import UserError
+from kvbench.records import SPLIT
 from kvbench.report.html import page
 
 MIB = 2**20
-PARTS = ("live", "reserved", "internal", "padding", "finished")
 
 
 def read_document(path: Path) -> dict[str, Any]:
@@ -44,6 +44,7 @@ def picture_page(path: Path) -> str:
             {"heading": heading(side), "served_s": end(np.cumsum(side["t_us"])) / 1e6} for side in document["sides"][:2]
         ],
         requests=len(document["requests"]),
+        expired=any(any(side.get("expired", ())) for side in document["sides"][:2]),
     )
 
 
@@ -58,9 +59,10 @@ def heading(side: Mapping[str, Any]) -> str:
     """How a side holds memory."""
     if side["form"] == "rows":
         return "Contiguous: a row for each request"
+    tokens = side.get("block_tokens") or side["cell_slots"]
     if side["engine"] in ONE_BLOCK:
-        return f"Contiguous: {side['cell_slots']:,} tokens reserved per request"
-    return f"Paged: blocks of {side['cell_slots']:,} tokens on demand"
+        return f"Contiguous: {tokens:,} tokens reserved per request"
+    return f"Paged: blocks of {tokens:,} tokens on demand"
 
 
 def moment(document: Mapping[str, Any]) -> int:
@@ -85,7 +87,7 @@ def _row(document: Mapping[str, Any], side: Mapping[str, Any], time: int) -> dic
     step = int(np.searchsorted(times, time, side="right")) - 1
     if step < 0 or time > end(times):
         raise UserError(f"{side['engine']} served nothing at this moment; choose another --step")
-    allocated = sum(side[part][step] for part in PARTS)
+    allocated = sum(side[part][step] for part in SPLIT if part in side)
     running, waiting = side["running"][step], side["waiting"][step]
     return {
         "engine": side["engine"],

@@ -51,6 +51,9 @@ class Controls {
     parts.chooser.hidden = named.length < 3;
     parts["lead-label"].hidden = map.shown.length < 2;
     parts.grey.hidden = map.panels.every((panel) => !panel.occurs("padding") && !panel.occurs("finished"));
+    parts.dotted.hidden = map.panels.every((panel) => !panel.occurs("expired"));
+    parts.ruled.hidden = map.panels.every((panel) => !panel.occurs("page_padding"));
+    parts.layered.hidden = map.panels.every((panel) => !(panel.replay.side.groups?.length > 1));
     const kinds = new Set(map.shown.flatMap((side) => lanesOf(map.replay(side))));
     for (const item of parts.body.querySelectorAll("[data-event]"))
       item.hidden = !kinds.has(Number(item.dataset.event));

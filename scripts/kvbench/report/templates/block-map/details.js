@@ -78,10 +78,7 @@ class Details {
   writeTable(panel, parts) {
     const { replay } = panel;
     const entries = replay.rows ? this.rowEntries(replay) : this.blockEntries(panel);
-    setText(
-      parts["of-title"],
-      replay.rows ? "Its row" : `Its block table (${counted(replay.tables[this.map.request].length, "block")})`,
-    );
+    setText(parts["of-title"], this.tableTitle(replay));
     parts["of-title"].hidden = parts["of-table"].hidden = entries.length === 0;
     const key = entries.join("|");
     if (key === panel.tableKey) return;
@@ -89,24 +86,69 @@ class Details {
     parts["of-table"].replaceChildren(...entries.map((entry) => this.entry(entry, replay.side.first_block || 0)));
   }
 
-  // [logical, physical, filled, size, shared]
+  tableTitle(replay) {
+    if (replay.rows) return "Its row";
+    const tables = replay.tablesOf(this.map.request);
+    if (tables.length > 1) return `Its ${tables.length} block tables`;
+    return `Its block table (${counted(tables[0].length, "block")})`;
+  }
+
+  // [logical, physical, filled, size, shared]; where layers differ, lines of text before them.
   blockEntries({ replay, occupancy }) {
-    const size = replay.side.cell_slots;
+    const { tables, groups } = replay.side;
+    const held = replay.tablesOf(this.map.request);
+    if (!tables) return this.entriesOf(held[0], replay, occupancy, null);
+    const entries = held.flatMap((table, t) => {
+      const title = `Table ${t + 1}: ${attentionOf(groups[tables[t].group])}`;
+      const own = this.entriesOf(table, replay, occupancy, tables[t]);
+      return tables.length > 1 && own.length ? [title, ...own] : own;
+    });
+    return [...this.heldByKind(replay), ...entries.slice(0, TABLE_ENTRIES)];
+  }
+
+  entriesOf(table, replay, occupancy, own) {
+    const { side } = replay;
+    const size = side.block_tokens ?? side.cell_slots;
     const tokens = replay.tokens(this.map.request);
-    return replay.tables[this.map.request].slice(0, TABLE_ENTRIES).map((cell, logical) => {
-      const filled = Math.min(size, Math.max(0, tokens - logical * size));
+    const stored = own?.ring ? Math.min(tokens, side.groups[own.group].window) : tokens;
+    return table.slice(0, TABLE_ENTRIES).map((cell, logical) => {
+      const filled = own && cell < 0 ? 0 : Math.min(size, Math.max(0, stored - logical * size));
       return [logical, cell, filled, size, occupancy.holders[cell] > 1 ? occupancy.holders[cell] : 0];
     });
   }
 
+  // Of each kind of layers, the blocks that its tables hold, and those given back inside the request.
+  heldByKind(replay) {
+    const { groups, tables } = replay.side;
+    const held = groups.map(() => ({ has: 0, all: 0 }));
+    replay.tablesOf(this.map.request).forEach((table, t) => {
+      held[tables[t].group].has += table.filter((cell) => cell >= 0).length;
+      held[tables[t].group].all += table.length;
+    });
+    return groups.flatMap((kind, k) => {
+      const { has, all } = held[k];
+      if (!all) return [];
+      const back = has < all ? `, ${number(all - has)} given back` : "";
+      return [`${kindName(kind)}: ${number(has)} of ${counted(all, "block")} held${back}`];
+    });
+  }
+
+  // Where layers differ, a row for each kind of them.
   rowEntries(replay) {
     const row = replay.tables[this.map.request][0];
     if (!(row >= 0)) return [];
-    const width = replay.side.width[replay.step];
-    return [["row", row, replay.hasEnded(this.map.request) ? 0 : replay.tokens(this.map.request), width, 0]];
+    const { side, step } = replay;
+    const tokens = replay.hasEnded(this.map.request) ? 0 : replay.tokens(this.map.request);
+    if (!side.groups) return [["row", row, tokens, side.width[step], 0]];
+    return side.groups.flatMap((kind) => {
+      const width = kind.width[step];
+      return [kindName(kind), ["row", row, Math.min(tokens, width), width, 0]];
+    });
   }
 
-  entry([logical, cell, filled, size, shared], first) {
+  entry(told, first) {
+    if (typeof told === "string") return make("li", "bm-kind", told);
+    const [logical, cell, filled, size, shared] = told;
     const item = make("li", "bm-entry");
     item.append(make("span", "bm-logical", String(logical)));
     item.append(make("span", "bm-arrow", "→"));

@@ -35,7 +35,7 @@ class Grid {
   draw(occupancy, chosen, cell) {
     this.pixels.set(this.empty);
     const { owner, replay } = occupancy;
-    const bright = chosen === null ? null : new Set(replay.tables[chosen]);
+    const bright = chosen === null ? null : new Set(replay.cells(chosen));
     for (let c = 0; c < owner.length; c++) if (owner[c] >= 0) this.paintCell(occupancy, c, bright && !bright.has(c));
     this.context.putImageData(this.image, 0, 0);
     this.markShared(occupancy);
@@ -46,23 +46,28 @@ class Grid {
   paintCell(occupancy, cell, dimmed) {
     const shades = this.theme.request(occupancy.owner[cell], dimmed);
     let slot = this.layout.start(cell);
-    for (const part of ["padding", "live", "reserved", "internal", "finished"]) {
-      const slots = occupancy[part][cell];
-      if (slots) this.paintPart(part, slot, slot + slots, shades);
-      slot += slots;
-    }
+    const rows = occupancy.rowOf(cell);
+    for (const part of rows ? [] : occupancy.inOrder) slot = this.paintPart(part, slot, occupancy[part][cell], shades);
+    for (const parts of rows || [])
+      for (const part of occupancy.inOrder) slot = this.paintPart(part, slot, parts[part], shades);
     const size = this.layout.size();
     this.frameCell(cell, size, occupancy.live[cell] === size ? null : shades.edge);
+    if (occupancy.kindOf(cell)?.window) this.markWindow(cell, shades);
   }
 
-  paintPart(part, from, to, shades) {
-    for (const box of this.layout.rectangles(from, to)) {
+  // The slot after the part.
+  paintPart(part, from, slots, shades) {
+    if (!slots) return from;
+    for (const box of this.layout.rectangles(from, from + slots)) {
       if (part === "live") this.fill(box, shades.live);
       else if (part === "reserved") this.stripe(box, shades.pale, shades.stripe, 1);
       else if (part === "padding") this.stripe(box, shades.wasteFaint, shades.wasteStripe, -1);
       else if (part === "finished") this.cross(box, shades.wasteFaint, shades.wasteStripe);
+      else if (part === "expired") this.dot(box, shades.faded, shades.dots);
+      else if (part === "page_padding") this.rule(box, shades.wasteFaint, shades.wasteStripe);
       else this.fill(box, shades.paper);
     }
+    return from + slots;
   }
 
   // The edge of a cell that is not full, and the gap to its neighbour.
@@ -109,6 +114,29 @@ class Grid {
     this.fill(box, ground);
     this.diagonals(box, line, 1, Math.round(6 * this.layout.ratio));
     this.diagonals(box, line, -1, Math.round(6 * this.layout.ratio));
+  }
+
+  // Rows of dots.
+  dot(box, ground, point) {
+    this.fill(box, ground);
+    const { ratio } = this.layout;
+    const size = Math.max(1, Math.round(ratio));
+    const period = Math.round(4 * ratio);
+    for (let y = box[1] + size; y + size <= box[3]; y += period)
+      for (let x = box[0] + size; x + size <= box[2]; x += period) this.fill([x, y, x + size, y + size], point);
+  }
+
+  // Level lines.
+  rule([x0, y0, x1, y1], ground, line) {
+    this.fill([x0, y0, x1, y1], ground);
+    for (let y = y0 + 1; y < y1; y += Math.round(4 * this.layout.ratio)) this.fill([x0, y, x1, y + 1], line);
+  }
+
+  // A bar at the left edge of a block whose layers have a window, where there is room.
+  markWindow(cell, shades) {
+    const { ratio } = this.layout;
+    const [x0, y0, x1, y1] = this.boxes(cell)[0];
+    if (x1 - x0 >= 8 * ratio) this.fill([x0, y0, x0 + Math.round(2 * ratio), y1 - 1], shades.mark);
   }
 
   diagonals([x0, y0, x1, y1], line, slope, period) {

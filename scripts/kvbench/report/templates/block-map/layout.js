@@ -27,19 +27,25 @@ function poolSlots(replay) {
 
 // Rows: of each step, the width and number of rows of the batch that it belongs to, so that rows stay where they are.
 function batchesOf(replay) {
-  const { width, changes } = replay.side;
+  const { width, changes, groups } = replay.side;
   const held = new Map();
   const batches = [];
   let batch = null;
   for (let step = 0; step < replay.steps; step++) {
     holdRows(held, changes[step] || []);
-    if (!batch || width[step] < batch.last) batch = { width: 1, rows: Math.max(0, ...held.values()) };
+    if (!batch || (groups ? begins(changes[step] || []) : width[step] < batch.last)) batch = { width: 1, rows: Math.max(0, ...held.values()) };
     for (let i = 2; i < (changes[step] || []).length; i += 3) batch.rows = Math.max(batch.rows, changes[step][i] + 1);
     batch.width = Math.max(batch.width, width[step]);
     batch.last = width[step];
     batches.push(batch);
   }
   return batches;
+}
+
+// Whether requests take rows: where layers have a window, a row may become shorter within a batch.
+function begins(changes) {
+  for (let i = 1; i < changes.length; i += 3) if (changes[i] >= 0) return true;
+  return false;
 }
 
 function holdRows(held, changes) {

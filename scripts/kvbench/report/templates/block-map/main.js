@@ -67,7 +67,7 @@ function handle(map) {
     open: () => openMap(map).then(() => undefined),
     seek: (side, step) => map.goTo(side, step),
     choose: (request) => map.choose(request),
-    holds: (request, side = map.lead) => map.replay(side).tables[request].filter((cell) => cell >= 0),
+    holds: (request, side = map.lead) => map.replay(side).cells(request),
     counts: (side = map.lead) => ({ ...map.occupancy(side).counts }),
     waiting: (side = map.lead) => [...map.occupancy(side).queue],
     colour: (request) => css(colourOfRequest(request, map.theme.dark)),

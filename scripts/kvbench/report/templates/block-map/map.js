@@ -83,11 +83,17 @@ class BlockMap {
 
   scaleText(line) {
     const replays = this.panels.map((panel) => panel.replay);
-    const sizes = [...new Set(replays.filter((r) => !r.rows).map((r) => number(r.side.cell_slots)))];
-    const block = sizes.length ? `, a block has ${sizes.join(" or ")}` : "";
+    const paged = replays.filter((r) => !r.rows);
+    const sizes = [...new Set(paged.map(pageSize))];
+    const block = sizes.length ? `, a ${unitOf(paged[0])} has ${sizes.join(" or ")}` : "";
+    const window = paged.some(({ side }) => side.tables?.some((table) => side.groups[table.group].window !== null));
+    const edge = window ? " A dark left edge: a block of layers with a window." : "";
     const both = replays.length > 1 ? "Both maps have one scale and one clock" : "Scale";
+    const rows = replays.some((r) => r.rows && r.side.groups?.length > 1)
+      ? " A row: its layers with full attention, then those with a window, which hold fewer tokens."
+      : "";
     const shared = replays.some((r) => lanesOf(r).includes(4)) ? " ×n: a block that n requests share." : "";
-    return `${both}: a full line is ${number(line)} slots${block}.${shared}`;
+    return `${both}: a full line is ${number(line)} slots${block}.${edge}${rows}${shared}`;
   }
 
   retheme() {
@@ -198,4 +204,11 @@ class BlockMap {
       setText(this.parts.live, `At ${seconds(this.time, this.duration)}. ${told.join(" ")}`);
     }, 400);
   }
+}
+
+// Slots of a cell; where layers differ, the tokens and layers that they are.
+function pageSize({ side }) {
+  if (!(side.groups?.length > 1)) return number(side.cell_slots);
+  const layers = side.cell_slots / side.block_tokens;
+  return `${number(side.cell_slots)} (${counted(side.block_tokens, "token")} in ${counted(layers, "layer")})`;
 }

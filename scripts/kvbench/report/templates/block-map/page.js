@@ -27,6 +27,34 @@ function counted(value, unit) {
   return `${number(value)} ${unit}${value === 1 ? "" : "s"}`;
 }
 
+function bytes(count) {
+  const units = ["bytes", "KiB", "MiB", "GiB"];
+  let at = 0;
+  for (; count >= 1024 && at < units.length - 1; at++) count /= 1024;
+  return `${number(Number(count.toPrecision(3)))} ${units[at]}`;
+}
+
+// Parts that only caches can have whose layers differ or have a window.
+const LATER = { expired: "expired", page_padding: "page padding" };
+
+function wordOf(part) {
+  return LATER[part] || part;
+}
+
+// What a cell is. A page is a block, unless blocks of some layers take several.
+function unitOf(replay) {
+  if (replay.rows) return "row";
+  return (replay.side.tables || []).some((table) => table.pages > 1) ? "page" : "block";
+}
+
+function attentionOf({ kind, window }) {
+  return window === null ? kind : `${kind}, window ${number(window)}`;
+}
+
+function kindName(kind) {
+  return `${attentionOf(kind)}, ${counted(kind.layers, "layer")}`;
+}
+
 function percent(share) {
   return share === null ? "–" : `${(100 * share).toFixed(1)} %`;
 }

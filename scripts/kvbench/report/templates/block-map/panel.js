@@ -21,10 +21,11 @@ class Panel {
     this.element.style.setProperty("--bm-side", css(colour));
     setText(this.parts.engine, replay.side.engine);
     setText(this.parts.source, replay.side.source || "");
-    setText(this.parts.unit, replay.rows ? "rows in use" : "blocks in use");
-    setText(this.parts.unused, replay.rows ? "rows free" : "blocks free");
+    setText(this.parts.unit, `${unitOf(replay)}s in use`);
+    setText(this.parts.unused, `${unitOf(replay)}s free`);
+    setText(this.parts.needed, replay.side.groups ? " that a later one attends to" : "");
     this.parts.queued.parentElement.classList.toggle("bm-never", !replay.side.waiting.some((count) => count > 0));
-    for (const part of ["padding", "finished"]) {
+    for (const part of ["padding", "finished", "expired", "page_padding"]) {
       this.element.querySelector(`[data-count="${part}"]`).closest("li").hidden = !this.occurs(part);
     }
   }
@@ -38,6 +39,7 @@ class Panel {
     const { counts } = this.occupancy;
     this.grid.draw(this.occupancy, this.map.request, this.map.cellOn(this.number));
     this.writeCounts(counts);
+    this.writeKinds(counts.kinds);
     this.writeQueue();
     setText(this.parts.where, this.where());
     this.parts.grid.setAttribute("aria-label", this.described(counts));
@@ -55,8 +57,10 @@ class Panel {
   described(counts) {
     return (
       `${this.replay.side.engine}, ${this.where()}: ${counts.running} running, ${counts.waiting} waiting; ` +
-      `${counts.used} ${this.replay.rows ? "rows" : "blocks"} in use, ${counts.free} free; ` +
-      PARTS.map((part) => `${counts[part]} ${part}`).join(", ") +
+      `${counts.used} ${unitOf(this.replay)}s in use, ${counts.free} free; ` +
+      PARTS.filter((part) => !(part in LATER) || counts[part] > 0)
+        .map((part) => `${counts[part]} ${wordOf(part)}`)
+        .join(", ") +
       ` slots; ${percent(counts.share)} of allocated slots live.`
     );
   }
@@ -73,6 +77,31 @@ class Panel {
     const wrong = this.occupancy.differences();
     this.parts.warning.hidden = wrong.length === 0;
     setText(this.parts.warning, wrong.length ? `This step does not add up to kv.parquet: ${wrong.join(", ")}.` : "");
+  }
+
+  // What each kind of layers holds, where they differ.
+  writeKinds(kinds) {
+    const { side } = this.replay;
+    this.parts.kinds.hidden = kinds.length === 0;
+    this.parts.kinds.replaceChildren(
+      ...kinds.map((counts, k) => {
+        const kind = side.groups[k];
+        const item = make("li", "", `${kindName(kind)}: ${this.kindText(counts, side.slot_bytes)}`);
+        if (kind.width && counts.allocated) item.append(`; a row has room for ${counted(this.width(kind), "token")}`);
+        for (const part of ["allocated", ...PARTS]) item.setAttribute(`data-${part}`, counts[part]);
+        return item;
+      }),
+    );
+  }
+
+  width(kind) {
+    return kind.width[this.replay.step] || 0;
+  }
+
+  kindText(counts, slotBytes) {
+    const held = PARTS.filter((part) => counts[part]).map((part) => `${number(counts[part])} ${wordOf(part)}`);
+    const size = `${counted(counts.allocated, "slot")} (${bytes(counts.allocated * slotBytes)})`;
+    return held.length ? `${size}, ${held.join(", ")}` : size;
   }
 
   writeQueue() {
@@ -115,15 +144,17 @@ class Panel {
 
   told(cell) {
     const { owner, logical, holders } = this.occupancy;
-    const unit = `${this.replay.rows ? "Row" : "Block"} ${cell + (this.replay.side.first_block || 0)}`;
+    const name = unitOf(this.replay);
+    const unit = `${name[0].toUpperCase()}${name.slice(1)} ${cell + (this.replay.side.first_block || 0)}`;
     if (owner[cell] < 0) return `${unit}: free`;
     const shared = holders[cell] > 1 ? `, shared ×${holders[cell]}` : "";
-    const place = this.replay.rows ? "" : `, its block ${logical[cell]}`;
+    const kind = this.occupancy.kindOf(cell);
+    const place = this.replay.rows ? "" : `, its block ${logical[cell]}${kind ? ` of table ${this.occupancy.table[cell] + 1} (${attentionOf(kind)})` : ""}`;
     const held = PARTS.filter((part) => this.occupancy[part][cell]).map(
-      (part) => `${this.occupancy[part][cell]} ${part}`,
+      (part) => `${this.occupancy[part][cell]} ${wordOf(part)}`,
     );
-    const name = nameOf(this.map.data.requests, owner[cell]);
-    return `${unit}: request ${name}${place}${shared}; ${held.join(", ")}`;
+    const holder = nameOf(this.map.data.requests, owner[cell]);
+    return `${unit}: request ${holder}${place}${shared}; ${held.join(", ")}`;
   }
 
   choose(event) {

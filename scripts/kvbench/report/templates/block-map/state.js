@@ -13,7 +13,8 @@ class Replay {
     this.end = endOf(this.times);
     this.done = requests.map((_, r) => doneFrom(side.tokens[r] || [], side.final[r]));
     this.served = requests.map((_, r) => (side.tokens[r] || []).length > 0);
-    this.tables = requests.map(() => []);
+    this.each = tablesEach(side);
+    this.tables = Array.from({ length: requests.length * this.each }, () => []); // those of a request after each other
     this.step = -1;
     this.frames = [];
     this.added = [];
@@ -35,9 +36,39 @@ class Replay {
     const grown = new Set();
     for (let i = 0; i < changes.length; i += 3) {
       const table = this.tables[changes[i]];
-      if (table.length > 0 && changes[i + 1] >= table.length) grown.add(changes[i]);
+      if (table.length > 0 && changes[i + 1] >= table.length) grown.add(Math.floor(changes[i] / this.each));
     }
     grown.forEach((request) => this.added.push(step, BLOCK_ADDED, request));
+  }
+
+  tablesOf(request) {
+    return this.tables.slice(request * this.each, (request + 1) * this.each);
+  }
+
+  // Cells that a block of a request's table takes.
+  pages(table) {
+    return this.side.tables?.[table].pages || 1;
+  }
+
+  // All cells that a request holds.
+  cells(request) {
+    return this.tablesOf(request).flatMap((table, t) =>
+      table
+        .filter((cell) => cell >= 0)
+        .flatMap((cell) => Array.from({ length: this.pages(t) }, (_, page) => cell + page)),
+    );
+  }
+
+  // Whether a request has a table, be it one without blocks.
+  hasTable(request) {
+    for (let t = 0; t < this.each; t++) if (this.tables[request * this.each + t].length) return true;
+    return false;
+  }
+
+  holdsBlocks(request) {
+    for (let t = 0; t < this.each; t++)
+      if (this.tables[request * this.each + t].some((cell) => cell >= 0)) return true;
+    return false;
   }
 
   // Blocks of a request's table that it found in the cache when it was last admitted.
@@ -94,8 +125,7 @@ class Replay {
 
   status(request) {
     if (!this.served[request] || this.step < (this.side.arrives?.[request] ?? -1)) return "absent";
-    const table = this.tables[request];
-    if (table.length && table.some((cell) => cell >= 0)) return this.hasEnded(request) ? "ended" : "running";
+    if (this.holdsBlocks(request)) return this.hasEnded(request) ? "ended" : "running";
     return this.step >= this.done[request] || this.step >= this.steps ? "completed" : "waiting";
   }
 

@@ -37,10 +37,15 @@ class FreeQueue {
   }
 }
 
+// Block tables of a request: one, unless layers differ in what they hold.
+function tablesEach(side) {
+  return side.tables?.length || 1;
+}
+
 function unpackSide(side) {
   if (!side.packed) return side;
   const queue = new FreeQueue(side.cells);
-  const tables = side.tokens.map(() => []);
+  const tables = Array.from({ length: side.tokens.length * tablesEach(side) }, () => []);
   side.changes = side.packed.map((flat) => unpackStep(flat, queue, tables));
   delete side.packed;
   return side;
@@ -62,6 +67,7 @@ function unpackStep(flat, queue, tables) {
     const logical = place === OTHER ? flat[i++] : table.length;
     const cell = place === OTHER ? flat[i++] : queue.at(place);
     changes.push(request, logical, cell);
+    if (cell < 0 && logical < table.length) queue.give(table[logical]);
     table[logical] = cell;
     queue.take(cell);
   }
