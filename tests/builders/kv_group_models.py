@@ -49,7 +49,10 @@ SHAPES = {
     "gemma3": {"model_type": "gemma3_text", "layers": 6, "sliding_window": WINDOW, **PLAIN},
     # Three layers in tables of two: one table leaves half of each page unused.
     "gemma3-padded": {
-        "model_type": "gemma3_text", "layers": 5, "sliding_window": WINDOW, **PLAIN,
+        "model_type": "gemma3_text",
+        "layers": 5,
+        "sliding_window": WINDOW,
+        **PLAIN,
         "layer_types": [*["sliding_attention"] * 3, *["full_attention"] * 2],
     },
     "gpt-oss": {
