@@ -99,4 +99,8 @@ def test_kill_of_all_at_once(call, outcome, tree) -> None:
     after = call("hf-batch", TMPDIR=str(one.temporary))
     assert after.end() == 0
     assert [name for name in one.left() if "." not in name] == []
-    outcome("kill -9 of Snakemake, warden and run at once", "", "two folders and a lock, until the next call")
+    outcome(
+        "kill -9 of Snakemake, warden and run at once",
+        "",
+        "two folders, until the next call; a lock, until `make unlock`",
+    )
