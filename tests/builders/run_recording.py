@@ -8,7 +8,7 @@ import numpy as np
 
 from builders.simulated_engine import MAX_LENGTH, Step, Trace, block_slots, max_num_seqs, paged, simulate
 from builders.simulated_requests import Request
-from kvbench.records import BLOCKS
+from kvbench.records import BLOCKS, SPLIT
 
 SLOT_BYTES = 46_080
 SLOWDOWN = {
@@ -112,6 +112,7 @@ class Recording:
             "pool": step.pool,
             "unshared": sum(step.split.values()),
             "allocated": sum(step.split.values()),
+            **dict.fromkeys(SPLIT, 0),
             **step.split,
             **(upkeep(step.running) if phase == "blocks" and self.engine.startswith("vllm") else {}),
         }
