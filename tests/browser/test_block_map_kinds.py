@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from builders.block_map_pages import write_page
-from builders.hybrid_runs import hybrid_documents
+from builders.hybrid_runs import hybrid_documents, shared_hybrid_document
 from builders.shown_maps import shown
 
 from kvbench.blockmap.packing import packed
@@ -61,6 +61,16 @@ def test_counts_on_screen_are_those_of_kv_parquet(page: Any, recorded: tuple[Pat
             for shown_kind, kind in zip(kinds, row["groups"] or kinds, strict=True):
                 assert {part: shown_kind[part] for part in SPLIT} == {part: kind[part] for part in SPLIT}
                 assert shown_kind["allocated"] == kind["allocated"]
+
+
+def test_shared_blocks_of_layers_that_differ_add_up(open_page: Callable[..., Any], tmp_path: Path) -> None:
+    document = shared_hybrid_document(tmp_path)
+    page = shown(open_page(write_page(tmp_path / "page.html", {"map": document})))
+    kv = read_parquet(tmp_path / "kv.parquet").to_pylist()
+    for row, (counts, kinds, wrong) in zip(kv, page.evaluate(SEEN, [0, len(kv)]), strict=True):
+        assert wrong == ""
+        assert {part: counts[part] for part in SPLIT} == {part: row[part] for part in SPLIT}
+        assert sum(kind["allocated"] for kind in kinds) == row["allocated"]
 
 
 def test_a_kind_that_does_not_add_up_is_said(

@@ -32,6 +32,29 @@ def hybrid_document(folder: Path, groups: Sequence[LayerGroup] = GROUPS, **chang
     return map_of_pass(folder, "vllm", _generated(schedule), requests_of(LENGTHS), groups=groups, **SIZES)
 
 
+def shared_hybrid_document(folder: Path) -> dict[str, Any]:
+    """The map of two requests with 6 tokens of prompt and 8 at the end, of which the second finds the first 4."""
+    tables = [[1, 2], [11, 12], [21, 22], [1, 3], [11, 13], [21, 23]] * 3
+    given = {
+        "free_blocks": [PAGES - 9] * 3,
+        "scheduled_tokens": [8, 2, 2],
+        "dump_length": [2, -1, -1],
+        "dump_request": [0, 1],
+        "dump_tokens": [6, 2],
+        "event_tokens": [0, 4],
+        "block_step": np.repeat([0, 1, 2], 6),
+        "block_request": [0, 0, 0, 1, 1, 1] * 3,
+        "block_tokens": np.repeat([6, 7, 8], 6),
+        "block_group": [0, 1, 2] * 6,
+        "block_length": [2] * 18,
+        "block_ids": np.concatenate(tables),
+    }
+    sizes = {"end_free_blocks": PAGES, "total_blocks": PAGES, "block_size": BLOCK}
+    generated = _generated(schedule_of(**given, **sizes, paging=vllm_paging(GROUPS)))
+    requests = requests_of([(6, 3), (6, 3)])
+    return map_of_pass(folder, "vllm", generated, requests, shared=True, groups=GROUPS, **SIZES)
+
+
 def hybrid_documents(folder: Path) -> dict[str, Any]:
     """The map of vllm, hf-batch and hf-continuous."""
     passes = {

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from builders.changed_runs import changed_record, replace_rows
-from builders.hybrid_runs import LENGTHS, hybrid_document, hybrid_documents
+from builders.hybrid_runs import LENGTHS, hybrid_document, hybrid_documents, shared_hybrid_document
 from builders.read_maps import counts_of, parts_of, recorded_of, slots_by_kind, tables_of
 from builders.requests import requests_of
 from builders.served_passes import map_of_records
@@ -93,6 +94,21 @@ def test_a_single_kind_with_a_window_has_pages_of_all_layers(tmp_path: Path) -> 
     assert (side["live"][2], side["expired"][2], side["cell_slots"]) == (7, 1, 4)
 
 
+def test_a_shared_block_counts_as_that_of_the_request_that_filled_it(tmp_path: Path) -> None:
+    """In step 2 the first token has left the window of both: 3 slots are expired, once, in blocks of the first request.
+
+    9 pages of 8 slots are held. Of the table of one layer, 3 of them use half of their slots.
+    """
+    [side] = shared_hybrid_document(tmp_path)["sides"]
+    assert "live" not in side["groups"][0], "kv.parquet has no kinds of shared blocks"
+    assert (side["expired"], side["page_padding"]) == ([0, 0, 3, 0], [12, 12, 12, 0])
+    assert side["live"] == [9 * 8 - 12 - 2 * 2 * 5, 9 * 8 - 12 - 2 * 1 * 5, 9 * 8 - 12 - 3, 0]
+    file = tmp_path / "blocks.parquet"
+    rows = read_parquet(file).to_pandas()
+    replace_rows(file, rows.assign(prefix_hit_tokens=4))
+    refused(tmp_path, "live slots of blocks", [(6, 3), (6, 3)])
+
+
 def test_packed_tables_come_back(document: dict[str, Any]) -> None:
     for side in document["sides"]:
         assert json.loads(json.dumps(unpacked(packed(side)))) == side
@@ -115,9 +131,9 @@ def test_the_tour_tells_of_tables_and_windows(document: dict[str, Any]) -> None:
     )
 
 
-def refused(folder: Path, match: str) -> None:
+def refused(folder: Path, match: str, lengths: Sequence[tuple[int, int]] = LENGTHS) -> None:
     with pytest.raises(AccountingError, match=match):
-        map_of_records([folder / "run.json"], requests_of(LENGTHS))
+        map_of_records([folder / "run.json"], requests_of(lengths))
 
 
 def change_kv(folder: Path, **changes: Any) -> None:

@@ -36,6 +36,7 @@ def test_the_words_are_from_the_document() -> None:
     assert title(document(side("vllm"), reserved)) == "The same 3 requests in the same 2 MiB of KV cache"
     assert heading(side("vllm")) == "Paged: blocks of 8 tokens on demand"
     assert heading(reserved) == "Contiguous: 32 tokens reserved per request"
+    assert heading(side("vllm", block_tokens=4)) == "Paged: blocks of 4 tokens on demand"
     assert heading(side("hf-static", form="rows", cell_slots=None)) == "Contiguous: a row for each request"
 
 
@@ -48,6 +49,13 @@ def test_both_sides_are_counted_at_one_instant() -> None:
     assert list(shown["live_slots"]) == [9, 1]
     assert list(shown["live_share"]) == [9 / 16, 1 / 11]
     assert list(shown["served_s"]) == [6.0, 4.000005]
+
+
+def test_expired_slots_and_page_padding_are_taken_too() -> None:
+    kinds = side("vllm", expired=[2, 3, 0], page_padding=[1, 1, 0])
+    shown = table(document(kinds, side("vllm-contiguous")), 1)
+    assert list(shown["allocated_slots"]) == [9 + 1 + 6 + 3 + 1, 9 + 1 + 6]
+    assert list(shown["live_share"]) == [9 / 20, 9 / 16]
 
 
 @pytest.mark.parametrize(("begin", "step"), [(10**7, 0), (0, 2)], ids=["not begun", "over"])

@@ -87,7 +87,7 @@ class BlockMap {
     const sizes = [...new Set(paged.map(pageSize))];
     const block = sizes.length ? `, a ${unitOf(paged[0])} has ${sizes.join(" or ")}` : "";
     const window = paged.some(({ side }) => side.tables?.some((table) => side.groups[table.group].window !== null));
-    const edge = window ? " A dark left edge: a block of layers with a window." : "";
+    const edge = window ? " A bar at the left edge: a block of layers with a window." : "";
     const both = replays.length > 1 ? "Both maps have one scale and one clock" : "Scale";
     const rows = replays.some((r) => r.rows && r.side.groups?.length > 1)
       ? " A row: its layers with full attention, then those with a window, which hold fewer tokens."
