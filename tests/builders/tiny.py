@@ -9,6 +9,7 @@ from pathlib import Path
 from builders.engine_settings import engine_settings
 from builders.requests import requests_of
 from kvbench.engines.base import Engine, EngineSettings, Generated
+from kvbench.kv.groups import FULL, LayerGroup
 from kvbench.measure.orders import slots_of_block
 from kvbench.workload.read import Request
 
@@ -47,7 +48,8 @@ def tiny_settings(model: Path, engine: str, blocks: int) -> EngineSettings:
         threads=2,
         max_length=MAX_LENGTH,
         budget_bytes=blocks * BLOCK * SLOT_BYTES,
-        slot_bytes=SLOT_BYTES,
+        groups=(LayerGroup(FULL, LAYERS, 2 * KV_HEADS * HEAD_DIM),),
+        kv_itemsize=4,
         block_size=slots_of_block(engine, BLOCK, MAX_LENGTH),
     )
 
