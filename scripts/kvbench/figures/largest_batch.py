@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from kvbench.capacity.contexts import Conditions, Curve, curves, mean_share, read_conditions
+from kvbench.capacity.contexts import Conditions, Curve, chosen, curves, mean_share, read_conditions
 from kvbench.capacity.shapes import read_shapes
 from kvbench.figures.style import WIDTH_IN, is_narrow, logarithmic, said, settle, styled, wrapped
 
@@ -25,7 +25,8 @@ def from_job(job: Any) -> Figure:
     """The figure of a plot rule's inputs."""
     conditions = read_conditions(job.input.shapes)
     share = mean_share(conditions, job.params.seed)
-    found = curves(read_shapes(job.input.shapes), conditions, share)
+    shapes = chosen(read_shapes(job.input.shapes), conditions.models, f"{job.input.shapes}: figure")
+    found = curves(shapes, conditions, share)
     return draw(found, conditions, share, job.params.options)
 
 
