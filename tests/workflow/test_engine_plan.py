@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from builders.places import IMPORT_PATH
@@ -14,8 +13,10 @@ from builders.places import IMPORT_PATH
 from kvbench.capacity.engine_plan import engine_plan
 from kvbench.kv.groups import LayerGroup
 from kvbench.model.shape import make_config
+from kvbench.model.slots import ITEMSIZE
 
 pytest.importorskip("vllm")
+torch = pytest.importorskip("torch")
 
 SIZES = {
     "hidden_size": 128, "intermediate_size": 256, "heads": 4, "kv_heads": 2, "head_dim": 32, "vocab_size": 512,
@@ -49,7 +50,7 @@ from kvbench.model.architecture import read_architecture
 
 for case in json.loads(sys.argv[1]):
     groups = read_architecture(case["model_path"], "x").groups
-    given = {"random_weights": True, "threads": 1, "kv_itemsize": 4, "groups": groups, **case}
+    given = {"random_weights": True, "threads": 1, "groups": groups, **case}
     engine = VllmEngine(engine_settings("vllm", **given))
     try:
         engine.load()
@@ -58,13 +59,15 @@ for case in json.loads(sys.argv[1]):
     finally:
         engine.close()
 """
-# Layers of a page, tokens of a block, most tokens of a step, asynchronous scheduling.
+AMX = torch.cpu._is_amx_tile_supported()
+# Layers of a page, tokens of a block, most tokens of a step, number type. With AMX, vLLM's MLA takes blocks of 32 and
+# no float32. Asynchronous scheduling is only in engines that are a process of their own.
 CASES = {
-    "llama": (3, 32, 256, False),
-    "gemma-3": (1, 32, 64, False),
-    "gpt-oss": (2, 32, 40, True),
-    "mistral": (2, 32, 50, False),
-    "mla": (3, 16, 256, False),
+    "llama": (3, 32, 256, "float32"),
+    "gemma-3": (1, 32, 64, "float32"),
+    "gpt-oss": (2, 32, 40, "float32"),
+    "mistral": (2, 32, 50, "float32"),
+    "mla": (3, 32, 256, "bfloat16") if AMX else (3, 16, 256, "float32"),
 }
 
 
@@ -72,12 +75,12 @@ CASES = {
 def logged(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
     """What vLLM has in force after it has loaded each shape, one after the other in one process."""
     given = []
-    for name, (_, block_size, step_tokens, overlap) in CASES.items():
+    for name, (_, block_size, step_tokens, dtype) in CASES.items():
         folder = tmp_path_factory.mktemp(name)
         (folder / "config.json").write_text(json.dumps(make_config(SHAPES[name], name)))
-        options = {"max_num_batched_tokens": step_tokens, "async_scheduling": overlap}
+        types = {"dtype": dtype, "kv_itemsize": ITEMSIZE[dtype]}
         sizes = {"max_length": LONGEST, "budget_bytes": BUDGET, "block_size": block_size}
-        given.append({"model_path": str(folder), **sizes, "options": options})
+        given.append({"model_path": str(folder), **types, **sizes, "options": {"max_num_batched_tokens": step_tokens}})
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, json.dumps(given)],
         env={**os.environ, "PYTHONPATH": IMPORT_PATH},
@@ -92,12 +95,18 @@ def logged(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
 
 @pytest.mark.parametrize("name", CASES)
 def test_vllm_logs_what_is_planned(logged: dict[str, dict], name: str) -> None:
-    page_layers, block_size, step_tokens, overlap = CASES[name]
+    page_layers, block_size, step_tokens, dtype = CASES[name]
     found = logged[name]
     assert tuple(map(LayerGroup.of, found["groups"])) == GROUPS[name]
-    assert found["async_scheduling"] == overlap
-    null_block = page_layers * GROUPS[name][0].elements * 4 * block_size
-    given = {"max_num_batched_tokens": step_tokens, "async_scheduling": overlap}
-    plan = engine_plan(GROUPS[name], 4, BUDGET + null_block, block_size=block_size, max_length=LONGEST, **given)
+    null_block = page_layers * GROUPS[name][0].elements * ITEMSIZE[dtype] * block_size
+    plan = engine_plan(
+        GROUPS[name],
+        ITEMSIZE[dtype],
+        BUDGET // null_block * null_block + null_block,
+        block_size=block_size,
+        max_length=LONGEST,
+        max_num_batched_tokens=step_tokens,
+        async_scheduling=found["async_scheduling"],
+    )
     keys = ("num_gpu_blocks", "kv_cache_size_tokens", "kv_cache_max_concurrency")
     assert tuple(found[key] for key in keys) == (plan.blocks, plan.size_tokens, plan.max_concurrency)

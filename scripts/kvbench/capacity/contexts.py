@@ -94,11 +94,3 @@ def _paged_bytes(room: Room, tokens: float, block_size: int) -> float:
 def curves(shapes: Mapping[str, Shape], conditions: Conditions, share: float) -> Sequence[Curve]:
     """A curve for each shape."""
     return [curve(shape, conditions, share) for shape in shapes.values()]
-
-
-def chosen(shapes: Mapping[str, Shape], models: Sequence[str], at: str) -> dict[str, Shape]:
-    """The shapes that a figure names, in its order; UserError if there is no such shape."""
-    for name in models:
-        if name not in shapes:
-            raise UserError(f"{at}.models: unknown model {name}; use one of {', '.join(shapes)}")
-    return {name: shapes[name] for name in models}

@@ -1,4 +1,4 @@
-"""What a request holds in each KV group: bytes of its tokens, of rows of a static cache, and of vLLM's blocks."""
+"""What a request holds where layers keep different tokens: rows of a static cache, and vLLM's blocks."""
 
 from __future__ import annotations
 
@@ -7,23 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from kvbench.capacity.group_bytes import group_bytes
 from kvbench.capacity.memory import Room
-from kvbench.kv.groups import Groups, LayerGroup, Paging
+from kvbench.kv.groups import Paging
 from kvbench.kv.split import blocks_for, left_window
 from kvbench.replay import Trace
 
 Tokens = NDArray[np.int64]
-
-
-def group_bytes(groups: Groups, itemsize: int, tokens: int) -> list[int]:
-    """Bytes that each group keeps of a request of `tokens` tokens: those of a token · the tokens in its window."""
-    return [group.token_elements * itemsize * group.stored(tokens) for group in groups]
-
-
-def group_slope(group: LayerGroup, itemsize: int, tokens: int) -> int:
-    """Bytes that the group grows by with the next token after `tokens`: 0 once the window is full."""
-    full = group.window is not None and tokens >= group.window
-    return 0 if full else group.token_elements * itemsize
 
 
 def row_bytes(room: Room, tokens: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -104,3 +104,11 @@ def shape_of_plan(plan: Mapping[str, Any], known: Mapping[str, Shape], at: str) 
         remedy = f"did you mean {near[0]}?" if near else f"use one of {', '.join(known)}, or give a shape"
         raise UserError(f"config.yaml: {at}.model: unknown model {plan['model']}; {remedy}")
     return known[plan["model"]]
+
+
+def chosen(shapes: Mapping[str, Shape], models: Sequence[str], at: str) -> dict[str, Shape]:
+    """The shapes that a figure names, in its order; UserError if there is no such shape."""
+    for name in models:
+        if name not in shapes:
+            raise UserError(f"{at}.models: unknown model {name}; use one of {', '.join(shapes)}")
+    return {name: shapes[name] for name in models}

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from kvbench.capacity.contexts import Conditions, Curve, chosen, curves, mean_share, read_conditions
-from kvbench.capacity.shapes import read_shapes
+from kvbench.capacity.contexts import Conditions, Curve, curves, mean_share, read_conditions
+from kvbench.capacity.shapes import chosen, read_shapes
 from kvbench.figures.style import WIDTH_IN, is_narrow, logarithmic, said, settle, styled, wrapped
 
 OPTIONS = {"width_in": WIDTH_IN}

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from kvbench.report.tables.memory import devices_view, kv_waste_view, memory_view, sharing_view, sweeps_view
+from kvbench.report.tables.memory import (
+    devices_view,
+    kv_waste_view,
+    memory_view,
+    planned_view,
+    sharing_view,
+    sweeps_view,
+)
 from kvbench.report.tables.predictions import predictions_view
 from kvbench.report.tables.runs import workloads_view
 from kvbench.report.tables.serving import serving_view, slo_capacity_view, slo_ratios_view, slowest_view
@@ -35,6 +42,7 @@ VIEWS = {
     "kv_waste": kv_waste_view,
     "memory": memory_view,
     "devices": devices_view,
+    "planned": planned_view,
     "sharing": sharing_view,
     "sweeps": sweeps_view,
     "parity": parity_view,
