@@ -46,7 +46,6 @@ TABLES_OF_RUNS = (
 TABLES_IN_LATEX = ("throughput", "ratios", "attribution", "claims", "latency", "kv_waste")
 METHODS = {"text": "results/methods.txt", "latex": "results/methods.tex"}
 TABLES_WITH_TARGETS = ("parity", "kv_waste", "memory", "benchmarks", "throughput")
-
 # Further sources of a page, relative to the project.
 TEMPLATES = "scripts/kvbench/report/templates"
 PAGE_PARTS = {
