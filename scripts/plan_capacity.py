@@ -18,7 +18,7 @@ def main(snakemake):
         known = read_shapes(given.shapes) | {record.name: shape_of_record(record) for record in records}
         answers = [answer(name, plan, known, params.seed) for name, plan in params.plans.items()]
         write_csv(Path(snakemake.output.table), table(answers))
-        write_text(Path(snakemake.output.page), render(answers, [Path(given.figure)]))
+        write_text(Path(snakemake.output.page), render(answers, list(map(Path, given.figures))))
 
 
 if __name__ == "__main__":

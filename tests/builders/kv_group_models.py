@@ -15,7 +15,7 @@ from kvbench.model.architecture import read_architecture
 from kvbench.model.shape import make_config
 from kvbench.workload.read import Request
 
-WINDOW, MAX_LENGTH = 48, 160
+WINDOW, MAX_LENGTH = 24, 160
 PLAIN = {
     "hidden_size": 128,
     "intermediate_size": 256,
@@ -68,6 +68,8 @@ SHAPES = {
     "deepseek-v2": {"model_type": "deepseek_v2", **LATENT, "first_k_dense_replace": 3},
     "deepseek-v3": {"model_type": "deepseek_v3", **LATENT, "first_k_dense_replace": 1},
 }
+# What tests serve with vLLM, as model@engine.
+SERVED = (*(f"{name}@vllm" for name in SHAPES), "gemma3@vllm-contiguous", "gemma3@vllm-reserved")
 EQUAL_TEXT = ("gemma3", "gpt-oss", "mistral")  # these get weights of their own, so that engines' tokens can be compared
 
 
@@ -105,7 +107,7 @@ def settings_of(name: str, folder: Path, engine: str, requests_held: float = 2.5
 
 
 def requests_past_the_window(count: int = 16) -> Sequence[Request]:
-    """Requests of 5 to 110 prompt tokens and 8 to 45 output tokens; most pass the window while they run."""
-    lengths = [(5 + (37 * i) % 106, 8 + (29 * i) % 38) for i in range(count)]
+    """Requests of 5 to 110 prompt tokens and 20 to 49 output tokens, each of which passes the window."""
+    lengths = [(5 + (37 * i) % 106, 20 + (29 * i) % 30) for i in range(count)]
     ids = [[(7 * i + 3 * j) % 500 + 5 for j in range(prompt)] for i, (prompt, _) in enumerate(lengths)]
     return requests_of([(prompt, output) for prompt, (_, output) in zip(ids, lengths, strict=True)])

@@ -22,6 +22,7 @@ from kvbench.analysis.results import Run, load_runs, read_table
 from kvbench.analysis.tables import of_runs, of_serving, sweeps, workloads
 from kvbench.benchmarks import table as benchmarks
 from kvbench.benchmarks import targets
+from kvbench.capacity import planned
 from kvbench.figures.registry import FIGURES, OF_WORKLOAD
 from kvbench.files import write_csv, write_json, write_parquet
 from kvbench.replay import sweep
@@ -68,6 +69,7 @@ def write_tables(root: Path, runs: Sequence[Run], requests: Any) -> None:
         **of_serving.tables([run for run in runs if run.arrives], SLO, 0),
         "workloads": workloads.table([root / f"workloads/{MODEL}/{WORKLOAD}.parquet"]),
         "parity": parity.table(runs),
+        "planned": planned.table(runs),
         "benchmarks": benchmarks.table({}, []),
     }
     for name, frame in frames.items():

@@ -21,6 +21,7 @@ from kvbench.analysis.results import load_runs
 from kvbench.analysis.tables import of_runs, of_serving, repeats, sweeps, workloads
 from kvbench.benchmarks import table as benchmarks
 from kvbench.benchmarks import targets
+from kvbench.capacity import planned
 from kvbench.files import write_csv, write_json, write_parquet
 from kvbench.report.page import read_inputs
 from kvbench.report.sections import PLACED
@@ -78,6 +79,7 @@ def report_inputs(root: Path, engines: Sequence[str] = ENGINES, **given: Any) ->
         "sweeps": pd.DataFrame(columns=list(sweeps.COLUMNS)),
         "workloads": workloads.table([_workload(root)]),
         "parity": parity.table(load_runs([*paths, *gate])),
+        "planned": planned.table(load_runs(paths)),
     }
     write_json(root / "peer.json", PEER)
     peer = {"kind": "peer-hf", "model": "smollm2-135m", "workload": "mixed"}

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import pickle
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 from builders import kv_group_models
-from builders.places import IMPORT_PATH
 from builders.tiny import MAX_LENGTH
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -192,26 +187,10 @@ def test_the_comparison_fails_where_a_setting_or_a_number_differs(schedulers):
 LIVE = ("gemma3", "gpt-oss", "mistral")  # six groups, two groups, one group with a window
 
 
-@pytest.fixture(scope="module")
-def live(tmp_path_factory):
-    """What vLLM did with `requests_past_the_window` on the CPU, by model."""
-    folder = tmp_path_factory.mktemp("kv-groups")
-    kv_group_models.write_models(folder)
-    done = subprocess.run(
-        [sys.executable, "-m", "builders.serve_kv_groups", str(folder), *(f"{name}@vllm" for name in LIVE)],
-        env={**os.environ, "PYTHONPATH": IMPORT_PATH, "OMP_WAIT_POLICY": "PASSIVE"},
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
-    return {name: pickle.loads((folder / f"{name}@vllm.pickle").read_bytes()) for name in LIVE}
-
-
 @pytest.mark.parametrize("name", LIVE)
-def test_the_account_of_a_live_engine_is_that_of_its_replay(live, name):
+def test_the_account_of_a_live_engine_is_that_of_its_replay(kv_groups_served, name):
     """Slots of the account are tokens in one layer where there are several groups, those of the replay in a group."""
-    own, _, capacity, generated = live[name]
+    own, _, capacity, generated = kv_groups_served[f"{name}@vllm"]
     requests = kv_group_models.requests_past_the_window()
     columns, _ = kv_rows(generated, requests, slot_bytes=own.slot_bytes, static_length=None, shared=False)
     computes = columns["allocated"] > 0  # not the closing row

@@ -36,6 +36,7 @@ PRICE = {"measure_paging_price": 1, "summarise_paging_price": 1}
 AFTER_CONFIG = {"write_config": 1, "write_methods": 1}
 # Jobs that follow any run: parity and tables cover all runs, so every figure of a table is drawn again too.
 AFTER_RUNS = {"check_parity": 1, "summarise_runs": 1, "summarise_sweeps": 1, "check_claims": 1, "check_targets": 1} | {
+    "summarise_planned": 1,
     "summarise_serving": 1,
     "draw_block_map": 2,
     "make_report": 1,
@@ -292,17 +293,25 @@ def test_a_plan_is_answered_again_alone(tree: Path) -> None:
     assert stale(tree) == {"plan_capacity": 1, **AFTER_CONFIG, "make_report": 1}
 
 
+KV_BY_CONTEXT = ["summarise_kv_by_context", "plot_kv_by_context"]
+
+
 @pytest.mark.parametrize(
     ("name", "also"),
-    [("config/shapes.yaml", 1), ("scripts/kvbench/capacity/contexts.py", 1), ("scripts/kvbench/report/capacity.py", 0)],
+    [
+        ("config/shapes.yaml", ["plot_largest_batch", *KV_BY_CONTEXT]),
+        ("scripts/kvbench/capacity/contexts.py", ["plot_largest_batch"]),
+        ("scripts/kvbench/capacity/by_context.py", KV_BY_CONTEXT),
+        ("scripts/kvbench/report/capacity.py", []),
+    ],
 )
-def test_a_shape_or_the_code_of_capacity_reruns_capacity(tree: Path, name: str, also: int) -> None:
-    """The page contains the figure, so both are made again."""
+def test_a_shape_or_the_code_of_capacity_reruns_capacity(tree: Path, name: str, also: list[str]) -> None:
+    """The page contains the figures, so it is made again with them."""
     if name.endswith(".yaml"):
         (tree / name).write_text((tree / name).read_text().replace("124439808", "124439809"))
     else:
         edit(tree, name)
-    assert stale(tree) == Counter(plan_capacity=1) + Counter(plot_largest_batch=also)
+    assert stale(tree) == Counter(["plan_capacity", *also])
 
 
 def test_without_a_plan_there_is_no_page(tree: Path) -> None:

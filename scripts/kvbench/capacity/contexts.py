@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kvbench.capacity.held import row_bytes
 from kvbench.capacity.memory import Card, Room, cards_for_weights
 from kvbench.capacity.shapes import Shape
 from kvbench.errors import UserError
@@ -14,7 +15,7 @@ from kvbench.replay.held import held_slots
 from kvbench.workload.lengths import draw_lengths
 from kvbench.yaml_files import read_yaml
 
-KEYS = ("card", "dtype", "workload", "requests", "max_length", "block_size", "contexts_tokens")
+KEYS = ("models", "card", "dtype", "workload", "requests", "max_length", "block_size", "contexts_tokens")
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Curve:
 class Conditions:
     """What all curves have in common, from the key `figure` of config/shapes.yaml."""
 
+    models: tuple[str, ...]
     card: Card
     dtype: str
     workload: str
@@ -48,8 +50,8 @@ def read_conditions(path: str | Path) -> Conditions:
         if key not in found:
             raise UserError(f"{path}: figure.{key}: missing; add it")
     try:
-        given = {**found, "card": Card(**found["card"]), "contexts_tokens": tuple(found["contexts_tokens"])}
-        return Conditions(**given)
+        lists = {name: tuple(found[name]) for name in ("models", "contexts_tokens")}
+        return Conditions(**found | lists | {"card": Card(**found["card"])})
     except TypeError:
         raise UserError(f"{path}: figure: unknown or missing keys; write {', '.join(KEYS)}") from None
 
@@ -64,14 +66,29 @@ def curve(shape: Shape, conditions: Conditions, share: float) -> Curve:
     """The curve of a shape on the fewest cards that hold its weights.
 
     Reserved: slots // context. Paged: slots // (share · context + (bs − 1) / 2): stored tokens and half a last block.
+    Layers with a window keep at most its tokens, in blocks also half a first block of those that have left it.
     """
     cards = cards_for_weights(shape, conditions.dtype, conditions.card)
-    slots = Room(shape, conditions.dtype, conditions.card, cards).slots
-    tail = (conditions.block_size - 1) / 2
+    room = Room(shape, conditions.dtype, conditions.card, cards)
     contexts = conditions.contexts_tokens
-    reserved = tuple(slots // length for length in contexts)
-    paged = tuple(int(slots // (share * length + tail)) for length in contexts)
+    if not shape.keeps_all:
+        reserved = tuple(room.kv_bytes // row_bytes(room, length) for length in contexts)
+        held = (_paged_bytes(room, share * length, conditions.block_size) for length in contexts)
+        return Curve(shape, cards, contexts, reserved, tuple(int(room.kv_bytes // size) for size in held))
+    tail = (conditions.block_size - 1) / 2
+    reserved = tuple(room.slots // length for length in contexts)
+    paged = tuple(int(room.slots // (share * length + tail)) for length in contexts)
     return Curve(shape, cards, contexts, reserved, paged)
+
+
+def _paged_bytes(room: Room, tokens: float, block_size: int) -> float:
+    """Bytes of the blocks of a request of `tokens` tokens, and half a block at each end where tokens come or go."""
+    tail = (block_size - 1) / 2
+    kept = 0.0
+    for table in room.paging.groups:
+        leaves = table.window is not None and tokens > table.window
+        kept += (table.window + 2 * tail) if leaves else tokens + tail
+    return kept * room.block_bytes(1)
 
 
 def curves(shapes: Mapping[str, Shape], conditions: Conditions, share: float) -> Sequence[Curve]:

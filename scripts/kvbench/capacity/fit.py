@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from kvbench.capacity.held import paged_blocks, reserved_bytes
+from kvbench.capacity.memory import Room
 from kvbench.errors import UserError
 from kvbench.replay import Replay, Settings, Trace
 from kvbench.replay import replay as run_replay
@@ -18,25 +20,49 @@ BINS = 1000
 
 @dataclass(frozen=True)
 class Fit:
-    """The result of a policy. `mean_slots` is a mean over requests, `held_slots` over all steps of all requests."""
+    """The result of a policy. `mean_slots` is a mean over requests, `held_slots` over all steps of all requests.
+
+    What comes from the replay is None for a model whose layers keep different tokens, which it does not replay.
+    """
 
     policy: str
     mean_slots: (
         float | None
     )  # of each request's largest number of slots; None for padded rows, which depend on their batch
     held_slots: float | None
-    requests_at_once: float  # in the replay, mean over the steps with a full queue
-    pool_held_share: float
-    live_share: float
-    steps_per_request: float
-    preemptions_per_request: float
-    step_s: float | None
-    limited_by: str  # memory, max_running, max_step_tokens or max_length
+    requests_at_once: float | None = None  # in the replay, mean over the steps with a full queue
+    pool_held_share: float | None = None
+    live_share: float | None = None
+    steps_per_request: float | None = None
+    preemptions_per_request: float | None = None
+    step_s: float | None = None
+    limited_by: str | None = None  # memory, max_running, max_step_tokens or max_length
+
+    @property
+    def replayed(self) -> bool:
+        """Whether a replay gave the number of requests at once."""
+        return self.requests_at_once is not None
 
 
 def mean_slots(trace: Trace, settings: Settings) -> float | None:
     """Mean over requests of the largest number of slots that each holds; None for padded rows."""
     return None if settings.policy == "hf-batch" else float(reservation(trace, settings).mean())
+
+
+def fit_of_groups(trace: Trace, settings: Settings, room: Room) -> Fit:
+    """The arithmetic alone, in slots of one layer: for a model whose layers keep different tokens.
+
+    A reservation of r tokens is a row in each layer, of the window in layers that have one.
+    """
+    if settings.policy == "hf-batch":
+        return Fit(settings.policy, None, None)
+    if settings.policy == "paged":
+        page = room.block_bytes(settings.block_size) // room.slot_bytes
+        mean, held = (page * blocks for blocks in paged_blocks(trace, room.paging, settings.block_size))
+        return Fit(settings.policy, mean, held)
+    slots = reserved_bytes(room, reservation(trace, settings)) // room.slot_bytes
+    held = (slots * trace.output_tokens).sum() / trace.output_tokens.sum()
+    return Fit(settings.policy, float(slots.mean()), float(held))
 
 
 def fit(trace: Trace, settings: Settings, at: str) -> Fit:

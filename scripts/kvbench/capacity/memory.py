@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from kvbench.capacity.shapes import Shape
 from kvbench.errors import UserError
-from kvbench.model.slots import itemsize, slot_bytes
+from kvbench.kv.groups import Paging, slot_elements, vllm_paging
+from kvbench.model.slots import cache_itemsize, itemsize
 
 GIB = 2**30
 
@@ -38,17 +39,28 @@ class Card:
 
 @dataclass(frozen=True)
 class Room:
-    """The memory for KV cache on `cards` cards that share a model."""
+    """The memory for KV cache on `cards` cards that share a model, whose cache is of type `kv_dtype`."""
 
     shape: Shape
     dtype: str
     card: Card
     cards: int
+    kv_dtype: str = "auto"
+
+    @property
+    def kv_itemsize(self) -> int:
+        """Bytes of an element of the cache."""
+        return cache_itemsize(self.kv_dtype, self.dtype)
 
     @property
     def slot_bytes(self) -> int:
-        """2 (K and V) · layers · KV heads · head size · bytes per element."""
-        return slot_bytes(self.shape, itemsize(self.dtype))
+        """Elements of a token in all layers (several KV groups: in one layer) · bytes an element."""
+        return slot_elements(self.shape.groups) * self.kv_itemsize
+
+    @property
+    def paging(self) -> Paging:
+        """vLLM's block tables of the model; ValueError if its layers cache tokens of different sizes."""
+        return vllm_paging(self.shape.groups)
 
     @property
     def weights_bytes(self) -> int:
@@ -65,9 +77,13 @@ class Room:
         """Whole slots; 0 if the weights do not fit."""
         return max(0, self.kv_bytes) // self.slot_bytes
 
+    def block_bytes(self, block_size: int) -> int:
+        """Bytes of a block of `block_size` tokens: with several KV groups, a page that any of them may hold."""
+        return block_size * self.paging.page_units * self.slot_bytes
+
     def blocks(self, block_size: int) -> int:
-        """Whole blocks of `block_size` slots."""
-        return self.slots // block_size
+        """Whole blocks of `block_size` tokens."""
+        return max(0, self.kv_bytes) // self.block_bytes(block_size)
 
 
 def cards_for_weights(shape: Shape, dtype: str, card: Card) -> int:

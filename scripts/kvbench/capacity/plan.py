@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kvbench.capacity.fit import POLICIES, Fit, fit
+from kvbench.capacity.engine_plan import EnginePlan, engine_plan
+from kvbench.capacity.fit import POLICIES, Fit, fit, fit_of_groups
 from kvbench.capacity.memory import GIB, Card, Room, require_weights_fit
 from kvbench.capacity.rate import Demand, demand
-from kvbench.capacity.shapes import Shape, shape_of_plan
+from kvbench.capacity.shapes import FROM_PLAN, Shape, shape_of_plan
 from kvbench.errors import UserError
 from kvbench.replay import Settings, StepTime, Trace
 from kvbench.replay.requests import draw
@@ -17,7 +18,10 @@ from kvbench.replay.requests import draw
 
 @dataclass(frozen=True)
 class Answer:
-    """A plan with its results; `demands` is empty without a rate."""
+    """A plan with its results; `demands` is empty without a rate, and for a model that is not replayed.
+
+    `engine` is what vLLM would log for the plan's memory, with asynchronous scheduling.
+    """
 
     name: str
     plan: Mapping[str, Any]
@@ -25,6 +29,7 @@ class Answer:
     trace: Trace
     fits: tuple[Fit, ...]
     demands: tuple[Demand, ...]
+    engine: EnginePlan
 
 
 def answer(name: str, plan: Mapping[str, Any], known: Mapping[str, Shape], seed: int) -> Answer:
@@ -34,13 +39,27 @@ def answer(name: str, plan: Mapping[str, Any], known: Mapping[str, Shape], seed:
     """
     at = f"capacity.{name}"
     shape = shape_of_plan(plan, known, at)
-    room = Room(shape, plan["dtype"], Card(**plan["card"]), plan["cards_per_model"])
+    _require_equal_tokens(shape, at)
+    room = Room(shape, plan["dtype"], Card(**plan["card"]), plan["cards_per_model"], plan.get("kv_dtype", "auto"))
     require_weights_fit(room, at)
     _require_positions(shape, plan, at)
     _require_a_request_fits(room, plan, at)
     trace = _trace(plan, seed, at)
-    fits = tuple(fit(trace, _settings(policy, room, plan), at) for policy in POLICIES)
-    return Answer(name, plan, room, trace, fits, _demands(plan, fits))
+    settings = [_settings(policy, room, plan) for policy in POLICIES]
+    fits = tuple(fit(trace, own, at) if shape.keeps_all else fit_of_groups(trace, own, room) for own in settings)
+    return Answer(name, plan, room, trace, fits, _demands(plan, fits), _engine(room, plan))
+
+
+def _engine(room: Room, plan: Mapping[str, Any]) -> EnginePlan:
+    return engine_plan(
+        room.shape.groups,
+        room.kv_itemsize,
+        room.kv_bytes,
+        block_size=plan["block_size"],
+        max_length=plan["max_length"],
+        max_num_batched_tokens=plan["max_step_tokens"],
+        async_scheduling=True,
+    )
 
 
 def _trace(plan: Mapping[str, Any], seed: int, at: str) -> Trace:
@@ -56,8 +75,19 @@ def _require_positions(shape: Shape, plan: Mapping[str, Any], at: str) -> None:
         )
 
 
+def _require_equal_tokens(shape: Shape, at: str) -> None:
+    sizes = sorted({group.elements for group in shape.groups})
+    if len(sizes) > 1:
+        key = f"{at}.shape.groups" if shape.source == FROM_PLAN else f"{at}.model"
+        raise UserError(
+            f"config.yaml: {key}: the layers of {shape.label} cache tokens of different sizes "
+            f"({', '.join(map(str, sizes))} elements), for which vLLM pads pages in ways that kvbench does not account "
+            "for; plan for another model"
+        )
+
+
 def _require_a_request_fits(room: Room, plan: Mapping[str, Any], at: str) -> None:
-    if room.blocks(plan["block_size"]) * plan["block_size"] < plan["max_length"]:
+    if _engine(room, plan).max_concurrency < 1:
         raise UserError(
             f"config.yaml: {at}.cards_per_model: the weights leave {room.kv_bytes / GIB:.2f} GiB for KV cache, "
             f"{room.slots} slots, which cannot hold one request of max_length {plan['max_length']}; raise it or lower "
@@ -80,7 +110,7 @@ def _settings(policy: str, room: Room, plan: Mapping[str, Any]) -> Settings:
 
 
 def _demands(plan: Mapping[str, Any], fits: tuple[Fit, ...]) -> tuple[Demand, ...]:
-    if "requests_per_s" not in plan:
+    if "requests_per_s" not in plan or not all(one.replayed for one in fits):
         return ()
     rate, cards = plan["requests_per_s"], plan["cards_per_model"]
     return tuple(demand(rate, one.steps_per_request, one.step_s or 0, one.requests_at_once, cards) for one in fits)

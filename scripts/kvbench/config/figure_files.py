@@ -37,6 +37,8 @@ from kvbench.figures.registry import (
     Entry,
 )
 
+CAPACITY_FIGURES = tuple(entry.name for entry in FIGURES if entry.of == OF_PLAN)
+
 
 def figures_of(runs: Sequence[RunName]) -> list[str]:
     """Names of the figures of one model and workload: those for which its runs have data."""
@@ -126,7 +128,7 @@ def _all_of(kind: str, place: str, formats: Sequence[str]) -> list[str]:
 
 def capacity_files(config: Mapping[str, Any], formats: Sequence[str]) -> list[str]:
     """The planning page, its table and its figures; none if the configuration has no capacity plan."""
-    pages = [table_file("capacity"), "results/capacity.html"] if config["capacity"] else []
+    pages = [*map(table_file, ("capacity", "kv_by_context")), "results/capacity.html"] if config["capacity"] else []
     return [*pages, *capacity_figures(config, formats)]
 
 

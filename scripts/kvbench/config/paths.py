@@ -32,12 +32,21 @@ SUMMARISED = (
 )
 # Tables of kvbench.analysis.tables.of_serving, written by the rule summarise_serving.
 OF_SERVING = ("serving", "slowest_requests", "slo_capacity", "slo_ratios", "slo_repeats")
-TABLES_OF_RUNS = (*SUMMARISED, *OF_SERVING, "sweeps", "claims", "workloads", "parity", "benchmarks", "targets")
+TABLES_OF_RUNS = (
+    *SUMMARISED,
+    *OF_SERVING,
+    "sweeps",
+    "claims",
+    "workloads",
+    "parity",
+    "planned",
+    "benchmarks",
+    "targets",
+)
 # Tables that are also written as LaTeX: kvbench.report.latex has their captions.
 TABLES_IN_LATEX = ("throughput", "ratios", "attribution", "claims", "latency", "kv_waste")
 METHODS = {"text": "results/methods.txt", "latex": "results/methods.tex"}
 TABLES_WITH_TARGETS = ("parity", "kv_waste", "memory", "benchmarks", "throughput")
-
 # Further sources of a page, relative to the project.
 TEMPLATES = "scripts/kvbench/report/templates"
 PAGE_PARTS = {
@@ -245,9 +254,9 @@ def user_file(config: Mapping[str, Any], section: str, name: str) -> list[str]:
     return [own["file"]] if "file" in own else []
 
 
-def page_sources(name: str, captions: str = "*") -> list[str]:
-    """What a page is made from besides code: its templates, shared ones and captions; relative to the project."""
+def page_sources(name: str, *captions: str) -> list[str]:
+    """What a page is made from besides code, relative to the project: templates and captions, all or the named ones."""
     files = [PROJECT / TEMPLATES / file for file in (f"{name}.html.j2", "macros.html.j2", "style.css")]
     files += [file for part in PAGE_PARTS.get(name, ()) for file in sorted(PROJECT.glob(part)) if file.is_file()]
-    files += sorted((PROJECT / "captions").glob(f"{captions}.rst"))
+    files += sorted(file for one in captions or ("*",) for file in (PROJECT / "captions").glob(f"{one}.rst"))
     return [str(file.relative_to(PROJECT)) for file in files]

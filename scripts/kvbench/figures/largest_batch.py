@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from kvbench.capacity.contexts import Conditions, Curve, curves, mean_share, read_conditions
-from kvbench.capacity.shapes import read_shapes
+from kvbench.capacity.shapes import chosen, read_shapes
 from kvbench.figures.style import WIDTH_IN, is_narrow, logarithmic, said, settle, styled, wrapped
 
 OPTIONS = {"width_in": WIDTH_IN}
@@ -25,7 +25,8 @@ def from_job(job: Any) -> Figure:
     """The figure of a plot rule's inputs."""
     conditions = read_conditions(job.input.shapes)
     share = mean_share(conditions, job.params.seed)
-    found = curves(read_shapes(job.input.shapes), conditions, share)
+    shapes = chosen(read_shapes(job.input.shapes), conditions.models, f"{job.input.shapes}: figure")
+    found = curves(shapes, conditions, share)
     return draw(found, conditions, share, job.params.options)
 
 

@@ -207,4 +207,12 @@ FIGURES = (
         project=("shapes",),
         params=("seed",),
     ),
+    Entry(
+        "kv_by_context",
+        "KV cache of a request against its length, by group of layers.",
+        "Capacity",
+        of=OF_PLAN,
+        table="kv_by_context",
+        project=("shapes",),
+    ),
 )

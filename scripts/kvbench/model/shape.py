@@ -28,7 +28,25 @@ GPT2 = {
     "intermediate_size": "n_inner",
     "max_position_embeddings": "n_positions",
 }
-FRIENDLY = {"gpt2": GPT2, "opt": OPT}
+WINDOW = {**LLAMA, "window": "sliding_window"}
+EXPERTS = {"experts": "num_local_experts", "experts_per_token": "num_experts_per_tok"}
+MLA = {
+    **LLAMA,
+    "head_dim": None,
+    "latent": "kv_lora_rank",
+    "rope": "qk_rope_head_dim",
+    **EXPERTS,
+    "experts": "n_routed_experts",
+}
+FRIENDLY = {
+    "gpt2": GPT2,
+    "opt": OPT,
+    **dict.fromkeys(("mistral", "ministral", "gemma2", "gemma3_text"), WINDOW),
+    "gpt_oss": WINDOW | EXPERTS,
+    **dict.fromkeys(("deepseek_v2", "deepseek_v3"), MLA),
+}
+HEAD_OF_MLA = "set qk_nope_head_dim, rope and v_head_dim instead"
+COUNTED = {name for names in (LLAMA, *FRIENDLY.values()) for name in names}  # sizes: whole numbers of 1 or more
 
 
 def own_fields(shape: Mapping[str, Any], known: Collection[str], where: str) -> dict[str, Any]:
@@ -47,8 +65,10 @@ def own_fields(shape: Mapping[str, Any], known: Collection[str], where: str) -> 
         if key == "model_type":
             continue
         field = names.get(key, key)
-        if key in LLAMA and (type(value) is not int or value < 1):
+        if key in COUNTED and (type(value) is not int or value < 1):
             raise UserError(f"{where}.{key}: {value!r} is not a valid size; write a whole number of 1 or more")
+        if field is None and names is MLA:
+            raise UserError(f"{where}.{key}: {shape['model_type']} has no such size; {HEAD_OF_MLA}")
         if field is None:
             _require_plain_attention(key, value, shape, names, where)
         elif field not in known:
@@ -58,9 +78,21 @@ def own_fields(shape: Mapping[str, Any], known: Collection[str], where: str) -> 
         else:
             fields[field] = value
     _require_divisible(fields, names, where)
+    if names is MLA:
+        _complete_latent(fields, where)
     if shape["model_type"] == "opt":
         fields.setdefault("word_embed_proj_dim", fields.get("hidden_size", 768))
     return fields
+
+
+def _complete_latent(fields: dict[str, Any], where: str) -> None:
+    """With MLA every head has keys and values of its own, made from the latent vector: as many KV heads as heads."""
+    heads = fields.get("num_attention_heads")
+    if heads and fields.setdefault("num_key_value_heads", heads) != heads:
+        raise UserError(
+            f"{where}.kv_heads: {fields['num_key_value_heads']} is not the number of heads ({heads}), as it is with a "
+            "latent vector; leave it out"
+        )
 
 
 def _require_plain_attention(
@@ -112,8 +144,38 @@ def make_config(shape: Mapping[str, Any], where: str) -> dict[str, Any]:
         raise UserError(
             f"{where}: Transformers rejects this shape ({str(error).splitlines()[0]}); correct its values"
         ) from error
+    _require_sizes(config, shape, where)
     # Nested configurations reject some keys of their own full output, so these models get the shorter one.
     return _within_vocabulary(config.to_diff_dict() if config.sub_configs else config.to_dict(), config.vocab_size)
+
+
+def _require_sizes(config: Any, shape: Mapping[str, Any], where: str) -> None:
+    """UserError for a given window that no context fills, and for experts that cannot be chosen."""
+    names = FRIENDLY.get(shape["model_type"], LLAMA)
+
+    def given(name: str) -> str | None:
+        return next((key for key in (name, names.get(name)) if key in shape), None)
+
+    window, longest = getattr(config, "sliding_window", None), getattr(config, "max_position_embeddings", None)
+    key = given("window") or ("sliding_window" if "sliding_window" in shape else None)
+    if key and window and longest and window > longest:
+        raise UserError(
+            f"{where}.{key}: {window} is more than max_position_embeddings {longest}; write {longest} or less, raise "
+            "max_position_embeddings, or leave it out"
+        )
+    own = names.get("experts")
+    experts, chosen = getattr(config, own, None) if own else None, getattr(config, "num_experts_per_tok", None)
+    if experts and chosen and chosen > experts:
+        raise UserError(
+            f"{where}.{given('experts_per_token') or given('experts')}: {chosen} experts a token of {experts} experts; "
+            "lower experts_per_token or raise experts"
+        )
+    groups = getattr(config, "n_group", None)
+    if experts and groups and groups > 1 and (experts % groups or experts // groups < 2):
+        raise UserError(
+            f"{where}.{given('experts') or 'n_group'}: {experts} experts do not make {groups} equal groups (n_group) "
+            "of 2 or more; set n_group and topk_group to 1, or change experts"
+        )
 
 
 def _within_vocabulary(config: dict[str, Any], vocab_size: int) -> dict[str, Any]:

@@ -8,15 +8,22 @@ from typing import Any
 
 import pandas as pd
 
+from kvbench.capacity.engine_plan import EnginePlan
 from kvbench.capacity.fit import Fit
 from kvbench.capacity.memory import GIB, Room
 from kvbench.capacity.plan import Answer
 from kvbench.capacity.rate import Demand
+from kvbench.kv.groups import FULL, MLA, SLIDING
 from kvbench.model.slots import itemsize
 from kvbench.report.cells import number
 from kvbench.report.html import figure, page
 
 TEMPLATE = "capacity.html.j2"
+KINDS = {
+    FULL: "full layers",
+    SLIDING: "sliding layers, of the last {window:,}",
+    MLA: "layers with a latent vector (MLA)",
+}
 
 
 def render(answers: Sequence[Answer], pictures: Sequence[Path]) -> str:
@@ -32,6 +39,8 @@ def _view(answer: Answer) -> dict[str, Any]:
         "plan": answer.plan,
         "room": answer.room,
         "memory": memory_table(answer.room, answer.plan["block_size"]),
+        "engine": engine_text(answer.engine, answer.plan["max_length"]),
+        "replayed": answer.room.shape.keeps_all,
         "prompt_mean": number(float(trace.prompt_tokens.mean())),
         "output_mean": number(float(trace.output_tokens.mean())),
         "final_mean": number(float(trace.final_tokens.mean())),
@@ -48,16 +57,47 @@ def memory_table(room: Room, block_size: int) -> pd.DataFrame:
     cards = f"{room.cards} × " if room.cards > 1 else ""
     usable = room.cards * card.usable_bytes
     share = f"({card.memory_fraction:g} − {card.activation_reserve:g})"
-    slot = f"2 × {shape.layers} layers × {shape.kv_heads} KV heads × {shape.head_dim} × {size} bytes"
     rows = [
-        ("slot: K and V of a token", slot, f"{room.slot_bytes:,} bytes"),
+        *_cached(room),
         ("weights", f"{shape.parameters:,} parameters × {size} bytes", _gib(room.weights_bytes)),
         ("for weights and KV cache", f"{cards}{share} × {gib}", _gib(usable)),
         ("KV cache", f"{_gib(usable)} − {_gib(room.weights_bytes)}", _gib(room.kv_bytes)),
         ("slots", f"{room.kv_bytes:,} // {room.slot_bytes:,}", f"{room.slots:,}"),
-        ("blocks", f"{room.slots:,} // {block_size}", f"{room.blocks(block_size):,}"),
+        ("blocks", _blocks(room, block_size), f"{room.blocks(block_size):,}"),
     ]
     return pd.DataFrame(rows, columns=["quantity", "arithmetic", "value"])
+
+
+def _cached(room: Room) -> list[tuple[str, str, str]]:
+    """What a token takes: in all layers, or in each group of layers and in a slot."""
+    shape, size = room.shape, room.kv_itemsize
+    if shape.kv_heads:
+        slot = f"2 × {shape.layers} layers × {shape.kv_heads} KV heads × {shape.head_dim} × {size} bytes"
+        return [("slot: K and V of a token", slot, f"{room.slot_bytes:,} bytes")]
+    rows = [
+        (
+            f"a token in {KINDS[group.kind].format(window=group.window)}",
+            f"{group.layers} layers × {group.elements:,} elements × {size} bytes",
+            f"{group.token_elements * size:,} bytes",
+        )
+        for group in shape.groups
+    ]
+    slot = "a token in all layers" if len(shape.groups) == 1 else "a token in one layer"
+    return [*rows, ("slot", slot, f"{room.slot_bytes:,} bytes")]
+
+
+def _blocks(room: Room, block_size: int) -> str:
+    if len(room.shape.groups) == 1:
+        return f"{room.slots:,} // {block_size}"
+    return f"{room.kv_bytes:,} // ({block_size} tokens × {room.paging.page_units} layers × {room.slot_bytes:,})"
+
+
+def engine_text(engine: EnginePlan, max_length: int) -> str:
+    """What vLLM would log of this memory."""
+    return (
+        f"{engine.blocks:,} blocks, its null block among them; a KV cache of {engine.size_tokens:,} tokens; maximum "
+        f"concurrency for {max_length:,} tokens per request: {engine.max_concurrency:.2f}x"
+    )
 
 
 def fits_table(answer: Answer) -> pd.DataFrame:
@@ -66,10 +106,14 @@ def fits_table(answer: Answer) -> pd.DataFrame:
 
 
 def _fit_row(one: Fit, slots: int) -> dict[str, str]:
-    return {
+    found = {
         "policy": one.policy,
         "pool / slots of a request": _over(slots, one.mean_slots),
         "pool / slots held over steps": _over(slots, one.held_slots),
+    }
+    if not one.replayed:
+        return found
+    return found | {
         "requests at once, replay": number(one.requests_at_once),
         "limited by": one.limited_by,
         "pool held (%)": number(100 * one.pool_held_share),

@@ -4,37 +4,18 @@ import math
 
 import numpy as np
 import pytest
-from builders.models import architecture, model_record
-from builders.places import SHAPES
 from builders.plans import CARD, KNOWN, make_plan
 from builders.refusals import refused
 
-from kvbench.capacity.contexts import read_conditions
 from kvbench.capacity.fit import fit, mean_slots
 from kvbench.capacity.memory import Card, Room, cards_for_weights
 from kvbench.capacity.plan import answer
 from kvbench.capacity.rate import demand
-from kvbench.capacity.shapes import read_shapes, shape_of_plan, shape_of_record
 from kvbench.capacity.table import table
-from kvbench.errors import UserError
 from kvbench.replay import Settings, StepTime, Trace
 from kvbench.replay.held import held_slots
 
 SEVEN = Room(KNOWN["llama-2-7b"], "float16", Card(**CARD), 1)
-
-
-def decoder(layers, hidden, kv_width, feed_forward, vocabulary=32000):
-    """Parameters of a Llama: two embeddings, projections, three feed-forward matrices, norms."""
-    layer = 2 * hidden**2 + 2 * hidden * kv_width + 3 * hidden * feed_forward + 2 * hidden
-    return 2 * vocabulary * hidden + layers * layer + hidden
-
-
-def test_shapes_have_the_parameters_that_their_sizes_give():
-    assert KNOWN["llama-2-7b"].parameters == decoder(32, 4096, 4096, 11008)
-    assert KNOWN["llama-2-13b"].parameters == decoder(40, 5120, 5120, 13824)
-    assert KNOWN["llama-2-70b"].parameters == decoder(80, 8192, 1024, 28672)
-    gpt2 = 12 * (12 * 768**2 + 13 * 768) + 2 * 768 + (50257 + 1024) * 768
-    assert KNOWN["gpt2"].parameters == gpt2
 
 
 def test_llama_2_7b_on_80_gib_by_hand():
@@ -179,30 +160,3 @@ def test_what_cannot_be_planned_is_refused_in_one_line(given, line):
     with refused(line) as caught:
         answer("x", make_plan(**given), KNOWN, 0)
     assert str(caught.value).startswith("config.yaml: capacity.x.")
-
-
-def test_shapes_come_by_sizes_and_from_a_prepared_model():
-    sizes = {"layers": 2, "kv_heads": 3, "head_dim": 4, "parameters": 5}
-    assert shape_of_plan({"shape": sizes}, {}, "x").parameters == 5
-    record = model_record(architecture=architecture(**sizes, max_position_embeddings=64))
-    found = shape_of_record(record)
-    assert (found.layers, found.kv_heads, found.head_dim, found.parameters, found.max_context) == (2, 3, 4, 5, 64)
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "line"),
-    [
-        ("shapes:", "shape:", "shapes: missing"),
-        ("    layers: 12\n", "", "gpt2: layers is missing"),
-        ("layers: 12", "layers: many", "gpt2.layers: 'many' is not a valid size"),
-        ("layers: 12", "layers: 12\n    depth: 1", "gpt2: has keys other than"),
-        ("  block_size: 16\n", "", "figure.block_size: missing"),
-        ("  dtype: float16", "  dtype: float16\n  colour: red", "figure: unknown"),
-    ],
-)
-def test_a_mistake_in_the_shapes_is_named(tmp_path, old, new, line):
-    path = tmp_path / "shapes.yaml"
-    path.write_text(SHAPES.read_text().replace(old, new, 1))
-    read = read_conditions if line.startswith("figure") else read_shapes
-    with pytest.raises(UserError, match=line):
-        read(path)

@@ -109,7 +109,9 @@ def test_figures_of_replays_and_plans() -> None:
     assert predicted.endswith("/predicted.csv")
     assert figure_files.capacity_files(config, ["png"]) == [
         "results/tables/capacity.csv",
+        "results/tables/kv_by_context.csv",
         "results/capacity.html",
         "results/figures/capacity/largest_batch.png",
+        "results/figures/capacity/kv_by_context.png",
     ]
     assert figure_files.capacity_files({**config, "capacity": {}}, ["png"]) == []

@@ -150,6 +150,8 @@ class VllmEngine:
             "kv_cache_dtype": config.cache_config.cache_dtype,
             **self._kernels(),
             "num_gpu_blocks": config.cache_config.num_gpu_blocks,
+            "kv_cache_size_tokens": config.cache_config.kv_cache_size_tokens,
+            "kv_cache_max_concurrency": config.cache_config.kv_cache_max_concurrency,
             "enable_prefix_caching": config.cache_config.enable_prefix_caching,
             "max_num_seqs": scheduler.max_num_seqs,
             "max_num_batched_tokens": scheduler.max_num_batched_tokens,

@@ -7,6 +7,7 @@ from kvbench.report.tables.memory import (
     kv_groups_view,
     kv_waste_view,
     memory_view,
+    planned_view,
     sharing_view,
     sweeps_view,
 )
@@ -43,6 +44,7 @@ VIEWS = {
     "kv_groups": kv_groups_view,
     "memory": memory_view,
     "devices": devices_view,
+    "planned": planned_view,
     "sharing": sharing_view,
     "sweeps": sweeps_view,
     "parity": parity_view,

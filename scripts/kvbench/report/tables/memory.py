@@ -97,6 +97,17 @@ def sharing_view(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def planned_view(table: pd.DataFrame) -> pd.DataFrame:
+    """Blocks, tokens and concurrency, each planned and as vLLM logged it."""
+    sides = ("planned", "logged")
+    blocks = {f"blocks, {side}": table[f"blocks_{side}"] for side in sides}
+    tokens = {f"KV cache, {side} (tokens)": table[f"kv_tokens_{side}"] for side in sides}
+    most = {f"maximum concurrency, {side}": table[f"max_concurrency_{side}"] for side in sides}
+    known = {"engine": table["label"], "layers": table["groups"], "block (tokens)": table["block_size"]}
+    equal = table["equal"].map({True: "yes", False: "no"})
+    return text(pd.DataFrame(known | blocks | tokens | most | {"equal": equal, "reason": table["reason"]}))
+
+
 def sweeps_view(table: pd.DataFrame) -> pd.DataFrame:
     """Points of sweeps, each with the values of its replay."""
     return text(
