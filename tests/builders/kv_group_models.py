@@ -15,7 +15,7 @@ from kvbench.model.architecture import read_architecture
 from kvbench.model.shape import make_config
 from kvbench.workload.read import Request
 
-WINDOW, MAX_LENGTH = 24, 160
+WINDOW, MAX_LENGTH, STEP_TOKENS = 24, 160, 64
 PLAIN = {
     "hidden_size": 128,
     "intermediate_size": 256,
@@ -93,7 +93,9 @@ def write_models(folder: Path) -> dict[str, Path]:
 def settings_of(name: str, folder: Path, engine: str, requests_held: float = 2.5) -> EngineSettings:
     """CPU settings whose budget holds so many requests of the maximum length."""
     groups = read_architecture(folder, name).groups
-    block = 16 if name.startswith("deepseek") else 32
+    latent = name.startswith("deepseek")
+    # Prompts in several steps, so that a window moves while a prompt is computed; vLLM's MLA on a CPU has none.
+    steps = {"max_num_batched_tokens": STEP_TOKENS} if engine.startswith("vllm") and not latent else {}
     return engine_settings(
         engine,
         model_path=str(folder),
@@ -102,7 +104,8 @@ def settings_of(name: str, folder: Path, engine: str, requests_held: float = 2.5
         budget_bytes=int(requests_held * MAX_LENGTH * token_elements(groups) * 4),
         groups=groups,
         kv_itemsize=4,
-        block_size=slots_of_block(engine, block, MAX_LENGTH),
+        block_size=slots_of_block(engine, 16 if latent else 32, MAX_LENGTH),
+        options=steps,
     )
 
 

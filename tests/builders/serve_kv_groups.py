@@ -16,7 +16,9 @@ from kvbench.measure.loading import check_pool
 
 
 def main(folder: Path, names: list[str]) -> None:
-    """Write settings, checks, capacity and what was generated to `<name>.pickle` for each name, `model@engine`."""
+    """For each name, `model@engine`, write to `<name>.pickle`: settings, checks, capacity, what was generated, settings
+    in force.
+    """
     from kvbench.engines.vllm.runner import VllmEngine
 
     for name in names:
@@ -27,7 +29,7 @@ def main(folder: Path, names: list[str]) -> None:
             engine.load()
             loaded = check_pool(engine)
             generated = engine.collect(generate(engine, requests_past_the_window()), 0)
-            found = (engine.settings, loaded, engine.capacity(), generated)
+            found = (engine.settings, loaded, engine.capacity(), generated, engine.in_force())
         finally:
             engine.close()
         (folder / f"{name}.pickle").write_bytes(pickle.dumps(found))

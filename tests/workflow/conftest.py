@@ -28,7 +28,9 @@ def kv_group_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]
 
 @pytest.fixture(scope="session")
 def kv_groups_served(kv_group_models: dict[str, Path]) -> dict[str, tuple]:
-    """What vLLM did with them on the CPU, by model and engine: settings, checks of the load, capacity, generated."""
+    """What vLLM did with them on the CPU, by model and engine: settings, checks of the load, capacity, what was
+    generated, settings in force.
+    """
     folder = next(iter(kv_group_models.values())).parent
     done = subprocess.run(
         [sys.executable, "-m", "builders.serve_kv_groups", str(folder), *SERVED],

@@ -29,9 +29,6 @@ WINDOWED = ("gemma3", "gemma3-padded", "gpt-oss", "mistral")
 
 
 def transformers(name: str, folder: Path, engine_name: str) -> tuple:
-    import torch
-
-    torch.set_num_threads(1)  # threads wait for each other longer than such models compute
     engine = make_engine(settings_of(name, folder, engine_name))
     engine.prepare(RecordedPasses([0]))
     try:
@@ -45,7 +42,13 @@ def transformers(name: str, folder: Path, engine_name: str) -> tuple:
 
 @pytest.fixture(scope="module")
 def hf(kv_group_models: dict[str, Path]):
-    """What a Transformers engine did, made once for each model and engine."""
+    """What a Transformers engine did, made once for each model and engine, on one thread: several would wait for each
+    other longer than such models compute.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     made: dict[tuple[str, str], tuple] = {}
 
     def of(name: str, engine: str) -> tuple:
@@ -53,12 +56,13 @@ def hf(kv_group_models: dict[str, Path]):
             made[name, engine] = transformers(name, kv_group_models[name], engine)
         return made[name, engine]
 
-    return of
+    yield of
+    torch.set_num_threads(threads)
 
 
 def rows(found: tuple, **changes) -> tuple[dict, dict]:
     """The columns of kv.parquet and the samples checked; `changes` are of the recorded schedule."""
-    settings, _, _, generated = found
+    settings, _, _, generated, *_ = found
     if changes:
         generated = dataclasses.replace(generated, schedule=dataclasses.replace(generated.schedule, **changes))
     static = settings.max_length if settings.engine == "hf-static" else None
@@ -96,7 +100,7 @@ def test_groups_are_read_from_the_configuration(kv_group_models, name):
 
 @pytest.mark.parametrize("name", SERVED)
 def test_identities_hold_on_vllm(kv_groups_served, name):
-    settings, loaded, capacity, generated = kv_groups_served[name]
+    settings, loaded, capacity, generated, _ = kv_groups_served[name]
     columns, found = rows(kv_groups_served[name])
     check_columns(name.partition("@")[0], columns)
     steps = len(generated.schedule.t_ns)

@@ -190,7 +190,7 @@ LIVE = ("gemma3", "gpt-oss", "mistral")  # six groups, two groups, one group wit
 @pytest.mark.parametrize("name", LIVE)
 def test_the_account_of_a_live_engine_is_that_of_its_replay(kv_groups_served, name):
     """Slots of the account are tokens in one layer where there are several groups, those of the replay in a group."""
-    own, _, capacity, generated = kv_groups_served[f"{name}@vllm"]
+    own, _, capacity, generated, in_force = kv_groups_served[f"{name}@vllm"]
     requests = kv_group_models.requests_past_the_window()
     columns, _ = kv_rows(generated, requests, slot_bytes=own.slot_bytes, static_length=None, shared=False)
     computes = columns["allocated"] > 0  # not the closing row
@@ -201,6 +201,7 @@ def test_the_account_of_a_live_engine_is_that_of_its_replay(kv_groups_served, na
             capacity["blocks"] * own.block_size,
             block_size=own.block_size,
             max_length=own.max_length,
+            max_step_tokens=in_force["max_num_batched_tokens"],
             windows=tuple(group.window or 0 for group in own.paging.groups),
         ),
         keep_steps=True,
