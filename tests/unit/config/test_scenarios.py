@@ -9,8 +9,8 @@ from builders.refusals import refused
 from builders.scenarios import scenario
 
 from kvbench.config.checks import replays as config_checks
+from kvbench.kv.policies import ALLOCATORS, RESERVING
 from kvbench.replay import POLICIES
-from kvbench.replay.inputs import ALLOCATORS, RESERVING
 from kvbench.replay.requests import trace_of
 from kvbench.replay.scenario import outcomes
 from kvbench.yaml_files import read_yaml

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from kvbench.kv.policies import ALLOCATORS, RESERVING
 from kvbench.replay import Settings, StepTime, Trace, replay
 from kvbench.replay.held import alone_live_share, held_slots
-from kvbench.replay.inputs import ALLOCATORS, RESERVING
 from kvbench.replay.table import REGION, shares
 from kvbench.replay.window import window_of
 
