@@ -8,7 +8,7 @@ import numpy as np
 
 from builders.simulated_engine import MAX_LENGTH, Step, Trace, block_slots, max_num_seqs, paged, simulate
 from builders.simulated_requests import Request
-from kvbench.records import BLOCKS
+from kvbench.records import BLOCKS, SPLIT
 
 SLOT_BYTES = 46_080
 SLOWDOWN = {
@@ -74,7 +74,7 @@ class Recording:
             self.batches.append({"repeat": number, "batch": k, "rows": rows, **span})
         if phase == "blocks":
             names = BLOCKS.names
-            self.blocks += [dict(zip(names, (number, *found, 0, False), strict=True)) for found in trace.blocks]
+            self.blocks += [dict(zip(names, (number, *found, 0, 0, False), strict=True)) for found in trace.blocks]
         self.phases.append({"name": phase, "start_ns": int(times[0]), "end_ns": int(times[-1])})
         wall_s = float(times[-1] - times[0]) / 1e9
         if timed:
@@ -112,6 +112,7 @@ class Recording:
             "pool": step.pool,
             "unshared": sum(step.split.values()),
             "allocated": sum(step.split.values()),
+            **dict.fromkeys(SPLIT, 0),
             **step.split,
             **(upkeep(step.running) if phase == "blocks" and self.engine.startswith("vllm") else {}),
         }
