@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kvbench.report.tables.caches import kv_dtypes_view, prefix_hits_view
 from kvbench.report.tables.memory import devices_view, kv_waste_view, memory_view, sharing_view, sweeps_view
 from kvbench.report.tables.predictions import predictions_view
 from kvbench.report.tables.runs import workloads_view
@@ -36,6 +37,8 @@ VIEWS = {
     "memory": memory_view,
     "devices": devices_view,
     "sharing": sharing_view,
+    "prefix_hits": prefix_hits_view,
+    "kv_dtypes": kv_dtypes_view,
     "sweeps": sweeps_view,
     "parity": parity_view,
 }
