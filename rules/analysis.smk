@@ -47,6 +47,28 @@ rule summarise_runs:
         "../scripts/summarise_runs.py"
 
 
+rule summarise_prefix_hits:
+    """What runs with prefix sharing found of their prompts, and why not more."""
+    input:
+        runs=paths.record_files(SHARING),
+        data=paths.data_files(SHARING),
+        workloads=paths.workloads_of(SHARING),
+        parity=["results/tables/parity.csv"] if SHARING else [],
+    output:
+        table="results/tables/prefix_hits.csv",
+    log:
+        "logs/summarise_prefix_hits.log",
+    benchmark:
+        "logs/summarise_prefix_hits.tsv"
+    localrule: True
+    conda:
+        CONDA
+    params:
+        code=code_digest("summarise_prefix_hits"),
+    script:
+        "../scripts/summarise_prefix_hits.py"
+
+
 rule summarise_workloads:
     """Lengths of prompts and outputs of every workload that was served."""
     input:

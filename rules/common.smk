@@ -17,7 +17,7 @@ from kvbench.config.parameters import (
     workload_max_length,
     workload_options,
 )
-from kvbench.config.runs import RunName, arrives, parity_list, run_list
+from kvbench.config.runs import RunName, arrives, parity_list, run_list, sharing_runs
 from kvbench.config.settings import uses_cuda, validate
 from kvbench.config.slo import slo_params
 from kvbench.figures.registry import FIGURES, OF_WORKLOAD
@@ -48,6 +48,7 @@ BENCHMARK_PROGRAMS = [
 ]
 
 MEASURED = run_list(config)
+SHARING = sharing_runs(config)
 RUNS = MEASURED + parity_list(config)
 # A plan for one of our models needs the library that describes it.
 NEEDS_ENGINES = bool(RUNS or paths.planned_models(config))

@@ -19,7 +19,7 @@ from builders.simulated_requests import Request
 from builders.workloads import workload
 from kvbench.analysis import claims, parity
 from kvbench.analysis.results import Run, load_runs, read_table
-from kvbench.analysis.tables import of_runs, of_serving, sweeps, workloads
+from kvbench.analysis.tables import of_runs, of_serving, prefix_hits, sweeps, workloads
 from kvbench.benchmarks import table as benchmarks
 from kvbench.benchmarks import targets
 from kvbench.capacity import planned
@@ -49,7 +49,7 @@ def write_results(
     """
     given = {"requests": list(requests), "sequential": min(2, len(requests)), **given}
     points = ["block_size-32", "block_size-64", "kv_budget_mib-16", "kv_budget_mib-32"]
-    points += ["prefix_sharing-true", "prefix_sharing-false"]
+    points += ["prefix_sharing-true", "prefix_sharing-false", "kv_dtype-auto", "kv_dtype-fp8"]
     paths = [write_run(root / "runs", engine, **given) for engine in engines]
     paths += [write_run(root / "runs", "vllm", point=point, **given) for point in points if "vllm" in engines]
     if "hf-sequential" in engines:
@@ -67,6 +67,7 @@ def write_tables(root: Path, runs: Sequence[Run], requests: Any) -> None:
     frames = {
         **of_runs.tables(runs, bandwidth(), 0),
         **of_serving.tables([run for run in runs if run.arrives], SLO, 0),
+        "prefix_hits": prefix_hits.table(runs, {}),
         "workloads": workloads.table([root / f"workloads/{MODEL}/{WORKLOAD}.parquet"]),
         "parity": parity.table(runs),
         "planned": planned.table(runs),

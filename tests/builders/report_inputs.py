@@ -18,7 +18,7 @@ from builders.tables import read_back
 from builders.workloads import workload
 from kvbench.analysis import claims, parity
 from kvbench.analysis.results import load_runs
-from kvbench.analysis.tables import of_runs, of_serving, repeats, sweeps, workloads
+from kvbench.analysis.tables import of_runs, of_serving, prefix_hits, repeats, sweeps, workloads
 from kvbench.benchmarks import table as benchmarks
 from kvbench.benchmarks import targets
 from kvbench.capacity import planned
@@ -76,6 +76,7 @@ def report_inputs(root: Path, engines: Sequence[str] = ENGINES, **given: Any) ->
             claims.samples(read_back(root / "repeats.csv", repeats.table(runs)), arriving["slo_repeats"]),
             0,
         ),
+        "prefix_hits": prefix_hits.table(runs, {}),
         "sweeps": pd.DataFrame(columns=list(sweeps.COLUMNS)),
         "workloads": workloads.table([_workload(root)]),
         "parity": parity.table(load_runs([*paths, *gate])),

@@ -28,20 +28,13 @@ REPLAYED_SWEEPS = tuple(entry.sweep for entry in FIGURES if entry.replays)
 # Tables of kvbench.analysis.tables.of_runs, written by the rule summarise_runs.
 SUMMARISED = (
     *("throughput", "latency", "memory", "devices", "kv_waste", "ratios", "attribution", "roofline", "repeats"),
-    *("sharing", "processes", "upkeep", "kv_groups"),
+    *("sharing", "kv_dtypes", "processes", "upkeep", "kv_groups"),
 )
 # Tables of kvbench.analysis.tables.of_serving, written by the rule summarise_serving.
 OF_SERVING = ("serving", "slowest_requests", "slo_capacity", "slo_ratios", "slo_repeats")
 TABLES_OF_RUNS = (
-    *SUMMARISED,
-    *OF_SERVING,
-    "sweeps",
-    "claims",
-    "workloads",
-    "parity",
-    "planned",
-    "benchmarks",
-    "targets",
+    *(*SUMMARISED, *OF_SERVING, "prefix_hits", "sweeps"),
+    *("claims", "workloads", "parity", "planned", "benchmarks", "targets"),
 )
 # Tables that are also written as LaTeX: kvbench.report.latex has their captions.
 TABLES_IN_LATEX = ("throughput", "ratios", "attribution", "claims", "latency", "kv_waste")

@@ -77,6 +77,12 @@ def run_list(config: dict) -> list[RunName]:
     ]
 
 
+def sharing_runs(config: dict) -> list[RunName]:
+    """The runs of `run_list` whose requests may share blocks."""
+    shared = {run for _, run, own in plan(config) if own.get("prefix_sharing", config["prefix_sharing"])}
+    return [run for run in run_list(config) if replace(run, process=1) in shared]
+
+
 def parity_list(config: dict) -> list[RunName]:
     """The parity runs: for each model with a tokenizer, its engines that the gate covers, and the reference."""
     used = {(run.model, run.engine) for run in run_list(config)}

@@ -140,6 +140,14 @@ class Margins:
 
 
 @dataclass(frozen=True)
+class PrefixCounts:
+    """Prompt tokens that the engine's own counters say were looked up in the cache, and found there, in a pass."""
+
+    looked_up_tokens: int
+    found_tokens: int
+
+
+@dataclass(frozen=True)
 class Generated:
     """Result of one pass over some requests. Engines with padded batches fill `batches`, paged ones `schedule`."""
 
@@ -148,6 +156,7 @@ class Generated:
     schedule: Schedule | None = None
     margins: list[Margins] = field(default_factory=list)
     hook_s: float = 0.0
+    prefix_counts: PrefixCounts | None = None
 
 
 @dataclass(frozen=True)

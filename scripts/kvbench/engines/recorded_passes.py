@@ -13,6 +13,7 @@ class RecordedPasses:
     blocks: Sequence[int] = ()  # these also read block ids, every `stride` steps
     upkeep: Sequence[int] = ()  # in these the upkeep of block tables is timed, by engines that can
     silent: Sequence[int] = ()  # these record nothing
+    kept: Sequence[int] = ()  # after these the cache of found prefixes is not emptied, by engines that can keep it
     stride: int = 1
 
 

@@ -123,7 +123,7 @@ def _kind(phase: str, trace: MemoryTrace) -> str:
     """The key of PHASES under which a phase is drawn."""
     if phase == f"repeat-{trace.repeat}":
         return "shown"
-    if phase == "upkeep":  # untimed like the one before it
+    if phase in ("upkeep", "again"):  # untimed like the one before it
         return "blocks"
     return "repeat" if phase.startswith("repeat-") else phase
 

@@ -144,6 +144,13 @@ FIGURES = (
         params=("kind",),
     ),
     Entry(
+        "kv_dtype",
+        "What number types of the KV cache do to capacity, speed and tokens.",
+        "Memory",
+        table="kv_dtypes",
+        sweep="kv_dtype",
+    ),
+    Entry(
         "workload_lengths",
         "How long the prompts and outputs of a workload are.",
         "Workload",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from kvbench.engines.base import Engine, EngineSettings, Generated, LoadTimes
@@ -70,7 +70,7 @@ def gather(order: Order, engine: Engine, loaded: Loaded, served: Served, phases:
 def _kv_of_pass(
     done: tuple[Pass, dict[str, Any], Generated], settings: EngineSettings, checks: dict[str, int]
 ) -> dict[str, Any]:
-    """Columns of `kv.parquet` for a pass; also updates `checks`, and steps and preemptions in the pass's record."""
+    """Columns of `kv.parquet` for a pass; also updates `checks`, and steps, preemptions and hits in its record."""
     one, record, generated = done
     columns, found = kv_rows(
         generated,
@@ -82,6 +82,8 @@ def _kv_of_pass(
     add_checks(checks, found)
     record["steps"] = int((columns["scheduled_tokens"] > 0).sum())
     record["preemptions"] = int(columns["preemptions"][-1])
+    if generated.prefix_counts is not None:
+        record |= {f"prefix_{name}": count for name, count in asdict(generated.prefix_counts).items()}
     return columns
 
 

@@ -1,4 +1,6 @@
-"""The passes of a run: a warm-up, the timed repeats, and untimed ones that read block ids and time their upkeep."""
+"""The passes of a run: a warm-up, the timed repeats, and untimed ones: one reads block ids, one times their upkeep, one
+finds what the pass before it has left in the cache.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from dataclasses import dataclass, replace
 from kvbench.engines.names import BESIDE_SEQUENTIAL, COMPILED, SEQUENTIAL
 from kvbench.workload.read import Request
 
-WARM_UP, BLOCKS, UPKEEP = "warm-up", "blocks", "upkeep"
+WARM_UP, BLOCKS, UPKEEP, AGAIN = "warm-up", "blocks", "upkeep", "again"
 WARM_UP_TOKENS = 4
 
 
@@ -35,12 +37,14 @@ def plan_passes(
     *,
     read_blocks: bool,
     upkeep_alone: bool = False,
+    keep_cache: bool = False,
     warm_up_requests: int | None = None,
 ) -> list[Pass]:
     """Warm-up, `repeats` timed passes per scope, then the pass that reads block ids.
 
     With `upkeep_alone` the upkeep of block tables has a pass of its own after that: where the host works ahead of the
-    device, the time of reading ids cannot be taken off.
+    device, the time of reading ids cannot be taken off. With `keep_cache` a last pass serves the same requests without
+    emptying the cache before it.
 
     `sequential_requests` is the size of the subset, 0 for none. If the subset is the whole workload, there is one
     scope, `all`. Only sequential engines and those compared with them run the subset. The warm-up serves the first
@@ -63,7 +67,7 @@ def plan_passes(
         for _ in range(repeats):
             plan.append(Pass(len(plan), f"repeat-{len(plan)}", scope, True, chosen))
     if read_blocks:
-        for phase in (BLOCKS, UPKEEP) if upkeep_alone else (BLOCKS,):
+        for phase in (BLOCKS, *([UPKEEP] if upkeep_alone else []), *([AGAIN] if keep_cache else [])):
             plan.append(Pass(len(plan), phase, plan[0].scope, False, widest))
     return plan
 
@@ -87,3 +91,8 @@ def read_in(passes: Sequence[Pass]) -> list[int]:
 def upkeep_in(passes: Sequence[Pass]) -> list[int]:
     """Numbers of the passes in which the upkeep of block tables is timed: one of its own, or that which reads ids."""
     return [one.repeat for one in passes if one.phase == UPKEEP] or read_in(passes)
+
+
+def kept_in(passes: Sequence[Pass]) -> list[int]:
+    """Numbers of the passes after which the cache is not emptied: those before a pass that is to find it so."""
+    return [one.repeat - 1 for one in passes if one.phase == AGAIN]

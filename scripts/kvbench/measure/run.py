@@ -23,7 +23,7 @@ from kvbench.measure.limit import limit_s
 from kvbench.measure.loading import load_engine
 from kvbench.measure.measured import gather
 from kvbench.measure.orders import Order, resolve
-from kvbench.measure.passes import Pass, arriving, plan_passes, read_in, upkeep_in
+from kvbench.measure.passes import Pass, arriving, kept_in, plan_passes, read_in, upkeep_in
 from kvbench.measure.phases import Phases
 from kvbench.measure.run_files import Paths, write_run
 from kvbench.measure.sampler import Sampler
@@ -68,7 +68,7 @@ def run(order: Order, make_engine: Callable[[EngineSettings], Engine], paths: Pa
         try:
             with Sampler(phases, order.settings["sample_period_s"], session) as sampler:
                 sampler.sample()
-                engine.prepare(RecordedPasses(read_in(passes), upkeep_in(passes), stride=every or 1))
+                engine.prepare(_recorded(passes, every or 1))
                 loaded = load_engine(engine, job.tell)
                 phases.enter("loaded")
                 if order.purpose == "measure":
@@ -96,16 +96,21 @@ def _take_cards(order: Order, session: Session, job: Job) -> list[dict[str, Any]
     return others
 
 
+def _recorded(passes: Sequence[Pass], stride: int) -> RecordedPasses:
+    return RecordedPasses(read_in(passes), upkeep_in(passes), stride=stride, kept=kept_in(passes))
+
+
 def _passes(order: Order, settings: EngineSettings) -> list[Pass]:
     s = order.settings
-    measure, over_time = order.purpose == "measure", settings.arrivals
+    measure, over_time, vllm = order.purpose == "measure", settings.arrivals, s["engine"].startswith("vllm")
     plan = plan_passes(
         s["engine"],
         order.requests,
         s["repeats"],
         s["sequential_requests"],
         read_blocks=measure and is_paged(s["engine"]) and s["read_blocks"],
-        upkeep_alone=settings.device == "cuda" and s["engine"].startswith("vllm"),
+        upkeep_alone=settings.device == "cuda" and vllm,
+        keep_cache=settings.prefix_sharing and vllm and not over_time,
         warm_up_requests=(WARM_UP_REQUESTS if over_time else None) if measure else 1,
     )
     return arriving(plan, partial(_due_s, order)) if over_time else plan

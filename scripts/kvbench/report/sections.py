@@ -31,6 +31,7 @@ PLACED = (
     "memory",
     "memory_parts",
     "sharing",
+    "kv_dtype",
     "block_size",
     "preemption",
     "parity",

@@ -4,7 +4,7 @@ import pytest
 from builders.requests import requests_of
 
 from kvbench.engines.names import ENGINES
-from kvbench.measure.passes import WARM_UP_TOKENS, plan_passes, read_in, upkeep_in
+from kvbench.measure.passes import WARM_UP_TOKENS, kept_in, plan_passes, read_in, upkeep_in
 
 REQUESTS = requests_of([(1 + i, 10 + i) for i in range(6)])
 
@@ -72,3 +72,13 @@ def test_upkeep_is_timed_where_block_ids_are_read_or_in_a_pass_of_its_own():
     assert (read_in(alone), upkeep_in(alone)) == ([3], [4])
     assert alone[4].requests == alone[3].requests
     assert read_in(plan("hf-batch", 0)) == upkeep_in(plan("hf-batch", 0)) == []
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_the_last_pass_finds_the_cache_as_the_one_before_it_has_left_it(alone):
+    given = {"read_blocks": True, "upkeep_alone": alone}
+    passes = plan_passes("vllm", REQUESTS, 2, 0, keep_cache=True, **given)
+    assert [p.phase for p in passes if not p.timed] == ["warm-up", "blocks", *(["upkeep"] if alone else []), "again"]
+    assert kept_in(passes) == [passes[-2].repeat]
+    assert passes[-1].requests == passes[-2].requests
+    assert kept_in(plan_passes("vllm", REQUESTS, 2, 0, **given)) == []

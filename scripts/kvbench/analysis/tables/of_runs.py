@@ -11,6 +11,7 @@ from kvbench.analysis.results import Run
 from kvbench.analysis.tables import (
     attribution,
     devices,
+    kv_dtypes,
     kv_groups,
     kv_waste,
     latency,
@@ -46,6 +47,7 @@ def tables(runs: Sequence[Run], bandwidth: Mapping[str, Any], seed: int) -> dict
         "roofline": _at_once(runs, lambda some: roofline.table(some, bandwidth, seed)),
         "repeats": samples,
         "sharing": _at_once(runs, lambda some: sharing.table(some, samples, seed)),
+        "kv_dtypes": _at_once(runs, lambda some: kv_dtypes.table(some, samples, seed)),
         "processes": _at_once(runs, lambda some: processes.table(some, seed)),
         "upkeep": upkeep.table(runs),
     }

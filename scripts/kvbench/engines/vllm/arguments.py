@@ -10,6 +10,7 @@ from typing import Any
 
 from kvbench.engines.base import EngineSettings, refuse_options
 from kvbench.engines.names import RESERVATION
+from kvbench.engines.vllm.cache_types import refuse_cpu_cache
 from kvbench.errors import UserError
 from kvbench.kv.groups import MLA, LayerGroup, as_full
 
@@ -85,6 +86,8 @@ def served_groups(settings: EngineSettings, arguments: dict[str, Any]) -> tuple[
             f"config.yaml: runs: vLLM cannot serve the model in {settings.model_path} ({_reason(error)}); remove "
             f"{settings.engine} from its runs, or use another model"
         ) from error
+    if settings.device == "cpu":
+        refuse_cpu_cache(settings, model.get_head_size(), latent=model.use_mla)
     heads = settings.gpus * max(1, model.get_total_num_kv_heads() // settings.gpus)
     elements = settings.gpus * model.get_head_size() if model.use_mla else 2 * heads * model.get_head_size()
     if len({group.elements for group in settings.groups}) > 1:

@@ -28,6 +28,8 @@ from kvbench.engines.vllm.arguments import (
     served_groups,
     step_of_vllm,
 )
+from kvbench.engines.vllm.cache_types import refuse_kv_dtype
+from kvbench.engines.vllm.counters import Counted
 from kvbench.engines.vllm.frontends import Offline, Online, in_this_process
 from kvbench.engines.vllm.kernels import in_words, refuse_split_blocks
 from kvbench.engines.vllm.recording import Recording
@@ -69,10 +71,13 @@ class VllmEngine:
             self.recording.announce()
             front = Online if self.settings.arrivals and not in_this_process() else Offline
             self.front = front(arguments | step_of_vllm(self.settings, arguments))
-        except (TypeError, ValueError) as error:
-            refuse_options(self.settings, "vLLM", error)
+        except (AssertionError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
+            if isinstance(error, TypeError | ValueError):
+                refuse_options(self.settings, "vLLM", error)
+            refuse_kv_dtype(self.settings, error)
             raise
         load_s = time.monotonic() - begin
+        self.counted = Counted()
         self._check_groups()
         refuse_split_blocks(self.settings, self._kernels()["kernel_block_size"])
         self._time_tables(0)
@@ -117,6 +122,8 @@ class VllmEngine:
         )
 
     def collect(self, generated: Generated, repeat: int) -> Generated:
+        if self.settings.prefix_sharing:
+            generated = replace(generated, prefix_counts=self.counted.since_last())
         self.front.reset_prefix_cache()
         tables = self.front.rpc("kvbench_tables") if repeat in self.recording.passes.upkeep else []
         self._time_tables(repeat + 1)
@@ -149,6 +156,7 @@ class VllmEngine:
             "block_size": config.cache_config.block_size,
             "kv_cache_dtype": config.cache_config.cache_dtype,
             **self._kernels(),
+            "prefix_cache_retention_interval": getattr(config.cache_config, "prefix_cache_retention_interval", None),
             "num_gpu_blocks": config.cache_config.num_gpu_blocks,
             "kv_cache_size_tokens": config.cache_config.kv_cache_size_tokens,
             "kv_cache_max_concurrency": config.cache_config.kv_cache_max_concurrency,

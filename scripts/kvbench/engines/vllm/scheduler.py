@@ -93,14 +93,16 @@ class Recorder:
         """Note that the scheduler sees the tokens of a step."""
         self.under_way.pop(id(output), None)
 
-    def end_pass(self, scheduler: Scheduler) -> None:
-        """Write the pass's record, if it has one, and begin the next."""
+    def end_pass(self, scheduler: Scheduler) -> bool:
+        """Write the pass's record, if it has one, and begin the next; whether that is to find the cache as it is."""
         if self.upkeep is not None:
             self.upkeep.stop()
         if self.log.t_ns:
             self._schedule(scheduler).save(self.told.file(self.number))
+        kept = self.number in self.told.passes.kept
         self.number += 1
         self._begin()
+        return kept
 
     def _schedule(self, scheduler: Scheduler) -> Schedule:
         schedule = self.log.schedule(
@@ -140,8 +142,8 @@ class _Recording:
         return freed
 
     def reset_prefix_cache(self, *args: Any, **kwargs: Any) -> bool:
-        self.recorder.end_pass(self)
-        return super().reset_prefix_cache(*args, **kwargs)
+        kept = self.recorder.end_pass(self)
+        return True if kept else super().reset_prefix_cache(*args, **kwargs)
 
 
 class RecordingScheduler(_Recording, Scheduler):

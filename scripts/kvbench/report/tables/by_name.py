@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kvbench.report.tables.caches import kv_dtypes_view, prefix_hits_view
 from kvbench.report.tables.memory import (
     devices_view,
     kv_groups_view,
@@ -46,6 +47,8 @@ VIEWS = {
     "devices": devices_view,
     "planned": planned_view,
     "sharing": sharing_view,
+    "prefix_hits": prefix_hits_view,
+    "kv_dtypes": kv_dtypes_view,
     "sweeps": sweeps_view,
     "parity": parity_view,
 }
