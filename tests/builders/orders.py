@@ -22,6 +22,7 @@ def order_settings(**changes: Any) -> dict[str, Any]:
         "kv_budget_mib": 0.25,
         "memory_fraction": 0.8,
         "block_size": 32,
+        "kv_dtype": "auto",
         "cpu_threads": 1,
         "sample_period_s": 0.01,
         "dtype": "float32",

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kvbench.errors import UserError
+from kvbench.kv.groups import LayerGroup
 from kvbench.model.record import ModelRecord
-from kvbench.model.slots import itemsize, resolve_dtype, slot_bytes
+from kvbench.model.slots import cache_itemsize, itemsize, resolve_dtype, slot_bytes, token_bytes
 
 SMOLLM2 = architecture(layers=30, attention_heads=9, kv_heads=3, head_dim=64)
 
@@ -26,8 +27,31 @@ def test_slot_bytes_of_known_models():
 
 @given(st.integers(1, 100), st.integers(1, 100), st.integers(1, 256), st.sampled_from([2, 4]))
 def test_slot_bytes_grow_with_each_size(layers, kv_heads, head_dim, size):
-    one = replace(SMOLLM2, layers=layers, kv_heads=kv_heads, head_dim=head_dim)
-    assert slot_bytes(replace(one, kv_heads=kv_heads + 1), size) - slot_bytes(one, size) == 2 * layers * head_dim * size
+    one, other = (architecture(layers=layers, kv_heads=heads, head_dim=head_dim) for heads in (kv_heads, kv_heads + 1))
+    assert slot_bytes(other, size) - slot_bytes(one, size) == 2 * layers * head_dim * size
+
+
+def test_a_slot_of_several_groups_is_a_token_in_one_layer():
+    groups = (LayerGroup("sliding", 5, 128, 64), LayerGroup("full", 1, 128))
+    hybrid = replace(SMOLLM2, groups=groups)
+    assert (slot_bytes(hybrid, 2), token_bytes(hybrid, 2)) == (256, 6 * 256)
+
+
+def test_groups_survive_the_record(tmp_path: Path):
+    hybrid = replace(SMOLLM2, groups=(LayerGroup("sliding", 5, 128, 64), LayerGroup("full", 1, 128)))
+    record = replace(model_record(path=tmp_path, files={}, folder=tmp_path), architecture=hybrid)
+    (tmp_path / "model.json").write_text(json.dumps(record.to_json()))
+    assert ModelRecord.load(tmp_path / "model.json").architecture == hybrid
+
+
+@pytest.mark.parametrize(("kv_dtype", "size"), [("auto", 4), ("fp8", 1), ("fp8_e5m2", 1), ("bfloat16", 2)])
+def test_an_element_of_the_cache_has_the_caches_own_size(kv_dtype: str, size: int):
+    assert cache_itemsize(kv_dtype, "float32") == size
+
+
+def test_an_unknown_type_of_the_cache_is_named():
+    with pytest.raises(UserError, match="kv_dtype: 'int3' is unknown; use one of auto, float16"):
+        cache_itemsize("int3", "float32")
 
 
 def test_attention_heads_do_not_count():

@@ -8,7 +8,7 @@ import pytest
 from builders.charts import rows
 
 from kvbench.figures.style import SPLIT_COLOURS
-from kvbench.records import SPLIT
+from kvbench.records import PLAIN_SPLIT, SPLIT
 from kvbench.report.charts import kv_waste
 from kvbench.report.charts.source import Source
 
@@ -21,7 +21,7 @@ def test_shares_are_those_of_the_table(source: Source) -> None:
         for use in SPLIT:
             [drawn] = rows(chart, name=name, use=use)
             assert drawn["percent"] == pytest.approx(100 * row[f"{use}_share_of_allocated"], rel=1e-5)
-    assert {key.name: key.colour for key in chart.legend} == SPLIT_COLOURS
+    assert {key.name: key.colour for key in chart.legend} == {use: SPLIT_COLOURS[use] for use in PLAIN_SPLIT}
 
 
 def test_without_a_counted_slot_there_is_no_chart(source: Source) -> None:
