@@ -26,17 +26,6 @@ include: "rules/report.smk"
 report: "captions/workflow.rst"
 
 
-rule results:
-    """Tables, figures and the report of the runs that are there."""
-    input:
-        paths.tables(config, RUNS) + paths.paper_files(RUNS),
-        figure_files.run_figures(MEASURED, FORMATS),
-        figure_files.kernel_figures(config, MEASURED, FORMATS),
-        figure_files.capacity_files(config, FORMATS),
-        figure_files.replay_files(config, FORMATS),
-        paths.REPORT,
-
-
 rule all:
     """The same of every run in config.yaml."""
     default_target: True

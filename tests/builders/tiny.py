@@ -14,7 +14,8 @@ from kvbench.measure.orders import slots_of_block
 from kvbench.workload.read import Request
 
 LAYERS, HEADS, KV_HEADS, HEAD_DIM, VOCABULARY, MAX_LENGTH, BLOCK = 2, 4, 2, 32, 512, 128, 32
-SLOT_BYTES = 2 * LAYERS * KV_HEADS * HEAD_DIM * 4
+ITEMSIZE = 4
+SLOT_BYTES = 2 * LAYERS * KV_HEADS * HEAD_DIM * ITEMSIZE
 
 
 def make_tiny(folder: Path) -> Path:

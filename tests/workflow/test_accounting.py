@@ -10,7 +10,7 @@ import pytest
 from builders.read_maps import counts_of, recorded_of, tables_of, tokens_of
 from builders.requests import requests_of
 from builders.served_passes import map_of_pass
-from builders.tiny import MAX_LENGTH, SLOT_BYTES, generate, tiny_requests, tiny_settings
+from builders.tiny import ITEMSIZE, MAX_LENGTH, SLOT_BYTES, generate, tiny_requests, tiny_settings
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -306,7 +306,7 @@ def test_bytes_of_the_pool_are_those_of_the_tensors_that_hold_it(paged):
     assert check_pool(paged.engine) == {"pool_bytes": 1}
 
 
-@pytest.mark.parametrize("change", [{"slot_bytes": 2 * SLOT_BYTES}, {"block_size": 16}])
+@pytest.mark.parametrize("change", [{"kv_itemsize": 2 * ITEMSIZE}, {"block_size": 16}])
 def test_a_pool_of_other_bytes_is_noticed(paged, change, monkeypatch):
     monkeypatch.setattr(paged.engine, "settings", dataclasses.replace(paged.engine.settings, **change))
     with pytest.raises(AccountingError, match="bytes of the pool's tensors"):

@@ -26,8 +26,9 @@ from kvbench.model.slots import slot_bytes
 from builders.tiny import BLOCK, generate, tiny_requests, tiny_settings
 
 folder, name, blocks = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-slot = slot_bytes(read_architecture(folder, "falcon"), 4)
-sizes = {"slot_bytes": slot, "budget_bytes": blocks * BLOCK * slot, "random_weights": True}
+architecture = read_architecture(folder, "falcon")
+budget = blocks * BLOCK * slot_bytes(architecture, 4)
+sizes = {"groups": architecture.groups, "kv_itemsize": 4, "budget_bytes": budget, "random_weights": True}
 settings = dataclasses.replace(tiny_settings(folder, name, blocks), **sizes)
 engine = VllmEngine(settings) if name == "vllm" else make_engine(settings)
 engine.prepare(RecordedPasses(blocks=[0]))

@@ -42,7 +42,7 @@ def test_plans_and_replays_are_made_without_an_engine(tmp_path: Path, none: dict
     done = snakemake(tree, "--configfile", "config.yaml", "config/plan.yaml", "own.yaml", **none)
     assert done.returncode == 0, done.stderr
     tables = {path.name for path in (tree / "results/tables").iterdir()}
-    assert tables == {"replays.csv", "hit_rates.csv", "capacity.csv"}
+    assert tables == {"replays.csv", "hit_rates.csv", "capacity.csv", "kv_by_context.csv"}
     hits = read_table(tree / "results/tables/hit_rates.csv")
     assert hits["hit_tokens"].iloc[-1] == 299 * 96  # the common prefix in whole blocks of 16, for all but the first
     assert not (tree / "resources").exists()
