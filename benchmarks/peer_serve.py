@@ -33,6 +33,7 @@ from kvbench.benchmarks.latencies import MEASURES, comparison, hook_share_of_ste
 from kvbench.benchmarks.servers import Server, start
 from kvbench.errors import UserError
 from kvbench.files import read_json
+from kvbench.kv.groups import LayerGroup
 from kvbench.kv.schedule import Schedule
 from kvbench.lifetime.parents import exit_when_terminated
 from kvbench.machine.threads import set_threads
@@ -87,7 +88,7 @@ def measure(arguments: argparse.Namespace, record: dict[str, Any], passes: list[
     """Load both servers, then let them take turns; no process or folder stays behind."""
     with turn(arguments) as taken, tempfile.TemporaryDirectory(prefix="kvbench-") as folder, ExitStack() as stack:
         order = Order(record["settings"]["given"], arguments.environment, arguments.model, arguments.workload, {})
-        settings = replace(resolve(order), slot_bytes=record["slot_bytes"])
+        settings = replace(resolve(order), groups=tuple(map(LayerGroup.of, record["groups"])))
         set_threads(settings.threads)
         folders = {RECORDING: Path(folder, "r"), PLAIN: Path(folder, "p")}  # short: sockets have paths of 107 bytes
         orders = [

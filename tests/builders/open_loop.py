@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from builders.orders import order_settings
-from builders.tiny import BLOCK, HEAD_DIM, HEADS, KV_HEADS, LAYERS, MAX_LENGTH, SLOT_BYTES, VOCABULARY, tiny_requests
+from builders.tiny import BLOCK, HEAD_DIM, HEADS, KV_HEADS, LAYERS, MAX_LENGTH, VOCABULARY, tiny_requests
 from builders.workloads import workload
 from kvbench.files import write_json, write_parquet
+from kvbench.kv.groups import FULL, LayerGroup
 from kvbench.records import REQUESTS
 from kvbench.workload.arrivals import due_s
 
@@ -24,6 +26,7 @@ ARCHITECTURE = {
     "parameters": 10**6,
     "max_position_embeddings": MAX_LENGTH,
 }
+GROUP = LayerGroup(FULL, LAYERS, 2 * KV_HEADS * HEAD_DIM)
 RATE, TTFT_S, TPOT_S = 8.0, 0.020, 0.004
 
 
@@ -53,6 +56,6 @@ def write_open_loop(root: Path, model: Path, lengths: list[tuple[int, int]], rep
     given = order_settings(max_length=MAX_LENGTH, block_size=BLOCK, kv_budget_mib=1, requests_per_s=RATE, cpu_threads=2)
     timed = [{"repeat": number, "timed": number > 0, "scope": "all"} for number in range(repeats + 1)]
     in_force = {"max_num_seqs": 64, "max_num_batched_tokens": 2048, "async_scheduling": False}
-    record = {"settings": {"given": given, "in_force": in_force}, "slot_bytes": SLOT_BYTES, "repeats": timed}
+    record = {"settings": {"given": given, "in_force": in_force}, "groups": [asdict(GROUP)], "repeats": timed}
     write_json(files["run"], record)
     return files

@@ -37,8 +37,12 @@ AFTER_CONFIG = {"write_config": 1, "write_methods": 1}
 # Jobs that follow any run: parity and tables cover all runs, so every figure of a table is drawn again too.
 # What published values are drawn beside, whatever the runs are; the page of plans shows one of the figures.
 AFTER_PUBLISHED = {
-    **{"plot_replay_waste": 2, "plot_batched_requests": 2, "summarise_kv_by_context": 1, "plot_kv_by_context": 1},
-    **{"plan_capacity": 1, "make_report": 1},
+    "plot_replay_waste": 2,
+    "plot_batched_requests": 2,
+    "summarise_kv_by_context": 1,
+    "plot_kv_by_context": 1,
+    "plan_capacity": 1,
+    "make_report": 1,
 }
 AFTER_RUNS = {"check_parity": 1, "summarise_runs": 1, "summarise_sweeps": 1, "check_claims": 1, "check_targets": 1} | {
     "summarise_planned": 1,

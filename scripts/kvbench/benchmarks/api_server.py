@@ -20,6 +20,7 @@ from kvbench.engines.base import EngineSettings
 from kvbench.engines.recorded_passes import SCHEDULES_ONLY
 from kvbench.engines.vllm.arguments import engine_arguments, prepare_process
 from kvbench.engines.vllm.recording import Recording
+from kvbench.kv.groups import LayerGroup
 from kvbench.lifetime.parents import end_with_parent
 from kvbench.machine.threads import set_threads
 
@@ -44,10 +45,16 @@ class ServerOrder:
     folder: str
     parent: int
 
+    @property
+    def engine_settings(self) -> EngineSettings:
+        """The settings, once they have been JSON."""
+        groups = tuple(map(LayerGroup.of, self.settings["groups"]))
+        return EngineSettings(**{**self.settings, "groups": groups})
+
 
 def server_arguments(order: ServerOrder) -> dict[str, Any]:
     """vLLM's engine arguments by name: those of our `vllm`, without what records if nothing is recorded."""
-    arguments = engine_arguments(EngineSettings(**order.settings))
+    arguments = engine_arguments(order.engine_settings)
     as_in_run = {name: order.in_force[name] for name in IN_FORCE if name in order.in_force}
     left_out = () if order.recording else OURS
     return {name: value for name, value in (as_in_run | arguments).items() if name not in left_out}
@@ -59,7 +66,7 @@ def prepare(order: ServerOrder) -> None:
     The engine of a server always has a process of its own. As in the run, its worker is in the same process: on a CPU,
     `prepare_process` sees to that.
     """
-    settings = EngineSettings(**order.settings)
+    settings = order.engine_settings
     os.environ |= {
         "VLLM_SERVER_DEV_MODE": "1",  # for /reset_prefix_cache, which ends a pass
     }
@@ -67,7 +74,7 @@ def prepare(order: ServerOrder) -> None:
     set_threads(settings.threads)
     prepare_process(settings)
     if order.recording:
-        Recording(order.folder, SCHEDULES_ONLY).announce()
+        Recording(order.folder, SCHEDULES_ONLY, paging=settings.paging).announce()
 
 
 def options(order: ServerOrder) -> argparse.Namespace:
