@@ -40,13 +40,17 @@ serve:  ## show the report in a browser, on this machine only; PORT=8000, ARGS=f
 
 # Unit tests run one file per core. Two calls, because vLLM does not start after some modules that unit tests import.
 UNIT := pytest tests/unit --numprocesses auto --maxprocesses 8 --dist loadfile
+# Tests of the workflow that measure nothing and load no engine in their own process run beside each other.
+APART := $(patsubst %,tests/workflow/test_%.py,\
+	bad_input hostile_model lint model plan reruns shapes snakemake_report terminal)
 # The plan flavour has neither engines nor a browser's driver.
 test: setup  ## run all tests: pytest $(ARGS)
 	@.venv/bin/python -m $(UNIT) $(ARGS)
 ifeq ($(FLAVOUR),plan)
 	@.venv/bin/python -m pytest tests/workflow/test_plan.py $(ARGS)
 else
-	@.venv/bin/python -m pytest tests/workflow $(ARGS)
+	@.venv/bin/python -m pytest $(APART) --numprocesses auto --maxprocesses 8 --dist loadfile $(ARGS)
+	@.venv/bin/python -m pytest tests/workflow $(APART:%=--ignore=%) $(ARGS)
 	@.venv/bin/python -m pytest tests/browser $(ARGS)
 	@.venv/bin/python -m pytest tests/faults -m "not long" $(ARGS)
 endif
