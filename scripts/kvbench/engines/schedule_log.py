@@ -15,17 +15,21 @@ import numpy as np
 from kvbench.kv.groups import ONE_GROUP, Paging
 from kvbench.kv.schedule import ADMITTED, SAME_AS_BEFORE, Schedule
 
+# Columns of `Schedule`, in the order in which they are appended.
+SAMPLED = ("free_blocks", "running", "waiting", "scheduled_tokens", "dump_length")
+READ = ("block_step", "block_request", "block_tokens", "block_length", "block_group")
+
 
 class ScheduleLog:
     """Steps, events and block ids of a pass."""
 
     def __init__(self) -> None:
         self.t_ns = array("q")
-        self.samples = array("i")  # free blocks, running, waiting, scheduled tokens, dump length
+        self.samples = array("i")  # SAMPLED
         self.unsettled = array("i")  # only for a scheduler that may run ahead
         self.dump_request, self.dump_tokens = array("i"), array("i")
         self.events = array("i")  # step, kind, request, tokens
-        self.blocks = array("i")  # step, request, computed tokens, number of blocks, group
+        self.blocks = array("i")  # READ
         self.block_ids = array("i")
         self.index: dict[str, int] = {}
         self.changed, self.all_scheduled = True, False
@@ -84,11 +88,7 @@ class ScheduleLog:
         blocks = np.array(self.blocks, np.int32).reshape(-1, 5)
         return Schedule(
             t_ns=np.array(self.t_ns, np.int64),
-            free_blocks=samples[:, 0],
-            running=samples[:, 1],
-            waiting=samples[:, 2],
-            scheduled_tokens=samples[:, 3],
-            dump_length=samples[:, 4],
+            **dict(zip(SAMPLED, samples.T, strict=True)),
             dump_request=np.array(self.dump_request, np.int32),
             dump_tokens=np.array(self.dump_tokens, np.int32),
             event_step=events[:, 0],
@@ -96,11 +96,7 @@ class ScheduleLog:
             event_request=events[:, 2],
             event_tokens=events[:, 3],
             request_ids=np.array(list(self.index), np.str_),
-            block_step=blocks[:, 0],
-            block_request=blocks[:, 1],
-            block_tokens=blocks[:, 2],
-            block_length=blocks[:, 3],
-            block_group=blocks[:, 4],
+            **dict(zip(READ, blocks.T, strict=True)),
             block_ids=np.array(self.block_ids, np.int32),
             end_ns=time.monotonic_ns(),
             end_free_blocks=end_free_blocks,

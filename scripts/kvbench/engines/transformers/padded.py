@@ -18,6 +18,7 @@ from kvbench.engines.out_of_memory import OutOfMemory, is_out_of_memory
 from kvbench.engines.recorded_passes import SCHEDULES_ONLY, RecordedPasses
 from kvbench.engines.transformers.arriving import ArrivingBatches
 from kvbench.engines.transformers.batches import batch_bytes, fixed_rows, longest_output, plan_batches
+from kvbench.engines.transformers.cache_layers import first_layers
 from kvbench.engines.transformers.compilation import compiled_so_far
 from kvbench.engines.transformers.model import (
     PACKAGES,
@@ -239,16 +240,6 @@ class TransformersEngine:
     def close(self) -> None:
         self.model = self.static_cache = None
         release_memory(self.settings)
-
-
-def first_layers(config: Any) -> list[int]:
-    """The number of the first layer of each kind of cache of a model, in the order of `Architecture.groups`."""
-    from transformers import DynamicCache
-
-    found: dict[tuple[str, Any], int] = {}
-    for number, layer in enumerate(DynamicCache(config=config).layers):
-        found.setdefault((type(layer).__name__, getattr(layer, "sliding_window", None)), number)
-    return list(found.values())
 
 
 def _margins(batch: Sequence[Request], probe: Any) -> list[Margins]:
