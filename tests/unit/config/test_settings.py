@@ -547,7 +547,12 @@ def test_a_broken_file_is_named_with_its_line(tmp_path: Path, text: str | bytes 
 def test_overlays_are_valid_over_config_yaml() -> None:
     for overlay in (ROOT / "config").glob("*.yaml"):
         if overlay.name not in ("claims.yaml", "published.yaml", "shapes.yaml", "targets.yaml"):
-            overlaid(overlay.stem)
+            overlaid(overlay.stem, sources=overlay.stem != "paper-traces")
+
+
+def test_the_papers_trace_is_asked_for_by_name() -> None:
+    with refused('replays.paper-sharegpt.file: no file "sharegpt_pairs.csv"; give one that exists'):
+        overlaid("paper-traces")
 
 
 def test_the_guide_to_the_letter() -> None:

@@ -16,7 +16,7 @@ from kvbench.report.answers import Answer, Number
 from kvbench.report.found import LINES, in_short, line
 from kvbench.report.sections import first_screen
 
-GALLERIES = sorted(path.parent.name for path in GALLERY.glob("*/tables"))
+GALLERIES = sorted(path.parent.parent.name for path in GALLERY.glob("*/tables/throughput.csv"))
 LAST = "Report: results/report.html; open it with: make serve"
 
 
