@@ -551,7 +551,7 @@ def test_overlays_are_valid_over_config_yaml() -> None:
 
 
 def test_the_papers_trace_is_asked_for_by_name() -> None:
-    with refused('replays.paper-sharegpt.file: no file "sharegpt_pairs.csv"; give one that exists'):
+    with pytest.raises(UserError, match=r"paper-sharegpt.file: no file .sharegpt_pairs.csv.; give one that exists"):
         overlaid("paper-traces")
 
 
