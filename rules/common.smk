@@ -194,3 +194,14 @@ def figure_params(figure):
         "options": config["figures"]["options"].get(figure.name, {}),
         **{name: own[name] for name in figure.params},
     }
+
+
+# What a finished call shows: tables, figures and the report of the runs that are there.
+RESULTS = [
+    paths.tables(config, RUNS) + paths.paper_files(RUNS),
+    figure_files.run_figures(MEASURED, FORMATS),
+    figure_files.kernel_figures(config, MEASURED, FORMATS),
+    figure_files.capacity_files(config, FORMATS),
+    figure_files.replay_files(config, FORMATS),
+    paths.REPORT,
+]

@@ -78,14 +78,3 @@ rule write_methods:
         code=code_digest("write_methods"),
     script:
         "../scripts/write_methods.py"
-
-
-rule results:
-    """Tables, figures and the report of the runs that are there."""
-    input:
-        paths.tables(config, RUNS) + paths.paper_files(RUNS),
-        figure_files.run_figures(MEASURED, FORMATS),
-        figure_files.kernel_figures(config, MEASURED, FORMATS),
-        figure_files.capacity_files(config, FORMATS),
-        figure_files.replay_files(config, FORMATS),
-        paths.REPORT,
