@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,10 +45,7 @@ class BatchRecord:
 
 def split_batch(batch: BatchRecord) -> Split:
     """The split at each pass over all groups, shape (K,)."""
-    first, *others = split_by_group(batch)
-    for other in others:
-        first = first.plus(other)
-    return first
+    return reduce(Split.plus, split_by_group(batch))
 
 
 def split_by_group(batch: BatchRecord) -> list[Split]:
@@ -73,11 +71,6 @@ def dynamic_width(group: LayerGroup, prompt_tokens: int, passes: Slots) -> Slots
     if group.window is None:
         return prompt_tokens + passes
     return np.where(passes == 0, prompt_tokens, np.minimum(prompt_tokens + passes - 1, group.window - 1) + 1)
-
-
-def static_width(group: LayerGroup, max_length: int) -> int:
-    """Tokens per row in the tensors of a static cache."""
-    return group.stored(max_length)
 
 
 def running_rows(batch: BatchRecord) -> Slots:

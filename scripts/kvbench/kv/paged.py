@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +43,7 @@ def rebuild(schedule: Schedule, final: NDArray[np.int64]) -> Rebuilt:
             group.add(step, stored[held], final[held], ended, hits[held], seen[held])
     by_group = tuple(group.split for group in groups)
     return Rebuilt(
-        _total(by_group),
+        reduce(Split.plus, by_group),
         by_group,
         sum(group.blocks for group in groups),
         sum(group.tails for group in groups),
@@ -50,15 +51,8 @@ def rebuild(schedule: Schedule, final: NDArray[np.int64]) -> Rebuilt:
         running,
         _cumulative(schedule, steps, schedule.event_kind == PREEMPTED, None),
         _cumulative(schedule, steps, schedule.event_kind == ADMITTED, schedule.event_tokens),
-        _total([group.found for group in groups]),
+        reduce(Split.plus, [group.found for group in groups]),
     )
-
-
-def _total(splits: Sequence[Split]) -> Split:
-    first, *others = splits
-    for other in others:
-        first = first.plus(other)
-    return first
 
 
 def shared_split(schedule: Schedule, rebuilt: Rebuilt) -> Split:

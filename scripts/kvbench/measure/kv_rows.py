@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,7 @@ from kvbench.kv.contiguous import (
     dynamic_width,
     running_rows,
     scheduled_tokens,
-    split_batch,
     split_by_group,
-    static_width,
 )
 from kvbench.kv.groups import LayerGroup, PagedGroup, units
 from kvbench.kv.paged import rebuild, shared_split
@@ -86,7 +85,8 @@ def _contiguous_rows(
         passes = np.arange(len(batch.t_ns))
         taken += len(batch.request_ids)
         width = np.stack([_width(group, batch, passes, static_length) for group in batch.groups], axis=1)
-        split = split_batch(batch)
+        by_group = split_by_group(batch)
+        split = reduce(Split.plus, by_group)
         pool = batch.tensor_bytes // slot_bytes
         add_checks(found, checks.check_batch(batch, slot_bytes, width) | checks.check_split(split, pool))
         rows = {
@@ -104,7 +104,7 @@ def _contiguous_rows(
         step += len(passes) + 1
         waiting = np.searchsorted(submitted_ns, batch.end_ns, side="right") - taken
         end = {"t_ns": batch.end_ns, "step": step - 1, "waiting": waiting, "pool": pool[-1] if static_length else 0}
-        groups = [*group_slots(_rows_of(batch.groups), split_by_group(batch)), None]
+        groups = [*group_slots(_rows_of(batch.groups), by_group), None]
         columns = _append(columns, _with_row(rows, end) | {"groups": groups})
     return columns, found
 
@@ -112,7 +112,7 @@ def _contiguous_rows(
 def _width(group: LayerGroup, batch: BatchRecord, passes: NDArray[np.int64], static_length: int | None) -> Slots:
     """Tokens per row that the cache of a group has room for after each pass, from lengths."""
     if static_length:
-        return np.full(len(passes), static_width(group, static_length))
+        return np.full(len(passes), group.stored(static_length))
     return dynamic_width(group, int(batch.prompt_tokens.max()), passes)
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kvbench.kv.contiguous import BatchRecord, dynamic_width, split_by_group, static_width
+from kvbench.kv.contiguous import BatchRecord, dynamic_width, split_by_group
 from kvbench.kv.groups import (
     FULL,
     MLA,
@@ -149,7 +149,7 @@ def test_a_growing_cache_holds_the_prompt_for_one_pass_and_then_the_window():
     assert dynamic_width(sliding, 6, np.arange(4)).tolist() == [6, 4, 4, 4]
     assert dynamic_width(sliding, 2, np.arange(4)).tolist() == [2, 3, 4, 4]
     assert dynamic_width(LayerGroup(FULL, 1, 8), 6, np.arange(3)).tolist() == [6, 7, 8]
-    assert (static_width(sliding, 10), static_width(sliding, 3), static_width(LayerGroup(FULL, 1, 8), 10)) == (4, 3, 10)
+    assert (sliding.stored(10), sliding.stored(3), LayerGroup(FULL, 1, 8).stored(10)) == (4, 3, 10)
 
 
 def test_a_hybrid_batch_worked_by_hand():

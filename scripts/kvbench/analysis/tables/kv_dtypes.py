@@ -9,7 +9,7 @@ import pandas as pd
 
 from kvbench.analysis.parity import compare, outputs
 from kvbench.analysis.results import Run
-from kvbench.analysis.statistics import PARTS, Ratio, known_columns, ratio
+from kvbench.analysis.statistics import PARTS, Ratio, count_disturbed, known_columns, ratio
 from kvbench.kv.groups import LayerGroup, units
 
 SWEEP, AUTO = "kv_dtype", "auto"
@@ -78,7 +78,8 @@ def _row(run: Run, auto: Run | None, repeats: pd.DataFrame, seed: int) -> dict[s
     own, capacity = _samples(repeats, run), run.record["capacity"]
     row: dict[str, Any] = {**run.names, "kv_dtype": kv_dtype(run)}
     row |= {"requests": own["requests"].max(), "n_repeats": len(own), "n_processes": own["process"].nunique()}
-    row["disturbed_repeats"] = None if own["disturbed"].isna().any() else own["disturbed"].sum()
+    flags = [None if pd.isna(flag) else bool(flag) for flag in own["disturbed"]]
+    row["disturbed_repeats"] = count_disturbed(flags)
     row |= {"slot_bytes": run.record["slot_bytes"], "token_bytes": token_bytes(run)}
     row |= {name: capacity[name] for name in ("pool_bytes", "pool_slots")} | {"pool_tokens": _pool_tokens(run)}
     for name in SAMPLED:

@@ -46,6 +46,7 @@ class TransformersEngine:
         self.compiled = settings.engine in COMPILED
         self.compiled_in_warm_up: dict[str, Any] = {}
         self.model: Any = None
+        self.first_layers: list[int] = []
         self.largest_batch = 0
         self.largest_cache_bytes = 0
         self.static_cache: Any = None
@@ -61,6 +62,7 @@ class TransformersEngine:
         if not is_static(self.settings.engine):
             let_segments_grow(self.settings)
         self.model, times = load_model(self.settings, self.settings.options)
+        self.first_layers = first_layers(self.model.config)
         return times
 
     def generate(
@@ -134,9 +136,7 @@ class TransformersEngine:
         cache = self._cache(len(input_ids))
         record = self.passes_done not in self.recorded_passes.silent
         wanted = [r.output_tokens for r in batch]
-        probe = StepProbe(
-            cache, wanted, empty_rows, tick, input_ids.device, record=record, firsts=first_layers(self.model.config)
-        )
+        probe = StepProbe(cache, wanted, empty_rows, tick, input_ids.device, record=record, firsts=self.first_layers)
         margin = MarginProbe() if self.settings.margins else None
         with self._without_gradients():
             sequences = self.model.generate(
