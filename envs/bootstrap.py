@@ -16,6 +16,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 MIN_PYTHON = (3, 11)
@@ -25,7 +26,11 @@ CUDA_NEEDED = (13, 0)  # envs/cuda.in: torch is built for CUDA 13
 TORCH_PAGE = "https://download.pytorch.org/whl/cpu/torch/"
 
 # GB to download, and GB on the disk, with an empty cache: the lock's wheels, their unpacked files and the bytecode.
-SIZES = {"cpu": (1.2, 4.5), "cuda": (4.4, 10.5), "plan": (0.25, 0.9)}
+SIZES = {"cpu": (1.2, 4.6), "cuda": (4.4, 10.5), "plan": (0.25, 0.9)}
+
+# The cpu flavour where torch's CPU build cannot be had: envs/pypi-torch.txt in place of its entries. Sizes as above.
+PYPI_TORCH = "pypi-torch"
+PYPI_TORCH_SIZE = (3.7, 7.4)
 
 # The flavour without engines, where it can be installed, and what to say where the others cannot be.
 PLAN = "plan"
@@ -119,7 +124,7 @@ def set_up(wish):
         stamp.begin()
         sync(uv, python_of(venv), flavour, guard)
         stamp.finish(flavour, lock)
-    print(f"Set-up done: .venv holds the {flavour} flavour.", flush=True)
+    print(f"Set-up done: .venv holds the {flavour} flavour, {size_gb(venv):.2f} GB.", flush=True)
 
 
 def venv_path(root=ROOT):
@@ -275,12 +280,57 @@ def sync(uv, python, flavour, guard=None):
     """Install exactly what the flavour's lock lists; uv checks the hashes."""
     lock = lock_path(flavour)
     where = wheel_sources(uv, python, lock)
-    run([uv, "pip", "sync", "--python", python, *where, lock], guard, mend="; see docs/installation.md")
+    if where is None and flavour == "cpu":
+        sync_with_pypi_torch(uv, python, lock, guard)
+    else:
+        install(uv, python, where or [], lock, guard)
     if flavour == PLAN:
         print("Removing what no job reads ...", flush=True)
         run([python, "-I", os.path.join(ROOT, "envs", "slim.py")], guard)
     else:
         compile_modules(python, guard)
+
+
+def install(uv, python, where, lock, guard=None):
+    run([uv, "pip", "sync", "--python", python, *where, lock], guard, mend="; see docs/installation.md")
+
+
+def sync_with_pypi_torch(uv, python, lock, guard=None):
+    """Install the cpu flavour with PyPI's build of torch, after saying what it takes; Refused without room for it."""
+    download_gb, need_gb = PYPI_TORCH_SIZE
+    print(
+        f"Neither the folders of wheels nor PyTorch's page has {pin(lock, 'torch')}. PyPI's own build will serve, with "
+        f"the CUDA libraries that it needs:\n  download  up to {download_gb} GB\n  disk      {need_gb} GB",
+        flush=True,
+    )
+    free_gb = shutil.disk_usage(os.path.dirname(python)).free / 1e9
+    if free_gb < need_gb and not has_distribution(python, "nvidia_cudnn_cu13"):
+        raise Refused(
+            f"{ROOT}: {free_gb:.1f} GB free, {need_gb} GB needed; free disk space, or name a folder or page that has "
+            f"{pin(lock, 'torch')} in TORCH_PAGE"
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "cpu.txt")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(replaced(read(lock), read(lock_path(PYPI_TORCH))))
+        install(uv, python, folders_of_wheels(), path, guard)
+
+
+def replaced(lock, other):
+    """The text of a lock, with all entries of another one in place of those of the same names."""
+    named = re.compile(r"^([a-z0-9][a-z0-9-]*)==.*\n(?:[ ]+--hash=.*\n)*", re.MULTILINE)
+    names = {found.group(1) for found in named.finditer(other)}
+    return named.sub(lambda found: "" if found.group(1) in names else found.group(), lock) + other
+
+
+def has_distribution(python, name):
+    """Whether the environment of this interpreter has a package, whatever its version."""
+    library = os.path.join(os.path.dirname(os.path.dirname(python)), "lib")
+    return any(
+        folder.startswith(f"{name}-")
+        for version in (os.listdir(library) if os.path.isdir(library) else [])
+        for folder in os.listdir(os.path.join(library, version, "site-packages"))
+    )
 
 
 def compile_modules(python, guard=None):
@@ -294,14 +344,27 @@ def compile_modules(python, guard=None):
 
 
 def wheel_sources(uv, python, lock):
-    """Options for where to find wheels: pip's folders, and PyTorch's page if the lock's torch is not in them."""
-    folders = [option for folder in find_links() for option in ("--find-links", folder)]
-    if pin(lock, "torch") is None:
-        return folders
-    dry_run = [uv, "pip", "install", "--quiet", "--dry-run", "--no-deps", "--python", python]
-    if subprocess.call([*dry_run, *folders, pin(lock, "torch")], env=environment(), stderr=subprocess.DEVNULL) == 0:
-        return folders
-    return [*folders, "--find-links", os.environ.get("TORCH_PAGE", TORCH_PAGE)]
+    """Options for where to find wheels: pip's folders, and PyTorch's page if the lock's torch is not in them.
+
+    None if the lock's torch is in neither.
+    """
+    folders = folders_of_wheels()
+    torch = pin(lock, "torch")
+    page = ["--find-links", os.environ.get("TORCH_PAGE", TORCH_PAGE)]
+    for where in (folders, [*folders, *page]):
+        if torch is None or can_install(uv, python, where, torch):
+            return where
+    return None
+
+
+def folders_of_wheels():
+    return [option for folder in find_links() for option in ("--find-links", folder)]
+
+
+def can_install(uv, python, where, requirement):
+    """Whether uv finds a wheel for this interpreter; nothing is installed."""
+    command = [uv, "pip", "install", "--quiet", "--dry-run", "--no-deps", "--python", python, *where, requirement]
+    return subprocess.call(command, env=environment(), stderr=subprocess.DEVNULL) == 0
 
 
 def find_links():
@@ -324,9 +387,13 @@ def parse_find_links(listing):
 
 def pin(lock, name):
     """`name==version` from the lock; None if it does not list the name."""
-    with open(lock, encoding="utf-8") as file:
-        found = re.search(rf"^{re.escape(name)}==[^\s;\\]+", file.read(), re.MULTILINE)
+    found = re.search(rf"^{re.escape(name)}==[^\s;\\]+", read(lock), re.MULTILINE)
     return found and found.group()
+
+
+def read(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
 
 
 def environment():
@@ -357,6 +424,12 @@ def only_one():
 
 def lock_path(flavour):
     return os.path.join(ROOT, "envs", flavour + ".txt")
+
+
+def size_gb(folder):
+    """GB on the disk of all files in a folder."""
+    paths = (os.path.join(place, name) for place, _, names in os.walk(folder) for name in names)
+    return sum(os.lstat(path).st_blocks * 512 for path in paths) / 1e9
 
 
 def python_of(venv):

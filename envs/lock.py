@@ -1,8 +1,9 @@
-"""Write the locks, envs/cpu.txt, envs/cuda.txt, envs/plan.txt and envs/uv.txt, from the .in files: `make lock`.
+"""Write the locks envs/{cpu,pypi-torch,cuda,plan,uv}.txt from the .in files: `make lock`.
 
 uv resolves for every Python from 3.11 on. A lock leaves out requirements that its platforms never install, and torch's
 hashes, because the wheels of PyTorch's index and local wheels of the same version are different files. The plan flavour
-gets the versions of the cpu flavour, so that both make the same files from the same runs.
+gets the versions of the cpu flavour, so that both make the same files from the same runs. The lock pypi-torch has only
+what takes the place of entries in the lock of the cpu flavour.
 Arguments go to `uv pip compile`: `make lock ARGS=--upgrade`.
 """
 
@@ -34,18 +35,20 @@ X86_MACOS = {**MACOS, "platform_machine": "x86_64"}
 ENGINES = (X86_LINUX,)
 PLATFORMS = {
     "cpu": ENGINES,
+    "pypi-torch": ENGINES,
     "cuda": ENGINES,
     "plan": (X86_LINUX, {**LINUX, "platform_machine": "aarch64"}, {**MACOS, "platform_machine": "arm64"}, X86_MACOS),
     "uv": ENGINES,
 }
 # macOS on x86-64 gets older versions of these: envs/plan.in says why.
 OLDER_ON_X86_MACOS = ("numba", "llvmlite", "numpy")
+OF_TORCH = ("torch", "triton")
 
 
 def main() -> None:
     """Lock uv itself and all flavours; a lock is replaced only when its resolution succeeded."""
     uv = find_uv()
-    for name in ("uv", "cpu", "cuda", "plan"):
+    for name in ("uv", "cpu", "pypi-torch", "cuda", "plan"):
         lock = compile_lock(uv, name, sys.argv[1:])
         (ENVS / f"{name}.txt").write_text(lock, encoding="utf-8")
         print(f"envs/{name}.txt: {len(entries(lock))} requirements")
@@ -61,19 +64,21 @@ def compile_lock(uv: str, name: str, extra: list[str]) -> str:
             shutil.copy(present, output)
         command = [uv, "pip", "compile", "--quiet", "--universal", "--python-version", PYTHONS[0]]
         command += ["--overrides", str(ENVS / "overrides.txt"), "--generate-hashes", "--no-header", "--no-annotate"]
-        if name == "plan":
+        if name in CONSTRAINTS:
             pins = Path(folder, "pins.txt")
-            pins.write_text(constraints((ENVS / "cpu.txt").read_text()))
+            pins.write_text(CONSTRAINTS[name]((ENVS / "cpu.txt").read_text()))
             command += ["--constraints", str(pins)]
         command += [*_torch_source(uv, name), *extra, str(ENVS / f"{name}.in"), "-o", str(output)]
         if code := subprocess.call(command, env=environment()):
             sys.exit(code)
-        kept = (keep(entry, PLATFORMS[name]) for entry in entries(output.read_text()))
+        kept = [keep(entry, PLATFORMS[name]) for entry in entries(output.read_text())]
+        if name == "pypi-torch":
+            kept = beyond(kept, (ENVS / "cpu.txt").read_text())
         return HEADER.format(name=name) + "".join(filter(None, kept))
 
 
 def _torch_source(uv: str, name: str) -> list[str]:
-    return wheel_sources(uv, base_python(), ENVS / "cpu.in") if name == "cpu" else []
+    return (wheel_sources(uv, base_python(), ENVS / "cpu.in") or []) if name == "cpu" else []
 
 
 def entries(lock: str) -> list[str]:
@@ -92,6 +97,18 @@ def constraints(lock: str) -> str:
     return "".join(lines)
 
 
+def around_torch(lock: str) -> str:
+    """The versions of a lock, one a line, but for torch and what each build of torch asks for in its own version."""
+    return "".join(f"{r}\n" for r in map(_requirement, entries(lock)) if r.name not in OF_TORCH)
+
+
+def beyond(kept: Sequence[str], lock: str) -> list[str]:
+    """The entries that a lock does not have in the same version."""
+    present = {(r.name, str(r.specifier)) for r in map(_requirement, entries(lock))}
+    found = ((entry, _requirement(entry)) for entry in kept if entry)
+    return [entry for entry, r in found if (r.name, str(r.specifier)) not in present]
+
+
 def keep(entry: str, platforms: Sequence[Mapping[str, str]] = ENGINES) -> str:
     """The entry for the lock: empty if it is never installed, without hashes for torch."""
     requirement = _requirement(entry)
@@ -108,6 +125,10 @@ def applies(requirement: Requirement, python: str, platform: Mapping[str, str]) 
 
 def _requirement(entry: str) -> Requirement:
     return Requirement(entry.partition("\n")[0].rstrip(" \\"))
+
+
+# Locks that take their versions from the lock of the cpu flavour.
+CONSTRAINTS = {"plan": constraints, "pypi-torch": around_torch}
 
 
 def sign(flavour: str) -> None:

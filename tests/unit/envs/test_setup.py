@@ -70,7 +70,7 @@ def test_a_full_disk_is_refused_in_one_line_with_both_numbers(monkeypatch, capsy
     monkeypatch.setattr(bootstrap.shutil, "disk_usage", lambda _: usage)
     with pytest.raises(bootstrap.Refused) as refused:
         bootstrap.announce("cpu", "because", bootstrap.room_needed("cpu", ""), "/project/.venv")
-    assert "1.5 GB free, 4.5 GB needed" in str(refused.value)
+    assert "1.5 GB free, 4.6 GB needed" in str(refused.value)
     assert str(refused.value).endswith("`make plan FLAVOUR=plan`, in 0.9 GB")
     bootstrap.announce("plan", "because", bootstrap.room_needed("plan", "cpu"), "/project/.venv")
     bootstrap.announce("cpu", "because", bootstrap.room_needed("cpu", "cpu"), "/project/.venv")
@@ -113,13 +113,61 @@ def test_uvs_own_setting_goes_before_pips(monkeypatch):
     assert bootstrap.find_links() == []
 
 
+def offering(*needed: str):
+    """Stands for `subprocess.call`: uv finds torch only with one of these among its arguments."""
+    return lambda command, **_: 0 if set(needed) & set(command) else 1
+
+
 def test_pytorchs_page_is_used_only_where_torch_is_not_found(monkeypatch, lock_file):
     monkeypatch.setattr(bootstrap, "find_links", lambda: ["/wheels"])
-    monkeypatch.setattr(bootstrap.subprocess, "call", lambda command, **_: command[-1] != "torch==2.13.0+cpu")
-    assert bootstrap.wheel_sources("uv", "python", lock_file) == ["--find-links", "/wheels"]
-    monkeypatch.setattr(bootstrap.subprocess, "call", lambda *_, **__: 1)
     monkeypatch.delenv("TORCH_PAGE", raising=False)
-    assert bootstrap.wheel_sources("uv", "python", lock_file)[-1].startswith("https://download.pytorch.org/whl/cpu")
+    monkeypatch.setattr(bootstrap.subprocess, "call", offering("/wheels"))
+    assert bootstrap.wheel_sources("uv", "python", lock_file) == ["--find-links", "/wheels"]
+    monkeypatch.setattr(bootstrap.subprocess, "call", offering(bootstrap.TORCH_PAGE))
+    page = ["--find-links", bootstrap.TORCH_PAGE]
+    assert bootstrap.wheel_sources("uv", "python", lock_file) == ["--find-links", "/wheels", *page]
+    monkeypatch.setattr(bootstrap.subprocess, "call", offering())
+    assert bootstrap.wheel_sources("uv", "python", lock_file) is None
+
+
+@pytest.fixture
+def without_torch(monkeypatch, venv, lock_file):
+    """A set-up that finds the CPU build of torch nowhere; what it installs is collected."""
+    installed = []
+    monkeypatch.setattr(bootstrap, "wheel_sources", lambda *_: None)
+    monkeypatch.setattr(
+        bootstrap, "lock_path", lambda name: str(lock_file if name == "cpu" else lock_file.parent / name)
+    )
+    monkeypatch.setattr(
+        bootstrap, "install", lambda uv, python, where, lock, guard: installed.append(Path(lock).read_text())
+    )
+    monkeypatch.setattr(bootstrap, "compile_modules", lambda *_: None)
+    lock_file.write_text(
+        "numpy==2.3.5 \\\n    --hash=sha256:00\ntorch==2.13.0+cpu\ntriton==3.9.0 \\\n    --hash=sha256:11\n"
+    )
+    (lock_file.parent / "pypi-torch").write_text("# made\ntorch==2.13.0\ntriton==3.7.1 \\\n    --hash=sha256:22\n")
+    return lambda: bootstrap.sync("uv", str(venv / "bin" / "python"), "cpu"), installed
+
+
+def test_pypis_torch_takes_the_place_of_the_cpu_build_where_that_is_nowhere(without_torch, capsys):
+    sync, installed = without_torch
+    sync()
+    hashed = "numpy==2.3.5 \\\n    --hash=sha256:00\n"
+    assert installed == [hashed + "# made\ntorch==2.13.0\ntriton==3.7.1 \\\n    --hash=sha256:22\n"]
+    told = capsys.readouterr().out
+    assert "has torch==2.13.0+cpu. PyPI's own build will serve" in told
+    assert "disk      7.4 GB" in told
+
+
+def test_pypis_torch_is_refused_without_the_room_for_it(without_torch, monkeypatch, venv):
+    sync, installed = without_torch
+    monkeypatch.setattr(bootstrap.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 6e9}))
+    with pytest.raises(bootstrap.Refused, match=r"6\.0 GB free, 7\.4 GB needed; .* TORCH_PAGE$"):
+        sync()
+    assert installed == []
+    (venv / "lib" / "python3.11" / "site-packages" / "nvidia_cudnn_cu13-9.20.0.48.dist-info").mkdir(parents=True)
+    sync()  # an update of such an environment
+    assert len(installed) == 1
 
 
 def test_pin_is_the_whole_name(tmp_path):
