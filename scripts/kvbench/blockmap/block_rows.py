@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from kvbench.blockmap.recorded import Recorded
 from kvbench.kv.checks import check_equal, check_order
-from kvbench.kv.groups import ONE_GROUP, Paging, hf_paging, vllm_paging
+from kvbench.kv.groups import Paging, paging_of
 from kvbench.kv.split import Slots
 
 COLUMNS = ("step", "request_id", "computed_tokens", "block_ids", "group", "prefix_hit_tokens", "ended")
@@ -51,20 +51,13 @@ class BlockRows:
         return np.arange(len(self.step)) % self.tables
 
 
-def paging_of(run: Recorded) -> Paging:
-    """The block tables of a run."""
-    if not run.groups:
-        return ONE_GROUP
-    return hf_paging(run.groups) if run.engine.startswith("hf-") else vllm_paging(run.groups)
-
-
 def block_rows(run: Recorded) -> BlockRows:
     """The rows of the pass. AccountingError if a block is not one of the pool, or a table of a request is missing."""
     table = run.rows("blocks", COLUMNS).combine_chunks()
     lists = table["block_ids"].combine_chunks()
     order = np.argsort(table["step"].to_numpy(), kind="stable")
     lists, table = lists.take(order), table.take(order)
-    paging, size = paging_of(run), run.record["block_size"]
+    paging, size = paging_of(run.engine, run.groups), run.record["block_size"]
     length = lists.value_lengths().to_numpy().astype(np.int64)
     rows = BlockRows(
         paging,
@@ -86,7 +79,7 @@ def first_block(run: Recorded) -> int:
     """The number of the page that is cell 0: those before it are the library's own."""
     if run.engine.startswith("vllm"):
         return VLLM_SPARE
-    return HF_SPARE_SECTORS * _sector_pages(run, paging_of(run))
+    return HF_SPARE_SECTORS * _sector_pages(run, paging_of(run.engine, run.groups))
 
 
 def _cells(run: Recorded, paging: Paging, ids: Slots, table: Slots) -> Slots:

@@ -11,7 +11,7 @@ from kvbench.blockmap.events import ADMITTED, COMPLETED, Events
 from kvbench.blockmap.kinds import Kind
 from kvbench.blockmap.recorded import Recorded, common
 from kvbench.kv.checks import check_equal
-from kvbench.kv.contiguous import ONE_GROUP, BatchRecord, running_rows, split_batch, split_by_group
+from kvbench.kv.contiguous import PLAIN_LAYERS, BatchRecord, running_rows, split_batch, split_by_group
 from kvbench.kv.groups import units
 from kvbench.kv.split import Slots
 from kvbench.records import SPLIT
@@ -92,7 +92,7 @@ def _lengths(run: Recorded, numbers: list[int]) -> tuple[Slots, Slots]:
 
 
 def _units(run: Recorded) -> Slots:
-    return np.array(units(run.groups or ONE_GROUP), np.int64)
+    return np.array(units(run.groups or PLAIN_LAYERS), np.int64)
 
 
 def _of_kind(run: Recorded, kind: Kind) -> list[int]:
@@ -126,7 +126,7 @@ def _checked_width(run: Recorded, first: int, last: int, numbers: list[int], sub
         tensor_bytes=kv["allocated"] * run.record["slot_bytes"],
         start_ns=int(kv["t_ns"][0]),
         end_ns=int(kv["t_ns"][-1]),
-        groups=run.groups or ONE_GROUP,
+        groups=run.groups or PLAIN_LAYERS,
     )
     check_equal("slots of all rows", kv["allocated"], batch.row_slots * len(numbers))
     check_equal("requests in rows", kv["running"], running_rows(batch))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kvbench.kv.groups import Groups, Paging, slot_elements, vllm_paging
+from kvbench.kv.split import blocks_for
 
 BATCHES_UNDER_WAY = {False: 1, True: 2}  # by asynchronous scheduling, which prepares a step while another runs
 
@@ -35,9 +36,9 @@ def request_blocks(paging: Paging, block_size: int, max_length: int, in_flight_t
     blocks = 0
     for table in paging.groups:
         if table.window is None:
-            blocks += _ceil(max_length, block_size)
+            blocks += int(blocks_for(max_length, block_size))
         else:
-            blocks += _ceil(min(table.window - 1 + in_flight_tokens, max_length), block_size) + 1
+            blocks += int(blocks_for(min(table.window - 1 + in_flight_tokens, max_length), block_size)) + 1
     return blocks
 
 
@@ -69,7 +70,3 @@ def engine_plan(
     in_flight = BATCHES_UNDER_WAY[async_scheduling] * max_num_batched_tokens
     concurrency = blocks / request_blocks(paging, block_size, max_length, in_flight)
     return EnginePlan(blocks, int(concurrency * max_length), concurrency)
-
-
-def _ceil(tokens: int, size: int) -> int:
-    return -(-tokens // size)

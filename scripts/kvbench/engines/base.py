@@ -12,7 +12,7 @@ from kvbench.engines.names import CUDA_ONLY, is_static
 from kvbench.engines.recorded_passes import SCHEDULES_ONLY, RecordedPasses
 from kvbench.errors import UserError
 from kvbench.kv.contiguous import BatchRecord
-from kvbench.kv.groups import LayerGroup, Paging, hf_paging, slot_elements, token_elements, vllm_paging
+from kvbench.kv.groups import LayerGroup, Paging, paging_of, slot_elements, token_elements
 from kvbench.kv.schedule import Schedule
 from kvbench.machine.processes import rss_bytes
 from kvbench.workload.read import Request
@@ -64,7 +64,7 @@ class EngineSettings:
     @property
     def paging(self) -> Paging:
         """The block tables of an engine with blocks."""
-        return hf_paging(self.groups) if self.engine.startswith("hf-") else vllm_paging(self.groups)
+        return paging_of(self.engine, self.groups)
 
     @property
     def block_bytes(self) -> int:

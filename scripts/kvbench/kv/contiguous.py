@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from kvbench.kv.groups import FULL, LayerGroup, units
 from kvbench.kv.split import Slots, Split, final_kv_length, split_rows
 
-ONE_GROUP = (LayerGroup(FULL, 1, 1),)
+PLAIN_LAYERS = (LayerGroup(FULL, 1, 1),)
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class BatchRecord:
     start_ns: int
     end_ns: int
     empty_rows: int = 0  # rows without a request: unused pool
-    groups: tuple[LayerGroup, ...] = ONE_GROUP
+    groups: tuple[LayerGroup, ...] = PLAIN_LAYERS
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "width", self.width.reshape(len(self.t_ns), -1))

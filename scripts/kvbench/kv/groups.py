@@ -104,7 +104,8 @@ class Paging:
         return cls(tuple(PagedGroup(**group) for group in found["groups"]), found["page_units"])
 
 
-ONE_GROUP = Paging((PagedGroup(FULL, None, 1),))
+WHOLE = PagedGroup(FULL, None, 1)  # every layer, in one block table
+ONE_GROUP = Paging((WHOLE,))
 
 
 def vllm_paging(groups: Groups) -> Paging:
@@ -142,3 +143,10 @@ def hf_paging(groups: Groups) -> Paging:
     own = units(groups)
     tables = [PagedGroup(g.kind, g.window, n, n, g.window is not None) for g, n in zip(groups, own, strict=True)]
     return Paging(tuple(tables))
+
+
+def paging_of(engine: str, groups: Groups) -> Paging:
+    """The block tables of an engine by its name; one of every layer if the groups are not known (older runs)."""
+    if not groups:
+        return ONE_GROUP
+    return hf_paging(groups) if engine.startswith("hf-") else vllm_paging(groups)

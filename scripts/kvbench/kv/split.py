@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kvbench.kv.groups import PagedGroup
+from kvbench.kv.groups import WHOLE, PagedGroup
 
 Slots = NDArray[np.int64]
 
@@ -94,23 +94,21 @@ def split_paged(
     final: ArrayLike,
     ended: ArrayLike,
     block_size: int,
-    group: PagedGroup | None = None,
+    group: PagedGroup = WHOLE,
     given_back: ArrayLike = 0,
 ) -> Split:
     """Split requests that each hold blocks of their own in a group of layers: ceil(stored / block_size) of them.
 
     Args:
-        group: its window; None: full attention.
         given_back: whole blocks of each request that it has returned, because their tokens have left the window.
     """
     stored, final = np.asarray(stored, np.int64), np.asarray(final, np.int64)
     running = ~np.asarray(ended, bool)
-    window = None if group is None else group.window
     held = blocks_held(stored, block_size, group, given_back) * block_size
     kept = kept_tokens(stored, block_size, group, given_back)
-    live = np.minimum(kept, attended(stored, window))
+    live = np.minimum(kept, attended(stored, group.window))
     tail = held - kept
-    to_come = np.minimum(final, window) - kept if _is_ring(group) else final - stored
+    to_come = np.minimum(final, group.window) - kept if group.ring else final - stored
     reserved = np.minimum(tail, to_come)
     return Split(
         live=np.where(running, live, 0),
@@ -123,22 +121,18 @@ def split_paged(
     )
 
 
-def blocks_held(
-    stored: ArrayLike, block_size: int, group: PagedGroup | None = None, given_back: ArrayLike = 0
-) -> Slots:
+def blocks_held(stored: ArrayLike, block_size: int, group: PagedGroup = WHOLE, given_back: ArrayLike = 0) -> Slots:
     """Blocks of a group that a request with `stored` tokens holds; in a ring, never more than the window needs."""
     stored = np.asarray(stored, np.int64)
-    if _is_ring(group):
+    if group.ring:
         return blocks_for(np.minimum(stored, group.window), block_size)
     return blocks_for(stored, block_size) - np.asarray(given_back, np.int64)
 
 
-def kept_tokens(
-    stored: ArrayLike, block_size: int, group: PagedGroup | None = None, given_back: ArrayLike = 0
-) -> Slots:
+def kept_tokens(stored: ArrayLike, block_size: int, group: PagedGroup = WHOLE, given_back: ArrayLike = 0) -> Slots:
     """Tokens in those blocks."""
     stored = np.asarray(stored, np.int64)
-    if _is_ring(group):
+    if group.ring:
         return np.minimum(stored, group.window)
     return stored - np.asarray(given_back, np.int64) * block_size
 
@@ -149,10 +143,6 @@ def left_window(stored: ArrayLike, block_size: int, group: PagedGroup) -> Slots:
     if group.window is None or group.ring:
         return np.zeros_like(stored)
     return np.maximum(stored - group.window + 1, 0) // block_size
-
-
-def _is_ring(group: PagedGroup | None) -> bool:
-    return group is not None and group.ring
 
 
 def blocks_for(tokens: ArrayLike, block_size: int) -> Slots:

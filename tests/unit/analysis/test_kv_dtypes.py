@@ -75,6 +75,16 @@ def test_speed_is_compared_with_auto_s(runs):
     assert pd.isna(auto["larger_pool"])
 
 
+@pytest.mark.parametrize(("flags", "count"), [((True, None), 1), ((False, None), None), ((False, True), 1)])
+def test_a_disturbed_repeat_counts_beside_others_of_which_it_is_not_known(runs, flags, count):
+    """As it is read from repeats.csv, where an empty cell makes the flags a column of objects or of numbers."""
+    samples = repeats.table([runs["auto"]]).query("scope == 'all'").head(2)
+    samples = samples.assign(disturbed=pd.Series(list(flags), samples.index, dtype=object))
+    for column in (samples["disturbed"], samples["disturbed"].astype(float)):
+        [row] = kv_dtypes.table([runs["auto"]], samples.assign(disturbed=column), 0)["disturbed_repeats"]
+        assert (None if pd.isna(row) else row) == count
+
+
 def test_equal_tokens_are_counted_place_by_place(runs):
     """One output of eight differs from its second token on; the builder adds one to what follows a flip."""
     fp8 = table_of(runs["auto"], runs["fp8"]).to_dict("records")[1]

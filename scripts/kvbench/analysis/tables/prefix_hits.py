@@ -17,7 +17,7 @@ from kvbench.analysis.tables.prefix_hits_filling import Read, Rules
 from kvbench.analysis.tables.prefix_hits_reasons import REASONS, Asked, reasons
 from kvbench.errors import UserError
 from kvbench.files import read_parquet
-from kvbench.kv.groups import ONE_GROUP, LayerGroup, Paging, hf_paging, vllm_paging
+from kvbench.kv.groups import LayerGroup, Paging, paging_of
 from kvbench.measure.passes import AGAIN, BLOCKS
 
 COLUMNS = (
@@ -50,10 +50,7 @@ def shares(run: Run) -> bool:
 
 def paging(run: Run) -> Paging:
     """The block tables of a run."""
-    groups = [LayerGroup.of(group) for group in run.record.get("groups") or ()]
-    if not groups:
-        return ONE_GROUP
-    return hf_paging(groups) if run.engine.startswith("hf-") else vllm_paging(groups)
+    return paging_of(run.engine, [LayerGroup.of(group) for group in run.record.get("groups") or ()])
 
 
 def _row(run: Run, workloads: Mapping[tuple[str, str], str | Path]) -> dict[str, Any]:
