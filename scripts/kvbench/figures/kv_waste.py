@@ -26,6 +26,7 @@ from kvbench.figures.style import (
     shown_uses,
     styled,
 )
+from kvbench.figures.words import use_text
 from kvbench.records import SPLIT
 
 OPTIONS = {"width_in": WIDTH_IN}
@@ -57,7 +58,7 @@ def draw(table: pd.DataFrame, options: Mapping[str, Any] | None = None) -> Figur
     marks.grid(axis="x")
     name_rows(bars, [_name(row) for row in table.to_dict("records")])
     handles = [
-        Patch(facecolor=SPLIT_COLOURS[n], hatch=SPLIT_HATCHES[n], edgecolor="white", linewidth=0, label=n)
+        Patch(facecolor=SPLIT_COLOURS[n], hatch=SPLIT_HATCHES[n], edgecolor="white", linewidth=0, label=use_text(n))
         for n in shown_uses({name: table[f"{name}_share_of_allocated"] for name in SPLIT})
     ]
     figure.legend(handles=handles, loc="outside upper center", ncols=3 if is_narrow(width_in) else len(handles))

@@ -26,6 +26,7 @@ from kvbench.figures.style import (
     shown_uses,
     styled,
 )
+from kvbench.figures.words import use_text
 from kvbench.records import SPLIT
 
 OPTIONS = {"width_in": WIDTH_IN}
@@ -141,7 +142,7 @@ def _legend(figure: Figure, traces: Sequence[MemoryTrace], narrow: bool) -> None
         lines += [Line2D([], [], color="black", linewidth=0.6, dashes=(1, 1 + gpu), label=f"of it on GPU {gpu}")]
     strip = [Patch(color=colour, label=name) for kind, (name, colour) in PHASES.items() if kind in seen]
     uses = shown_uses({name: np.concatenate([trace.zoom[name] for trace in traces]) for name in SPLIT})
-    slots = [Patch(color=SPLIT_COLOURS[name], label=name) for name in uses]
+    slots = [Patch(color=SPLIT_COLOURS[name], label=use_text(name)) for name in uses]
     slots.append(Patch(facecolor=UNUSED, edgecolor="black", linewidth=0.7, label="unused pool"))
     process, phases, cache = [_text("Process"), *lines], [_text("Phases (strip)"), *strip], [_text("Cache"), *slots]
     columns = [[*process, *cache], phases] if narrow else [process, *_split(phases), *_split(cache)]

@@ -20,6 +20,11 @@ TIME_WORDS = {
 }
 
 
+def use_text(use: str) -> str:
+    """A use of slots (`records.SPLIT`) in words."""
+    return use.replace("_", " ")
+
+
 def value_text(value: float) -> str:
     """Three significant digits without an exponent; words if there is no value."""
     if np.isnan(value):

@@ -115,6 +115,17 @@ def test_kv_waste_bars_are_the_shares_and_fill_the_row(results):
     np.testing.assert_allclose(unused, tables["kv_waste"]["unused_pool_share_of_pool"] * 100)
 
 
+def test_uses_of_slots_are_named_in_words_where_they_occur(results):
+    def named(table):
+        (legend,) = kv_waste.draw(table).legends
+        return [text.get_text() for text in legend.get_texts()]
+
+    _, tables = results
+    plain = named(tables["kv_waste"])
+    assert "page padding" not in plain
+    assert named(tables["kv_waste"].assign(page_padding_share_of_allocated=0.1)) == [*plain, "page padding"]
+
+
 def test_memory_parts_stack_up_to_the_process(results):
     _, tables = results
     (axes,) = memory_parts.draw(tables["memory"]).axes

@@ -24,10 +24,14 @@ class Choice:
 
 @dataclass(frozen=True)
 class Key:
-    """An entry of the legend: a click puts its `name` into the parameter `hidden`, or takes it out."""
+    """An entry of the legend: a click puts its `name` into the parameter `hidden`, or takes it out.
+
+    It reads as `text`, or as its name without one.
+    """
 
     name: str
     colour: str
+    text: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ def document(chart: Chart) -> dict[str, Any]:
     """What the page's script reads: spec, legend, choices, zooms. ValueError if Vega-Lite refuses the chart."""
     return {
         "spec": chart.drawn.to_dict(),
-        "legend": [{"name": key.name, "colour": key.colour} for key in chart.legend],
+        "legend": [{"name": k.name, "colour": k.colour, "text": k.text or k.name} for k in chart.legend],
         "choices": [{"param": one.param, "label": one.label, "options": list(one.options)} for one in chart.choices],
         "zooms": chart.zooms,
     }

@@ -9,7 +9,7 @@ import pandas as pd
 
 from kvbench.figures.data.rates import without_lower_rates
 from kvbench.figures.style import SPLIT_COLOURS, shown_uses
-from kvbench.figures.words import share_text
+from kvbench.figures.words import share_text, use_text
 from kvbench.records import SPLIT
 from kvbench.report.charts import parts
 from kvbench.report.charts.chart import Chart, Key
@@ -40,7 +40,7 @@ def build(source: Source) -> Chart | None:
         .properties(**parts.rows_size(len(rows)), description=f"{SHARE} by use, for each engine")
     )
     uses = shown_uses({name: [row[f"{name}_share_of_allocated"] for row in rows] for name in SPLIT})
-    return Chart(drawn, [Key(name, SPLIT_COLOURS[name]) for name in uses])
+    return Chart(drawn, [Key(name, SPLIT_COLOURS[name], use_text(name)) for name in uses])
 
 
 def _name(row: dict) -> str:
@@ -57,7 +57,7 @@ def _values(rows: list[dict]) -> Iterator[dict]:
                 "place": place,
                 "percent": 100 * (0 if pd.isna(share) else share),
                 "Engine": _name(row),
-                "Slots": use,
+                "Slots": use_text(use),
                 SHARE: share_text(share),
                 "Unused pool": f"{share_text(row['unused_pool_share_of_pool'])} of the pool",
             }

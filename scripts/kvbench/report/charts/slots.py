@@ -9,7 +9,7 @@ import numpy as np
 
 from kvbench.figures.data.memory import MemoryTrace, memory_trace
 from kvbench.figures.style import SPLIT_COLOURS, shown_uses
-from kvbench.figures.words import value_text
+from kvbench.figures.words import use_text, value_text
 from kvbench.records import SPLIT
 from kvbench.report.charts import parts
 from kvbench.report.charts.chart import Chart, Choice, Key
@@ -17,7 +17,7 @@ from kvbench.report.charts.source import Source
 
 ENGINE, TIME, POOL = "engine", "Time in the repeat (s)", "Pool (MiB)"
 # The tooltip's titles by column, all in MiB.
-TITLES = {name: f"{name.capitalize()} (MiB)" for name in SPLIT} | {"pool": POOL}
+TITLES = {name: f"{use_text(name).capitalize()} (MiB)" for name in SPLIT} | {"pool": POOL}
 
 
 def build(source: Source) -> Chart | None:
@@ -52,7 +52,7 @@ def build(source: Source) -> Chart | None:
         width="container", height=parts.HEIGHT, title=parts.told(ENGINE), description="KV cache by use over a repeat"
     )
     uses = shown_uses({name: np.concatenate([trace.zoom[name] for trace in traces]) for name in SPLIT})
-    legend = [Key(name, SPLIT_COLOURS[name]) for name in uses]
+    legend = [Key(name, SPLIT_COLOURS[name], use_text(name)) for name in uses]
     return Chart(drawn, legend, [Choice(ENGINE, "Engine", options)], zooms=True)
 
 

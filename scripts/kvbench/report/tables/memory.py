@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from kvbench.analysis.tables.memory import UNATTRIBUTED, part_key, part_name
+from kvbench.figures.words import use_text
 from kvbench.records import SPLIT
 from kvbench.report.cells import MIB, interval, spans, text
 
@@ -34,7 +35,7 @@ def kv_waste_view(table: pd.DataFrame) -> pd.DataFrame:
 
 def kv_groups_view(table: pd.DataFrame) -> pd.DataFrame:
     """A row per engine and KV group, shares in percent of what the group's layers hold."""
-    columns = {name.replace("_", " ") + " (%)": table[f"{name}_share_of_allocated"] * 100 for name in SPLIT}
+    columns = {use_text(name) + " (%)": table[f"{name}_share_of_allocated"] * 100 for name in SPLIT}
     return text(
         pd.DataFrame(
             {

@@ -16,8 +16,8 @@ function button(text, attributes, pressed) {
 // A button for each entry; `first` are the names hidden at first, `changed` gets those that are hidden from then on.
 function legendControl(entries, first, changed) {
   const hidden = new Set(first);
-  const buttons = entries.map(({ name, colour }) => {
-    const made = button(name, { "aria-pressed": String(!hidden.has(name)) }, () => {
+  const buttons = entries.map(({ name, colour, text }) => {
+    const made = button(text, { "aria-pressed": String(!hidden.has(name)) }, () => {
       if (!hidden.delete(name)) hidden.add(name);
       made.setAttribute("aria-pressed", String(!hidden.has(name)));
       changed([...hidden]);
