@@ -37,6 +37,8 @@ PLACED = (
     "parity",
 )
 
+LIBRARIES = {"hf": "Hugging Face Transformers", "vllm": "vLLM"}
+
 
 @dataclass(frozen=True)
 class Section:
@@ -50,6 +52,14 @@ class Section:
     answers: list[Answer]
     summary: list[str]
     claims: list[verdicts.Group]
+    engines: Sequence[str]
+
+    @property
+    def served(self) -> str:
+        """By what the requests were served, in words."""
+        libraries = sorted({LIBRARIES["hf" if engine.startswith("hf-") else "vllm"] for engine in self.engines})
+        same = "the same requests, " if len(self.engines) > 1 else "requests "
+        return f"{same}served by {' and by '.join(libraries)} under one KV budget"
 
     @property
     def name(self) -> str:
@@ -84,7 +94,7 @@ def sections(
     pairs = list(dict.fromkeys((run.model, run.workload) for run in runs))
     first = chosen(tables, pairs)
     ordered = sorted(pairs, key=lambda pair: pair != first)
-    return [_section(tables, figures, model, workload, seed, maps) for model, workload in ordered]
+    return [_section(tables, figures, pair, _engines(runs, pair), seed, maps) for pair in ordered]
 
 
 def first_screen(tables: Mapping[str, pd.DataFrame], runs: Sequence[Run], seed: int) -> tuple[str, str, list[Answer]]:
@@ -98,11 +108,12 @@ def first_screen(tables: Mapping[str, pd.DataFrame], runs: Sequence[Run], seed: 
 def _section(
     tables: Mapping[str, pd.DataFrame],
     figures: Sequence[Path],
-    model: str,
-    workload: str,
+    pair: tuple[str, str],
+    engines: Sequence[str],
     seed: int,
     maps: Sequence[tuple[str, str, str]],
 ) -> Section:
+    model, workload = pair
     own = {name: rows_of_pair(table, model, workload) for name, table in tables.items()}
     own["slowest_requests"] = map_links.linked(own["slowest_requests"], maps, model, workload)
     holds = held(own["repeats"], seed)
@@ -115,7 +126,12 @@ def _section(
         answers(tables, holds, model, workload),
         sentences(tables, model, workload),
         verdicts.groups(own["claims"]),
+        engines,
     )
+
+
+def _engines(runs: Sequence[Run], pair: tuple[str, str]) -> list[str]:
+    return sorted({run.engine for run in runs if (run.model, run.workload) == pair})
 
 
 def _figures(paths: Sequence[Path]) -> dict[str, Figure]:

@@ -40,6 +40,16 @@ def test_an_option_that_the_engine_changed_is_told(tmp_path):
     assert "smollm2-135m, mixed, vllm: False was requested as enable_chunked_prefill, but True was in force." in page
 
 
+def test_the_page_says_which_libraries_served_the_requests(tmp_path):
+    _, given = report_inputs(tmp_path)
+    both = "the same requests, served by Hugging Face Transformers and by vLLM under one KV budget."
+    assert both in " ".join(render(*given).split())
+    given[4][:] = [run for run in given[4] if run.engine == "vllm"]
+    page = " ".join(render(*given).split())
+    assert ": requests served by vLLM under one KV budget." in page
+    assert both not in page
+
+
 @pytest.mark.parametrize("repeats", [1, 6])
 def test_no_table_has_a_row_that_holds_nothing(tmp_path, repeats):
     _, given = report_inputs(tmp_path, repeats=repeats, requests=[Request(f"r{i}", 5 + i, 1) for i in range(3)])
