@@ -22,7 +22,7 @@ BINS = 1000
 class Fit:
     """The result of a policy. `mean_slots` is a mean over requests, `held_slots` over all steps of all requests.
 
-    What comes from the replay is None for a model whose layers keep different tokens, which it does not replay.
+    Where layers keep different tokens, what comes from the replay is None for all policies but `paged`.
     """
 
     policy: str
@@ -63,6 +63,15 @@ def fit_of_groups(trace: Trace, settings: Settings, room: Room) -> Fit:
     slots = reserved_bytes(room, reservation(trace, settings)) // room.slot_bytes
     held = (slots * trace.output_tokens).sum() / trace.output_tokens.sum()
     return Fit(settings.policy, float(slots.mean()), float(held))
+
+
+def fit_of_tables(trace: Trace, settings: Settings, room: Room, at: str) -> Fit:
+    """The arithmetic, and a replay of vLLM's block tables: `paged` for a model whose layers keep different tokens.
+
+    The replay counts slots of a page, in which the layers that a table lacks count with the others.
+    """
+    known = fit_of_groups(trace, settings, room)
+    return replace(fit(trace, settings, at), mean_slots=known.mean_slots, held_slots=known.held_slots)
 
 
 def fit(trace: Trace, settings: Settings, at: str) -> Fit:

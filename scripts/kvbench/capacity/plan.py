@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kvbench.capacity.engine_plan import EnginePlan, engine_plan
-from kvbench.capacity.fit import POLICIES, Fit, fit, fit_of_groups
+from kvbench.capacity.fit import POLICIES, Fit, fit, fit_of_groups, fit_of_tables
 from kvbench.capacity.memory import GIB, Card, Room, require_weights_fit
 from kvbench.capacity.rate import Demand, demand
 from kvbench.capacity.shapes import FROM_PLAN, Shape, shape_of_plan
@@ -18,7 +18,7 @@ from kvbench.replay.requests import draw
 
 @dataclass(frozen=True)
 class Answer:
-    """A plan with its results; `demands` is empty without a rate, and for a model that is not replayed.
+    """A plan with its results; `demands` is empty without a rate, and has None for a policy that is not replayed.
 
     `engine` is what vLLM would log for the plan's memory, with asynchronous scheduling.
     """
@@ -28,7 +28,7 @@ class Answer:
     room: Room
     trace: Trace
     fits: tuple[Fit, ...]
-    demands: tuple[Demand, ...]
+    demands: tuple[Demand | None, ...]
     engine: EnginePlan
 
 
@@ -45,12 +45,24 @@ def answer(name: str, plan: Mapping[str, Any], known: Mapping[str, Shape], seed:
     _require_positions(shape, plan, at)
     _require_a_request_fits(room, plan, at)
     trace = _trace(plan, seed, at)
-    settings = [_settings(policy, room, plan) for policy in POLICIES]
-    fits = tuple(fit(trace, own, at) if shape.keeps_all else fit_of_groups(trace, own, room) for own in settings)
-    return Answer(name, plan, room, trace, fits, _demands(plan, fits), _engine(room, plan))
+    fits = fits_of(trace, room, plan, at)
+    return Answer(name, plan, room, trace, fits, demands_of(plan, fits), engine_of(room, plan))
 
 
-def _engine(room: Room, plan: Mapping[str, Any]) -> EnginePlan:
+def fits_of(trace: Trace, room: Room, plan: Mapping[str, Any], at: str) -> tuple[Fit, ...]:
+    """What fits under each policy; UserError if there are too few requests."""
+    return tuple(_fit(trace, settings_of(policy, room, plan), room, at) for policy in POLICIES)
+
+
+def _fit(trace: Trace, own: Settings, room: Room, at: str) -> Fit:
+    """By replay where a slot, or a page of vLLM's, holds the same in every layer; else by arithmetic alone."""
+    if room.shape.keeps_all:
+        return fit(trace, own, at)
+    return fit_of_tables(trace, own, room, at) if own.policy == "paged" else fit_of_groups(trace, own, room)
+
+
+def engine_of(room: Room, plan: Mapping[str, Any]) -> EnginePlan:
+    """What vLLM would log for the plan's memory, with asynchronous scheduling."""
     return engine_plan(
         room.shape.groups,
         room.kv_itemsize,
@@ -87,7 +99,7 @@ def _require_equal_tokens(shape: Shape, at: str) -> None:
 
 
 def _require_a_request_fits(room: Room, plan: Mapping[str, Any], at: str) -> None:
-    if _engine(room, plan).max_concurrency < 1:
+    if engine_of(room, plan).max_concurrency < 1:
         raise UserError(
             f"config.yaml: {at}.cards_per_model: the weights leave {room.kv_bytes / GIB:.2f} GiB for KV cache, "
             f"{room.slots} slots, which cannot hold one request of max_length {plan['max_length']}; raise it or lower "
@@ -95,9 +107,12 @@ def _require_a_request_fits(room: Room, plan: Mapping[str, Any], at: str) -> Non
         )
 
 
-def _settings(policy: str, room: Room, plan: Mapping[str, Any]) -> Settings:
-    """Settings of a replay; reservations use the best-fit allocator, which does not round to powers of two."""
-    return Settings(
+def settings_of(policy: str, room: Room, plan: Mapping[str, Any]) -> Settings:
+    """Settings of a replay; reservations use the best-fit allocator, which does not round to powers of two.
+
+    Where layers keep different tokens, `paged` counts pages: a slot is then a token in one of vLLM's tables.
+    """
+    own = Settings(
         policy,
         pool_slots=room.slots,
         max_running=plan["max_running"],
@@ -107,10 +122,19 @@ def _settings(policy: str, room: Room, plan: Mapping[str, Any]) -> Settings:
         allocator="best-fit",
         step_time=StepTime.given(plan.get("step_time")),
     )
+    if room.shape.keeps_all or policy != "paged":
+        return own
+    windows = tuple(table.window or 0 for table in room.paging.groups)
+    return replace(own, pool_slots=room.kv_bytes // room.block_bytes(1), windows=windows)
 
 
-def _demands(plan: Mapping[str, Any], fits: tuple[Fit, ...]) -> tuple[Demand, ...]:
-    if "requests_per_s" not in plan or not all(one.replayed for one in fits):
+def demands_of(plan: Mapping[str, Any], fits: tuple[Fit, ...]) -> tuple[Demand | None, ...]:
+    """The cards that each policy needs; empty without a rate."""
+    if "requests_per_s" not in plan:
         return ()
+    return tuple(_demand(plan, one) if one.replayed else None for one in fits)
+
+
+def _demand(plan: Mapping[str, Any], one: Fit) -> Demand:
     rate, cards = plan["requests_per_s"], plan["cards_per_model"]
-    return tuple(demand(rate, one.steps_per_request, one.step_s or 0, one.requests_at_once, cards) for one in fits)
+    return demand(rate, one.steps_per_request, one.step_s or 0, one.requests_at_once, cards)

@@ -106,20 +106,20 @@ def fits_table(answer: Answer) -> pd.DataFrame:
 
 
 def _fit_row(one: Fit, slots: int) -> dict[str, str]:
-    found = {
+    return {
         "policy": one.policy,
         "pool / slots of a request": _over(slots, one.mean_slots),
         "pool / slots held over steps": _over(slots, one.held_slots),
-    }
-    if not one.replayed:
-        return found
-    return found | {
-        "requests at once, replay": number(one.requests_at_once),
-        "limited by": one.limited_by,
-        "pool held (%)": number(100 * one.pool_held_share),
-        "live of held (%)": number(100 * one.live_share),
+        "requests at once, replay": number(one.requests_at_once) if one.replayed else "not replayed",
+        "limited by": number(one.limited_by),
+        "pool held (%)": _percent(one.pool_held_share),
+        "live of held (%)": _percent(one.live_share),
         "preemptions a request": number(one.preemptions_per_request),
     }
+
+
+def _percent(share: float | None) -> str:
+    return number(None if share is None else 100 * share)
 
 
 def _over(slots: int, held: float | None) -> str:
@@ -129,7 +129,7 @@ def _over(slots: int, held: float | None) -> str:
 def demands_table(answer: Answer) -> pd.DataFrame:
     """The cards that each policy needs, with Little's law written out; empty without a rate."""
     pairs = zip(answer.fits, answer.demands, strict=False)
-    return pd.DataFrame([_demand_row(fit, need, answer.room.cards) for fit, need in pairs])
+    return pd.DataFrame([_demand_row(fit, need, answer.room.cards) for fit, need in pairs if need])
 
 
 def _demand_row(fit: Fit, need: Demand, cards_per_model: int) -> dict[str, str]:

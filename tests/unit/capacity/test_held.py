@@ -13,7 +13,7 @@ from kvbench.capacity.fit import fit_of_groups
 from kvbench.capacity.group_bytes import group_bytes, group_slope
 from kvbench.capacity.held import blocks_of_length, paged_blocks, reserved_bytes, row_bytes
 from kvbench.capacity.memory import Card, Room
-from kvbench.capacity.plan import answer
+from kvbench.capacity.plan import answer, settings_of
 from kvbench.capacity.table import table
 from kvbench.kv.groups import LayerGroup, vllm_paging
 from kvbench.replay import Settings, Trace
@@ -78,19 +78,33 @@ def test_what_the_replay_counts_is_replayed_for_mla_and_other_number_types():
     assert [one.requests_at_once for one in mla.fits][4] == 40
 
 
-def test_a_plan_of_different_layers_is_arithmetic_and_says_so():
+def test_a_plan_of_different_layers_replays_its_blocks_alone():
     step = {"constant_s": 0.1, "per_token_s": 0.0, "source": "a test"}
     found = answer("x", make_plan(model="gemma-3-27b", requests_per_s=3, step_time=step), KNOWN, 0)
-    assert found.demands == ()
+    assert [one is None for one in found.demands] == [True] * 4 + [False]
     assert found.room.block_bytes(16) == 16 * 10 * 4096 * 2
     assert found.engine.blocks == found.room.kv_bytes // found.room.block_bytes(16) == found.room.blocks(16)
     rows = table([found]).set_index("policy")
-    assert not rows.replayed.any()
-    assert rows[["requests_at_once", "limited_by", "cards"]].isna().all(axis=None)
+    assert list(rows.replayed) == [False] * 4 + [True]
+    assert rows[["requests_at_once", "limited_by", "cards"]].iloc[:4].isna().all(axis=None)
     assert rows.loc["reserve-max"].request_mean_slots == 62 * 128  # no request fills the window
     assert rows.loc["paged"].requests_at_once_by_held == pytest.approx(
         rows.loc["paged"].slots / rows.loc["paged"].held_mean_slots
     )
+
+
+@pytest.mark.parametrize(("model", "tables", "spare_gib"), [("gemma-3-27b", 7, 6), ("gpt-oss-20b", 2, 2)])
+def test_the_replay_of_block_tables_agrees_with_the_arithmetic(model: str, tables: int, spare_gib: float):
+    """Where memory binds, and requests of up to 2,048 tokens leave windows of 1,024 and 128."""
+    weights_gib = 2 * KNOWN[model].parameters / 0.85 / 2**30
+    card = {**CARD, "memory_gib": weights_gib + spare_gib}
+    plan = make_plan(model=model, card=card, workload="sharegpt", requests=800, max_length=2048, max_running=190)
+    found = answer("x", {**plan, "max_step_tokens": 2048}, KNOWN, 0)
+    own, paged = settings_of("paged", found.room, found.plan), found.fits[4]
+    assert len(own.windows) == tables
+    assert own.pool_slots // 16 == found.room.blocks(16)
+    assert paged.limited_by == "memory"
+    assert 0.95 < paged.requests_at_once / (found.room.slots / paged.held_slots) < 1.05
 
 
 def test_layers_with_tokens_of_different_sizes_are_refused():
