@@ -1,6 +1,6 @@
 """What fits on a card, and the number of cards for a request rate, by arithmetic and replay without an engine.
 
-in   capacity of config.yaml, config/shapes.yaml, model.json of the models that plans name,
+in   capacity of config.yaml, config/{shapes,cards}.yaml, model.json of the models that plans name,
      results/figures/capacity/*.<format>, config/published.yaml, results/runs/**
 out  results/tables/{capacity,kv_by_context,planned}.csv, results/capacity.html
 """
@@ -10,6 +10,7 @@ rule plan_capacity:
     """Compute what fits under each policy and the cards for a request rate, and show the arithmetic."""
     input:
         shapes=paths.of_project("config/shapes.yaml"),
+        cards=paths.of_project("config/cards.yaml"),
         models=paths.planned_models(config),
         figures=figure_files.capacity_figures(config, [SHOWN]),
     output:

@@ -15,6 +15,8 @@ from playwright.sync_api import sync_playwright
 
 from kvbench.report.browser import executable
 
+LOCAL = ("file://", "blob:null/")
+
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
@@ -30,7 +32,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
-    """Opens an address. At the end: no message on the console, no error, and no request but for files."""
+    """Opens an address. At the end: no message on the console, no error, no request but for files and own workers."""
     pages, wrong = [], []
 
     def opened(address: str, *, width: int = 1280, height: int = 900, **options: Any) -> Any:
@@ -38,7 +40,7 @@ def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
         page.set_default_timeout(10_000)
         page.on("console", lambda message: wrong.append(f"console: {message.text}"))
         page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
-        page.on("request", lambda request: request.url.startswith("file://") or wrong.append(f"request: {request.url}"))
+        page.on("request", lambda request: request.url.startswith(LOCAL) or wrong.append(f"request: {request.url}"))
         page.goto(address)
         pages.append(page)
         return page

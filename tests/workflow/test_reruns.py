@@ -312,6 +312,8 @@ KV_BY_CONTEXT = ["summarise_kv_by_context", "plot_kv_by_context"]
         ("scripts/kvbench/capacity/contexts.py", ["plot_largest_batch"]),
         ("scripts/kvbench/capacity/by_context.py", KV_BY_CONTEXT),
         ("scripts/kvbench/report/capacity.py", []),
+        ("scripts/kvbench/report/templates/capacity/rate.js", []),
+        ("scripts/kvbench/report/templates/capacity.css", []),
     ],
 )
 def test_a_shape_or_the_code_of_capacity_reruns_capacity(tree: Path, name: str, also: list[str]) -> None:

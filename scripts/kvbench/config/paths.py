@@ -43,7 +43,8 @@ TABLES_WITH_TARGETS = ("parity", "kv_waste", "memory", "benchmarks", "throughput
 # Further sources of a page, relative to the project.
 TEMPLATES = "scripts/kvbench/report/templates"
 PAGE_PARTS = {
-    "report": ("CITATION.cff", f"{TEMPLATES}/report/*", f"{TEMPLATES}/block-map*", f"{TEMPLATES}/block-map/*")
+    "report": ("CITATION.cff", f"{TEMPLATES}/report/*", f"{TEMPLATES}/block-map*", f"{TEMPLATES}/block-map/*"),
+    "capacity": (f"{TEMPLATES}/capacity.css", f"{TEMPLATES}/capacity/*"),
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from kvbench.capacity.plan import Answer
 from kvbench.capacity.rate import Demand
 from kvbench.kv.groups import FULL, MLA, SLIDING
 from kvbench.model.slots import itemsize
+from kvbench.report.calculator import script
 from kvbench.report.cells import number
 from kvbench.report.html import figure, page
 
@@ -26,9 +27,15 @@ KINDS = {
 }
 
 
-def render(answers: Sequence[Answer], pictures: Sequence[Path]) -> str:
-    """The page as HTML; `pictures` are svg or png files."""
-    return page(TEMPLATE, plans=[_view(one) for one in answers], figures=[figure(path) for path in pictures])
+def render(answers: Sequence[Answer], pictures: Sequence[Path], data: Mapping[str, Any]) -> str:
+    """The page as HTML.
+
+    Args:
+        pictures: svg or png files.
+        data: what the page computes with (`calculator.document`).
+    """
+    shown = {"plans": [_view(one) for one in answers], "figures": [figure(path) for path in pictures]}
+    return page(TEMPLATE, **shown, data=script(data))
 
 
 def _view(answer: Answer) -> dict[str, Any]:

@@ -100,6 +100,11 @@ def mixed() -> Pairs:
 KINDS: dict[str, Callable[[], Pairs]] = {"sharegpt": sharegpt, "alpaca": alpaca, "mixed": mixed}
 
 
+def stream_of(name: str, seed: int) -> np.random.PCG64:
+    """The stream from which the lengths of a workload of this name are drawn."""
+    return stream(seed, name, "lengths")
+
+
 def draw_lengths(kind: str, n: int, seed: int, name: str, limit: int | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Prompt and output lengths of `n` requests, two int64 arrays.
 
@@ -113,7 +118,7 @@ def draw_lengths(kind: str, n: int, seed: int, name: str, limit: int | None = No
     """
     pairs = KINDS[kind]()
     longest = min(pairs.limit or SCALE, limit or SCALE)
-    bits = stream(seed, name, "lengths")
+    bits = stream_of(name, seed)
     first = stratified if pairs.stratified else uniform
     prompt, output = pairs.prompt.at(first(bits, n)), pairs.output.at(first(bits, n))
     for _ in range(MAX_ROUNDS):

@@ -141,10 +141,15 @@ def test_a_page_is_made_from_its_template_and_captions() -> None:
     assert "captions/memory.rst" in report
     assert [name for name in plan if name.startswith("captions/")] == ["captions/largest_batch.rst"]
     templates = paths.PROJECT / "scripts/kvbench/report/templates"
-    others = [templates / name for name in ("capacity.html.j2", "picture.html.j2")]
+    of_plan = {
+        path for path in templates.rglob("*") if path.is_file() and "capacity" in str(path.relative_to(templates))
+    }
+    others = {templates / "picture.html.j2", *of_plan}
     own = {path for path in templates.rglob("*") if path.is_file() and path not in others}
     own |= {paths.PROJECT / "CITATION.cff"}
     assert own == {paths.PROJECT / name for name in report if not name.startswith("captions/")}
+    shared = {templates / name for name in ("macros.html.j2", "style.css")}
+    assert of_plan | shared == {paths.PROJECT / name for name in plan if not name.startswith("captions/")}
     for name in (*report, *plan):
         assert (paths.PROJECT / name).is_file(), name
 
