@@ -3,6 +3,7 @@
     python benchmarks/replay_scale.py                   # paged and reserve-max, a queue that never empties
     python benchmarks/replay_scale.py --policies hf-batch oracle --sizes 10000
     python benchmarks/replay_scale.py --rate 2          # requests per second instead of all at once
+    python benchmarks/replay_scale.py --rate 16 --replicas 8 --router least-outstanding
     python benchmarks/replay_scale.py --utilisation     # live over allocated, one request at a time
 
 The pool is the 15.7K slots that the PagedAttention paper gives OPT-13B (Kwon et al. 2023, section 6.2). Seconds are
@@ -28,6 +29,8 @@ import numpy as np  # noqa: E402
 
 from kvbench.analysis.published import read_published  # noqa: E402
 from kvbench.replay import POLICIES, Settings, StepTime, Trace, replay  # noqa: E402
+from kvbench.replay.fleet import replay_fleet  # noqa: E402
+from kvbench.replay.routing import ROUTERS, Routing  # noqa: E402
 from kvbench.workload.draws import SCALE, stream, uniform  # noqa: E402
 from kvbench.workload.lengths import draw_lengths  # noqa: E402
 
@@ -52,6 +55,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--block-size", type=int, default=16)
     parser.add_argument("--allocator", default="buddy")
     parser.add_argument("--rate", type=float, default=0.0, help="requests per second; 0: all at once")
+    parser.add_argument("--replicas", type=int, default=0, help="engines behind a router; 0: one engine without")
+    parser.add_argument("--router", choices=ROUTERS[:2], default="round-robin")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--utilisation", action="store_true")
     parser.add_argument("--one", action="store_true", help="the first size and policy, in this process")
@@ -70,6 +75,7 @@ def scale(arguments: argparse.Namespace) -> None:
 def report(arguments: argparse.Namespace, policy: str, size: int) -> str:
     given = ["--pool-slots", arguments.pool_slots, "--block-size", arguments.block_size, "--rate", arguments.rate]
     given += ["--seed", arguments.seed, "--allocator", arguments.allocator]
+    given += ["--replicas", arguments.replicas, "--router", arguments.router]
     command = [sys.executable, __file__, "--one", "--sizes", size, "--policies", policy, *given]
     begin = time.monotonic()
     output = subprocess.run(list(map(str, command)), check=True, stdout=subprocess.PIPE, text=True).stdout
@@ -97,11 +103,15 @@ def one(arguments: argparse.Namespace) -> None:
         step_time=StepTime.of(0.02, 2e-5),
     )
     with tqdm(total=size, unit=" requests", disable=not sys.stderr.isatty(), leave=False) as bar:
-        found = replay(trace, settings, progress=bar.update)
+        if arguments.replicas:
+            found = replay_fleet(trace, settings, Routing(arguments.router, arguments.replicas), progress=bar.update)
+        else:
+            found = replay(trace, settings, progress=bar.update)
     digest = hashlib.sha256(repr(found.totals).encode())
     digest.update(found.requests.finish_ns)
     used = resource.getrusage(resource.RUSAGE_SELF)
-    record = {"steps": found.totals.steps, "digest": digest.hexdigest()[:12], "gib": used.ru_maxrss / 2**20}
+    steps = sum(one.steps for one in found.totals) if arguments.replicas else found.totals.steps
+    record = {"steps": steps, "digest": digest.hexdigest()[:12], "gib": used.ru_maxrss / 2**20}
     print(json.dumps(record | {"cpu_s": used.ru_utime + used.ru_stime}))
 
 

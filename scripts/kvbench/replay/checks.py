@@ -9,6 +9,7 @@ import numpy as np
 from kvbench.errors import UserError
 from kvbench.kv.policies import ALLOCATORS, POLICIES, RESERVING
 from kvbench.replay.inputs import LARGEST, ONE_GROUP, Settings, Trace, reservation, reserved_blocks
+from kvbench.replay.routing import MOST_REPLICAS, ROUTERS, Routing
 from kvbench.replay.step_time import NO_TIME
 
 
@@ -32,6 +33,16 @@ def check(trace: Trace, settings: Settings, *, has_clock: bool = False) -> None:
     if trace.arrival_ns[-1] > 0 and not has_clock and settings.step_time == NO_TIME:
         raise UserError("replay: the trace has arrivals, but a step takes no time; set step_time")
     _check_lengths(trace, settings)
+
+
+def check_routing(settings: Settings, routing: Routing) -> None:
+    """UserError if the replicas or their router are unknown, or do not go with the settings."""
+    _known("router", routing.router, ROUTERS)
+    _whole("replicas", routing.replicas, 1)
+    if routing.replicas > MOST_REPLICAS:
+        raise UserError(f"replay: replicas is {routing.replicas}; give at most {MOST_REPLICAS}")
+    if settings.windows != ONE_GROUP:
+        raise UserError("replay: windows: replicas know no KV cache groups yet; leave out the windows or the replicas")
 
 
 def _check_groups(settings: Settings) -> None:

@@ -24,6 +24,25 @@ class Blocks(NamedTuple):
 
 
 @inner
+def of_replica(blocks, replica):
+    """The blocks of one of several replicas: all but `row` has a row for each."""
+    if blocks is None:
+        return None
+    return Blocks(
+        blocks.after[replica],
+        blocks.before[replica],
+        blocks.references[replica],
+        blocks.owner[replica],
+        blocks.place[replica],
+        blocks.chain[replica],
+        blocks.bucket[replica],
+        blocks.table[replica],
+        blocks.row,
+        blocks.rows[replica],
+    )
+
+
+@inner
 def ceil(tokens, size):
     return (tokens + size - 1) // size
 

@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from kvbench.replay.kernels.compiled import inner
 
-# Indices into every kernel's State.at.
-DONE, COMPLETED, NOW, STEP, NEXT, ARRIVED = range(6)
+# Indices into every kernel's State.at. NEXT and ARRIVED count requests, HEAD is the one at the head of the queue. ENDED
+# requests had ended when the latest step began.
+DONE, COMPLETED, NOW, STEP, NEXT, ARRIVED, HEAD, ENDED = range(8)
 
 
 class Clock(NamedTuple):
@@ -18,25 +19,12 @@ class Clock(NamedTuple):
     cost_ns: NDArray[np.int64]  # (3,) of a step: constant, per sequence, per token
 
 
-NEVER = np.int64(1 << 62)
-
-
 @inner
 def step_cost(clock, sequences, tokens):
     """How long a step takes, in ns; 0 if starts were measured."""
     if clock.starts_ns.size:
         return np.int64(0)
     return clock.cost_ns[0] + clock.cost_ns[1] * sequences + clock.cost_ns[2] * tokens
-
-
-@inner
-def steps_to_arrival(at, clock, arrival_ns, cost):
-    """How many steps of this cost begin before request `at[ARRIVED]` has arrived; 1 if starts were measured."""
-    if clock.starts_ns.size:
-        return np.int64(1)
-    if cost == 0 or at[ARRIVED] == arrival_ns.size:
-        return NEVER
-    return (arrival_ns[at[ARRIVED]] - at[NOW] + cost - 1) // cost
 
 
 @inner
@@ -49,6 +37,7 @@ def end_step(at, clock, sequences, tokens):
 def end_steps(at, clock, cost, steps):
     """Go on by a number of steps of this cost, which is 1 if starts were measured."""
     at[STEP] += steps
+    at[ENDED] = at[COMPLETED]
     if clock.starts_ns.size == 0:
         at[NOW] += cost * steps
     elif at[STEP] < clock.starts_ns.size:
@@ -60,9 +49,3 @@ def wait_for(at, clock, arrival_ns):
     """An idle engine waits for the next arrival; measured steps begin when they began."""
     if clock.starts_ns.size == 0:
         at[NOW] = max(at[NOW], arrival_ns)
-
-
-@inner
-def stopped(at, clock):
-    """Whether all measured steps have been replayed."""
-    return clock.starts_ns.size > 0 and at[STEP] == clock.starts_ns.size

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kvbench.replay.kernels import buddy
-from kvbench.replay.kernels.compiled import outer
+from kvbench.replay.kernels.compiled import inner, outer
 
 # Index of the number of holes in the kernel's State.at, after the kernel's own: a separate array takes 5% more time.
-HOLES = 8
+HOLES = 10
 
 
 class FreeSpace(NamedTuple):
@@ -21,6 +21,19 @@ class FreeSpace(NamedTuple):
     level: NDArray[np.int8]  # (P,) level of the free chunk that begins here, or -1
     after: NDArray[np.int32]  # (P,)
     before: NDArray[np.int32]  # (P,)
+
+
+@inner
+def of_replica(space, replica):
+    """The free space of one of several replicas: each array has a row for each."""
+    return FreeSpace(
+        space.hole_start[replica],
+        space.hole_size[replica],
+        space.head[replica],
+        space.level[replica],
+        space.after[replica],
+        space.before[replica],
+    )
 
 
 @outer

@@ -5,11 +5,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kvbench.replay.kernels.clock import end_step, stopped, wait_for
+from kvbench.replay.kernels.arrivals import arrive, following, leave_queue, stopped, wait
+from kvbench.replay.kernels.clock import end_step
 from kvbench.replay.kernels.compiled import inner, outer
 from kvbench.replay.kernels.runs import STEP_NS, STEPS
 
-DONE, COMPLETED, NOW, STEP, NEXT, ARRIVED, FIRST, PASS, WIDTH, LONGEST, REFUSED = range(11)
+DONE, COMPLETED, NOW, STEP, NEXT, ARRIVED, HEAD, ENDED, FIRST, ROWS, PASS, WIDTH, LONGEST, REFUSED = range(14)
 MAX_ROWS, POOL, ROW, MAX_LENGTH = range(4)
 
 
@@ -24,42 +25,59 @@ class Requests(NamedTuple):
 class State(NamedTuple):
     """State kept between calls."""
 
-    at: NDArray[np.int64]  # (11,) scalars; WIDTH and LONGEST are max p and max o of the batch
+    at: NDArray[
+        np.int64
+    ]  # (14,) scalars; the batch has ROWS requests from FIRST on, WIDTH and LONGEST are their max p and max o
     start_ns: NDArray[np.int64]  # (R,)
     first_ns: NDArray[np.int64]  # (R,)
     finish_ns: NDArray[np.int64]  # (R,)
 
 
+class Engine(NamedTuple):
+    """What `advance` takes, for one engine or for several replicas."""
+
+    requests: Requests
+    options: NDArray[np.int64]
+    state: State
+
+
 @inner
-def _form_batch(requests, options, state):
+def of_replica(state, replica):
+    """The state of one of several replicas: the scalars have a row for each."""
+    return State(state.at[replica], state.start_ns, state.first_ns, state.finish_ns)
+
+
+@inner
+def _form_batch(requests, options, state, sent):
     """Add arrived requests while the batch stays within the pool, the maximum length and the row limit.
 
     A growing cache (ROW 0) ends at max p + max o - 1 slots per row; a static cache holds ROW slots per row.
     """
     at = state.at
-    at[FIRST], at[PASS], at[REFUSED] = at[NEXT], 0, 0
+    at[FIRST], at[ROWS], at[PASS], at[REFUSED] = at[HEAD], 0, 0, 0
     at[WIDTH], at[LONGEST] = 0, 0
-    while at[NEXT] < at[ARRIVED] and at[NEXT] - at[FIRST] < options[MAX_ROWS]:
-        width = max(at[WIDTH], requests.prompt[at[NEXT]])
-        longest = max(at[LONGEST], requests.output[at[NEXT]])
-        rows = at[NEXT] - at[FIRST] + 1
+    while at[NEXT] < at[ARRIVED] and at[ROWS] < options[MAX_ROWS]:
+        width = max(at[WIDTH], requests.prompt[at[HEAD]])
+        longest = max(at[LONGEST], requests.output[at[HEAD]])
+        rows = at[ROWS] + 1
         slots = rows * (options[ROW] if options[ROW] else width + longest - 1)
         if slots > options[POOL] or (rows > 1 and width + longest > options[MAX_LENGTH]):
             at[REFUSED] = 1
             break
-        at[WIDTH], at[LONGEST] = width, longest
-        state.start_ns[at[NEXT]] = at[NOW]
-        at[NEXT] += 1
+        at[WIDTH], at[LONGEST], at[ROWS] = width, longest, rows
+        state.start_ns[at[HEAD]] = at[NOW]
+        leave_queue(at, sent)
 
 
 @inner
-def _note(requests, options, state, row):
+def _note(requests, options, state, sent, row):
     """Fill a row of one step, in the order of `result.COLUMNS`, for pass at[PASS] (from 1)."""
     at = state.at
     grown = at[WIDTH] + at[PASS] - 1
     width = options[MAX_LENGTH] if options[ROW] else grown
     running = live = reserved = padding = tokens = 0
-    for request in range(at[FIRST], at[NEXT]):
+    request = at[FIRST]
+    for _ in range(at[ROWS]):
         prompt, output = requests.prompt[request], requests.output[request]
         if output >= at[PASS]:
             stored = prompt + at[PASS] - 1
@@ -68,17 +86,27 @@ def _note(requests, options, state, row):
             padding += at[WIDTH] - prompt
             reserved += min(prompt + output - 1, width - at[WIDTH] + prompt) - stored
             tokens += prompt if at[PASS] == 1 else 1
+        request = following(sent, request)
     row[0], row[1], row[2], row[3] = at[NOW], running, at[ARRIVED] - at[NEXT], tokens
     row[4] = row[5] = 0
     row[6], row[7], row[8], row[9] = live, reserved, running * width - live - padding - reserved, padding
-    row[10], row[11] = 0, (at[NEXT] - at[FIRST] - running) * width
+    row[10], row[11] = 0, (at[ROWS] - running) * width
     row[12], row[13] = at[REFUSED], 0
-    row[14] = options[POOL] - (at[NEXT] - at[FIRST]) * width
+    row[14] = options[POOL] - at[ROWS] * width
     row[STEPS], row[STEP_NS] = 1, 0
 
 
+@inner
+def _stamp(at, sent, times_ns):
+    """Set the time of each request of the batch to now."""
+    request = at[FIRST]
+    for _ in range(at[ROWS]):
+        times_ns[request] = at[NOW]
+        request = following(sent, request)
+
+
 @outer
-def advance(requests, options, state, clock, rows):
+def advance(requests, options, state, clock, sent, rows):
     """Run up to len(rows) passes; returns their number. `state.at[DONE]` is set when no request is left.
 
     The duration of a pass includes padding and ended rows, which are computed too. A measured pass at which no batch
@@ -86,27 +114,22 @@ def advance(requests, options, state, clock, rows):
     """
     at, step = state.at, 0
     while step < len(rows):
-        if at[PASS] == at[LONGEST]:
-            if at[NEXT] == requests.prompt.size:
-                at[DONE] = 1
-                break
-            wait_for(at, clock, requests.arrival_ns[at[NEXT]])
-        if stopped(at, clock):
+        idle = at[PASS] == at[LONGEST] and at[NEXT] == at[ARRIVED]
+        if (idle and not wait(at, clock, requests.arrival_ns, sent)) or stopped(at, clock, sent):
             at[DONE] = 1
             break
-        while at[ARRIVED] < requests.prompt.size and requests.arrival_ns[at[ARRIVED]] <= at[NOW]:
-            at[ARRIVED] += 1
+        arrive(at, requests.arrival_ns, sent)
         if at[PASS] == at[LONGEST]:
-            _form_batch(requests, options, state)
+            _form_batch(requests, options, state, sent)
         at[PASS] += at[LONGEST] > 0
-        _note(requests, options, state, rows[step])
-        batch = at[NEXT] - at[FIRST]
+        _note(requests, options, state, sent, rows[step])
+        batch = at[ROWS]
         computed = batch * (at[WIDTH] if at[PASS] == 1 else 1)
         end_step(at, clock, batch, computed)
         if at[PASS] == 1:
-            state.first_ns[at[FIRST] : at[NEXT]] = at[NOW]
+            _stamp(at, sent, state.first_ns)
         if at[PASS] == at[LONGEST]:  # a Transformers batch returns as a whole
-            state.finish_ns[at[FIRST] : at[NEXT]] = at[NOW]
+            _stamp(at, sent, state.finish_ns)
             at[COMPLETED] = at[NEXT]
         step += 1
     return step

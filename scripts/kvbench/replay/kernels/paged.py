@@ -3,11 +3,12 @@
 Follows `Scheduler.schedule`, `KVCacheManager.allocate_slots` and `BlockPool` of vLLM 0.32, first come first served,
 synchronous scheduling. Without sharing, counting blocks is enough: `blocks` is None, and numba compiles no code for it.
 With sharing each block has an identity, because the order in which cached blocks are evicted determines later hits.
-`groups` is None for one group of full attention; with several, nothing is shared.
+`groups` is None for one group of full attention; with several, nothing is shared. `sent` is None for an engine alone.
 """
 
+from kvbench.replay.kernels.arrivals import NEVER, arrive, leave_queue, stopped, wait
 from kvbench.replay.kernels.blocks import adopt, cached, ceil
-from kvbench.replay.kernels.clock import NEVER, end_step, stopped, wait_for
+from kvbench.replay.kernels.clock import end_step
 from kvbench.replay.kernels.compiled import inner, outer
 from kvbench.replay.kernels.groups import number, slide, to_admit
 from kvbench.replay.kernels.paged_decode import decode
@@ -17,6 +18,7 @@ from kvbench.replay.kernels.paged_state import (
     COMPLETED,
     DONE,
     FREE,
+    HEAD,
     HITS,
     LONG_PREFILL,
     MAX_RUNNING,
@@ -68,11 +70,11 @@ def _serve_running(requests, options, state, blocks, groups, threshold, budget):
 
 
 @inner
-def _admit(requests, options, state, blocks, groups, threshold, budget):
+def _admit(requests, options, state, sent, blocks, groups, threshold, budget):
     """Admit waiting requests, preempted ones first, until one is refused. Returns (budget left, refused for memory)."""
     at, size = state.at, options[BLOCK]
     while budget > 0 and at[RUNNING] < options[MAX_RUNNING] and (at[STACKED] or at[NEXT] < at[ARRIVED]):
-        request = state.stack[at[STACKED] - 1] if at[STACKED] else at[NEXT]
+        request = state.stack[at[STACKED] - 1] if at[STACKED] else at[HEAD]
         hits, unused = cached(requests, blocks, size, request, state.known[request]) if blocks is not None else (0, 0)
         stored = hits * size
         new = min(state.known[request] - stored, threshold, budget)
@@ -84,7 +86,7 @@ def _admit(requests, options, state, blocks, groups, threshold, budget):
         if at[STACKED]:
             at[STACKED] -= 1
         else:
-            at[NEXT] += 1
+            leave_queue(at, sent)
             state.start_ns[request] = at[NOW]
         at[FREE] -= unused
         at[UNRESERVED] -= requests.reserved[request]
@@ -121,7 +123,7 @@ def _give_tokens(requests, options, state, blocks, groups, served):
 
 
 @inner
-def _step(requests, options, state, clock, blocks, groups, row):
+def _step(requests, options, state, clock, sent, blocks, groups, row):
     """Run one step. Returns whether it only decoded, with no request preempted or ended, and whether one was refused
     for memory."""
     at = state.at
@@ -132,7 +134,7 @@ def _step(requests, options, state, clock, blocks, groups, row):
     refused = preempted
     if not preempted:
         running = at[RUNNING]
-        budget, refused = _admit(requests, options, state, blocks, groups, threshold, budget)
+        budget, refused = _admit(requests, options, state, sent, blocks, groups, threshold, budget)
         served += at[RUNNING] - running
     tokens, running = options[STEP_TOKENS] - budget, at[RUNNING]
     note(options, state, groups, tokens, refused, row)
@@ -142,22 +144,17 @@ def _step(requests, options, state, clock, blocks, groups, row):
 
 
 @outer
-def advance(requests, options, state, clock, blocks, groups, rows):
+def advance(requests, options, state, clock, sent, blocks, groups, rows):
     """Run until `rows` is full; returns the number of rows. `state.at[DONE]` is set when no request is left."""
     at, count = state.at, 0
     while count < len(rows):
-        if at[RUNNING] == 0 and at[STACKED] == 0 and at[NEXT] == at[ARRIVED]:
-            if at[ARRIVED] == requests.prompt.size:
-                at[DONE] = 1
-                break
-            wait_for(at, clock, requests.arrival_ns[at[ARRIVED]])
-        if stopped(at, clock):
+        idle = at[RUNNING] == 0 and at[STACKED] == 0 and at[NEXT] == at[ARRIVED]
+        if (idle and not wait(at, clock, requests.arrival_ns, sent)) or stopped(at, clock, sent):
             at[DONE] = 1
             break
-        while at[ARRIVED] < requests.prompt.size and requests.arrival_ns[at[ARRIVED]] <= at[NOW]:
-            at[ARRIVED] += 1
-        quiet, refused = _step(requests, options, state, clock, blocks, groups, rows[count])
+        arrive(at, requests.arrival_ns, sent)
+        quiet, refused = _step(requests, options, state, clock, sent, blocks, groups, rows[count])
         count += 1
         if quiet and blocks is None and groups is None:
-            count += decode(requests, options, state, clock, refused, rows, count)
+            count += decode(requests, options, state, clock, sent, refused, rows, count)
     return count

@@ -6,7 +6,8 @@ request, so that a step costs the same however many requests run.
 
 import numpy as np
 
-from kvbench.replay.kernels.clock import NEVER, end_step, stopped
+from kvbench.replay.kernels.arrivals import NEVER, arrive, steps_allowed, stopped
+from kvbench.replay.kernels.clock import end_step, step_cost
 from kvbench.replay.kernels.compiled import inner
 from kvbench.replay.kernels.paged_state import (
     ARRIVED,
@@ -15,7 +16,6 @@ from kvbench.replay.kernels.paged_state import (
     INTERNAL,
     MAX_RUNNING,
     NEXT,
-    NOW,
     RUNNING,
     STACKED,
     STEP_TOKENS,
@@ -55,7 +55,7 @@ def _look_ahead(requests, options, state, steps):
 
 
 @inner
-def decode(requests, options, state, clock, refused, rows, count):
+def decode(requests, options, state, clock, sent, refused, rows, count):
     """Run decode steps from row `count` on until one needs more; returns their number.
 
     Stops before a step in which a request ends, may be admitted or is preempted. Free blocks only become fewer, so a
@@ -63,13 +63,13 @@ def decode(requests, options, state, clock, refused, rows, count):
     """
     at, running, done = state.at, state.at[RUNNING], 0
     full = refused or running == options[MAX_RUNNING] or running == options[STEP_TOKENS]
-    steps = min(_quiet_steps(requests, state), len(rows) - count, state.ahead.shape[1])
+    allowed = steps_allowed(at, step_cost(clock, running, running), sent)
+    steps = min(_quiet_steps(requests, state), len(rows) - count, state.ahead.shape[1], allowed)
     if steps <= 0:
         return 0
     _look_ahead(requests, options, state, steps)
-    while done < steps and not stopped(at, clock):
-        while at[ARRIVED] < requests.prompt.size and requests.arrival_ns[at[ARRIVED]] <= at[NOW]:
-            at[ARRIVED] += 1
+    while done < steps and not stopped(at, clock, sent):
+        arrive(at, requests.arrival_ns, sent)
         need = state.ahead[0, done]
         if need > at[FREE] or (not full and at[STACKED] + at[ARRIVED] > at[NEXT]):
             break

@@ -5,15 +5,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kvbench.replay.kernels.blocks import ceil, give_back, take
+from kvbench.replay.kernels.blocks import Blocks, ceil, give_back, take
 from kvbench.replay.kernels.compiled import inner
 from kvbench.replay.kernels.groups import end, expired, number
 from kvbench.replay.kernels.runs import STEP_NS, STEPS
 
-# Indices into State.at and the options; the first six are the same in every kernel.
-DONE, COMPLETED, NOW, STEP, NEXT, ARRIVED, RUNNING, STACKED, FREE, PREEMPTIONS, HITS, UNRESERVED, TAILS, INTERNAL = (
-    range(14)
-)
+# Indices into State.at and the options; the first eight are the same in every kernel.
+DONE, COMPLETED, NOW, STEP, NEXT, ARRIVED, HEAD, ENDED = range(8)
+RUNNING, STACKED, FREE, PREEMPTIONS, HITS, UNRESERVED, TAILS, INTERNAL = range(8, 16)
 BLOCK, MAX_RUNNING, STEP_TOKENS, LONG_PREFILL, WATERMARK, PROMPT_MUST_FIT, POOL_BLOCKS = range(7)
 
 
@@ -35,7 +34,7 @@ class State(NamedTuple):
 
     at: NDArray[
         np.int64
-    ]  # (14,) scalars; UNRESERVED blocks are of no reservation; TAILS and INTERNAL: slots of a group
+    ]  # (16,) scalars; UNRESERVED blocks are of no reservation; TAILS and INTERNAL: slots of a group
     known: NDArray[np.int32]  # (R,)
     computed: NDArray[np.int32]  # (R,)
     room: NDArray[np.int32]  # (R,) empty slots of the last block
@@ -46,6 +45,33 @@ class State(NamedTuple):
     finish_ns: NDArray[np.int64]  # (R,)
     preempted: NDArray[np.int32]  # (R,) number of preemptions
     ahead: NDArray[np.int64]  # (2, H) of the next decode steps: blocks that they take, slots never to be filled
+
+
+class Engine(NamedTuple):
+    """What `paged.advance` takes, for one engine or for several replicas, without KV cache groups."""
+
+    requests: Requests
+    options: NDArray[np.int64]
+    state: State
+    blocks: Blocks | None
+
+
+@inner
+def of_replica(state, replica):
+    """The state of one of several replicas: what is not of requests has a row for each."""
+    return State(
+        state.at[replica],
+        state.known,
+        state.computed,
+        state.room,
+        state.running[replica],
+        state.stack[replica],
+        state.start_ns,
+        state.first_ns,
+        state.finish_ns,
+        state.preempted,
+        state.ahead,
+    )
 
 
 @inner

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kvbench.replay.kernels import best_fit, buddy
-from kvbench.replay.kernels.clock import NEVER, end_step, end_steps, step_cost, steps_to_arrival, stopped, wait_for
+from kvbench.replay.kernels.arrivals import NEVER, arrive, leave_queue, steps_to_arrival, stopped, wait
+from kvbench.replay.kernels.clock import end_step, end_steps, step_cost
 from kvbench.replay.kernels.compiled import inner, outer
-from kvbench.replay.kernels.free_space import HOLES
+from kvbench.replay.kernels.free_space import HOLES, FreeSpace
 from kvbench.replay.kernels.runs import STEP_NS, STEPS
 
-DONE, COMPLETED, NOW, STEP, NEXT, ARRIVED, RUNNING, FREE = range(HOLES)
+DONE, COMPLETED, NOW, STEP, NEXT, ARRIVED, HEAD, ENDED, RUNNING, FREE = range(HOLES)
 MAX_RUNNING, STEP_TOKENS, LONG_PREFILL, BUDDY = range(4)
 
 
@@ -32,7 +33,7 @@ class Requests(NamedTuple):
 class State(NamedTuple):
     """State kept between calls; M is the largest number of running requests."""
 
-    at: NDArray[np.int64]  # (9,) scalars, the last one HOLES
+    at: NDArray[np.int64]  # (11,) scalars, the last one HOLES
     known: NDArray[np.int32]  # (R,) prompt and generated tokens
     computed: NDArray[np.int32]  # (R,) tokens stored
     address: NDArray[np.int32]  # (R,)
@@ -43,19 +44,44 @@ class State(NamedTuple):
     finish_ns: NDArray[np.int64]  # (R,)
 
 
+class Engine(NamedTuple):
+    """What `advance` takes, for one engine or for several replicas."""
+
+    requests: Requests
+    options: NDArray[np.int64]
+    state: State
+    space: FreeSpace
+
+
 @inner
-def _admit(requests, options, state, space, threshold, budget):
+def of_replica(state, replica):
+    """The state of one of several replicas: what is not of requests has a row for each."""
+    return State(
+        state.at[replica],
+        state.known,
+        state.computed,
+        state.address,
+        state.width,
+        state.running[replica],
+        state.start_ns,
+        state.first_ns,
+        state.finish_ns,
+    )
+
+
+@inner
+def _admit(requests, options, state, space, sent, threshold, budget):
     """Admit waiting requests in order until one is refused. Returns (budget left, refused for memory)."""
     at = state.at
     while budget > 0 and at[RUNNING] < options[MAX_RUNNING] and at[NEXT] < at[ARRIVED]:
-        request = at[NEXT]
+        request = at[HEAD]
         asked = requests.asked[request]
         address = buddy.take(space, asked) if options[BUDDY] else best_fit.take(at, space, asked)
         if address < 0:
             return budget, True
         state.address[request], state.width[request] = address, 1 << buddy.level_of(asked) if options[BUDDY] else asked
         at[FREE] -= state.width[request]
-        at[NEXT] += 1
+        leave_queue(at, sent)
         state.start_ns[request] = at[NOW]
         state.running[at[RUNNING]] = request
         at[RUNNING] += 1
@@ -84,7 +110,7 @@ def _note(requests, options, state, space, tokens, refused, row):
     row[6], row[7], row[8] = live, reserved, internal
     row[9] = row[10] = row[11] = 0
     row[12] = refused
-    row[13] = at[FREE] if refused and at[FREE] >= requests.asked[at[NEXT]] else 0
+    row[13] = at[FREE] if refused and at[FREE] >= requests.asked[at[HEAD]] else 0
     row[14] = buddy.largest(space) if options[BUDDY] else best_fit.largest(at, space)
     row[STEPS], row[STEP_NS] = 1, 0
 
@@ -126,7 +152,7 @@ def _quiet_steps(requests, state):
 
 
 @inner
-def _decode(requests, options, state, clock, refused, steps, rows, count):
+def _decode(requests, options, state, clock, sent, refused, steps, rows, count):
     """Run up to `steps` decode steps that differ from the previous one (rows[count - 1]) by one token per request.
 
     Stops before a step in which an arrival could be admitted. The allocator does not change meanwhile, so a request
@@ -137,12 +163,11 @@ def _decode(requests, options, state, clock, refused, steps, rows, count):
     running, before = at[RUNNING], rows[count - 1]
     full = refused or running == options[MAX_RUNNING] or running == options[STEP_TOKENS]
     cost = step_cost(clock, running, running)
-    while done < steps and count < len(rows) and not stopped(at, clock):
-        while at[ARRIVED] < requests.prompt.size and requests.arrival_ns[at[ARRIVED]] <= at[NOW]:
-            at[ARRIVED] += 1
+    while done < steps and count < len(rows) and not stopped(at, clock, sent):
+        arrive(at, requests.arrival_ns, sent)
         if at[NEXT] < at[ARRIVED] and not full:
             break
-        row, take = rows[count], min(steps - done, steps_to_arrival(at, clock, requests.arrival_ns, cost))
+        row, take = rows[count], min(steps - done, steps_to_arrival(at, clock, requests.arrival_ns, cost, sent))
         for column in range(row.size):  # a single assignment takes 2 s longer to compile
             row[column] = before[column]
         row[0], row[2] = at[NOW], at[ARRIVED] - at[NEXT]
@@ -159,20 +184,15 @@ def _decode(requests, options, state, clock, refused, steps, rows, count):
 
 
 @outer
-def advance(requests, options, state, clock, space, rows):
+def advance(requests, options, state, clock, sent, space, rows):
     """Run until `rows` is full; returns the number of rows. `state.at[DONE]` is set when no request is left."""
     at, count = state.at, 0
     while count < len(rows):
-        if at[RUNNING] == 0 and at[NEXT] == at[ARRIVED]:
-            if at[ARRIVED] == requests.prompt.size:
-                at[DONE] = 1
-                break
-            wait_for(at, clock, requests.arrival_ns[at[ARRIVED]])
-        if stopped(at, clock):
+        idle = at[RUNNING] == 0 and at[NEXT] == at[ARRIVED]
+        if (idle and not wait(at, clock, requests.arrival_ns, sent)) or stopped(at, clock, sent):
             at[DONE] = 1
             break
-        while at[ARRIVED] < requests.prompt.size and requests.arrival_ns[at[ARRIVED]] <= at[NOW]:
-            at[ARRIVED] += 1
+        arrive(at, requests.arrival_ns, sent)
         alone = at[RUNNING] + at[ARRIVED] - at[NEXT] == 1
         threshold = NEVER if alone or options[LONG_PREFILL] == 0 else options[LONG_PREFILL]
         budget, served = options[STEP_TOKENS], 0
@@ -183,7 +203,7 @@ def advance(requests, options, state, clock, space, rows):
             budget -= new
             served += 1
         running = at[RUNNING]
-        budget, refused = _admit(requests, options, state, space, threshold, budget)
+        budget, refused = _admit(requests, options, state, space, sent, threshold, budget)
         served += at[RUNNING] - running
         tokens = options[STEP_TOKENS] - budget
         _note(requests, options, state, space, tokens, refused, rows[count])
@@ -193,5 +213,5 @@ def advance(requests, options, state, clock, space, rows):
         count += 1
         if tokens == running == at[RUNNING]:
             quiet = _quiet_steps(requests, state)
-            count += _decode(requests, options, state, clock, refused, quiet, rows, count)
+            count += _decode(requests, options, state, clock, sent, refused, quiet, rows, count)
     return count
