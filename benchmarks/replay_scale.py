@@ -28,9 +28,10 @@ sys.path.insert(0, str(SCRIPTS))
 import numpy as np  # noqa: E402
 
 from kvbench.analysis.published import read_published  # noqa: E402
+from kvbench.kv.policies import ROUTERS  # noqa: E402
 from kvbench.replay import POLICIES, Settings, StepTime, Trace, replay  # noqa: E402
 from kvbench.replay.fleet import replay_fleet  # noqa: E402
-from kvbench.replay.routing import ROUTERS, Routing  # noqa: E402
+from kvbench.replay.routing import Routing  # noqa: E402
 from kvbench.workload.draws import SCALE, stream, uniform  # noqa: E402
 from kvbench.workload.lengths import draw_lengths  # noqa: E402
 

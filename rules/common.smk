@@ -161,14 +161,21 @@ def get_priority(wildcards):
 
 
 def get_replay(wildcards):
-    """Settings of a scenario, without its hit rates, which the replay does not know."""
+    """Settings of a scenario, without its hit rates and fleets, which the replay of one engine does not know."""
     own = config["replays"][wildcards.scenario]
-    return ordered({key: own[key] for key in own if key != "hit_rate"})
+    return ordered({key: own[key] for key in own if key not in ("hit_rate", "fleet")})
 
 
 def get_hit_rate(wildcards):
     """Settings of a scenario, its hit rates included."""
-    return ordered(config["replays"][wildcards.scenario])
+    own = config["replays"][wildcards.scenario]
+    return ordered({key: own[key] for key in own if key != "fleet"})
+
+
+def get_fleet(wildcards):
+    """Settings of a scenario, its fleets included."""
+    own = config["replays"][wildcards.scenario]
+    return ordered({key: own[key] for key in own if key != "hit_rate"})
 
 
 def figure_outputs(figure):

@@ -5,6 +5,7 @@ in   replays.<scenario> of config.yaml, a user's file; a workload, run.json of a
      limits in force), their steps, results/tables/repeats.csv; slo
 out  results/replays/<scenario>/{replay.json,series.parquet,steps.parquet}, results/tables/replays.csv,
      results/replays/<scenario>/hit_rate.csv, results/tables/hit_rates.csv,
+     results/replays/<scenario>/fleet.json, results/tables/fleets.csv,
      results/sweeps/<model>/<workload>/<sweep>.csv, results/tables/sweeps.csv,
      results/serving/<model>/<workload>/predicted.csv
 """
@@ -92,6 +93,49 @@ rule summarise_hit_rates:
         code=code_digest("summarise_hit_rates"),
     script:
         "../scripts/summarise_hit_rates.py"
+
+
+rule replay_fleet:
+    """Replay a scenario on replicas behind a router, and find the fewest that keep the limits on latency."""
+    input:
+        file=replay_file,
+    output:
+        record="results/replays/{scenario}/fleet.json",
+    log:
+        "logs/replay_fleet/{scenario}.log",
+    benchmark:
+        "logs/replay_fleet/{scenario}.tsv"
+    priority: FIRST
+    conda:
+        CONDA
+    resources:
+        timeout_s=TIMEOUT_S.get("replay_fleet", 0),
+    params:
+        scenario=get_fleet,
+        slo=slo_params(config),
+        seed=config["seed"],
+        code=code_digest("replay_fleet"),
+    script:
+        "../scripts/replay_fleet.py"
+
+
+rule summarise_fleets:
+    """The fleets of all scenarios in one table."""
+    input:
+        fleets=paths.fleet_files(config),
+    output:
+        table="results/tables/fleets.csv",
+    log:
+        "logs/summarise_fleets.log",
+    benchmark:
+        "logs/summarise_fleets.tsv"
+    localrule: True
+    conda:
+        CONDA
+    params:
+        code=code_digest("summarise_fleets"),
+    script:
+        "../scripts/summarise_fleets.py"
 
 
 rule replay_sweep:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 from builders.changed_runs import changed_record
 from builders.charts import charts_of
+from builders.fleets import fleet_record, fleet_scenario, fleet_table
 from builders.pipeline import READS, draw, emptied, report, run_plot, texts, write_results
 from builders.places import PUBLISHED, SHAPES
 from builders.scenarios import replayed, scenario, write_replays
@@ -21,6 +22,7 @@ from kvbench.capacity.contexts import curves, read_conditions
 from kvbench.capacity.shapes import read_shapes
 from kvbench.errors import UserError
 from kvbench.figures import largest_batch, workload_lengths
+from kvbench.figures.fleet import NOTHING as NO_FLEET
 from kvbench.figures.hit_rate import NOTHING
 from kvbench.figures.saving import save
 from kvbench.files import read_parquet, write_csv, write_parquet
@@ -167,6 +169,17 @@ def test_hit_rates_draw_what_little_there_is(tmp_path: Path, how: str) -> None:
     save(drawn, [tmp_path / "a.png"], 40)
     assert "nan" not in texts(drawn).lower().split()
     assert (NOTHING in texts(drawn)) == (how in ("empty", "no values"))
+
+
+@pytest.mark.parametrize("how", ["whole", "empty", "one row", "no values"])
+def test_fleets_draw_what_little_there_is(tmp_path: Path, how: str) -> None:
+    own = fleet_scenario("mine", requests=2, fleet={"replicas": [1, 2]})
+    found = fleet_table(fleet_record(own, name="mine"))
+    write_csv(tmp_path / "fleets.csv", found if how == "whole" else emptied(found, how))
+    drawn = run_plot("fleet", {"table": str(tmp_path / "fleets.csv")}, {"scenario": "mine"})
+    save(drawn, [tmp_path / "a.png"], 40)
+    assert "nan" not in texts(drawn).lower().split()
+    assert (NO_FLEET in texts(drawn)) == (how in ("empty", "no values"))
 
 
 @pytest.mark.parametrize("count", [0, 1])

@@ -106,7 +106,7 @@ def replay_figures(config: Mapping[str, Any], formats: Sequence[str]) -> list[st
         file
         for name, own in config["replays"].items()
         for entry in FIGURES
-        if entry.of == OF_REPLAY and (not entry.hit_rate or "hit_rate" in own)
+        if entry.of == OF_REPLAY and (entry.key is None or entry.key in own)
         for file in figure_files(OF_REPLAY.format(scenario=name), entry.name, formats).values()
     ]
 

@@ -98,6 +98,11 @@ def hit_rate_files(config: Mapping[str, Any]) -> list[str]:
     return [f"results/replays/{name}/hit_rate.csv" for name, own in config["replays"].items() if "hit_rate" in own]
 
 
+def fleet_files(config: Mapping[str, Any]) -> list[str]:
+    """fleet.json of the scenarios that are replayed on several replicas."""
+    return [f"results/replays/{name}/fleet.json" for name, own in config["replays"].items() if "fleet" in own]
+
+
 def record_files(runs: Iterable[RunName]) -> list[str]:
     """run.json of each run."""
     return [f"{run.folder}/run.json" for run in runs]
@@ -132,6 +137,7 @@ def tables(config: Mapping[str, Any], runs: Sequence[RunName]) -> list[str]:
     """The tables of a configuration; without runs there are only those of replays."""
     names = [*(TABLES_OF_RUNS if runs else ()), *(["replays"] if config["replays"] else [])]
     names += ["hit_rates"] if hit_rate_files(config) else []
+    names += ["fleets"] if fleet_files(config) else []
     names += ["paging_price"] if prices_paging(config, runs) else []
     names += ["predictions"] if predicted_files(config) else []
     return [table_file(name) for name in names]

@@ -31,7 +31,7 @@ class Entry:
     runs: bool = False  # `runs`, `data`: run.json and Parquet files of the runs of its workload
     sweep: str | None = None  # the key whose points it shows; there is a figure only if at least two points were run
     replays: bool = False  # `replays`: the replay of the points of `sweep`
-    hit_rate: bool = False  # only of scenarios with the key `hit_rate`
+    key: str | None = None  # only of scenarios with this key
     predicted: bool = False  # `predicted`: the replay's latencies at rates of arrival
     workload: bool = False  # `workload`: the file of the requests
     project: tuple[str, ...] = ()  # `published`, `shapes`: config/<name>.yaml of the project
@@ -204,7 +204,15 @@ FIGURES = (
         of=OF_REPLAY,
         table="hit_rates",
         beside=("replays",),
-        hit_rate=True,
+        key="hit_rate",
+    ),
+    Entry(
+        "fleet",
+        "Share of requests within the SLO, and the slowest first tokens, against the number of replicas.",
+        "Replay",
+        of=OF_REPLAY,
+        table="fleets",
+        key="fleet",
     ),
     Entry(
         "largest_batch",

@@ -1,4 +1,4 @@
-"""Names of the replay's policies and allocators; this module imports nothing heavy."""
+"""Names of the replay's policies, allocators and routers; this module imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ RESERVING = ("reserve-max", "power-of-two", "oracle")  # one contiguous piece pe
 PADDED = ("hf-batch", "hf-static")
 POLICIES = (*RESERVING, *PADDED, "paged")
 ALLOCATORS = ("buddy", "best-fit")
+PREFIX_AWARE = "prefix-aware"
+ROUTERS = ("round-robin", "least-outstanding", PREFIX_AWARE)  # in the order of the kinds of `replay.kernels.routers`
 
 
 def takes_time(own: Mapping[str, Any]) -> bool:

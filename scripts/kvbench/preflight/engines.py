@@ -19,6 +19,7 @@ READ_ONLY = (
     *("summarise_sweeps", "summarise_serving", "summarise_predictions", "summarise_replays"),
     *("check_parity", "check_claims", "check_targets", "choose_rates", "replay_sweep", "predict_serving"),
     *("summarise_planned", "summarise_kv_by_context", "summarise_prefix_hits", "find_hit_rates", "summarise_hit_rates"),
+    *("replay_fleet", "summarise_fleets"),
     *("run_replay", "plan_capacity", "make_report", "write_latex", "write_methods"),
     *(f"plot_{figure.name}" for figure in FIGURES),
 )

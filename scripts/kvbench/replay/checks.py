@@ -7,9 +7,9 @@ from difflib import get_close_matches
 import numpy as np
 
 from kvbench.errors import UserError
-from kvbench.kv.policies import ALLOCATORS, POLICIES, RESERVING
+from kvbench.kv.policies import ALLOCATORS, POLICIES, RESERVING, ROUTERS
 from kvbench.replay.inputs import LARGEST, ONE_GROUP, Settings, Trace, reservation, reserved_blocks
-from kvbench.replay.routing import MOST_REPLICAS, ROUTERS, Routing
+from kvbench.replay.routing import MOST_REPLICAS, Routing
 from kvbench.replay.step_time import NO_TIME
 
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kvbench.kv.policies import PADDED, RESERVING
+from kvbench.kv.policies import PADDED, PREFIX_AWARE, RESERVING, ROUTERS
 from kvbench.replay.checks import check, check_routing
 from kvbench.replay.collector import Collector
 from kvbench.replay.hit_rate_blocks import blocks_of
 from kvbench.replay.inputs import Settings, Trace
 from kvbench.replay.result import RequestTimes, Series, Totals
-from kvbench.replay.routing import PREFIX_AWARE, ROUTERS, Routing
+from kvbench.replay.routing import Routing
 from kvbench.replay.start import clock_of, padded_engine, paged_engine, reserving_engine
 
 if TYPE_CHECKING:

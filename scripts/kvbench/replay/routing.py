@@ -6,9 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-# In the order of the kinds of `kernels.routers`.
-ROUTERS = ("round-robin", "least-outstanding", "prefix-aware")
-PREFIX_AWARE = ROUTERS[2]
 MOST_REPLICAS = 1024
 
 

@@ -66,15 +66,20 @@ def record(name: str, scenario: Mapping[str, Any], seed: int, trace: Trace, ran:
     return {
         "scenario": name,
         "settings": {**scenario, "seed": seed},
-        "requests": {
-            "count": len(trace),
-            "prompt_tokens": int(trace.prompt_tokens.sum()),
-            "output_tokens": int(trace.output_tokens.sum()),
-            "last_arrival_s": float(trace.arrival_ns[-1]) / 1e9,
-            "digest": _digest(trace),
-            "file": asdict(trace.file) if trace.file else None,
-        },
+        "requests": requests_of(trace),
         "policies": {one.settings.policy: _policy(trace, one) for one in ran},
+    }
+
+
+def requests_of(trace: Trace) -> dict[str, Any]:
+    """What identifies a record's requests."""
+    return {
+        "count": len(trace),
+        "prompt_tokens": int(trace.prompt_tokens.sum()),
+        "output_tokens": int(trace.output_tokens.sum()),
+        "last_arrival_s": float(trace.arrival_ns[-1]) / 1e9,
+        "digest": _digest(trace),
+        "file": asdict(trace.file) if trace.file else None,
     }
 
 

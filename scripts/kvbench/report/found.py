@@ -23,6 +23,8 @@ def in_short(
     without = [] if plans is None else _at_once("Plan", plans, "plan", "requests_at_once")
     if "replays" in tables:
         without += _at_once("Replay", tables["replays"], "scenario", "running_mean_requests")
+    if "fleets" in tables:
+        without += _replicas(tables["fleets"])
     room = LINES - len(lines) - 1
     if len(without) > room:
         without = [*without[: room - 1], f"{len(without) - room + 1} more plans or replays are in the report."]
@@ -55,3 +57,18 @@ def _at_once(what: str, table: pd.DataFrame, name: str, column: str) -> list[str
         + ", ".join(f"{row['policy']} {row[column]:.3g}" for _, row in rows.iterrows() if pd.notna(row[column]))
         for one, rows in table.groupby(name, sort=False)
     ]
+
+
+def _replicas(fleets: pd.DataFrame) -> list[str]:
+    """One line per scenario and router: the fewest replicas within the SLO under each policy."""
+    searched = fleets[fleets["fewest"].notna()]
+    return [
+        f"Fleet {scenario}, replicas within the SLO, {router}: "
+        + ", ".join(f"{policy} {_fewest(own)}" for policy, own in rows.groupby("policy", sort=False))
+        for (scenario, router), rows in searched.groupby(["scenario", "router"], sort=False)
+    ]
+
+
+def _fewest(rows: pd.DataFrame) -> str:
+    found = rows.loc[rows["fewest"].eq(True), "replicas"]
+    return f"more than {rows['replicas'].max()}" if found.empty else str(found.iloc[0])

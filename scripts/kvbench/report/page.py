@@ -24,6 +24,7 @@ from kvbench.yaml_files import parse_value
 
 TEMPLATE = "report.html.j2"
 REPLAYS = "replays"  # a table without model and workload, present if the configuration has a scenario
+FLEETS = "fleets"  # likewise, present if a scenario has a fleet
 PRICE = "paging_price"  # likewise, present if the attention kernel was to be timed
 
 
@@ -50,7 +51,7 @@ def render(
     settings = _settings(config)
     of_runs = {name: table for name, table in tables.items() if {"model", "workload"} <= set(table)}
     parts = sections(of_runs, figures, runs, settings.get("seed", 0), maps)
-    replayed = replays.sections(tables[REPLAYS], figures) if REPLAYS in tables else []
+    replayed = replays.sections(tables[REPLAYS], figures, tables.get(FLEETS)) if REPLAYS in tables else []
     kernel = price.section(tables[PRICE], figures) if PRICE in tables else None
     return page(
         TEMPLATE,

@@ -11,9 +11,20 @@ import pandas as pd
 from kvbench.replay.describe import setting, windows
 from kvbench.replay.table import REGION
 from kvbench.report.cells import number
+from kvbench.report.fleets import limits, needed
+from kvbench.report.fleets import view as fleets_view
 from kvbench.report.html import Figure, figure
 
 FOLDER = "replays"
+
+
+@dataclass(frozen=True)
+class Fleets:
+    """A scenario on several replicas: the limits, the fewest replicas within them, and all fleets, as text."""
+
+    limits: str
+    needed: pd.DataFrame
+    table: pd.DataFrame
 
 
 @dataclass(frozen=True)
@@ -25,16 +36,26 @@ class Section:
     windows: str
     figures: list[Figure]
     table: pd.DataFrame
+    fleets: Fleets | None
 
 
-def sections(table: pd.DataFrame, figures: Sequence[Path]) -> list[Section]:
-    """One section per scenario of replays.csv; `figures` may include others than .../replays/<scenario>/<name>.*."""
-    return [_section(str(name), rows, figures) for name, rows in table.groupby("scenario", sort=False)]
+def sections(table: pd.DataFrame, figures: Sequence[Path], fleets: pd.DataFrame | None = None) -> list[Section]:
+    """One section per scenario of replays.csv; `figures` may include others than .../replays/<scenario>/<name>.*.
+
+    `fleets` is fleets.csv, if a scenario was replayed on several replicas.
+    """
+    return [_section(str(name), rows, figures, fleets) for name, rows in table.groupby("scenario", sort=False)]
 
 
-def _section(name: str, rows: pd.DataFrame, figures: Sequence[Path]) -> Section:
+def _section(name: str, rows: pd.DataFrame, figures: Sequence[Path], fleets: pd.DataFrame | None) -> Section:
     own = [figure(path) for path in figures if path.parts[-3:-1] == (FOLDER, name)]
-    return Section(name, setting(rows), windows(rows), own, view(rows))
+    return Section(name, setting(rows), windows(rows), own, view(rows), _fleets(name, fleets))
+
+
+def _fleets(name: str, fleets: pd.DataFrame | None) -> Fleets | None:
+    if fleets is None or (own := fleets[fleets["scenario"] == name]).empty:
+        return None
+    return Fleets(limits(own), needed(own), fleets_view(own))
 
 
 def view(rows: pd.DataFrame) -> pd.DataFrame:

@@ -103,6 +103,11 @@ def test_figures_of_replays_and_plans() -> None:
     assert more == {f"results/figures/replays/{other}/hit_rate.png"}
     assert paths.hit_rate_files(asked) == [f"results/replays/{other}/hit_rate.csv"]
     assert set(paths.tables(asked, [])) - set(paths.tables(config, [])) == {"results/tables/hit_rates.csv"}
+    asked = {**config, "replays": {one: config["replays"][one], other: {**config["replays"][other], "fleet": {}}}}
+    more = set(figure_files.replay_files(asked, ["png"])) - set(found)
+    assert more == {f"results/figures/replays/{other}/fleet.png"}
+    assert paths.fleet_files(asked) == [f"results/replays/{other}/fleet.json"]
+    assert set(paths.tables(asked, [])) - set(paths.tables(config, [])) == {"results/tables/fleets.csv"}
     assert figure_files.replay_files({**config, "replays": {}}, ["png"]) == []
     runs = [{**config["runs"][0], "requests_per_s": 2}]
     [predicted] = figure_files.replay_files({**config, "replays": {}, "runs": runs}, ["png"])

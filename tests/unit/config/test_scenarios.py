@@ -6,12 +6,13 @@ import pytest
 from builders.configured import configured
 from builders.places import SCHEMA
 from builders.refusals import refused
-from builders.scenarios import scenario
+from builders.scenarios import STEP, scenario
 
 from kvbench.config.checks import replays as config_checks
-from kvbench.kv.policies import ALLOCATORS, RESERVING
+from kvbench.kv.policies import ALLOCATORS, RESERVING, ROUTERS
 from kvbench.replay import POLICIES
 from kvbench.replay.requests import trace_of
+from kvbench.replay.routing import MOST_REPLICAS, Routing
 from kvbench.replay.scenario import outcomes
 from kvbench.yaml_files import read_yaml
 
@@ -63,6 +64,28 @@ from kvbench.yaml_files import read_yaml
             r"replays\.x\.hit_rate: needs prefixes that prompts have in common; set prefix_sharing to true",
         ),
         ({"hit_rate": {"sizes": [4]}}, r"replays\.x\.hit_rate\.sizes: unknown key"),
+        ({"fleet": {}}, r"replays\.x\.fleet: does not say how many replicas; write at_most to find the fewest"),
+        ({"fleet": {"replicas": [0]}}, r"replays\.x\.fleet\.replicas\[0\]: 0 is not allowed; .*from 1 to 1024"),
+        ({"fleet": {"at_most": 0}}, r"replays\.x\.fleet\.at_most: 0 is not allowed; .*from 1 to 1024"),
+        ({"fleet": {"replicas": []}}, r"replays\.x\.fleet\.replicas"),
+        (
+            {"fleet": {"at_most": 2, "routers": ["round-robbin"]}},
+            r'replays\.x\.fleet\.routers\[0\]: "round-robbin" .*did you mean round-robin\?',
+        ),
+        ({"fleet": {"at_most": 2, "router": "x"}}, r"replays\.x\.fleet\.router: unknown key; did you mean routers\?"),
+        ({"fleet": {"at_most": 2}}, r"replays\.x\.fleet: latencies need the time of a step; add step_time"),
+        (
+            {"fleet": {"at_most": 2}, "step_time": STEP},
+            r"replays\.x\.fleet: all requests arrive at once, .*; add requests_per_s",
+        ),
+        (
+            {"fleet": {"at_most": 2, "routers": ["prefix-aware"]}, "step_time": STEP, "requests_per_s": 1},
+            r"replays\.x\.fleet\.routers: prefix-aware needs prefixes .*; set prefix_sharing to true",
+        ),
+        (
+            {"fleet": {"at_most": 1024}, "step_time": STEP, "requests_per_s": 1, "pool_slots": 10_000_000},
+            r"replays\.x\.fleet: 1024 replicas of 10000000 slots are more than .*; lower at_most or replicas",
+        ),
         ({"series_bins": 1}, r"replays\.x\.series_bins: 1 is not allowed"),
     ],
 )
@@ -83,6 +106,15 @@ def test_the_schema_knows_the_policies_and_allocators_of_the_replay() -> None:
     assert set(keys["policies"]["items"]["enum"]) == set(POLICIES) == set(keys["policies"]["default"])
     assert set(keys["allocator"]["enum"]) == set(ALLOCATORS)
     assert config_checks.RESERVING == RESERVING
+
+
+def test_the_schema_knows_the_routers_and_their_defaults() -> None:
+    known = read_yaml(SCHEMA)["$defs"]
+    assert known["fleet"]["properties"]["routers"]["items"]["enum"] == list(ROUTERS)
+    assert known["replicas"]["maximum"] == MOST_REPLICAS
+    own = scenario(fleet={"at_most": 3}, step_time=STEP, requests_per_s=1)["fleet"]
+    assert own["routers"] == list(ROUTERS[:2])
+    assert Routing.given(own, "prefix-aware", 3) == Routing("prefix-aware", 3)
 
 
 def test_no_scenario_is_a_configuration_too() -> None:

@@ -12,9 +12,10 @@ from builders.workloads import workload
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kvbench.kv.policies import ROUTERS
 from kvbench.replay import POLICIES, Settings, StepTime, Trace, replay
 from kvbench.replay.fleet import ARRIVALS, replay_fleet
-from kvbench.replay.routing import MOST_REPLICAS, ROUTERS, Routing
+from kvbench.replay.routing import MOST_REPLICAS, Routing
 from kvbench.replay.step_time import NO_TIME
 
 EXAMPLES = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)

@@ -47,6 +47,18 @@ def test_the_lines_are_the_answers_of_the_report(tmp_path: Path) -> None:
     assert found[-1] == "Report: results/report.html; plan: results/capacity.html; open it with: make serve"
 
 
+def test_the_replicas_of_a_fleet_are_told() -> None:
+    common = {"scenario": "x", "router": "round-robin"}
+    rows = [
+        {**common, "policy": "paged", "replicas": 1, "fewest": False},
+        {**common, "policy": "paged", "replicas": 2, "fewest": True},
+        {**common, "policy": "oracle", "replicas": 4, "fewest": False},
+        {**common, "scenario": "y", "policy": "oracle", "replicas": 4, "fewest": None},
+    ]
+    told = in_short({"fleets": pd.DataFrame(rows)}, [], 0).splitlines()
+    assert told[1:-1] == ["Fleet x, replicas within the SLO, round-robin: paged 2, oracle more than 4"]
+
+
 @pytest.mark.parametrize("gallery", GALLERIES)
 def test_the_lines_are_few_in_every_gallery(gallery: str) -> None:
     tables = tables_of(gallery)

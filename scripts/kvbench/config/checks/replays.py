@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from kvbench.config.checks.sources import check_file
 from kvbench.config.wording import Invalid
-from kvbench.kv.policies import RESERVING, takes_time
+from kvbench.kv.policies import PREFIX_AWARE, RESERVING, takes_time
 
 OF_FILES = ("trace", "format", "speed")
+MOST_SLOTS = 1_000_000_000  # of a fleet: a buddy allocator keeps 9 bytes of each
 MOST_BLOCKS = 100_000_000  # a replay that shares blocks keeps about 40 bytes of each
 
 
@@ -34,6 +35,8 @@ def check_replays(replays: dict, *, files: bool = True) -> None:
         if "hit_rate" in own and not own["prefix_sharing"]:
             remedy = "set prefix_sharing to true, so that common prefixes are read, or remove this"
             raise Invalid(f"{at}.hit_rate", f"needs prefixes that prompts have in common; {remedy}")
+        if "fleet" in own:
+            _check_fleet(f"{at}.fleet", own)
         _check_pool(at, own)
 
 
@@ -45,6 +48,25 @@ def _check_replay_sharing(at: str, own: dict) -> None:
         problem = f"{own['workload']} has only lengths, which do not show common prefixes"
         remedy = "set shared_prefix_tokens to at least block_size, use a file with token ids, or set this to false"
         raise Invalid(at, f"{problem}; {remedy}")
+
+
+def _check_fleet(at: str, own: dict) -> None:
+    """Latencies need arrivals and a step time, and a router can only follow prefixes that are known."""
+    fleet = own["fleet"]
+    if "replicas" not in fleet and "at_most" not in fleet:
+        remedy = "write at_most to find the fewest replicas within slo, or replicas, for example [1, 2, 4]"
+        raise Invalid(at, f"does not say how many replicas; {remedy}")
+    if not takes_time(own):
+        raise Invalid(at, "latencies need the time of a step; add step_time with its source")
+    if "workload" in own and "requests_per_s" not in own:
+        raise Invalid(at, "all requests arrive at once, and replicas need a rate to serve; add requests_per_s")
+    if PREFIX_AWARE in fleet["routers"] and not own["prefix_sharing"]:
+        remedy = "set prefix_sharing to true, so that common prefixes are read, or remove it"
+        raise Invalid(f"{at}.routers", f"{PREFIX_AWARE} needs prefixes that prompts have in common; {remedy}")
+    most = max([*fleet.get("replicas", ()), fleet.get("at_most", 1)])
+    if most * own["pool_slots"] > MOST_SLOTS:
+        problem = f"{most} replicas of {own['pool_slots']} slots are more than {MOST_SLOTS} slots"
+        raise Invalid(at, f"{problem}, which do not fit in memory; lower at_most or replicas")
 
 
 def _check_pool(at: str, own: dict) -> None:
