@@ -366,6 +366,19 @@ def test_hit_rates_rerun_no_replay(tree: Path) -> None:
     assert stale(tree) == {**made, **AFTER_CONFIG}
 
 
+def test_fleets_rerun_no_replay(tree: Path) -> None:
+    step = {"constant_s": 0.05, "source": "a test"}
+    own = {"workload": "mixed", "requests": 9, "pool_slots": 9000, "policies": ["paged"], "requests_per_s": 3}
+    reconfigure(tree, "replays", {"mine": {**own, "step_time": step}})
+    ran(tree)
+    fleet = {"replicas": [2], "routers": ["least-outstanding"]}
+    reconfigure(tree, "replays", {"mine": {**own, "step_time": step, "fleet": fleet}})
+    made = {"replay_fleet": 1, "summarise_fleets": 1, "plot_fleet": 1, "make_report": 1}
+    assert ran(tree) == {**made, **AFTER_CONFIG}
+    reconfigure(tree, "slo", {"ttft_s": 3, "tpot_s": 1})
+    assert stale(tree) == {**made, **AFTER_CONFIG}
+
+
 def test_without_a_scenario_there_is_no_replay(tree: Path) -> None:
     reconfigure(tree, "replays", {})
     assert stale(tree) == {**AFTER_CONFIG, "make_report": 1}

@@ -62,6 +62,17 @@ def test_a_trace_is_replayed_with_the_prefixes_that_it_knows(tree: Path) -> None
     assert found["policies"]["paged"]["totals"]["prefix_hit_tokens"] == 3 * 1024
 
 
+def test_a_trace_is_routed_by_the_prefixes_that_it_knows(tree: Path) -> None:
+    """All prompts begin alike: they go to the replica that has had the first one, not in turn."""
+    (tree / "trace.jsonl.gz").write_bytes(gzip.compress(MOONCAKE.encode()))
+    scenario(tree, fleet={"replicas": [2], "routers": ["prefix-aware", "round-robin"]})
+    done = snakemake(tree, "--configfile", "config.yaml", "own.yaml", "--", "results/replays/mine/fleet.json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads((tree / "results/replays/mine/fleet.json").read_text())["fleets"]
+    sent = {one["router"]: [replica["requests"] for replica in one["each"]] for one in found}
+    assert sent == {"prefix-aware": [4, 0], "round-robin": [2, 2]}
+
+
 @pytest.mark.parametrize(
     ("given", "line"),
     [

@@ -23,11 +23,18 @@ class Published:
     conditions: str
     source: str
     over: str  # denominator of a ratio; empty if the value is not a ratio
-    where: Mapping[str, Any] = field(default_factory=dict)  # columns of our table and their values
+    where: Mapping[str, Any] = field(default_factory=dict)  # columns of our table and their values, or lists of them
 
     def applies(self, row: Mapping[str, Any]) -> bool:
-        """Whether the value may be shown beside a row of our table."""
-        return all(row[column] == value for column, value in self.where.items())
+        """Whether the value may be shown beside a row of our table; None in `where` is an empty cell."""
+        return all(_is(row[column], value) for column, value in self.where.items())
+
+
+def _is(cell: Any, value: Any) -> bool:
+    """Whether a cell has this value or, where it is a list, one of these."""
+    if isinstance(value, list):
+        return any(_is(cell, one) for one in value)
+    return cell is None or cell != cell if value is None else bool(cell == value)
 
 
 def read_published(path: str | Path, quantity: str) -> list[Published]:

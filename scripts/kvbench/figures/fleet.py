@@ -57,7 +57,7 @@ def draw(found: pd.DataFrame, options: Mapping[str, Any] | None = None) -> Figur
     first = found.iloc[0]
     _draw_limit(attained, 100 * first["slo_share"], f"{100 * first['slo_share']:g}%")
     _draw_limit(slowest, first["slo_ttft_s"], f"{first['slo_ttft_s']:g} s")
-    _draw_axes(attained, slowest, found["replicas"].max())
+    _draw_axes(attained, slowest, found[["replicas", "division_replicas"]].max(axis=None))
     figure.legend(handles=_handles(found), loc="outside upper center", ncols=2 if narrow else 4)
     figure.supxlabel(text, fontsize=7.5)
     return figure
@@ -93,7 +93,7 @@ def _draw_limit(axes: Axes, value: float, text: str) -> None:
     axes.annotate(f"SLO: {text}", (0, value), (3, 2), fontsize=7, color="0.3", **where)
 
 
-def _draw_axes(attained: Axes, slowest: Axes, most: int) -> None:
+def _draw_axes(attained: Axes, slowest: Axes, most: float) -> None:
     attained.set_ylim(-4, 106)
     attained.set_ylabel("Requests within the SLO (%)")
     slowest.set_yscale("log")

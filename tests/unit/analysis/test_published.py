@@ -13,9 +13,11 @@ from kvbench.figures import sharing as figure
 def test_published_values_stand_beside_their_own_conditions_only() -> None:
     found = read_published(PUBLISHED, "batched_requests")
     like = {"trace": "alpaca", "policy": "oracle", "pool_slots": 15700, "max_length": 2048}
-    assert [one.low for one in found if one.applies(like)] == [72.75]
-    for key, other in {"trace": "mixed", "policy": "hf-batch", "pool_slots": 15000, "max_length": 1024}.items():
-        assert not [one for one in found if one.applies({**like, key: other})]
+    for rate in (None, float("nan"), 30):  # all at once, or at the paper's rate
+        assert [one.low for one in found if one.applies({**like, "requests_per_s": rate})] == [72.75]
+    others = {"trace": "mixed", "policy": "hf-batch", "pool_slots": 15000, "max_length": 1024, "requests_per_s": 2.0}
+    for key, other in others.items():
+        assert not [one for one in found if one.applies({**like, "requests_per_s": None, key: other})]
     region = read_published(PUBLISHED, "kv_region_live_share")
     shares_of = {one.where["policy"]: one.low for one in region}
     assert shares_of == {"reserve-max": 0.204, "power-of-two": 0.268, "oracle": 0.382, "paged": 0.963}
