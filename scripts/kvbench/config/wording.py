@@ -23,13 +23,8 @@ class Invalid(Exception):
     """A setting that is refused: its key (such as `runs[1].engines`) and what is wrong with it."""
 
     def __init__(self, at: str, problem: str):
-        super().__init__(_in_one_line(f"{at}: {problem}"))
+        super().__init__(f"{at}: {problem}")
         self.at = at
-
-
-def _in_one_line(text: str) -> str:
-    """The text with an escape in place of each line break or control character, which a name may contain."""
-    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
 
 
 def refusal(fault: ValidationError) -> Invalid:
@@ -51,9 +46,13 @@ def _shown(key: str) -> str:
 def suggest(name: str, known: Iterable[str]) -> str:
     """A hint for an unknown name: the most similar known name, if one is similar, and all known names."""
     known = list(known)
+    return f"{nearest(name, known)}known: {', '.join(known)}"
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A question after the most similar known name, with a space behind it; empty if none is similar."""
     near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]}? " if near else ""
-    return f"{hint}known: {', '.join(known)}"
+    return f"did you mean {near[0]}? " if near else ""
 
 
 def quote(value: Any) -> str:

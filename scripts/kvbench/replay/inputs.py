@@ -14,6 +14,7 @@ from kvbench.kv.policies import RESERVING
 from kvbench.kv.reservation import reserved_for
 from kvbench.replay.step_time import NO_TIME, StepTime
 from kvbench.replay.texts import groups_sorted, keys_of, prompts_sorted, unshared
+from kvbench.workload.request_file import LATEST_S
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 LARGEST = 1 << 31
 ONE_GROUP = (0,)  # the windows of a model that has full attention in every layer
-LATEST_S = 4e9  # in nanoseconds, twice this (arrivals and as much for the replay) still fits an int64
 
 
 @dataclass(frozen=True)

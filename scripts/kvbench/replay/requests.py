@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from kvbench.errors import UserError
 from kvbench.kv.policies import takes_time
-from kvbench.replay.inputs import LATEST_S, Trace
+from kvbench.replay.inputs import Trace
 from kvbench.replay.texts import blocks_sorted, one_prefix, text_key
 from kvbench.workload.arrivals import poisson_s
 from kvbench.workload.block_ids import BlockIds
@@ -21,7 +21,7 @@ from kvbench.workload.draws import stream
 from kvbench.workload.formats.by_content import is_of_lengths, read_rows
 from kvbench.workload.length_columns import LengthColumns, of_rows, read_lengths
 from kvbench.workload.lengths import draw_lengths
-from kvbench.workload.request_file import RequestFile
+from kvbench.workload.request_file import LATEST_S, RequestFile
 from kvbench.workload.rows import Row
 from kvbench.workload.selection import Selection
 
@@ -95,7 +95,7 @@ def _from_file(scenario: Mapping[str, Any], seed: int, at: str) -> Trace:
     if shares and not keys and lengths.blocks is None:
         _require_prefix(scenario, at)
     _require_one_clock(lengths, scenario, at)
-    arrival_s = _sped_up(source, lengths)
+    arrival_s = source.sped_up(lengths.arrival_s, lengths.last_place)
     trace = _trace(scenario, seed, lengths.prompt_tokens, lengths.output_tokens, arrival_s)
     trace = replace(trace, file=selection.counts())
     if lengths.blocks is not None:
@@ -154,17 +154,6 @@ def _require_one_clock(lengths: LengthColumns, scenario: Mapping[str, Any], at: 
     if not takes_time(scenario):
         remedy = "add it with its source, or remove the times from the file"
         raise UserError(f"config.yaml: {at}.step_time: {late}, and arrivals need a step time; {remedy}")
-
-
-def _sped_up(source: RequestFile, lengths: LengthColumns) -> NDArray[np.float64]:
-    """Arrivals in seconds, shape (R,); UserError if the replay's clock cannot hold the last one."""
-    arrival_s = source.sped_up(lengths.arrival_s)
-    if arrival_s[-1] > LATEST_S:
-        sped = "" if source.speed is None else f" at speed {source.speed:g}"
-        raise UserError(
-            f"{lengths.last_place}: arrival_s is {arrival_s[-1]:g}{sped}; give seconds from 0 to {LATEST_S:g}"
-        )
-    return arrival_s
 
 
 def _prompt_tokens(row: Row) -> int:

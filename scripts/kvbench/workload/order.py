@@ -26,7 +26,7 @@ def representative_first(total_tokens: np.ndarray) -> np.ndarray:
     for strata, sequence in ((4, (2, 1, 3, 0)), (HEAD, range(HEAD))):
         parts = np.array_split(by_length, strata)
         for part in (parts[i] for i in sequence):
-            if part.size and not set(part.tolist()) & set(head):
+            if len(head) < HEAD and part.size and not set(part.tolist()) & set(head):
                 head.append(_nearest_mean(part, total_tokens))
     rest = np.setdiff1d(np.arange(len(total_tokens)), head)
     return np.concatenate([np.array(head, dtype=np.int64), rest])

@@ -17,6 +17,7 @@ FORMATS = (
     "jsonl", "vllm-bench", "openai-batch", "sharegpt", "lmsys", "alpaca", "csv", "azure", "burstgpt", "mooncake",
 )  # fmt: skip
 FIRST, ALL = "first", "all"
+LATEST_S = 4e9  # in nanoseconds, twice this (arrivals and as much for a replay) still fits an int64
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,16 @@ class RequestFile:
         given = {key: options.get(key) for key in ("format", "turns", "output_tokens", "speed")}
         return cls(Path(options["file"]), **{key: value for key, value in given.items() if value is not None})
 
-    def sped_up(self, arrival_s: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Arrival times in seconds, shape (R,), divided by `speed`; UserError for a speed without any arrival times."""
-        if self.speed is None:
-            return arrival_s
-        if not arrival_s.any():
+    def sped_up(self, arrival_s: NDArray[np.float64], last_place: str) -> NDArray[np.float64]:
+        """Arrival times in seconds, shape (R,), divided by `speed`; `last_place` is that of the latest request.
+
+        UserError for a speed without any arrival times, and for a time beyond LATEST_S.
+        """
+        if self.speed is not None and not arrival_s.any():
             raise UserError(f"{self.path}: no request arrives later than another, so speed changes nothing; remove it")
-        return arrival_s / self.speed
+        sped_up = arrival_s if self.speed is None else arrival_s / self.speed
+        if not (sped_up <= LATEST_S).all():
+            sped = "" if self.speed is None else f" at speed {self.speed:g}"
+            problem = f"arrival_s is {sped_up.max():g}{sped}"
+            raise UserError(f"{last_place}: {problem}; give seconds from 0 to {LATEST_S:g}")
+        return sped_up

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -62,9 +62,14 @@ def length(value: Any, key: str, place: str) -> int:
     return value
 
 
+def is_number(value: Any) -> bool:
+    """Whether a value is a number that is finite as a float; JSON's whole numbers have no limit."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+
+
 def arrival(value: Any, place: str) -> float:
-    """An arrival time in seconds; UserError if it is negative, not finite or not a number."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+    """An arrival time in seconds; UserError if it is negative, not finite as a float or not a number."""
+    if not is_number(value) or value < 0:
         raise UserError(f"{place}: arrival_s is {value!r}; give seconds, 0 or more")
     return float(value)
 

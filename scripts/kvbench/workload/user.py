@@ -67,7 +67,7 @@ def _of_lengths(
     source: RequestFile, lengths: LengthColumns, vocabulary: Vocabulary, seed: int, sample: Sample | None
 ) -> pa.Table:
     """The sample of a trace's requests: prompts are made for no others, of which there may be millions."""
-    arrival_s = source.sped_up(lengths.arrival_s)
+    arrival_s = source.sped_up(lengths.arrival_s, lengths.last_place)
     wanted = np.arange(len(lengths)) if sample is None else sample(len(lengths))
     prompts, texts = make_prompts(lengths.prompt_tokens[wanted].astype(np.int64), vocabulary, seed, "user")
     names = [str(place + 1) for place in wanted]
@@ -80,7 +80,7 @@ def _of_rows(source: RequestFile, rows: list[Row]) -> pa.Table:
         [row.text for row in rows],
         [row.ids for row in rows],
         [row.output_tokens for row in rows],
-        source.sped_up(np.array([row.arrival_s for row in rows])),
+        source.sped_up(np.array([row.arrival_s for row in rows]), max(rows, key=lambda row: row.arrival_s).place),
     )
 
 

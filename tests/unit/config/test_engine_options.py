@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from builders.configured import configured
 from builders.refusals import refused
 
 from kvbench.engines.names import ENGINES
+from kvbench.engines.passed_on import CONTINUOUS, VLLM, passed_on
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -28,8 +30,10 @@ def test_remote_code_is_refused_for_every_engine(engine: str, value: bool) -> No
         ("vllm", "code_revision", "main"),
         ("vllm", "io_processor_plugin", "x"),
         ("vllm", "reasoning_parser_plugin", "x"),
-        ("vllm", "kv_transfer_config", {"kv_connector": "X", "kv_connector_module_path": "x"}),
-        ("vllm", "speculative_config", {"method": "ngram", "trust_remote_code": True}),
+        ("vllm", "model_loader_extra_config", {}),
+        ("vllm", "worker_cls_to_come", "x"),
+        ("vllm", "compilation_config", {"inductor_passes": {"trust_remote_code": True}}),
+        ("vllm", "attention_config", {"backend_cls": "x"}),
         ("vllm", "tokenizer", "x"),
         ("vllm", "hf_config_path", "x"),
         ("hf-batch", "custom_generate", "x"),
@@ -54,6 +58,44 @@ def test_formats_of_pickles_are_refused(value: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("engine", "option", "line"),
+    [
+        ("vllm", "log_config_file", "only options that cannot load code, read files or open connections are passed on"),
+        ("vllm", "option_to_come", "only options that cannot load code, .*"),
+        ("vllm", "tokenizer_mode", "only options that cannot load code, .*"),
+        ("vllm", "kv_transfer_config", "only options that cannot load code, .*"),
+        ("vllm", "speculative_config", "the tokens of a draft take slots that kvbench does not account for"),
+        ("vllm", "hf_token", "it would stand in results/config.yaml; set the environment variable HF_TOKEN"),
+        ("vllm", "max_num_seq", "only options that .* are passed on; did you mean max_num_seqs"),
+        ("hf-batch", "option_to_come", "only options that cannot load code, .*"),
+        ("hf-batch", "max_batch_tokens", "only options that cannot load code, .*"),
+        ("hf-continuous", "option_to_come", "only options that cannot load code, .*"),
+    ],
+)
+@pytest.mark.parametrize("value", [True, 1, None, "word", {}])
+def test_no_option_is_passed_on_that_is_not_listed(engine: str, option: str, line: str, value: Any) -> None:
+    """Whatever a later version of a library adds is refused; a plain word can name a file with code."""
+    with refused(rf"^config.yaml: engines.{engine}.{option}: kvbench does not pass this option on: {line}.*remove it$"):
+        configured(engines={engine: {option: value}})
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_listed_option_can_be_set(engine: str) -> None:
+    for option in passed_on(engine):
+        value = "auto" if option == "load_format" else 1
+        assert configured(engines={engine: {option: value}})["engines"][engine] == {option: value}
+
+
+@pytest.mark.engine
+def test_every_listed_option_is_one_of_the_installed_libraries() -> None:
+    from transformers import ContinuousBatchingConfig
+    from vllm.engine.arg_utils import EngineArgs
+
+    assert {field.name for field in fields(EngineArgs)} >= VLLM
+    assert {field.name for field in fields(ContinuousBatchingConfig)} >= CONTINUOUS
+
+
+@pytest.mark.parametrize(
     "value",
     ["evil.module", "evil:function", "/tmp/evil.py", "owner/name", "https://host", "../x", "a\n", "", "x" * 101, "{}"],
 )
@@ -63,8 +105,16 @@ def test_a_value_that_could_name_code_is_refused_whatever_the_option(value: str)
         ([1, value], r"\[1\]"),
         ({"passes": {"one": value}}, ".passes.one"),
     ):
-        with refused(rf"engines.vllm.option_to_come{at}: .* could name code, a file or a repository, which no option"):
-            configured(engines={"vllm": {"option_to_come": own}})
+        with refused(rf"engines.vllm.compilation_config{at}: .* could name code, a file or a repository, which no"):
+            configured(engines={"vllm": {"compilation_config": own}})
+
+
+@pytest.mark.parametrize("key", ["cache_dir", "debug_dump_path", "log_file", "endpoint"])
+def test_no_part_of_an_option_names_files_or_addresses(key: str) -> None:
+    """A plain word names a file or folder of the working directory; vLLM loads pickles from its compile cache."""
+    line = "options that name files or addresses are not passed on; remove it"
+    with refused(rf"^config.yaml: engines.vllm.compilation_config.pass_config.{key}: {line}$"):
+        configured(engines={"vllm": {"compilation_config": {"pass_config": {key: "word"}}}})
 
 
 @pytest.mark.parametrize(

@@ -498,9 +498,9 @@ def test_settings_of_a_run(config: dict) -> None:
 
 
 def test_settings_do_not_depend_on_the_order_of_keys(config: dict) -> None:
-    config["engines"]["vllm"] = {"b": {"y": 1, "x": 2}, "a": 1}
+    config["engines"]["vllm"] = {"kernel_config": {"y": 1, "x": 2}, "async_scheduling": 1}
     found = run_settings(validate(config, SCHEMA), "smollm2-135m", "vllm", "guide", "base")
-    assert json.dumps(found["options"]) == '{"a": 1, "b": {"x": 2, "y": 1}}'
+    assert json.dumps(found["options"]) == '{"async_scheduling": 1, "kernel_config": {"x": 2, "y": 1}}'
 
 
 def test_settings_of_a_parity_run(config: dict) -> None:

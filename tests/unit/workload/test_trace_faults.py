@@ -78,6 +78,9 @@ BLOCKS = "use a trace with blocks of 512"
         (one() + one(hash_ids=[None]), "line 2: hash_ids is not a list of whole numbers"),
         (one() + one(hash_ids=None), "line 2: hash_ids is not a list of whole numbers"),
         (one() + one(hash_ids=[1 << 62]), "line 2: hash_ids is not a list of whole numbers"),
+        ("null\n" + one(), "line 1: not an object"),
+        (one() + "null\n", "line 2: not an object"),
+        (one() + one(timestamp=10**400), "line 2: timestamp is 1000"),
         (one() + one(timestamp="0"), "line 2: timestamp is '0'; give milliseconds"),
         (one() + one(timestamp=None), "line 2: timestamp is None; give milliseconds"),
         (
@@ -87,9 +90,9 @@ BLOCKS = "use a trace with blocks of 512"
     ],
 )
 def test_faults_are_named(tmp_path: Path, content: str, message: str) -> None:
-    name = "t.jsonl" if content.startswith("{") else "t.csv"
+    name, given = ("t.jsonl", {"format": "mooncake"}) if content.startswith(("{", "null")) else ("t.csv", {})
     with refused() as caught:
-        columns(tmp_path, name, content)
+        columns(tmp_path, name, content, **given)
     assert f"{tmp_path / name}: {message}" in str(caught.value)
 
 

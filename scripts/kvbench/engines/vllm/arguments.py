@@ -18,7 +18,12 @@ SCRIPTS = Path(__file__).resolve().parents[3]
 
 
 def prepare_process(settings: EngineSettings) -> None:
-    """Set what vLLM reads from the environment at import: no usage statistics, no hub, our scheduler importable."""
+    """Set what vLLM reads from the environment at import: no usage statistics, hub or plugins; our scheduler importable.
+
+    A package that is installed beside ours could otherwise change what is measured, or an engine accept pickles.
+    """
+    os.environ["VLLM_PLUGINS"] = ""
+    os.environ.pop("VLLM_ALLOW_INSECURE_SERIALIZATION", None)
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.pop("VLLM_CPU_KVCACHE_SPACE", None)  # it would override the budget

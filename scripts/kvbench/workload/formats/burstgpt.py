@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ from kvbench.errors import UserError
 from kvbench.workload.formats.arrow_blocks import csv_block, line_numbers
 from kvbench.workload.formats.columns import Block
 from kvbench.workload.formats.csv import cells_of, number
-from kvbench.workload.rows import BadTurn, Row, length, row_of
+from kvbench.workload.rows import BadTurn, Row, is_number, length, row_of
 
 TIME, PROMPT, OUTPUT = USED = ("Timestamp", "Request tokens", "Response tokens")
 # Both releases also have Model, Total tokens and Log Type, the second Session ID and Elapsed time, in another order.
@@ -43,7 +42,7 @@ class BurstGptLines:
             raise UserError(f"{place}: {len(cells)} columns; use {','.join(self.columns)}")
         values = dict(zip(self.columns, map(number, cells), strict=True))
         time_s = values[TIME]
-        if not isinstance(time_s, int | float) or not math.isfinite(time_s):
+        if not is_number(time_s):
             raise UserError(f"{place}: {TIME} is {time_s!r}; give seconds")
         self.origin_s = float(time_s) if self.origin_s is None else self.origin_s
         row = Row(place, str(line), arrival_s=time_s - self.origin_s)

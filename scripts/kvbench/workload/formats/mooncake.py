@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from kvbench.errors import UserError
 from kvbench.workload.formats.arrow_blocks import arrays, json_block, line_numbers
 from kvbench.workload.formats.columns import Block
 from kvbench.workload.formats.json_lines import entry_of
-from kvbench.workload.rows import Row, length, row_of
+from kvbench.workload.rows import Row, is_number, length, row_of
 
 BLOCK_TOKENS = 512
 TIME, PROMPT, OUTPUT, HASHES = KEYS = ("timestamp", "input_length", "output_length", "hash_ids")
@@ -38,7 +37,7 @@ class MooncakeLines:
         if missing := [key for key in KEYS if key not in entry]:
             raise UserError(f"{place}: no {missing[0]}; mooncake has {', '.join(KEYS)}")
         time_ms = entry[TIME]
-        if isinstance(time_ms, bool) or not isinstance(time_ms, int | float) or not math.isfinite(time_ms):
+        if not is_number(time_ms):
             raise UserError(f"{place}: {TIME} is {time_ms!r}; give milliseconds")
         self.origin_ms = float(time_ms) if self.origin_ms is None else self.origin_ms
         row = Row(place, str(line), arrival_s=(time_ms - self.origin_ms) / 1e3)
