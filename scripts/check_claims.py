@@ -3,8 +3,7 @@
 import kvbench.preflight.quick_start  # noqa: F401 (first)
 from kvbench.adapter import job
 from kvbench.analysis.claims import read_claims, samples, table
-from kvbench.analysis.results import read_table
-from kvbench.files import write_csv
+from kvbench.files import read_table, write_csv
 
 
 def main(snakemake):

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import kvbench.preflight.quick_start  # noqa: F401 (first)
 from kvbench.adapter import job
-from kvbench.analysis.results import read_table
 from kvbench.benchmarks.targets import lines, read_targets, table
-from kvbench.files import write_csv
+from kvbench.files import read_table, write_csv
 
 
 def main(snakemake):

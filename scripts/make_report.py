@@ -4,9 +4,8 @@ from pathlib import Path
 
 import kvbench.preflight.quick_start  # noqa: F401 (first)
 from kvbench.adapter import job
-from kvbench.analysis.results import read_table
 from kvbench.blockmap import load
-from kvbench.files import write_text
+from kvbench.files import read_table, write_text
 from kvbench.report.charts.bundle import library
 from kvbench.report.charts.of_report import charts
 from kvbench.report.found import in_short

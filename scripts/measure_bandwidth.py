@@ -1,14 +1,14 @@
 """Measure the copy bandwidth of memory on the device that the engines use."""
 
 from kvbench.adapter import job
-from kvbench.files import read_json, write_json
+from kvbench.files import read_record, write_json
 from kvbench.machine.threads import resolve_threads, set_threads
 from kvbench.machine.turns import Turn
 
 
 def main(snakemake):
     with job(snakemake) as task, Turn(task.tell) as turn:
-        device = read_json(snakemake.input.environment)["device"]
+        device = read_record(snakemake.input.environment, "device")["device"]
         threads = resolve_threads(snakemake.params.cpu_threads)
         set_threads(threads)
         from kvbench.machine.copy_bandwidth import copy_bandwidth

@@ -4,7 +4,7 @@ import os
 
 import kvbench.preflight.quick_start  # noqa: F401 (first)
 from kvbench.adapter import job, leave
-from kvbench.files import read_json, write_json, write_parquet
+from kvbench.files import read_record, write_json, write_parquet
 from kvbench.kernel.shapes import shapes
 from kvbench.records import PAGING_PRICE
 
@@ -18,7 +18,7 @@ def main(snakemake):
     with job(snakemake) as task:
         import pyarrow as pa
 
-        if read_json(snakemake.input.environment)["device"] == "cpu":
+        if read_record(snakemake.input.environment, "device")["device"] == "cpu":
             record, rows = {"reason": NO_CUDA}, []
         else:
             record, rows = timed(snakemake.params, task)

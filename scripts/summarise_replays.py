@@ -2,13 +2,13 @@
 
 import kvbench.preflight.quick_start  # noqa: F401 (first)
 from kvbench.adapter import job
-from kvbench.files import read_json, write_csv
+from kvbench.files import read_record, write_csv
 from kvbench.replay.table import table
 
 
 def main(snakemake):
     with job(snakemake):
-        write_csv(snakemake.output.table, table([read_json(path) for path in snakemake.input.replays]))
+        write_csv(snakemake.output.table, table([read_record(path) for path in snakemake.input.replays]))
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 
 import kvbench.preflight.quick_start  # noqa: F401 (first)
 from kvbench.adapter import job
-from kvbench.analysis.results import load_runs, read_table
+from kvbench.analysis.results import load_runs
 from kvbench.analysis.tables import sweeps
-from kvbench.files import write_csv
+from kvbench.files import read_table, write_csv
 
 
 def main(snakemake):

@@ -2,8 +2,7 @@
 
 import kvbench.preflight.quick_start  # noqa: F401 (first)
 from kvbench.adapter import job
-from kvbench.analysis.results import read_table
-from kvbench.files import write_text
+from kvbench.files import read_table, write_text
 from kvbench.report.latex import CAPTIONS, latex
 
 

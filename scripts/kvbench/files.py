@@ -48,16 +48,64 @@ def write_json(path: str | Path, record: Any) -> None:
     write_text(path, json.dumps(record, indent=2, sort_keys=True, allow_nan=False) + "\n")
 
 
-def read_json(path: str | Path) -> Any:
-    """Read a JSON file; UserError if it is missing or broken."""
+@contextmanager
+def reading(path: str | Path, kind: str, remedy: str = "delete it and run again") -> Iterator[None]:
+    """UserError, which names the file, in place of whatever a library raises for one that is missing or broken.
+
+    `kind` says what the file should be, such as `valid JSON`.
+    """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        yield
+    except (MemoryError, UserError):
+        raise
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; run the rule that makes it first") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not valid JSON ({error}); delete it and run again") from None
     except RecursionError:
-        raise UserError(f"{path}: lists or mappings nest too deep; delete it and run again") from None
+        raise UserError(f"{path}: lists or mappings nest too deep; {remedy}") from None
+    except OSError as error:
+        if error.errno is not None:
+            raise UserError(f"{path}: {error.strerror}; give a file that can be read") from None
+        raise UserError(f"{path}: not {kind} ({_reason(error)}); {remedy}") from None
+    except Exception as error:
+        raise UserError(f"{path}: not {kind} ({_reason(error)}); {remedy}") from None
+
+
+def _reason(error: Exception) -> str:
+    """The first line of an error; Arrow's have several."""
+    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+
+
+def read_text(path: str | Path) -> str:
+    """Read UTF-8; UserError if the file is missing or not UTF-8."""
+    with reading(path, "UTF-8 text"):
+        return Path(path).read_text(encoding="utf-8")
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a JSON file; UserError if it is missing or broken."""
+    with reading(path, "valid JSON"):
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def read_record(path: str | Path, *needed: str) -> dict[str, Any]:
+    """Read a JSON object; UserError if the file is missing, broken or lacks one of the keys."""
+    record = read_json(path)
+    if not isinstance(record, dict):
+        raise UserError(f"{path}: not a JSON object; delete it and run again")
+    if missing := [key for key in needed if key not in record]:
+        raise UserError(f"{path}: lacks {', '.join(missing)}; delete it and run again")
+    return record
+
+
+def read_table(path: str | Path, separator: str = ",") -> pd.DataFrame:
+    """Read a CSV with a header, in which an empty cell is missing; UserError if it is missing, empty or broken."""
+    import pandas as pd
+
+    with reading(path, "a valid table"):
+        try:
+            return pd.read_csv(path, sep=separator, keep_default_na=False, na_values=[""])
+        except pd.errors.EmptyDataError:
+            raise UserError(f"{path}: empty; delete it and run again") from None
 
 
 def write_parquet(path: str | Path, table: pa.Table) -> None:
@@ -70,15 +118,10 @@ def write_parquet(path: str | Path, table: pa.Table) -> None:
 
 def read_parquet(path: str | Path, columns: list[str] | None = None) -> pa.Table:
     """Read a Parquet file, all of it or some columns; UserError if it is missing or broken."""
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
+    with reading(path, "valid Parquet"):
         return pq.read_table(path, columns=columns)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; run the rule that makes it first") from None
-    except pa.ArrowInvalid as error:
-        raise UserError(f"{path}: not valid Parquet ({error}); delete it and run again") from None
 
 
 def write_csv(path: str | Path, frame: pd.DataFrame) -> None:

@@ -12,8 +12,8 @@ from builders.charts import marks, page_with_charts
 from builders.pipeline import write_results
 from builders.simulated_requests import make_requests
 
-from kvbench.analysis.results import read_table
 from kvbench.figures.style import look
+from kvbench.files import read_table
 
 Opened = Callable[..., Any]
 MARKUP = "vllm<img src=x onerror=alert(1)>'+\"{{x}}"

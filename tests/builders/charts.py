@@ -11,7 +11,8 @@ from typing import Any
 
 from builders.pictures import write_picture
 from builders.pipeline import MODEL, WORKLOAD, report
-from kvbench.analysis.results import load_runs, read_table
+from kvbench.analysis.results import load_runs
+from kvbench.files import read_table
 from kvbench.report.charts.bundle import library
 from kvbench.report.charts.chart import Chart, Embedded, document
 from kvbench.report.charts.of_report import charts

@@ -18,13 +18,13 @@ from builders.runs import write_margins, write_run
 from builders.simulated_requests import Request
 from builders.workloads import workload
 from kvbench.analysis import claims, parity
-from kvbench.analysis.results import Run, load_runs, read_table
+from kvbench.analysis.results import Run, load_runs
 from kvbench.analysis.tables import of_runs, of_serving, prefix_hits, sweeps, workloads
 from kvbench.benchmarks import table as benchmarks
 from kvbench.benchmarks import targets
 from kvbench.capacity import planned
 from kvbench.figures.registry import FIGURES, OF_WORKLOAD
-from kvbench.files import write_csv, write_json, write_parquet
+from kvbench.files import read_table, write_csv, write_json, write_parquet
 from kvbench.replay import sweep
 from kvbench.report.page import read_inputs, render
 

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kvbench.analysis.results import read_table
 from kvbench.figures.data.rows import rows_of
-from kvbench.files import write_csv
+from kvbench.files import read_table, write_csv
 
 
 def read_back(path: Path, table: pd.DataFrame) -> pd.DataFrame:

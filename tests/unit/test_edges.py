@@ -17,7 +17,6 @@ from builders.places import PUBLISHED, SHAPES
 from builders.scenarios import replayed, scenario, write_replays
 from builders.simulated_requests import Request, make_requests
 
-from kvbench.analysis.results import read_table
 from kvbench.capacity.contexts import curves, read_conditions
 from kvbench.capacity.shapes import read_shapes
 from kvbench.errors import UserError
@@ -25,7 +24,7 @@ from kvbench.figures import largest_batch, workload_lengths
 from kvbench.figures.fleet import NOTHING as NO_FLEET
 from kvbench.figures.hit_rate import NOTHING
 from kvbench.figures.saving import save
-from kvbench.files import read_parquet, write_csv, write_parquet
+from kvbench.files import read_parquet, read_table, write_csv, write_parquet
 from kvbench.replay import Trace
 from kvbench.replay.hit_rate_table import hit_rates
 

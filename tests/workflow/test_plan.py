@@ -16,9 +16,8 @@ from builders.tiny_overlay import tiny_overlay
 from builders.tree import copy_project, quick_project, snakemake
 from builders.without_engines import hide_engines
 
-from kvbench.analysis.results import read_table
 from kvbench.config.settings import validate
-from kvbench.files import read_json
+from kvbench.files import read_json, read_table
 from kvbench.preflight.engines import READ_ONLY
 from kvbench.yaml_files import read_yaml
 

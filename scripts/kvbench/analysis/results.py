@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from kvbench.engines.names import ENGINES
 from kvbench.errors import UserError
-from kvbench.files import read_json, read_parquet
+from kvbench.files import read_parquet, read_record, reading
 from kvbench.workload.rates import is_rate
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 SCOPES = ("all", "sequential")
+NEEDED = ("device", "engine", "model", "point", "repeats", "settings", "workload")  # of run.json
 
 
 @dataclass(frozen=True)
@@ -128,11 +129,7 @@ def load_run(path: str | Path) -> Run:
     """Load a run from its folder or its run.json; UserError if that is missing, broken or incomplete."""
     path = Path(path)
     path = path / "run.json" if path.is_dir() else path
-    record = read_json(path)
-    missing = sorted({"model", "engine", "workload", "point", "repeats", "device", "settings"} - set(record))
-    if missing:
-        raise UserError(f"{path}: lacks {', '.join(missing)}; delete the folder and run again")
-    return Run(path.parent, record)
+    return Run(path.parent, read_record(path, *NEEDED))
 
 
 def load_runs(paths: Iterable[str | Path]) -> list[Run]:
@@ -178,29 +175,18 @@ def run_label(engine: str, point: str) -> str:
 
 def read_batches(path: Path, columns: Sequence[str], rows: int = 1 << 18) -> Iterator[pa.RecordBatch]:
     """Read a Parquet file `rows` rows at a time to limit memory use; raises UserError like read_parquet."""
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
+    with reading(path, "valid Parquet"):
         file = pq.ParquetFile(path)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; run the rule that makes it first") from None
-    except pa.ArrowInvalid as error:
-        raise UserError(f"{path}: not valid Parquet ({error}); delete it and run again") from None
     with file:
-        yield from file.iter_batches(batch_size=rows, columns=list(columns))
-
-
-def read_table(path: str | Path) -> pd.DataFrame:
-    """Read a CSV in results/tables; UserError if it is missing or empty."""
-    import pandas as pd
-
-    try:
-        return pd.read_csv(path, keep_default_na=False, na_values=[""])
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; run the rule that makes it first") from None
-    except pd.errors.EmptyDataError:
-        raise UserError(f"{path}: empty; delete it and run again") from None
+        batches = file.iter_batches(batch_size=rows, columns=list(columns))
+        while True:
+            with reading(path, "valid Parquet"):
+                batch = next(batches, None)
+            if batch is None:
+                return
+            yield batch
 
 
 def point_key(point: str) -> tuple[str, float, str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from kvbench.files import read_json
+from kvbench.files import read_record
 
 SPEED = "output_tokens_per_s"  # what all kinds but peer-serve compare
 COLUMNS = (
@@ -27,7 +27,7 @@ def table(benchmarks: Mapping[str, Mapping[str, Any]], results: Sequence[str | P
     rows = [
         {"name": name, "model": own["model"], "workload": own["workload"], **row}
         for (name, own), path in zip(benchmarks.items(), results, strict=True)
-        for row in _rows(read_json(path))
+        for row in _rows(read_record(path))
     ]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 

@@ -15,7 +15,7 @@ from kvbench.blockmap.rows import rows_side
 from kvbench.blockmap.text import MOST_TOKENS, load_tokenizer, prompt_text, token_texts
 from kvbench.blockmap.tour import tour_of
 from kvbench.engines.names import ENGINES, is_paged
-from kvbench.files import read_json, replacing
+from kvbench.files import read_record, replacing
 from kvbench.workload.read import Request, read_workload
 
 VERSION = 1
@@ -32,7 +32,7 @@ def make(
     Without a paged run that read block ids it has no sides, and `reason` says why.
     """
     requests = read_workload(workload_file)
-    found = {read_json(file)["engine"]: file for file in record_files}
+    found = {read_record(file, "engine")["engine"]: file for file in record_files}
     runs = [recorded(found[engine], requests, reads_blocks=is_paged(engine)) for engine in _ordered(found)]
     shown = [(run, side) for run in runs if run is not None and (side := _side(run)) is not None]
     if not any(side["form"] == "paged" for _, side in shown):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
+import gzip
 from dataclasses import dataclass
 from pathlib import Path
 
-from kvbench.errors import UserError
+from kvbench.files import reading
 from kvbench.workload.rates import FROM_FILE, is_rate, rate_text
 
 SUFFIX = ".json.gz"
@@ -27,15 +28,12 @@ class Map:
 def load(path: str | Path) -> Map:
     """Read a gzipped document, `<model>/<workload>.json.gz` or `<model>/<workload>/<point>.json.gz`.
 
-    UserError if it is missing or not compressed.
+    UserError if it is missing, not compressed or damaged.
     """
     path = Path(path)
-    try:
+    with reading(path, "a whole gzip file"):
         content = path.read_bytes()
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; run the rule that makes it first") from None
-    if content[:2] != b"\x1f\x8b":
-        raise UserError(f"{path}: not a gzip file; delete it and run again")
+        gzip.decompress(content)
     name, folder = path.name.removesuffix(SUFFIX), path.parent
     model, workload = (folder.parent.name, shown(folder.name, name)) if is_rate(name) else (folder.name, name)
     return Map(model, workload, base64.b64encode(content).decode())

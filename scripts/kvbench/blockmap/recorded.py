@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from kvbench.blockmap.kinds import Kind, check_kinds, has_kinds, kinds_of
-from kvbench.files import read_json, read_parquet
+from kvbench.files import read_parquet, read_record
 from kvbench.kv.groups import LayerGroup
 from kvbench.records import PLAIN_SPLIT, SPLIT
 from kvbench.workload.rates import is_rate
@@ -78,7 +78,7 @@ class Recorded:
 
 def recorded(record_file: str | Path, requests: Sequence[Request], *, reads_blocks: bool) -> Recorded | None:
     """The untimed pass that read block ids, or the first timed repeat of the most requests; None if there is none."""
-    record = read_json(record_file)
+    record = read_record(record_file)
     if reads_blocks:
         found = [repeat for repeat in record["repeats"] if repeat["phase"] == "blocks"]
     else:

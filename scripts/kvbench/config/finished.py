@@ -9,7 +9,7 @@ from typing import Any
 from kvbench.config import paths
 from kvbench.config.runs import parity_list, run_list
 from kvbench.errors import UserError
-from kvbench.files import read_json
+from kvbench.files import read_record
 from kvbench.yaml_files import read_yaml
 
 TARGET = "results"  # the rule that requests all that is made from runs
@@ -33,7 +33,7 @@ def arguments(folder: Path, rules: Sequence[str]) -> list[str]:
         raise UserError(
             f"{folder / missing[0]}: not found{more}; complete the run with `make run`, or copy all of results/"
         )
-    device = read_json(folder / paths.ENVIRONMENT)["device"]
+    device = read_record(folder / paths.ENVIRONMENT, "device")["device"]
     chosen = ["--config", f"device={device}"] if device else []
     given = ["--directory", str(folder), "--replace-workflow-config", "--configfile", str(folder / paths.CONFIG)]
     return [*given, *chosen, "--rerun-triggers", "mtime", "--allowed-rules", TARGET, *rules, "--", TARGET]

@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from kvbench.analysis.published import Published, read_published
-from kvbench.analysis.results import read_table
 from kvbench.figures.data.rows import rows_of
 from kvbench.figures.points import (
     GREY,
@@ -25,6 +24,7 @@ from kvbench.figures.points import (
     with_sizes,
 )
 from kvbench.figures.style import WIDTH_IN, said, settle, styled
+from kvbench.files import read_table
 
 OPTIONS = {"width_in": WIDTH_IN}
 # Kinds of workload for which config/published.yaml has the block sizes of least latency.

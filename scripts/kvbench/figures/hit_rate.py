@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, NullLocator
 
-from kvbench.analysis.results import read_table
 from kvbench.figures.style import WIDTH_IN, is_narrow, logarithmic, said, settle, styled, wrapped
+from kvbench.files import read_table
 from kvbench.replay.describe import requests
 from kvbench.replay.table import rows_of
 

@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
-from kvbench.analysis.results import read_table
 from kvbench.capacity.by_context import read_by_context
 from kvbench.capacity.shapes import read_shapes
 from kvbench.figures.style import WIDTH_IN, is_narrow, said, settle, styled
+from kvbench.files import read_table
 from kvbench.kv.groups import FULL, MLA, SLIDING
 
 OPTIONS = {"width_in": WIDTH_IN}

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from kvbench.analysis.results import read_table, rows_of_pair
+from kvbench.analysis.results import rows_of_pair
 from kvbench.figures.data.rates import at_rates, dodged, is_true
 from kvbench.figures.data.rows import by_engine, ends, rows_of
 from kvbench.figures.points import with_sizes
@@ -29,6 +29,7 @@ from kvbench.figures.rates import (
 )
 from kvbench.figures.style import WIDTH_IN, is_narrow, look, said, settle, styled, wrapped
 from kvbench.figures.words import range_text
+from kvbench.files import read_table
 
 OPTIONS = {"width_in": WIDTH_IN}
 LIMIT = {"color": "0.15", "lw": 1.1, "ls": (0, (1, 1.8)), "zorder": 1.2}

@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from kvbench.analysis.results import read_table
 from kvbench.figures.style import WIDTH_IN, is_narrow, name_rows, rows_figure, said, settle, styled, wrapped
 from kvbench.figures.words import range_text
+from kvbench.files import read_table
 from kvbench.kernel.forms import CONTIGUOUS, PAGED, SHUFFLED
 
 OPTIONS = {"width_in": WIDTH_IN}

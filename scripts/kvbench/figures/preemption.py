@@ -8,7 +8,6 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from kvbench.analysis.results import read_table
 from kvbench.figures.data.rows import rows_of
 from kvbench.figures.points import (
     NO_POINT,
@@ -21,6 +20,7 @@ from kvbench.figures.points import (
     with_sizes,
 )
 from kvbench.figures.style import WIDTH_IN, logarithmic, said, settle, styled
+from kvbench.files import read_table
 
 OPTIONS = {"width_in": WIDTH_IN}
 # Columns of sweeps.csv by panel: label, factor.

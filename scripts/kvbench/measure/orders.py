@@ -10,7 +10,7 @@ from typing import Any
 
 from kvbench.engines.base import EngineSettings, reserved_slots
 from kvbench.engines.names import ONE_BLOCK, REFERENCE
-from kvbench.files import read_json
+from kvbench.files import read_record
 from kvbench.kv.groups import MLA
 from kvbench.machine.cards import choose_cards
 from kvbench.machine.nvml import Session
@@ -41,7 +41,7 @@ class Order:
 
     @cached_property
     def machine(self) -> dict[str, Any]:
-        return read_json(self.environment)
+        return read_record(self.environment)
 
     @cached_property
     def requests(self) -> list[Request]:

@@ -24,8 +24,8 @@ def read_architecture(folder: Path, where: str) -> Architecture:
 
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-    except (ValueError, KeyError, OSError) as error:
-        reason = str(error).splitlines()[0]
+    except Exception as error:  # each class of configuration raises its own errors for fields that do not fit
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise UserError(f"{where}: Transformers cannot read its config.json ({reason}); use another model") from error
     require_decoder(config, where)
     model = build_on_meta(config, where)

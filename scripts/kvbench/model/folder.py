@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kvbench.errors import UserError
-from kvbench.files import read_json, sha256
+from kvbench.files import read_json, read_record, sha256
 from kvbench.model.weights import check_weights, refuse_pointers
 
 # Files of which Transformers or vLLM read names of classes.
@@ -87,6 +87,9 @@ def file_digests(folder: Path, bar: ProgressBar | None = None) -> dict[str, str]
 
 
 def _weight_map(folder: Path) -> dict[str, str]:
-    """Tensor to file, if the weights have an index."""
+    """Tensor to file, if the weights have an index; UserError if that does not name files."""
     index = folder / "model.safetensors.index.json"
-    return read_json(index)["weight_map"] if index.is_file() else {}
+    found = read_record(index, "weight_map")["weight_map"] if index.is_file() else {}
+    if not isinstance(found, dict) or not all(isinstance(name, str) for name in found.values()):
+        raise UserError(f"{index}: weight_map does not name a file for each tensor; download the model again")
+    return found

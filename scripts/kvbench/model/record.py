@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kvbench.errors import UserError
-from kvbench.files import read_json
+from kvbench.files import read_record
 from kvbench.kv.groups import FULL, LayerGroup
 
 
@@ -63,7 +63,7 @@ class ModelRecord:
     def load(cls, path: str | Path) -> ModelRecord:
         """Read `model.json`; a relative `path` in it counts from the file's own folder."""
         folder = Path(path).resolve().parent
-        record = read_json(path)
+        record = read_record(path)
         try:
             architecture = Architecture.of(record.pop("architecture"))
             return cls(**{**record, "architecture": architecture, "path": folder / record["path"], "folder": folder})

@@ -124,4 +124,6 @@ def tell_found(path: str | Path, before: int | None = None) -> str:
 
     A difference is what counts, since the clock may have been set back.
     """
-    return Path(path).read_text(encoding="utf-8").rstrip() if stamp(path) not in (None, before) else ""
+    return (
+        Path(path).read_text(encoding="utf-8", errors="replace").rstrip() if stamp(path) not in (None, before) else ""
+    )

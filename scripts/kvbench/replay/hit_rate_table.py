@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from kvbench.analysis.results import read_table
+from kvbench.files import read_table
 from kvbench.replay.hit_rate import HitCurve, hit_curve
 from kvbench.replay.hit_rate_blocks import blocks_of
 from kvbench.replay.inputs import Trace

@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from kvbench.analysis.results import read_table
 from kvbench.analysis.serving_summary import METRICS, Summary
+from kvbench.files import read_table
 from kvbench.replay.fit import QUANTILES, Fitted
 from kvbench.replay.prediction import Prediction, Slo, predicted
 

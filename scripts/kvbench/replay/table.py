@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from kvbench.files import read_table
 from kvbench.replay.result import PARTS
 from kvbench.workload.selection import COUNTS
 
@@ -25,7 +26,7 @@ def table(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 
 def rows_of(path: str | Path, scenario: str) -> pd.DataFrame:
     """A scenario's rows of replays.csv."""
-    found = pd.read_csv(path, keep_default_na=False, na_values=[""])
+    found = read_table(path)
     return found[found["scenario"] == scenario].reset_index(drop=True)
 
 

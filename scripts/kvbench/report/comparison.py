@@ -13,7 +13,7 @@ from kvbench.analysis.results import Run, load_runs, run_label
 from kvbench.analysis.statistics import ratio
 from kvbench.analysis.tables.repeats import WORK, table
 from kvbench.errors import UserError
-from kvbench.files import read_json
+from kvbench.files import read_record
 from kvbench.report.cells import MIB, number, span, to_html
 from kvbench.report.machine import machine_facts
 from kvbench.yaml_files import read_yaml
@@ -61,7 +61,7 @@ def load_side(folder: str | Path) -> Side:
     config = folder / "config.yaml"
     return Side(
         folder,
-        read_json(folder / "environment.json"),
+        read_record(folder / "environment.json"),
         flat(read_yaml(config)) if config.is_file() else {},
         load_runs(records),
     )

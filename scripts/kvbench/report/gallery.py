@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kvbench.errors import UserError
-from kvbench.files import read_json, write_csv, write_json, write_text
+from kvbench.files import read_record, read_table, read_text, write_csv, write_json, write_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,9 +32,9 @@ def make_gallery(results: Path, logs: Path, target: Path) -> list[Path]:
     shutil.rmtree(target, ignore_errors=True)
     for source in sources:
         _copy(source, target / source.relative_to(results).as_posix().removeprefix("figures/"))
-    write_json(target / "environment.json", public(read_json(results / "environment.json")))
+    write_json(target / "environment.json", public(read_record(results / "environment.json", "packages", "python")))
     write_csv(target / "durations.csv", durations(logs))
-    write_text(target / "config.yaml", (results / "config.yaml").read_text(encoding="utf-8"))
+    write_text(target / "config.yaml", read_text(results / "config.yaml"))
     return sorted(path for path in target.rglob("*") if path.is_file())
 
 
@@ -43,7 +43,7 @@ def durations(logs: Path) -> pd.DataFrame:
     import pandas as pd
 
     rows = [
-        (path.relative_to(logs).with_suffix("").as_posix(), pd.read_csv(path, sep="\t")["s"].sum())
+        (path.relative_to(logs).with_suffix("").as_posix(), read_table(path, "\t")["s"].sum())
         for path in sorted(logs.rglob("*.tsv"))
     ]
     return pd.DataFrame(rows, columns=["job", "seconds"])

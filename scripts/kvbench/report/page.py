@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from kvbench.analysis.results import Run, load_runs, read_table
-from kvbench.files import read_json
+from kvbench.analysis.results import Run, load_runs
+from kvbench.files import read_record, read_table, read_text
 from kvbench.report import machine, price
 from kvbench.report import replays as replays
 from kvbench.report.charts.chart import Embedded
@@ -144,8 +144,8 @@ def read_inputs(
 ) -> tuple[Any, str, dict[str, pd.DataFrame], list[Path], list[Run]]:
     """Read the inputs of `render` from files; tables by name."""
     frames = {Path(path).stem: read_table(path) for path in tables}
-    text = Path(config).read_text(encoding="utf-8")
-    return read_json(environment), text, frames, list(map(Path, figures)), load_runs(runs) if runs else []
+    found = load_runs(runs) if runs else []
+    return read_record(environment), read_text(config), frames, list(map(Path, figures)), found
 
 
 def not_drawn(parts: Sequence[Section], replayed: Sequence[replays.Section]) -> list[tuple[str, Figure]]:

@@ -14,6 +14,7 @@ import pandas as pd
 from kvbench.blockmap import load
 from kvbench.engines.names import ONE_BLOCK
 from kvbench.errors import UserError
+from kvbench.files import reading
 from kvbench.records import SPLIT
 from kvbench.report.html import page
 
@@ -22,12 +23,10 @@ MIB = 2**20
 
 def read_document(path: Path) -> dict[str, Any]:
     """The document of a map file. UserError if the file is not one, or has fewer than two sides to set side by side."""
-    load(path)
-    try:
+    with reading(path, "a map of blocks"):
         document = json.loads(gzip.decompress(path.read_bytes()))
-    except (OSError, EOFError, ValueError) as error:
-        raise UserError(f"{path}: not a map of blocks: {error}") from None
-    if len(document.get("sides") or []) < 2:
+        sides = len(document.get("sides") or [])
+    if sides < 2:
         raise UserError(f"{path}: a picture needs two engines; run vllm and vllm-contiguous on this workload")
     return document
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from kvbench.errors import UserError
-from kvbench.files import read_json
+from kvbench.files import read_record
 from kvbench.model.record import ModelRecord
 
 
@@ -101,6 +101,6 @@ def _load_tokenizer(model: ModelRecord) -> Tokenizer:
 
 
 def _config_special_ids(model: ModelRecord) -> set[int]:
-    config = read_json(model.path / "config.json")
+    config = read_record(model.path / "config.json")
     values = [config.get(f"{name}_token_id") for name in ("bos", "eos", "pad", "unk")]
     return {i for value in values for i in (value if isinstance(value, list) else [value]) if isinstance(i, int)}

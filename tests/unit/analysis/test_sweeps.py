@@ -10,9 +10,8 @@ import pytest
 from builders.simulated_engine import BLOCK
 from builders.swept import TRACE
 
-from kvbench.analysis.results import read_table
 from kvbench.analysis.tables import sweeps
-from kvbench.files import read_parquet
+from kvbench.files import read_parquet, read_table
 from kvbench.replay import replay
 from kvbench.replay.live_run import settings_of
 

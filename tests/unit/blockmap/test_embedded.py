@@ -35,7 +35,7 @@ def test_a_rate_is_part_of_the_name(tmp_path: Path) -> None:
 def test_a_missing_or_broken_map_is_refused_with_its_name(tmp_path: Path) -> None:
     broken = tmp_path / "w.json.gz"
     broken.write_text("{}")
-    with pytest.raises(UserError, match=r"w\.json\.gz: not a gzip file"):
+    with pytest.raises(UserError, match=r"w\.json\.gz: not a whole gzip file"):
         load(broken)
     with pytest.raises(UserError, match=r"other\.json\.gz: no such file"):
         load(tmp_path / "other.json.gz")

@@ -11,7 +11,7 @@ from builders.places import GALLERY
 from builders.report_inputs import report_inputs
 from builders.runs import ALL_ENGINES
 
-from kvbench.analysis.results import read_table
+from kvbench.files import read_table
 from kvbench.report.answers import Answer, Number
 from kvbench.report.found import LINES, in_short, line
 from kvbench.report.sections import first_screen

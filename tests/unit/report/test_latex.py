@@ -12,8 +12,8 @@ import pytest
 from builders.pipeline import emptied
 from builders.places import GALLERY
 
-from kvbench.analysis.results import read_table
 from kvbench.config.paths import TABLES_IN_LATEX
+from kvbench.files import read_table
 from kvbench.report.folds import shown
 from kvbench.report.latex import CAPTIONS, escape, latex
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from kvbench.analysis.results import Run, engine_key, read_table
+from kvbench.analysis.results import Run, engine_key
 from kvbench.analysis.statistics import PARTS, count_disturbed, known_columns
 from kvbench.analysis.tables.repeats import steps_of
+from kvbench.files import read_table
 from kvbench.records import REPLAYED
 
 SWEPT = ("block_size", "kv_budget_mib")

@@ -18,9 +18,10 @@ SCRIPTS = Path(__file__).resolve().parents[3]
 
 
 def prepare_process(settings: EngineSettings) -> None:
-    """Set what vLLM reads from the environment at import: no usage statistics, hub or plugins; our scheduler importable.
+    """Set what vLLM reads from the environment at import: no usage statistics, no hub, our scheduler importable.
 
-    A package that is installed beside ours could otherwise change what is measured, or an engine accept pickles.
+    Plugins of packages installed beside ours would change what is measured, and with insecure serialization an engine
+    would accept pickles, so both are off.
     """
     os.environ["VLLM_PLUGINS"] = ""
     os.environ.pop("VLLM_ALLOW_INSECURE_SERIALIZATION", None)

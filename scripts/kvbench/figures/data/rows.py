@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from kvbench.analysis.results import read_table, rows_of_pair
+from kvbench.analysis.results import rows_of_pair
 from kvbench.errors import UserError
-from kvbench.files import read_parquet
+from kvbench.files import read_parquet, read_table
 from kvbench.workload.table import lengths_of
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from kvbench.analysis.results import Run, read_table, rows_of_pair
+from kvbench.analysis.results import Run, rows_of_pair
 from kvbench.figures.data.rates import without_lower_rates
-from kvbench.files import read_parquet
+from kvbench.files import read_parquet, read_table
 
 
 @dataclass(frozen=True)
