@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 DEEPEST = 50  # levels of lists and mappings; our files have eight
 TOO_DEEP = "lists or mappings nest too deep; write fewer levels"
 LONGEST = 1000  # digits of a whole number
+WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false", dict: "a mapping"}
+WORDS |= {list: "a list", object: "anything"}
 LARGEST = 100_000  # values, those behind an alias counted each time; our files have a few thousand
 
 
@@ -158,9 +160,34 @@ class _Check:
         return UserError(f"{self._path}: line {node.start_mark.line + 1}: {problem}")
 
 
-def check_keys(at: str, given: Mapping[str, Any], needed: Set[str], optional: Set[str] = frozenset()) -> None:
-    """UserError naming the first key that is missing or unknown; `at` names the mapping."""
-    for key in sorted(needed - set(given)):
+def check_keys(at: str, given: Any, needed: Mapping[str, type], optional: Mapping[str, type] | None = None) -> None:
+    """UserError naming the first key that is missing, unknown or of another type; `at` names the mapping.
+
+    Args:
+        needed, optional: the type of each key's value; `float` takes any number, `object` anything.
+    """
+    known = {**needed, **(optional or {})}
+    if not isinstance(given, Mapping):
+        raise UserError(f"{at}: not a mapping; write {', '.join(sorted(needed))}")
+    for key in sorted(set(needed) - set(given)):
         raise UserError(f"{at}: {key} is missing; add it")
-    for key in sorted(set(given) - needed - optional):
-        raise UserError(f"{at}: {key}: unknown key; use {', '.join(sorted(needed | optional))}")
+    for key in sorted(set(given) - set(known), key=str):
+        raise UserError(f"{at}: {key}: unknown key; use {', '.join(sorted(known))}")
+    for key, value in given.items():
+        if not _is(value, known[key]):
+            raise UserError(f"{at}: {key}: {value!r} is not {WORDS[known[key]]}; correct it")
+
+
+def check_list(at: str, given: Any, of: type) -> None:
+    """UserError unless it is a list of values of this type."""
+    if not isinstance(given, list):
+        raise UserError(f"{at}: not a list; write lines that begin with a hyphen")
+    for number, value in enumerate(given):
+        if not _is(value, of):
+            raise UserError(f"{at}[{number}]: {value!r} is not {WORDS[of]}; correct it")
+
+
+def _is(value: Any, kind: type) -> bool:
+    if kind in (int, float):
+        return isinstance(value, (int, float) if kind is float else int) and not isinstance(value, bool)
+    return isinstance(value, kind)

@@ -7,7 +7,7 @@ the threshold.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,18 +15,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kvbench.analysis.results import run_label
+from kvbench.analysis.results import SCOPES, run_label
 from kvbench.analysis.statistics import ratio, summarise
 from kvbench.analysis.tables.repeats import WORK
+from kvbench.engines.names import ENGINES
 from kvbench.errors import UserError
-from kvbench.yaml_files import check_keys, read_yaml
+from kvbench.workload.options import DEFAULTS
+from kvbench.yaml_files import check_keys, check_list, read_yaml
 
 SUPPORTED, NOT_SUPPORTED, NOT_MEASURABLE = "supported", "not supported", "not measurable here"
 POINT = "base"
-KEYS = {"id", "source", "wording", "quotation", "reading"}
-TESTED = {"metric", "is", "threshold", "threshold_from"}
-OPTIONAL = {"published", "requires", "min_repeats", "min_requests", "kinds"}
-CONDITION = {"metric", "is", "threshold", "otherwise"}
+KEYS = dict.fromkeys(("id", "source", "wording", "quotation", "reading"), str)
+TEST = {"metric": dict, "is": str, "threshold": float}
+OPTIONAL = {"published": str, "requires": list, "min_repeats": int, "min_requests": int, "kinds": list}
+METRIC = dict.fromkeys(("column", "engine", "scope"), str), dict.fromkeys(("over", "point", "over_point"), str)
 
 # A claim holds if the first function is true for the interval (low, high) and threshold, and fails if the second is.
 COMPARISONS = {
@@ -66,14 +68,11 @@ def samples(*tables: pd.DataFrame) -> pd.DataFrame:
 def read_claims(path: str | Path) -> Claims:
     """Read and check claims.yaml; UserError names the claim and what is wrong with it."""
     given = read_yaml(path)
-    try:
-        found = Claims(given["min_repeats"], given.get("conditions") or {}, tuple(given["claims"]))
-    except (KeyError, TypeError):
-        raise UserError(
-            f"{path}: needs min_repeats and claims; add them as in the repository's config/claims.yaml"
-        ) from None
+    check_keys(str(path), given, {"min_repeats": int, "claims": list}, {"conditions": dict})
+    check_list(f"{path}: claims", given["claims"], dict)
+    found = Claims(given["min_repeats"], given.get("conditions", {}), tuple(given["claims"]))
     for name, condition in found.conditions.items():
-        check_keys(f"{path}: conditions.{name}", condition, CONDITION)
+        check_keys(f"{path}: conditions.{name}", condition, TEST | {"otherwise": str})
         _check_test(f"{path}: conditions.{name}", condition)
     for claim in found.claims:
         _check(f"{path}: {claim.get('id', 'a claim without id')}", claim, found.conditions)
@@ -84,22 +83,31 @@ def read_claims(path: str | Path) -> Claims:
 
 
 def _check(at: str, claim: Mapping[str, Any], conditions: Mapping[str, Any]) -> None:
-    check_keys(at, claim, KEYS | ({"untestable"} if "untestable" in claim else TESTED), OPTIONAL)
+    tested = {"untestable": str} if "untestable" in claim else TEST | {"threshold_from": str}
+    check_keys(at, claim, KEYS | tested, OPTIONAL)
+    for key, known in (("requires", conditions), ("kinds", DEFAULTS)):
+        check_list(f"{at}: {key}", claim.get(key, []), str)
+        for name in claim.get(key, ()):
+            _check_name(f"{at}: {key}", name, known)
     if "untestable" not in claim:
         _check_test(at, claim)
-    for condition in claim.get("requires", ()):
-        if condition not in conditions:
-            raise UserError(f"{at}: requires: {condition}: no such condition; use {', '.join(conditions)}")
 
 
 def _check_test(at: str, test: Mapping[str, Any]) -> None:
-    check_keys(f"{at}: metric", test["metric"], {"column", "engine", "scope"}, {"over", "point", "over_point"})
+    check_keys(f"{at}: metric", test["metric"], *METRIC)
+    for key, known in (("engine", ENGINES), ("over", ENGINES), ("scope", SCOPES)):
+        if key in test["metric"]:
+            _check_name(f"{at}: metric: {key}", test["metric"][key], known)
     if "over_point" in test["metric"] and "over" not in test["metric"]:
         raise UserError(
             f"{at}: metric: over_point needs over; add over with the engine (the same one to compare two of its points)"
         )
-    if test["is"] not in COMPARISONS:
-        raise UserError(f"{at}: is: {test['is']}: unknown comparison; use {', '.join(COMPARISONS)}")
+    _check_name(f"{at}: is", test["is"], COMPARISONS)
+
+
+def _check_name(at: str, name: str, known: Collection[str]) -> None:
+    if name not in known:
+        raise UserError(f"{at}: {name}: unknown; use {', '.join(known)}")
 
 
 def table(claims: Claims, repeats: pd.DataFrame, seed: int, kinds: Mapping[str, str] | None = None) -> pd.DataFrame:

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from kvbench.errors import UserError
-from kvbench.yaml_files import read_yaml
+from kvbench.yaml_files import check_keys, check_list, read_yaml
 
-KEYS = ("value", "label", "conditions", "source")
+KEYS = {"value": object, "label": str, "conditions": str, "source": str}
+OPTIONAL = {"over": str, "where": dict}
 
 
 @dataclass(frozen=True)
@@ -39,17 +40,19 @@ def _is(cell: Any, value: Any) -> bool:
 
 def read_published(path: str | Path, quantity: str) -> list[Published]:
     """The published values of a quantity, in the file's order; UserError if the file lacks it or a key."""
-    entries = (read_yaml(path) or {}).get(quantity)
-    if not isinstance(entries, list):
-        raise UserError(f"{path}: {quantity}: missing; write a list of {', '.join(KEYS)}")
+    given = read_yaml(path)
+    entries = given.get(quantity) if isinstance(given, Mapping) else None
+    check_list(f"{path}: {quantity}", entries, dict)
     return [_entry(f"{path}: {quantity}[{i}]", entry) for i, entry in enumerate(entries)]
 
 
 def _entry(at: str, entry: dict) -> Published:
-    for key in KEYS:
-        if key not in entry:
-            raise UserError(f"{at}: {key} is missing; add it")
+    check_keys(at, entry, KEYS, OPTIONAL)
     value = entry["value"]
-    low, high = value if isinstance(value, list) else (value, value)
-    texts = [str(entry[key]) for key in KEYS[1:]]
-    return Published(float(low), float(high), *texts, str(entry.get("over", "")), entry.get("where", {}))
+    values = value if isinstance(value, list) else [value, value]
+    check_list(f"{at}: value", values, float)
+    if len(values) != 2:
+        raise UserError(f"{at}: value: {value!r} is neither a number nor a range; write [low, high]")
+    low, high = values
+    texts = (entry[key] for key in ("label", "conditions", "source"))
+    return Published(float(low), float(high), *texts, entry.get("over", ""), entry.get("where", {}))

@@ -9,10 +9,11 @@ from typing import Any
 import pandas as pd
 
 from kvbench.errors import UserError
-from kvbench.yaml_files import check_keys, read_yaml
+from kvbench.yaml_files import check_keys, check_list, read_yaml
 
 REACHED, MISSED, NOT_MEASURED = "reached", "missed", "not measured"
-NEEDED, OPTIONAL = {"id", "says", "table", "column", "is", "threshold"}, {"where", "kinds", "magnitude"}
+NEEDED = dict.fromkeys(("id", "says", "table", "column", "is"), str) | {"threshold": object}
+OPTIONAL = {"where": dict, "kinds": list, "magnitude": bool}
 # For each comparison: whether a value reaches the threshold, and a sort key that puts the worst value first.
 COMPARISONS = {
     "at_least": (lambda value, threshold: value >= threshold, lambda value, threshold: value),
@@ -27,15 +28,19 @@ COLUMNS = ("id", "says", "measured", "is", "threshold", "verdict", "rows", "of")
 def read_targets(path: str | Path) -> list[dict[str, Any]]:
     """Read and check targets.yaml; UserError names the target and what is wrong with it."""
     given = read_yaml(path)
-    targets = given.get("targets") if isinstance(given, dict) else None
-    if not isinstance(targets, list):
-        raise UserError(f"{path}: has no list named targets; add one as in the repository's config/targets.yaml")
-    for target in targets:
+    check_keys(str(path), given, {"targets": list})
+    check_list(f"{path}: targets", given["targets"], dict)
+    for target in given["targets"]:
         at = f"{path}: {target.get('id', 'a target without id')}"
         check_keys(at, target, NEEDED, OPTIONAL)
         if target["is"] not in COMPARISONS:
             raise UserError(f"{at}: is: {target['is']}: unknown comparison; use {', '.join(COMPARISONS)}")
-    return targets
+        if not isinstance(target["threshold"], str if target["is"] == "equals" else int | float):
+            raise UserError(
+                f"{at}: threshold: {target['threshold']!r} cannot be compared by {target['is']}; correct it"
+            )
+        check_list(f"{at}: kinds", target.get("kinds", []), str)
+    return given["targets"]
 
 
 def table(

@@ -15,10 +15,10 @@ from kvbench.capacity.shapes import Shape, chosen
 from kvbench.errors import UserError
 from kvbench.kv.groups import as_full
 from kvbench.model.slots import KV_DTYPES, cache_itemsize
-from kvbench.yaml_files import read_yaml
+from kvbench.yaml_files import check_keys, check_list, read_yaml
 
 QUANTITY = "kv_wasted_as_full_share"
-KEYS = ("models", "kv_dtype", "contexts_tokens")
+KEYS = {"models": list, "kv_dtype": str, "contexts_tokens": list}
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,11 @@ class ByContext:
 
 def read_by_context(path: str | Path, shapes: Mapping[str, Shape]) -> ByContext:
     """The models, the number type and the lengths of the figure; UserError if one is missing or unknown."""
-    found = (read_yaml(path) or {}).get("by_context") or {}
-    for key in KEYS:
-        if not found.get(key):
-            raise UserError(f"{path}: by_context.{key}: missing; add it")
+    given = read_yaml(path)
+    found = given.get("by_context") if isinstance(given, dict) else None
+    check_keys(f"{path}: by_context", found, KEYS)
+    check_list(f"{path}: by_context.models", found["models"], str)
+    check_list(f"{path}: by_context.contexts_tokens", found["contexts_tokens"], int)
     chosen(shapes, found["models"], f"{path}: by_context")
     if found["kv_dtype"] not in KV_DTYPES:
         problem = f"{found['kv_dtype']!r} is unknown; use one of {', '.join(KV_DTYPES)}"

@@ -9,13 +9,14 @@ from pathlib import Path
 from kvbench.capacity.held import row_bytes
 from kvbench.capacity.memory import Card, Room, cards_for_weights
 from kvbench.capacity.shapes import Shape
-from kvbench.errors import UserError
 from kvbench.replay import Settings, Trace
 from kvbench.replay.held import held_slots
 from kvbench.workload.lengths import draw_lengths
-from kvbench.yaml_files import read_yaml
+from kvbench.yaml_files import check_keys, check_list, read_yaml
 
-KEYS = ("models", "card", "dtype", "workload", "requests", "max_length", "block_size", "contexts_tokens")
+KEYS = {"models": list, "card": dict, "dtype": str, "workload": str, "requests": int, "max_length": int}
+KEYS |= {"block_size": int, "contexts_tokens": list}
+CARD = {"name": str, "memory_gib": float, "memory_fraction": float, "activation_reserve": float}
 
 
 @dataclass(frozen=True)
@@ -45,15 +46,14 @@ class Conditions:
 
 def read_conditions(path: str | Path) -> Conditions:
     """The conditions in a file such as config/shapes.yaml; UserError if a key is missing or unknown."""
-    found = (read_yaml(path) or {}).get("figure") or {}
-    for key in KEYS:
-        if key not in found:
-            raise UserError(f"{path}: figure.{key}: missing; add it")
-    try:
-        lists = {name: tuple(found[name]) for name in ("models", "contexts_tokens")}
-        return Conditions(**found | lists | {"card": Card(**found["card"])})
-    except TypeError:
-        raise UserError(f"{path}: figure: unknown or missing keys; write {', '.join(KEYS)}") from None
+    given = read_yaml(path)
+    found = given.get("figure") if isinstance(given, dict) else None
+    check_keys(f"{path}: figure", found, KEYS)
+    check_keys(f"{path}: figure.card", found["card"], CARD)
+    for name, of in (("models", str), ("contexts_tokens", int)):
+        check_list(f"{path}: figure.{name}", found[name], of)
+    lists = {name: tuple(found[name]) for name in ("models", "contexts_tokens")}
+    return Conditions(**found | lists | {"card": Card(**found["card"])})
 
 
 def mean_share(conditions: Conditions, seed: int) -> float:

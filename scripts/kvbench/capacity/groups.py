@@ -34,7 +34,7 @@ def groups_of(entries: Any, at: str, max_context: int = 0) -> tuple[LayerGroup, 
 
 def _group(entry: Any, at: str, max_context: int) -> LayerGroup:
     kind = entry.get("kind") if isinstance(entry, Mapping) else None
-    if kind not in NEEDED:
+    if not isinstance(kind, str) or kind not in NEEDED:
         raise UserError(f"{at}.kind: {kind!r} is unknown; write one of {', '.join(NEEDED)}")
     names = ("layers", *NEEDED[kind])
     for name in names:

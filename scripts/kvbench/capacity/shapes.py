@@ -12,10 +12,10 @@ from kvbench.capacity.groups import groups_of
 from kvbench.errors import UserError
 from kvbench.kv.groups import FULL, LayerGroup
 from kvbench.model.record import ModelRecord
-from kvbench.yaml_files import read_yaml
+from kvbench.yaml_files import check_keys, read_yaml
 
 HEADS = ("layers", "kv_heads", "head_dim")  # of a model with full attention in every layer
-KEYS = ("label", "parameters", "max_context", "source")
+KEYS = {"label": str, "parameters": int, "max_context": int, "source": str}
 FROM_PLAN = "sizes in config.yaml"
 CHECKED = "config"  # fields of the source's config.json, which only a test reads
 
@@ -56,20 +56,16 @@ def plain_shape(label: str, sizes: Mapping[str, int], **given: Any) -> Shape:
 
 def read_shapes(path: str | Path) -> dict[str, Shape]:
     """The shapes of config/shapes.yaml by name; UserError if a shape lacks a size or its source."""
-    found = (read_yaml(path) or {}).get("shapes")
+    given = read_yaml(path)
+    found = given.get("shapes") if isinstance(given, dict) else None
     if not isinstance(found, dict):
         raise UserError(f"{path}: shapes: missing; write a mapping of names to {', '.join((*HEADS, 'parameters'))}")
     return {name: _shape(entry, f"{path}: shapes.{name}") for name, entry in found.items()}
 
 
 def _shape(entry: Mapping[str, Any], at: str) -> Shape:
-    own = ("groups",) if "groups" in entry else HEADS
-    for key in (*KEYS, *own):
-        if key not in entry:
-            raise UserError(f"{at}: {key} is missing; add it")
-    for key in entry:
-        if key not in (*KEYS, *own, CHECKED):
-            raise UserError(f"{at}: {key} is none of its keys, {', '.join((*KEYS, *own, CHECKED))}; remove it")
+    own = ("groups",) if isinstance(entry, Mapping) and "groups" in entry else HEADS
+    check_keys(at, entry, KEYS | dict.fromkeys(own, object), {CHECKED: dict})
     for key in ("parameters", "max_context", *(own if own == HEADS else ())):
         if type(entry[key]) is not int or entry[key] < 1:
             raise UserError(f"{at}.{key}: {entry[key]!r} is not a valid size; write a whole number of 1 or more")

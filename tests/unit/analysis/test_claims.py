@@ -167,19 +167,30 @@ def test_sweep_points_are_left_out():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"is": "over"}, r"c: is: over: unknown comparison; use above, below"),
+        ({"is": "over"}, r"c: is: over: unknown; use above, below"),
         ({"treshold": 1}, r"c: treshold: unknown key"),
-        ({"requires": ["luck"]}, r"c: requires: luck: no such condition"),
-        ({"metric": {"column": "x", "engine": "a"}}, r"c: metric: scope is missing"),
+        ({"requires": ["luck"]}, r"c: requires: luck: unknown; use "),
+        ({"metric": {"column": "x", "engine": "vllm"}}, r"c: metric: scope is missing"),
         (
-            {"metric": {"column": "x", "engine": "a", "scope": "all", "over_point": "off"}},
+            {"metric": {"column": "x", "engine": "vllm", "scope": "all", "over_point": "off"}},
             r"c: metric: over_point needs over",
         ),
         ({"quotation": None}, r"c: quotation is missing"),
+        ({"metric": {"column": "x", "engine": "vlm", "scope": "all"}}, r"c: metric: engine: vlm: unknown; use hf-seq"),
+        (
+            {"metric": {"column": "x", "engine": "vllm", "scope": "all", "over": "hf"}},
+            r"c: metric: over: hf: unknown; use hf-seq",
+        ),
+        ({"metric": {"column": "x", "engine": "vllm", "scope": "some"}}, r"c: metric: scope: some: unknown; use all"),
+        ({"metric": 1}, r"c: metric: 1 is not a mapping; correct it"),
+        ({"kinds": ["mixd"]}, r"c: kinds: mixd: unknown; use "),
+        ({"kinds": "mixed"}, r"c: kinds: 'mixed' is not a list; correct it"),
+        ({"threshold": "1"}, r"c: threshold: '1' is not a number; correct it"),
+        ({"threshold": True}, r"c: threshold: True is not a number; correct it"),
     ],
 )
 def test_a_broken_file_is_one_line_that_names_the_claim(tmp_path, change, message):
-    metric = {"column": "x", "engine": "a", "scope": "all"}
+    metric = {"column": "x", "engine": "vllm", "scope": "all"}
     claim = {**FIXED, "id": "c", "metric": metric, "is": "above", "threshold": 1, **change}
     claim = {key: value for key, value in claim.items() if value is not None}
     path = tmp_path / "claims.yaml"

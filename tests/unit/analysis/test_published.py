@@ -26,7 +26,7 @@ def test_published_values_stand_beside_their_own_conditions_only() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{}", r"published.yaml: saved: missing; write a list of value, label"),
+        ("{}", r"published.yaml: saved: not a list; write lines that begin with a hyphen"),
         ("saved: [{value: 1, label: a, source: b}]", r"published.yaml: saved\[0\]: conditions is missing"),
     ],
 )

@@ -88,7 +88,7 @@ def test_unknown_tables_and_columns_are_refused_by_name(changes, word) -> None:
         ("targets: [{id: a, says: s, table: t, column: c, is: at_least}]", "a: threshold is missing"),
         ("targets: [{id: a, says: s, table: t, column: c, is: more, threshold: 1}]", "a: is: more"),
         ("targets: [{id: a, says: s, table: t, column: c, is: equals, threshold: 1, of: x}]", "a: of: unknown key"),
-        ("claims: []", "has no list named targets"),
+        ("claims: []", "targets is missing; add it"),
     ],
 )
 def test_a_broken_file_is_refused_in_one_line(tmp_path: Path, text: str, word: str) -> None:

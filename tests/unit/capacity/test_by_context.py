@@ -53,7 +53,7 @@ def test_no_length_is_more_than_that_of_the_model():
     [
         ("  kv_dtype: bfloat16", "  kv_dtype: int4", "by_context.kv_dtype: 'int4' is unknown; use one of float16"),
         ("[llama-3.1-8b,", "[llama-3.1-9b,", "by_context.models: unknown model llama-3.1-9b; use one of gpt2"),
-        ("by_context:", "by_contexts:", "by_context.models: missing; add it"),
+        ("by_context:", "by_contexts:", "by_context: not a mapping; write contexts_tokens, kv_dtype, models"),
     ],
 )
 def test_a_mistake_is_named(tmp_path, old, new, line):

@@ -80,11 +80,11 @@ def test_a_mistake_in_groups_is_named(entries, line):
         ("shapes:", "shape:", "shapes: missing"),
         ("    layers: 12\n", "", "gpt2: layers is missing"),
         ("layers: 12", "layers: many", "gpt2.layers: 'many' is not a valid size"),
-        ("layers: 12", "layers: 12\n    depth: 1", "gpt2: depth is none of its keys"),
-        ("    layers: 12\n", "    layers: 12\n    groups: []\n", "gpt2: layers is none of its keys"),
+        ("layers: 12", "layers: 12\n    depth: 1", "gpt2: depth: unknown key"),
+        ("    layers: 12\n", "    layers: 12\n    groups: []\n", "gpt2: head_dim: unknown key"),
         ("window: 1024}", "window: 1000000}", r"gemma-3-27b.groups\[0\].window: 1000000 is more than the 131072"),
-        ("  block_size: 16\n", "", "figure.block_size: missing"),
-        ("  dtype: float16", "  dtype: float16\n  colour: red", "figure: unknown"),
+        ("  block_size: 16\n", "", "figure: block_size is missing"),
+        ("  dtype: float16", "  dtype: float16\n  colour: red", "figure: colour: unknown key"),
     ],
 )
 def test_a_mistake_in_the_shapes_is_named(tmp_path, old, new, line):
