@@ -15,6 +15,7 @@ from kvbench.analysis.tables.repeats import WORK, table
 from kvbench.errors import UserError
 from kvbench.files import read_record
 from kvbench.report.cells import MIB, number, span, to_html
+from kvbench.report.html import POLICY
 from kvbench.report.machine import machine_facts
 from kvbench.yaml_files import read_yaml
 
@@ -229,6 +230,7 @@ def as_html(tables: Mapping[str, pd.DataFrame]) -> str:
         f"<h2>{title}</h2>\n{to_html(frame.astype(str)) if len(frame) else f'<p>{_none(title)}</p>'}"
         for title, frame in tables.items()
     ]
-    head = f'<meta charset="utf-8"><title>Two result folders</title><style>{STYLE}</style>'
+    policy = f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+    head = f'<meta charset="utf-8">{policy}<title>Two result folders</title><style>{STYLE}</style>'
     body = "\n".join(["<h1>Two result folders side by side</h1>", *parts])
     return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n{body}\n</body></html>\n'
