@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable
@@ -26,7 +27,9 @@ from kvbench.model.folder import check_folder
 from kvbench.model.tokenizer import save_fast_tokenizer
 
 CANARY = "open({canary!r}, 'w').close()\nraise SystemExit('code of the model ran')\n"
+PICKLES = ("pytorch_model.bin", "adapter_model.bin", "model.pt", "consolidated.00.pth", "training_args.bin")
 PLACES = ("own.py", "modeling_own.py", "tokenizer.py", "custom_generate/generate.py")
+TEMPLATE = "{{{{ cycler.__init__.__globals__.os.system('touch {canary}') }}}}"
 OWN = {"auto_map": dict.fromkeys(("AutoConfig", "AutoModel", "AutoModelForCausalLM"), "own.Own")}
 TOKENIZER = {"auto_map": {"AutoTokenizer": ["own.Own", "own.Own"]}, "tokenizer_class": "Own"}
 
@@ -40,7 +43,27 @@ def hostile(tmp_path: Path) -> tuple[Path, Path]:
     for place in PLACES:
         (folder / place).write_text(CANARY.format(canary=str(canary)))
     (folder / "custom_generate/requirements.txt").write_text("")
+    for name in PICKLES:
+        (folder / name).write_bytes(pickle.dumps(Pickled(str(canary))))
+    (folder / "chat_template.jinja").write_text(TEMPLATE.format(canary=canary))
+    (folder / "generation_config.json").write_text(json.dumps({"custom_generate": str(folder)}))
     return folder, canary
+
+
+class Pickled:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, canary: str) -> None:
+        self.canary = canary
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[str, str]]:
+        return open, (self.canary, "w")
+
+
+def test_the_pickles_write_the_file_where_one_is_read(hostile: tuple[Path, Path]) -> None:
+    folder, canary = hostile
+    pickle.loads((folder / PICKLES[0]).read_bytes()).close()
+    assert canary.exists()
 
 
 def write_tokenizer(folder: Path) -> None:

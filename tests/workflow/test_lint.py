@@ -98,6 +98,19 @@ def test_a_rule_has_all_that_is_asked_of_it(name: str, body: str) -> None:
     assert ("measure=1" in body) == (name in MEASURING)
 
 
+@pytest.mark.parametrize("folder", ["scripts", "benchmarks", "envs"])
+def test_no_program_is_started_through_a_shell(folder: str) -> None:
+    """Nor does a rule: `shell:` would let a name from the configuration be a command."""
+    for path in sorted((ROOT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call):
+                assert "shell" not in {keyword.arg for keyword in node.keywords}, path
+                assert ast.unparse(node.func) not in ("os.system", "os.popen", "subprocess.getoutput"), path
+    assert not [
+        path for path in (ROOT / "rules").glob("*.smk") if re.search(r"^ *shell:|shell\(", path.read_text(), re.M)
+    ]
+
+
 def test_each_script_belongs_to_a_rule() -> None:
     alone = {"check_files", "compare", "gallery", "monitor", "picture", "report_again", "serve", "sweep"}
     assert {path.stem for path in SCRIPTS.glob("*.py")} - alone == {name for name, _ in rules()}

@@ -12,7 +12,8 @@ from kvbench.model.weights import check_weights, refuse_pointers
 
 # Files of which Transformers or vLLM read names of classes.
 CONFIGURATIONS = ("config.json", "tokenizer_config.json", "generation_config.json", "processor_config.json")
-CONFIGURATIONS += ("preprocessor_config.json", "video_preprocessor_config.json", "adapter_config.json")
+CONFIGURATIONS += ("preprocessor_config.json", "video_preprocessor_config.json")
+ADAPTER = "adapter_config.json"
 IMPLEMENTATIONS = ("attn_implementation", "attn_implementation_internal", "experts_implementation")
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "tekken.json")
 ProgressBar = Callable[[int, str], Any]  # (total, unit) to something with update(n) and close(), such as tqdm's bar
@@ -31,6 +32,11 @@ def check_folder(folder: Path, where: str) -> None:
         raise UserError(f"{where}: {folder} has no config.json; give a Transformers model folder")
     for file in sorted(folder.glob("*.json")):
         refuse_remote_code(file, where)
+    if (folder / ADAPTER).is_file():
+        problem = (
+            f"{folder} has {ADAPTER}, an adapter that Transformers would load with its own files and vLLM would not"
+        )
+        raise UserError(f"{where}: {problem}; merge it into the weights")
     weight_map = _weight_map(folder)
     missing = sorted(shard for shard in set(weight_map.values()) if not (folder / shard).is_file())
     if missing:

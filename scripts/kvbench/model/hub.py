@@ -10,7 +10,8 @@ from kvbench.errors import UserError
 from kvbench.model.disk import require_free
 from kvbench.model.folder import check_folder
 
-ID = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,95}(/[A-Za-z0-9_][A-Za-z0-9._-]{0,95})?"  # no part is . or ..
+PART = r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?"
+ID = rf"(?!.*(?:--|\.\.|\.git$))(?=.{{1,96}}$){PART}(?:/{PART})?"  # as the hub's own client has it
 ALLOWED = ["*.safetensors", "*.json", "*.jinja", "tokenizer.model", "vocab.txt", "merges.txt"]
 IGNORED = ["*/*", "consolidated*"]  # exports and second copies of the weights
 REMEDIES = {

@@ -34,6 +34,36 @@ def test_a_folder_that_asks_for_code_is_refused(model_folder: Path, file: str, c
         check_folder(model_folder, WHERE)
 
 
+def test_a_folder_with_an_adapter_is_refused(model_folder: Path) -> None:
+    (model_folder / "adapter_config.json").write_text('{"base_model_name_or_path": "x"}')
+    with refused(rf"^{WHERE}: {model_folder} has adapter_config.json, .*; merge it into the weights$"):
+        check_folder(model_folder, WHERE)
+
+
+def test_a_folder_with_pickles_alone_is_refused(model_folder: Path) -> None:
+    (model_folder / "model.safetensors").rename(model_folder / "pytorch_model.bin")
+    with refused(rf"^{WHERE}: {model_folder} has no \*.safetensors; convert the model to safetensors first$"):
+        check_folder(model_folder, WHERE)
+
+
+@pytest.mark.parametrize(
+    ("index", "line"),
+    [
+        ({"weight_map": {"a": "pytorch_model.bin"}}, r"pytorch_model.bin lacks tensor a, which its index names"),
+        ({"weight_map": {"a": "../out.safetensors"}}, r"lacks ../out.safetensors, which its index names"),
+        ({"weight_map": ["a"]}, r"index.json: weight_map does not name a file for each tensor"),
+        ({"weight_map": {"a": 1}}, r"index.json: weight_map does not name a file for each tensor"),
+        ({}, r"index.json: lacks weight_map"),
+        ([], r"index.json: not a JSON object"),
+    ],
+)
+def test_an_index_names_safetensors_of_its_folder(model_folder: Path, index: Any, line: str) -> None:
+    (model_folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    (model_folder / "pytorch_model.bin").write_bytes(b"")
+    with refused(line):
+        check_folder(model_folder, WHERE)
+
+
 def test_json_that_nests_without_end_is_refused(model_folder: Path) -> None:
     (model_folder / "tokenizer_config.json").write_text("[" * 100_000)
     with refused("tokenizer_config.json: (not valid JSON|lists or mappings nest too deep)"):

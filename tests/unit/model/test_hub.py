@@ -4,6 +4,7 @@ from collections import namedtuple
 from pathlib import Path
 
 import pytest
+from builders.configured import configured
 from builders.model_settings import PINNED
 from builders.refusals import refused
 
@@ -17,10 +18,43 @@ def test_unpinned_revision(revision):
         hub.fetch("owner/name", revision, "m")
 
 
-@pytest.mark.parametrize("model_id", ["a/b/c", "", "a b", None])
+BAD_IDS = [
+    "a/b/c",
+    "",
+    "a b",
+    "..",
+    "a/..",
+    "a--b",
+    "a..b",
+    "a.",
+    "a/b-",
+    "-a",
+    "o/n.git",
+    f"{'x' * 60}/{'y' * 60}",
+    "a\n",
+]
+
+
+@pytest.mark.parametrize("model_id", [*BAD_IDS, None])
 def test_bad_id(model_id):
-    with pytest.raises(UserError, match=r"models\.m\.id"):
+    with pytest.raises(UserError, match=r"models\.m\.id: .* is not a model id; write owner/name"):
         hub.fetch(model_id, PINNED, "m")
+
+
+@pytest.mark.parametrize("model_id", BAD_IDS)
+def test_a_bad_id_is_refused_before_anything_runs(model_id):
+    model = {"source": "hub", "id": model_id, "revision": PINNED}
+    with refused(r"^config\.yaml: models\.smollm2-135m\.id: "):
+        configured(models={"smollm2-135m": model})
+
+
+@pytest.mark.engine
+def test_ids_are_those_that_the_hubs_client_takes():
+    from huggingface_hub.utils import validate_repo_id
+
+    for model_id in ("gpt2", "owner/name", "o_/n-1.5", "_a/b", "x" * 96):
+        validate_repo_id(model_id)
+        configured(models={"smollm2-135m": {"source": "hub", "id": model_id, "revision": PINNED}})
 
 
 File = namedtuple("File", "filename file_size will_download")
