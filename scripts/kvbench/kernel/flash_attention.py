@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from kvbench.engines.imports import importing
+from kvbench.engines.vllm.arguments import load_no_plugins
 from kvbench.kernel.forms import Form
 from kvbench.kernel.reference import scale
 from kvbench.kernel.shapes import PREFILL, Heads
@@ -36,6 +37,7 @@ class Kernel:
 
 def kernel_of(heads: Heads, dtype: torch.dtype) -> Kernel | str:
     """The kernel that vLLM would use on this GPU; a reason if it is not FlashAttention."""
+    load_no_plugins()
     with importing():
         from vllm.config import VllmConfig, set_current_vllm_config
         from vllm.v1.attention.backends.fa_utils import get_flash_attn_version

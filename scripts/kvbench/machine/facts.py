@@ -196,6 +196,7 @@ def isolation() -> str:
 def probe_engines(python: str = sys.executable, limit_s: float = PROBE_LIMIT_S) -> tuple[Torch, Vllm]:
     """Import torch and vLLM in another process; `error` is the cause in one line if that fails, crashes or hangs."""
     environment = {**os.environ, "VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "ERROR", "HF_HUB_OFFLINE": "1"}
+    environment["VLLM_PLUGINS"] = ""  # as in the engines: no package beside ours is loaded
     try:
         done = subprocess.run(
             [python, "-P", "-c", PROBE], env=environment, capture_output=True, text=True, timeout=limit_s, check=False

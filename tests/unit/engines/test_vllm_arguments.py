@@ -9,7 +9,7 @@ from builders.engine_settings import engine_settings
 
 from kvbench.engines.names import RESERVATION, shared_setting
 from kvbench.engines.vllm import runner as vllm_engine
-from kvbench.engines.vllm.arguments import engine_arguments, graph_sizes, own_arguments, step_of_vllm
+from kvbench.engines.vllm.arguments import engine_arguments, graph_sizes, own_arguments, prepare_process, step_of_vllm
 from kvbench.engines.vllm.recording import VARIABLE
 from kvbench.errors import UserError
 
@@ -140,6 +140,16 @@ def test_an_option_that_breaks_vllms_configuration_is_named(monkeypatch: pytest.
     asked = replace(SETTINGS, engine="vllm", device="cpu", options={"max_num_seqs": "many"})
     with pytest.raises(UserError, match=r'engines\.vllm: vLLM cannot be loaded with the options max_num_seqs: "many"'):
         vllm_engine.VllmEngine(asked).load()
+
+
+@pytest.mark.parametrize("given", [None, "evil"])
+def test_vllm_loads_no_plugins_and_takes_no_pickles(monkeypatch: pytest.MonkeyPatch, given: str | None) -> None:
+    environment = {"VLLM_ALLOW_INSECURE_SERIALIZATION": "1", "PYTHONPATH": ""}
+    environment |= {"VLLM_PLUGINS": given} if given else {}
+    monkeypatch.setattr("kvbench.engines.vllm.arguments.os.environ", environment)
+    prepare_process(SETTINGS)
+    assert environment["VLLM_PLUGINS"] == ""
+    assert "VLLM_ALLOW_INSECURE_SERIALIZATION" not in environment
 
 
 def test_the_allocator_is_set_for_growing_caches_on_cuda_unless_the_user_did(monkeypatch: pytest.MonkeyPatch) -> None:

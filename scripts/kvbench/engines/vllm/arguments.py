@@ -18,13 +18,8 @@ SCRIPTS = Path(__file__).resolve().parents[3]
 
 
 def prepare_process(settings: EngineSettings) -> None:
-    """Set what vLLM reads from the environment at import: no usage statistics, no hub, our scheduler importable.
-
-    Plugins of packages installed beside ours would change what is measured, and with insecure serialization an engine
-    would accept pickles, so both are off.
-    """
-    os.environ["VLLM_PLUGINS"] = ""
-    os.environ.pop("VLLM_ALLOW_INSECURE_SERIALIZATION", None)
+    """Set what vLLM reads from the environment at import: no usage statistics, no hub, our scheduler importable."""
+    load_no_plugins()
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.pop("VLLM_CPU_KVCACHE_SPACE", None)  # it would override the budget
@@ -37,6 +32,12 @@ def prepare_process(settings: EngineSettings) -> None:
     path = [p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
     if str(SCRIPTS) not in path:  # the engine's own process imports our scheduler
         os.environ["PYTHONPATH"] = os.pathsep.join([str(SCRIPTS), *path])
+
+
+def load_no_plugins() -> None:
+    """Plugins of packages installed beside ours would change what is measured; insecure serialization takes pickles."""
+    os.environ["VLLM_PLUGINS"] = ""
+    os.environ.pop("VLLM_ALLOW_INSECURE_SERIALIZATION", None)
 
 
 def engine_arguments(settings: EngineSettings) -> dict[str, Any]:
