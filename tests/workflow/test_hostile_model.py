@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 from builders.model_settings import WHERE
 from builders.places import IMPORT_PATH
+from builders.refusals import refused
+from builders.secrets import SECRET, TOKENS
 from builders.tiny import generate, make_tiny, tiny_requests, tiny_settings
 
 from kvbench.engines.transformers.model import load_model
@@ -133,6 +135,16 @@ def test_the_same_code_runs_for_whoever_trusts_it(
     assert canary.exists()
 
 
+@pytest.mark.parametrize("size", [4, 200, -1])
+def test_weights_that_were_damaged_after_the_check_are_told(hostile: tuple[Path, Path], size: int) -> None:
+    weights = hostile[0] / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:size])
+    with refused(
+        rf"^{hostile[0]}: the weights cannot be read \\(.*\\), so they have changed since .*; put the model there"
+    ):
+        load_model(tiny_settings(hostile[0], "hf-batch", 8), {})
+
+
 SERVE = """
 import sys
 from pathlib import Path
@@ -155,8 +167,9 @@ def test_vllm_runs_no_code_of_a_model_either(hostile: tuple[Path, Path], fields:
     folder, canary = hostile
     add(folder / "config.json", fields)
     command = [sys.executable, "-c", SERVE, str(folder)]
-    own = {**os.environ, "PYTHONPATH": IMPORT_PATH}
+    own = {**os.environ, **TOKENS, "PYTHONPATH": IMPORT_PATH}
     done = subprocess.run(command, env=own, capture_output=True, text=True, timeout=300, check=False)
     assert ("served" in done.stdout) == (not fields), done.stdout + done.stderr
     assert "code of the model ran" not in done.stdout + done.stderr
+    assert SECRET not in done.stdout + done.stderr
     assert not canary.exists()

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from builders.finished import finished
 from builders.places import CONFIG, SCHEMA, SCRIPTS
+from builders.secrets import SECRET, TOKENS, told_in
 from builders.tiny_overlay import tiny_overlay
 from builders.tree import copy_project, quick_project, snakemake
 from builders.without_engines import hide_engines
@@ -27,6 +28,7 @@ replays:
   opt-13b-alpaca: null
   opt-13b-sharegpt: {requests: 300, shared_prefix_tokens: 100, max_length: 2200, prefix_sharing: true, hit_rate: {}}
 """
+COMMAND = "my $(touch canary);'`touch canary`\" requests.csv"  # a name that a shell would run
 
 
 @pytest.fixture
@@ -38,8 +40,10 @@ def test_plans_and_replays_are_made_without_an_engine(tmp_path: Path, none: dict
     """Real scripts: no model, no table of runs, no facts of engines, and the report and the terminal say so."""
     tree = copy_project(tmp_path / "tree")
     (tree / "own.yaml").write_text(SMALL)
-    done = snakemake(tree, "--configfile", "config.yaml", "config/plan.yaml", "own.yaml", **none)
+    done = snakemake(tree, "--configfile", "config.yaml", "config/plan.yaml", "own.yaml", **none, **TOKENS)
     assert done.returncode == 0, done.stderr
+    assert SECRET not in done.stdout + done.stderr
+    assert told_in(tree) == []
     tables = {path.name for path in (tree / "results/tables").iterdir()}
     assert tables == {"replays.csv", "hit_rates.csv", "capacity.csv", "kv_by_context.csv"}
     hits = read_table(tree / "results/tables/hit_rates.csv")
@@ -57,6 +61,17 @@ def test_plans_and_replays_are_made_without_an_engine(tmp_path: Path, none: dict
     assert told[2].startswith("Replay opt-13b-sharegpt, requests at once: ")
     assert told[3] == "Report: results/report.html; plan: results/capacity.html; open it with: make serve"
     assert (tree / "results/capacity.html").is_file()
+
+
+def test_no_shell_reads_the_name_of_a_file(tmp_path: Path, none: dict[str, str]) -> None:
+    tree = copy_project(tmp_path / "tree")
+    (tree / COMMAND).write_text("10,5\n20,6\n")
+    (tree / "own.yaml").write_text(yaml.safe_dump({"replays": {"mine": {"file": COMMAND, "pool_slots": 4096}}}))
+    record = "results/replays/mine/replay.json"
+    done = snakemake(tree, "--configfile", "config.yaml", "own.yaml", "--", record, **none)
+    assert done.returncode == 0, done.stderr
+    assert read_json(tree / record)["requests"]["count"] == 2
+    assert not (tree / "canary").exists()
 
 
 def test_runs_are_refused_in_one_line_and_nothing_is_written(tmp_path: Path, none: dict[str, str]) -> None:

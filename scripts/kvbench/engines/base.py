@@ -111,6 +111,13 @@ def refuse_options(settings: EngineSettings, library: str, error: Exception) -> 
         raise UserError(f"config.yaml: engines.{settings.engine}: {problem}; correct or remove one") from None
 
 
+def refuse_weights(settings: EngineSettings, error: Exception) -> None:
+    """Turn an error of safetensors into a UserError; return for any other error."""
+    if type(error).__name__ == "SafetensorError":
+        problem = f"the weights cannot be read ({error}), so they have changed since prepare_model checked them"
+        raise UserError(f"{settings.model_path}: {problem}; put the model there again") from None
+
+
 @dataclass(frozen=True)
 class Completion:
     """One request's output; times are CLOCK_MONOTONIC nanoseconds.

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kvbench.engines.base import EngineSettings, LoadTimes, refuse_options, resident_bytes
+from kvbench.engines.base import EngineSettings, LoadTimes, refuse_options, refuse_weights, resident_bytes
 from kvbench.engines.imports import importing
 
 ALLOCATOR = ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF")  # torch reads both; the second is the older name
@@ -67,6 +67,9 @@ def _from_files(settings: EngineSettings, own: Mapping[str, Any]) -> Any:
         )
     except (ImportError, TypeError, ValueError) as error:
         refuse_options(settings, "Transformers", error)
+        raise
+    except Exception as error:
+        refuse_weights(settings, error)
         raise
 
 

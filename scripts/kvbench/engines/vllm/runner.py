@@ -16,6 +16,7 @@ from kvbench.engines.base import (
     LoadTimes,
     refuse_device,
     refuse_options,
+    refuse_weights,
     resident_bytes,
 )
 from kvbench.engines.imports import importing
@@ -75,6 +76,9 @@ class VllmEngine:
             if isinstance(error, TypeError | ValueError):
                 refuse_options(self.settings, "vLLM", error)
             refuse_kv_dtype(self.settings, error)
+            raise
+        except Exception as error:
+            refuse_weights(self.settings, error)
             raise
         load_s = time.monotonic() - begin
         self.counted = Counted()
