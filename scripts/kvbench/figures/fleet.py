@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
-from kvbench.analysis.results import read_table
 from kvbench.figures.style import OTHER, WIDTH_IN, is_narrow, look, said, settle, styled, wrapped
+from kvbench.files import read_table
 
 OPTIONS = {"width_in": WIDTH_IN}
 # A policy has the colour of the engine that has it; markers and lines tell routers apart.

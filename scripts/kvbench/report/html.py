@@ -20,8 +20,8 @@ FOLDER = "figures"
 BESIDE = {"memory": "kv_waste", "workload_lengths": "workloads"}
 # Every page holds its scripts, styles and pictures itself; a browser that shows it asks the network for nothing.
 POLICY = (
-    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; "
-    "form-action 'none'"
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; worker-src blob:; "
+    "base-uri 'none'; form-action 'none'"
 )
 MIME = {".svg": "image/svg+xml", ".png": "image/png"}
 

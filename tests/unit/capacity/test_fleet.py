@@ -13,10 +13,9 @@ from builders.fleets import SLO, fleet_record, fleet_scenario, fleet_table
 from builders.refusals import refused
 from builders.scenarios import of_ids
 
-from kvbench.analysis.results import read_table
 from kvbench.analysis.serving_summary import summary
 from kvbench.capacity.fleet import fewest, offered_per_s
-from kvbench.files import read_json, write_csv, write_json
+from kvbench.files import read_json, read_table, write_csv, write_json
 from kvbench.replay import Trace
 from kvbench.replay import fleet_outcome as outcomes
 from kvbench.replay.fleet import replay_fleet
