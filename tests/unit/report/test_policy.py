@@ -21,6 +21,7 @@ def test_the_policy_allows_only_what_the_page_holds() -> None:
     assert rules.pop("default-src") == "'none'"
     assert {source for sources in rules.values() for source in sources.split()} == {
         "data:",
+        "blob:",
         "'unsafe-inline'",
         "'none'",
     }
