@@ -5,10 +5,16 @@ Outside of Snakemake there is no warden, and nobody is told.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+
+from kvbench.errors import UserError
 
 PHASE, LIMIT, WAIT, GO, WATCH, UNWATCH = "phase", "limit", "wait", "go", "watch", "unwatch"
+
+ENDING_S = 1.0  # for a process that has told of its failure to end
+KEEPER_S = 10.0  # for who watches over the job to end it
 
 _send: Callable[[str], None] | None = None
 _watched: dict[int, str] = {}
@@ -59,6 +65,38 @@ def unwatch() -> None:
 def watched() -> dict[int, str]:
     """The names of the processes watched, by their numbers."""
     return dict(_watched)
+
+
+@contextmanager
+def deferring() -> Iterator[None]:
+    """Have an exception of the block wait, if one of the processes watched has ended and it only follows from that.
+
+    Who watches over the job then ends it, and tells which process it was. A UserError has its own reason.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception:
+        _wait_for_end()
+        raise
+
+
+def _wait_for_end() -> None:
+    end = time.monotonic() + ENDING_S
+    while _send is not None and _watched and time.monotonic() < end:
+        if not all(map(lives, _watched)):
+            time.sleep(KEEPER_S)
+        time.sleep(0.02)
+
+
+def lives(pid: int) -> bool:
+    """Whether a process has not ended."""
+    import psutil
+
+    with suppress(psutil.Error):
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def _tell(line: str) -> None:

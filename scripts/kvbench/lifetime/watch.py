@@ -29,10 +29,10 @@ def keep(order: Order) -> None:
 
 def reason_to_end(order: Order, told: Told, now: float) -> str | None:
     """The line with which the job has to end now; None while it may go on."""
-    if not _lives(order.caller):
+    if not link.lives(order.caller):
         return "ended, because its Snakemake has ended; run make unlock, then the same command to go on"
     for pid, name in told.watched.items():
-        if not _lives(pid):
+        if not link.lives(pid):
             return order.lost(name, pid, told.phase)
     return order.too_long(told.limit_s, told.phase) if told.left_s(now) <= 0 else None
 
@@ -50,11 +50,3 @@ def _watch(order: Order, told: Told) -> None:
         with suppress(psutil.Error):
             child.kill()
     os._exit(1)
-
-
-def _lives(pid: int) -> bool:
-    import psutil
-
-    with suppress(psutil.Error):
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    return False

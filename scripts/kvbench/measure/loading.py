@@ -9,6 +9,7 @@ from typing import Any
 from kvbench.engines.base import Engine, LoadTimes
 from kvbench.engines.in_force import compare_in_force
 from kvbench.kv.checks import check_equal
+from kvbench.lifetime import link
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Loaded:
 
 def load_engine(engine: Engine, tell: Callable[[str], None]) -> Loaded:
     """Load; UserError or AccountingError if settings or pool differ from the requested ones; `tell` changed options."""
+    link.phase("load")
     times = engine.load()
     changed = compare_in_force(engine.settings, engine.in_force())
     for name, values in changed.items():

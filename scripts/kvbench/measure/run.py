@@ -66,7 +66,7 @@ def run(order: Order, make_engine: Callable[[EngineSettings], Engine], paths: Pa
     with Turn(job.tell) as turn:
         phases = Phases()
         try:
-            with Sampler(phases, order.settings["sample_period_s"], session) as sampler:
+            with link.deferring(), Sampler(phases, order.settings["sample_period_s"], session) as sampler:
                 sampler.sample()
                 engine.prepare(_recorded(passes, every or 1))
                 loaded = load_engine(engine, job.tell)
@@ -81,6 +81,7 @@ def run(order: Order, make_engine: Callable[[EngineSettings], Engine], paths: Pa
         finally:
             engine.close()
             session.close()
+    link.phase("write")
     write_run(measured, paths)
 
 

@@ -76,6 +76,7 @@ def _run_passes(engine: Engine, passes: list[Pass], phases: Phases, sampler: Sam
     with job.progress(sum(r.output_tokens for p in passes for r in p.requests), "tokens") as bar:
         for one in passes:
             phases.enter(one.phase)
+            log.info("%s begins", one.phase)
             record, generated = _one_pass(engine, one, phases, sampler.session, bar, job)
             begin_ns = record["start_ns"]
             record["stopped_s"] = sampler.stops.seconds(begin_ns, begin_ns + round(1e9 * record["wall_s"]))

@@ -129,6 +129,24 @@ def test_a_job_that_knows_why_a_process_has_ended_tells_it_itself(start: Started
     assert ended(process) == (1, ["run x: no memory"])
 
 
+@pytest.mark.parametrize("keeper", KEEPERS)
+@pytest.mark.parametrize("alive", [False, True])
+def test_an_exception_that_follows_from_the_end_of_a_process_is_not_told(
+    start: Started, keeper: str, alive: bool
+) -> None:
+    """One that does not is."""
+    child = f"child = subprocess.Popen(['sleep', '{60 if alive else 0}']); link.watch({{child.pid: 'engine'}})"
+    ends = "child.kill()" if alive else "child.wait()"
+    work = f"{child}\ntry:\n    with link.deferring():\n        {'' if alive else ends + '; '}"
+    process = start(work + f"raise RuntimeError('dead')\nfinally:\n    link.unwatch(); {ends}", keeper=keeper)
+    _, [line] = ended(process)
+    if alive:
+        assert line.startswith("run x: RuntimeError: dead (details in ")
+    else:
+        assert line.startswith("run x: engine (pid ")
+        assert " ended in phase start before its work was done; see " in line
+
+
 only_with_a_warden = pytest.mark.skipif("warden" not in KEEPERS, reason="needs Linux 5.3")
 
 
