@@ -20,12 +20,15 @@ from kvbench.preflight.engines import require_engines
 from kvbench.preflight.stopping import Stopping
 from kvbench.preflight.terminal import shorten, stamp, tell_found
 from kvbench.preflight.time_left import TimeLeft
+from kvbench.preflight.writable import require_writable
 
 caller.announce()
 scratch.claim(workflow.snakemake_tmp_dir)
 stopping = Stopping()
 if workflow.is_main_process:
     stopping.install()
+    # On a full disk each line of Snakemake's log file would print a traceback.
+    logging.raiseExceptions = False
     # Ctrl-C is for Snakemake, which ends its jobs. Before a job takes signals itself it would print a traceback.
     shell.prefix("trap '' INT; ")
 
@@ -62,6 +65,8 @@ if given.replace_workflow_config:
 # With SystemExit Snakemake prints only this line; other exceptions add a location and a traceback.
 try:
     sys.executable = startable(sys.executable)
+    if workflow.is_main_process and not shown.dryrun:
+        require_writable([".snakemake/log/file"])
     layers = read_layers(
         base,
         given.configfiles,
@@ -77,16 +82,20 @@ if base is not None:  # for Snakemake's own report and archive
 
 
 onstart:
-    if workflow.is_main_process:
-        stopping.install()
-        scratch.sweep()
-        caller.remove_copies(Path(".snakemake/scripts"))
-    # Jobs of `--sdm` bring their own packages.
-    if not workflow.deployment_settings.deployment_method:
-        try:
-            require_engines(job.rule.name for job in workflow.dag.needrun_jobs())
-        except UserError as error:
-            sys.exit(str(error))
+    jobs = list(workflow.dag.needrun_jobs())
+    try:
+        if workflow.is_main_process:
+            stopping.install()
+            scratch.sweep()
+            caller.remove_copies(Path.cwd())
+            require_writable(
+                file for job in jobs for file in (*job.output, *job.log)
+            )
+        # Jobs of `--sdm` bring their own packages.
+        if not workflow.deployment_settings.deployment_method:
+            require_engines(job.rule.name for job in jobs)
+    except UserError as error:
+        sys.exit(str(error))
 
 
 onsuccess:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 from kvbench.errors import UserError
+from kvbench.files import FULL
 from kvbench.lifetime import scratch, warden, watch
 from kvbench.lifetime.caller import take as take_caller
 from kvbench.lifetime.clock import settle
@@ -85,7 +86,7 @@ def job(snakemake: Any) -> Iterator[Job]:
         raise
     except OSError as error:
         traceback.print_exc()
-        remedy = "free some disk space and run again" if error.errno == 28 else f"details in {path}"
+        remedy = "free some disk space and run again" if error.errno in FULL else f"details in {path}"
         _fail(terminal, f"{label}: {error.strerror or error} {error.filename or ''}; {remedy}")
     except Exception as error:
         traceback.print_exc()

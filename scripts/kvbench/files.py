@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -15,6 +16,8 @@ from kvbench.errors import UserError
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+
+FULL = (errno.ENOSPC, errno.EDQUOT)  # no space left on the disk, or of the user's share of it
 
 
 @contextmanager
@@ -30,7 +33,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
         yield temporary
         temporary.replace(path)
     except OSError as error:
-        if error.errno == 28:
+        if error.errno in FULL:
             raise UserError(f"{path}: no space left on the disk; free some and run again") from None
         raise
     finally:

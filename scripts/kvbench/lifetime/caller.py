@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from collections.abc import MutableMapping
 from contextlib import suppress
 from pathlib import Path
@@ -13,8 +12,6 @@ from typing import Any
 CALLER = "KVBENCH_CALLER"  # the number of the nearest Snakemake's process, in the environment of its jobs
 # Snakemake runs a copy of a rule's script.
 COPY = re.compile(r"\.snakemake/scripts/\w+\.(\w+)\.py$")
-
-NEW_S = 60.0  # for a copy whose process is about to begin
 
 
 def announce(environment: MutableMapping[str, str] = os.environ) -> None:
@@ -49,8 +46,9 @@ def still_running(folder: Path) -> list[str]:
 
     own = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
     found = []
-    for process in psutil.process_iter():
+    for number in psutil.pids():  # process_iter may return one that has ended in place of one with its number
         with suppress(psutil.Error):
+            process = psutil.Process(number)
             what = rule_of(process) or ("snakemake" if _is_snakemake(process) else None)
             parent = process.parent()
             forked = parent is not None and what == rule_of(parent)  # a job beside its warden
@@ -59,14 +57,11 @@ def still_running(folder: Path) -> list[str]:
     return found
 
 
-def remove_copies(scripts: Path) -> None:
-    """Remove the copies of scripts that killed calls have left: those that no process runs, and that are not new."""
-    import psutil
-
-    old = [copy for copy in scripts.glob("*.py") if time.time() - copy.stat().st_mtime > NEW_S]
-    run = {Path(argument).name for process in psutil.process_iter() for argument in _arguments(process)} if old else ()
-    for copy in old:
-        if copy.name not in run:
+def remove_copies(folder: Path) -> None:
+    """Remove the copies of scripts that killed calls have left in `folder`; none while a job or a call works there."""
+    copies = list((folder / ".snakemake/scripts").glob("*.py"))
+    if copies and not still_running(folder):
+        for copy in copies:
             copy.unlink(missing_ok=True)
 
 

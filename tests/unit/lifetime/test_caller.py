@@ -18,15 +18,16 @@ def test_a_job_asks_once_for_its_snakemake() -> None:
     assert take(environment) is None  # programs that it starts are no jobs
 
 
-def test_only_copies_of_scripts_that_are_old_and_do_not_run_are_removed(tmp_path: Path) -> None:
-    names = ("tmp1.dead.py", "tmp2.runs.py", "tmp3.new.py")
-    for name in names:
-        (tmp_path / name).write_text("print('begun', flush=True)\nimport time\ntime.sleep(60)\n")
-    for name in names[:2]:
-        os.utime(tmp_path / name, (1000, 1000))
-    command = [sys.executable, str(tmp_path / "tmp2.runs.py")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as job:
+def test_copies_of_scripts_go_unless_one_of_them_runs_in_the_folder(tmp_path: Path) -> None:
+    scripts = tmp_path / ".snakemake/scripts"
+    scripts.mkdir(parents=True)
+    for name in ("tmp1.dead.py", "tmp2.runs.py"):
+        (scripts / name).write_text("print('begun', flush=True)\nimport time\ntime.sleep(60)\n")
+    command = [sys.executable, str(scripts / "tmp2.runs.py")]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as job:
         job.stdout.readline()
         remove_copies(tmp_path)
+        assert sorted(path.name for path in scripts.iterdir()) == ["tmp1.dead.py", "tmp2.runs.py"]
         job.kill()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["tmp2.runs.py", "tmp3.new.py"]
+    remove_copies(tmp_path)
+    assert list(scripts.iterdir()) == []
