@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -34,7 +35,8 @@ class Stopping:
         if self.signal is None:
             self.signal = signal.Signals(number)
             threading.Thread(target=_end_jobs, name="kvbench-stopping", daemon=True).start()
-        raise KeyboardInterrupt
+        # Snakemake's scheduler takes this as it takes KeyboardInterrupt; before that it is the last line of the call.
+        sys.exit(self.line())
 
     def line(self) -> str | None:
         """The last line of a call that a signal has stopped."""

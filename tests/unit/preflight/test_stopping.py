@@ -24,7 +24,7 @@ jobs = [subprocess.Popen([sys.executable, str(path)]) for path in sorted(Path(".
 print("ready", flush=True)
 try:
     time.sleep(60)
-except KeyboardInterrupt:
+except SystemExit:
     print([job.wait() for job in jobs], stopping.line(), flush=True)
 """
 BEGUN = """
@@ -53,6 +53,16 @@ def test_jobs_end_with_a_signal_to_snakemake_alone(tmp_path: Path, number: signa
         told = process.communicate(timeout=60)[0]
     go_on = f"Interrupted by {number.name}. Finished runs are kept; run the same command again to go on."
     assert told == f"[7, -15] {go_on}\n"
+
+
+def test_a_signal_before_the_first_job_is_the_last_line() -> None:
+    """There Snakemake itself would end in a traceback."""
+    program = SNAKEMAKE.partition("jobs = ")[0] + "signal.raise_signal(signal.SIGINT)"
+    command = [sys.executable, "-c", f"import signal\n{program}"]
+    environment = {**os.environ, "PYTHONPATH": IMPORT_PATH}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    line = "Interrupted by SIGINT. Finished runs are kept; run the same command again to go on.\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", line)
 
 
 def test_nothing_is_said_without_a_signal() -> None:
