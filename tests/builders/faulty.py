@@ -10,53 +10,87 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
+import yaml
 
 from builders.tiny_overlay import tiny_overlay
 from builders.tree import copy_project, snakemake
+from kvbench.files import read_parquet
 
 PATIENCE_S = 500  # on a machine that others use too; no test needs a tenth of it on one that is idle
+ENDS_S = 60  # for processes that have to end with the call
 SNAKEMAKE = (sys.executable, "-m", "snakemake", "--configfile", "own.yaml")
 REQUEST = '{"prompt_token_ids": [5, 6, 7, 8], "output_tokens": 60}\n'
 WORKLOAD = "results/workloads/tiny/mine.parquet"
+RATE = 40
+OVER_TIME = f"requests_per_s-{RATE}"  # the point of runs whose requests arrive over time
+MARK = "FAULTS_CALL"  # in the environment of all processes of a call
 
 
-def run_file(engine: str, name: str = "run.json") -> str:
+def run_file(engine: str, name: str = "run.json", point: str = "base") -> str:
     """A file of the run of an engine on the tiny model."""
-    return f"results/runs/tiny/{engine}/mine/base/{name}"
+    return f"results/runs/tiny/{engine}/mine/{point}/{name}"
+
+
+def tokens(tree: Path, engine: str, point: str = "base") -> list[list[int]]:
+    """The tokens of a finished run, by repeat and request."""
+    return read_parquet(tree / run_file(engine, "requests.parquet", point)).column("output_token_ids").to_pylist()
 
 
 def prepared(tree: Path) -> Path:
     """A copy of the project in which only the runs are still to do."""
     copy_project(tree)
     (tree / "my.jsonl").write_text(REQUEST * 160)
-    (tree / "own.yaml").write_text(tiny_overlay("my.jsonl"))
+    overlay = yaml.safe_load(tiny_overlay("my.jsonl"))
+    [run] = overlay["runs"]
+    overlay["runs"] += [{**run, "engines": ["hf-continuous"]}, {**run, "requests_per_s": RATE}]
+    (tree / "own.yaml").write_text(yaml.safe_dump(overlay))
     done = snakemake(tree, "--configfile", "own.yaml", "--", WORKLOAD)
     assert done.returncode == 0, done.stderr
     return tree
 
 
 class Call:
-    """`snakemake` in `tree` for one run, in a process group and with a temporary folder of its own."""
+    """`snakemake` in `tree` for one run, in a session and with a temporary folder of its own.
 
-    def __init__(self, tree: Path, engine: str, *arguments: str, **environment: str) -> None:
-        self.tree, self.rule = tree, "run_vllm" if engine.startswith("vllm") else "run_traditional"
-        self.log = tree / f"logs/{self.rule}/tiny/{engine}/mine/base.log"
+    Unless `resumes`, the run is done even if it is there. `prefix` is the beginning of the command.
+    """
+
+    def __init__(
+        self,
+        tree: Path,
+        engine: str,
+        *arguments: str,
+        point: str = "base",
+        resumes: Call | None = None,
+        prefix: Sequence[str] = (),
+        **environment: str,
+    ) -> None:
+        self.tree, self.engine, self.point, self.prefix = tree, engine, point, prefix
+        self.rule = "run_vllm" if engine.startswith("vllm") else "run_traditional"
+        self.label = f"{self.rule} tiny {engine} mine {point}"
+        self.log = tree / f"logs/{self.rule}/tiny/{engine}/mine/{point}.log"
         self.log.unlink(missing_ok=True)
-        self.temporary = Path(tempfile.mkdtemp(prefix="f", dir="/tmp"))  # a short path, for vLLM's sockets
+        # A short path, for vLLM's sockets.
+        self.temporary = resumes.temporary if resumes else Path(tempfile.mkdtemp(prefix="f", dir="/tmp"))
         self.output = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed by `close`)
+        self.mark = uuid.uuid4().hex
         self.seen: dict[int, psutil.Process] = {}
+        forced = () if resumes else ("--forcerun", self.rule)
         self.process = subprocess.Popen(
-            [*SNAKEMAKE, *arguments, "--forcerun", self.rule, "--", run_file(engine)],
-            cwd=tree,
+            [*prefix, *SNAKEMAKE, *arguments, *forced, "--", run_file(engine, point=point)],
+            cwd=None if prefix else tree,
             env={
                 **os.environ,
                 "TMPDIR": str(self.temporary),
                 "TORCHINDUCTOR_CACHE_DIR": str(tree / "cache"),
+                MARK: self.mark,
                 **environment,
             },
             stdout=self.output,
@@ -69,6 +103,19 @@ class Call:
         found = psutil.Process(self.process.pid).children(recursive=True)
         self.seen |= {one.pid: one for one in found}
         return found
+
+    def alive(self) -> list[psutil.Process]:
+        """All processes of the call that live: known by descent, by its session, or by its mark."""
+        return [one for number in psutil.pids() if (one := self._owned(number))]
+
+    def _owned(self, number: int) -> psutil.Process | None:
+        with suppress(psutil.Error, ProcessLookupError):
+            process = psutil.Process(number)
+            descends, session = self.seen.get(number) == process, os.getsid(number)
+            owned = descends or session == self.process.pid or process.environ().get(MARK) == self.mark
+            if owned and process.status() != psutil.STATUS_ZOMBIE:
+                return process
+        return None
 
     def named(self, name: str) -> list[psutil.Process]:
         """Those with `name` in their command lines, parents first."""
@@ -88,6 +135,16 @@ class Call:
         self._wait(lambda: self.log.exists() and text in self.log.read_text(errors="replace"), text)
         return self
 
+    def shows(self, text: str) -> Call:
+        """Wait until a text is on the terminal."""
+        self._wait(lambda: text in "\n".join(self.screen()), text)
+        return self
+
+    def has(self, name: str) -> Call:
+        """Wait until one of its processes has `name` in its command line."""
+        self._wait(lambda: self.named(name), name)
+        return self
+
     def _wait(self, condition: Callable[[], Any], what: str) -> Any:
         end = time.monotonic() + PATIENCE_S
         while not (found := condition()):
@@ -95,6 +152,13 @@ class Call:
             assert time.monotonic() < end, f"{what} did not come:\n{self.screen()}"
             time.sleep(0.02)
         return found
+
+    def stopped(self) -> Call:
+        """Wait until the job has stopped itself, as `stopping_at` had it do."""
+        job = self.job()[1]
+        self._wait(lambda: job.status() == psutil.STATUS_STOPPED, "the job's stop")
+        self.family()
+        return self
 
     def group(self, number: int) -> None:
         """Signal the call as a terminal does."""
@@ -104,8 +168,11 @@ class Call:
     def end(self) -> int:
         """The exit code of Snakemake, once it and all that it started have ended."""
         code = self.process.wait(PATIENCE_S)
-        _, alive = psutil.wait_procs(list(self.seen.values()), timeout=60)
-        assert not alive, alive
+        end = time.monotonic() + ENDS_S
+        while alive := self.alive():
+            assert time.monotonic() < end, alive
+            time.sleep(0.1)
+        assert not [line for line in self.screen() if "Traceback" in line], "\n".join(self.screen())
         return code
 
     def screen(self) -> list[str]:
@@ -120,10 +187,10 @@ class Call:
         return lines[0]
 
     def left(self) -> list[str]:
-        """What is left under the temporary folder but for the locks, and of copies of scripts."""
-        scripts = self.tree / ".snakemake/scripts"
+        """Folders left under the temporary folder but for that of locks, copies of scripts, and files half written."""
         found = [path.name for path in self.temporary.iterdir() if path.name != f"kvbench-{os.getuid()}"]
-        return found + ([path.name for path in scripts.iterdir()] if scripts.exists() else [])
+        found += [path.name for path in self.tree.glob(".snakemake/scripts/*")]
+        return found + [path.name for path in self.tree.glob("results/**/.*.tmp")]
 
     def unlock(self) -> None:
         """`make unlock`."""
@@ -131,8 +198,8 @@ class Call:
 
     def close(self) -> None:
         """End what a failed test has left."""
-        for one in self.seen.values():
-            if one.is_running():
+        for one in self.alive():
+            with suppress(psutil.Error):
                 one.send_signal(signal.SIGCONT)
                 one.kill()
         if self.process.poll() is None:

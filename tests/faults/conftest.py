@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
-from builders.faulty import Call, prepared
+from builders.faulty import Call, prepared, run_file, tokens
 
 ROWS = pytest.StashKey[list[tuple[str, ...]]]()
 BEGIN, END = "<!-- written by `make faults` -->\n", "<!-- end -->"
@@ -56,10 +58,40 @@ def call(tree: Path) -> Iterator[Callable[..., Call]]:
     """Starts calls for one run each; what they leave is ended after the test."""
     calls: list[Call] = []
 
-    def start(engine: str, *arguments: str, **environment: str) -> Call:
-        calls.append(Call(tree, engine, *arguments, **environment))
+    def start(engine: str, *arguments: str, folder: Path = tree, **given: Any) -> Call:
+        calls.append(Call(folder, engine, *arguments, **given))
         return calls[-1]
 
     yield start
     for one in calls:
         one.close()
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tree: Path) -> Callable[[Call], list[list[int]]]:
+    """The tokens of the run that a call is for, in a call to which nothing happens."""
+
+    @cache
+    def of(engine: str, point: str) -> list[list[int]]:
+        one = Call(tree, engine, point=point)
+        try:
+            assert one.end() == 0, "\n".join(one.screen())
+            return tokens(tree, engine, point)
+        finally:
+            one.close()
+
+    return lambda one: of(one.engine, one.point)
+
+
+@pytest.fixture
+def goes_on(call: Callable[..., Call], undisturbed: Callable[[Call], list[list[int]]]) -> Callable[..., None]:
+    """Checks that the same command goes on after a call to which something has happened, and leaves nothing."""
+
+    def check(one: Call, **given: Any) -> None:
+        assert not (one.tree / run_file(one.engine, point=one.point)).exists()
+        after = call(one.engine, folder=one.tree, point=one.point, resumes=one, prefix=one.prefix, **given)
+        assert after.end() == 0, "\n".join(after.screen())
+        assert after.left() == []
+        assert tokens(one.tree, one.engine, one.point) == undisturbed(one)
+
+    return check

@@ -2,57 +2,83 @@
 
 from __future__ import annotations
 
-import psutil
+import signal
+
 import pytest
-from builders.faulty import Call
+from builders.faulty import OVER_TIME, Call
 
 OWN_PROCESS = {"VLLM_ENABLE_V1_MULTIPROCESSING": "1"}  # as on CUDA
+CORE, WORKER = "VLLM::EngineCore", "VLLM::Worker"
 
 
-def serving(call, *arguments: str) -> Call:
+def serving(call, *arguments: str, **given: str) -> Call:
     """A call whose engine serves requests."""
-    one = call("vllm", *arguments, **OWN_PROCESS)
+    one = call("vllm", *arguments, **given, **OWN_PROCESS)
     one.job()
-    return one.until("kvbench.measure.serving: warm-up")
+    return one.until("repeat-1 begins")
 
 
+@pytest.mark.parametrize("point", ["base", pytest.param(OVER_TIME, marks=pytest.mark.long)])
 @pytest.mark.parametrize(
     ("name", "number"),
     [
-        ("VLLM::EngineCore", "SIGKILL"),
-        pytest.param("VLLM::EngineCore", "SIGTERM", marks=pytest.mark.long),
-        pytest.param("VLLM::Worker", "SIGKILL", marks=pytest.mark.long),
+        (CORE, "SIGKILL"),
+        pytest.param(CORE, "SIGTERM", marks=pytest.mark.long),
+        pytest.param(WORKER, "SIGKILL", marks=pytest.mark.long),
+        pytest.param(WORKER, "SIGTERM", marks=pytest.mark.long),
     ],
 )
-def test_a_process_of_vllm_that_ends(call, outcome, name: str, number: str) -> None:
-    one = serving(call)
-    lost: psutil.Process = one.named(name)[0]
-    lost.kill() if number == "SIGKILL" else lost.terminate()
+def test_a_process_of_vllm_that_ends(call, outcome, goes_on, name: str, number: str, point: str) -> None:
+    """The line names it; that the next call ends shows that the script of the rule can be imported again (spawn)."""
+    one = serving(call, point=point)
+    one.named(name)[0].send_signal(signal.Signals[number])
     assert one.end() == 1
     told = one.said("run_vllm")
-    assert " ended in phase repeat-1 before its work was done; see logs/run_vllm/tiny/vllm/mine/base.log; " in told
-    assert "VLLM::" in told
+    assert told.startswith(f"{one.label}: {name}")
+    log = one.log.relative_to(one.tree)
+    assert f" ended in phase repeat-1 before its work was done; see {log}; finished runs are kept" in told
     assert one.left() == []
-    outcome(f"{number} to vLLM's process {name} during a run", told)
+    when = "a run" if point == "base" else "arrivals"
+    outcome(f"{number} to vLLM's process {name} during {when}", told)
+    goes_on(one, **OWN_PROCESS)
 
 
 @pytest.mark.long
-def test_a_process_of_vllm_that_hangs(call, outcome) -> None:
+def test_a_process_of_vllm_that_ends_while_it_loads(call, outcome, goes_on) -> None:
+    one = call("vllm", **OWN_PROCESS)
+    one.job()
+    one.has(CORE).named(CORE)[0].kill()
+    assert one.end() == 1
+    told = one.said("run_vllm")
+    assert str(one.log.relative_to(one.tree)) in told
+    assert one.left() == []
+    outcome(f"SIGKILL to vLLM's process {CORE} while it loads", told)
+    goes_on(one, **OWN_PROCESS)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", [CORE, WORKER])
+def test_a_process_of_vllm_that_hangs(call, outcome, goes_on, name: str) -> None:
     """The limit ends it: the job alone would wait without end."""
     one = serving(call, "--config", "timeout_s={run_vllm: 150}")
-    one.named("VLLM::EngineCore")[0].suspend()
+    one.named(name)[0].suspend()
     assert one.end() == 1
     told = one.said("run_vllm")
     assert "ended in phase repeat-1, since it took longer than 150 s; see logs/run_vllm/" in told
     assert one.left() == []
-    outcome("vLLM's process VLLM::EngineCore hangs (SIGSTOP), `timeout_s: {run_vllm: 150}`", told)
+    outcome(f"vLLM's process {name} hangs (SIGSTOP), `timeout_s: {{run_vllm: 150}}`", told)
+    goes_on(one, **OWN_PROCESS)
 
 
 @pytest.mark.long
-def test_ctrl_c_while_vllm_serves(call, outcome) -> None:
+@pytest.mark.parametrize("which", [0, 1], ids=["warden", "job"])
+def test_kill_of_a_job_with_processes_of_vllm(call, outcome, goes_on, which: int) -> None:
+    """None of them outlives it."""
     one = serving(call)
-    one.group(2)
+    one.job()[which].kill()
     assert one.end() == 1
-    assert one.screen()[-1].startswith("Interrupted by SIGINT. ")
+    told = "Error in rule run_vllm:" if which == 0 else one.said("run_vllm")
+    assert "SIGKILL" in told or which == 0
     assert one.left() == []
-    outcome("Ctrl-C while vLLM's own processes serve", one.screen()[-1])
+    outcome(f"kill -9 of the {('warden', 'job')[which]} of a run with vLLM's own processes", told)
+    goes_on(one, **OWN_PROCESS)
