@@ -52,7 +52,7 @@ else
 	@.venv/bin/python -m pytest $(APART) --numprocesses auto --maxprocesses 8 --dist loadfile $(ARGS)
 	@.venv/bin/python -m pytest tests/workflow $(APART:%=--ignore=%) $(ARGS)
 	@.venv/bin/python -m pytest tests/browser $(ARGS)
-	@.venv/bin/python -m pytest tests/faults -m "not long" $(ARGS)
+	@.venv/bin/python -m pytest tests/faults -m "not long" --numprocesses auto --maxprocesses 2 --dist loadfile $(ARGS)
 endif
 
 faults: setup  ## test all faults: kills, stops, signals; writes the table of docs/reliability.md

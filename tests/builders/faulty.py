@@ -24,7 +24,7 @@ from builders.tree import copy_project, snakemake
 from kvbench.files import read_parquet
 
 PATIENCE_S = 500  # on a machine that others use too; no test needs a tenth of it on one that is idle
-ENDS_S = 60  # for processes that have to end with the call
+ENDS_S = 200  # for processes that have to end with the call
 SNAKEMAKE = (sys.executable, "-m", "snakemake", "--configfile", "own.yaml")
 REQUEST = '{"prompt_token_ids": [5, 6, 7, 8], "output_tokens": 60}\n'
 WORKLOAD = "results/workloads/tiny/mine.parquet"

@@ -27,6 +27,7 @@ def test_kill_of_a_job(call, outcome, goes_on) -> None:
     goes_on(one)
 
 
+@pytest.mark.long
 def test_a_job_that_hangs(call, outcome, goes_on) -> None:
     """It is stopped before it could look at a clock of its own."""
     one = call("hf-batch", "--config", "timeout_s={run_traditional: 3}")
