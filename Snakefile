@@ -36,5 +36,6 @@ rule all:
     """The same of every run in config.yaml."""
     default_target: True
     input:
-        [*paths.source_files(RUNS), *paths.record_files(RUNS)],
+        SOURCES,
+        searched_files,
         RESULTS,

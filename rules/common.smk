@@ -9,6 +9,7 @@ from functools import partial
 
 from kvbench.config import figure_files, paths, rates
 from kvbench.config.digests import code_digest
+from kvbench.config.finished import needed
 from kvbench.config.parameters import (
     attention_options,
     benchmark_settings,
@@ -23,6 +24,8 @@ from kvbench.config.slo import slo_params
 from kvbench.figures.registry import FIGURES, OF_WORKLOAD
 from kvbench.files import read_json
 from kvbench.machine.packages import package_versions
+from kvbench.preflight.beginning import before_jobs, flattened
+from kvbench.provenance.looking import look
 from kvbench.workload.rates import FROM_FILE, rate_point
 
 # Set by `make report`: results may lie where the user's models and files do not.
@@ -114,6 +117,13 @@ def arriving_runs():
     for pair in rates.swept_pairs(config):
         found += searched_runs(*pair, rounds)
     return found
+
+
+def searched_files(wildcards):
+    """The files of the runs that the search for capacities has added."""
+    pairs, rounds = rates.swept_pairs(config), config["slo"]["bisections"]
+    found = [run for pair in pairs for run in searched_runs(*pair, rounds)]
+    return paths.record_files(found) + paths.data_files(found)
 
 
 def as_far_as_needed(files):
@@ -210,5 +220,29 @@ RESULTS = [
     figure_files.kernel_figures(config, MEASURED, FORMATS),
     figure_files.capacity_files(config, FORMATS),
     figure_files.replay_files(config, FORMATS),
+    paths.sweep_files(config, MEASURED),
     paths.REPORT,
 ]
+# What that is made from. Each file is asked for by name, because Snakemake does not make one again that is lost while
+# the files made from it are there.
+SOURCES = [
+    *paths.source_files(RUNS),
+    *paths.planned_models(config),
+    *needed(config),
+]
+
+
+def asked_for():
+    """All files of `all`; of the runs that the search for capacities adds, those whose rates have been chosen."""
+    found = []
+    for model, workload in rates.swept_pairs(config):
+        for number in range(1, config["slo"]["bisections"] + 1):
+            file = paths.chosen_rates(model, workload, number)
+            if os.path.exists(file):
+                found += rates.further_runs(config, model, workload, read_json(file))
+    further = paths.record_files(found) + paths.data_files(found)
+    return {*SOURCES, *further, *flattened(RESULTS)}
+
+
+if workflow.is_main_process:
+    before_jobs(workflow, lambda dry: look(asked_for(), dry=dry))

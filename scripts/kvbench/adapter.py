@@ -22,6 +22,7 @@ from kvbench.lifetime.clock import settle
 from kvbench.lifetime.order import KEPT, Order
 from kvbench.lifetime.parents import TERMINATED
 from kvbench.memory_errors import describe_memory_error
+from kvbench.provenance import recording
 
 log = logging.getLogger("kvbench")
 
@@ -57,7 +58,10 @@ class Job:
 
 @contextmanager
 def job(snakemake: Any) -> Iterator[Job]:
-    """Run a rule's work: output and logging go to the rule's log; a failure prints one line and exits with code 1."""
+    """Run a rule's work: output and logging go to the rule's log; a failure prints one line and exits with code 1.
+
+    Under Snakemake, inputs are checked first, and the job's manifest is written last.
+    """
     gc.freeze()  # imported modules are never freed
     gc.enable()  # see quick_start
     label = " ".join([snakemake.rule, *map(str, snakemake.wildcards)])
@@ -69,9 +73,12 @@ def job(snakemake: Any) -> Iterator[Job]:
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
     )
     try:
+        inputs = recording.begin(snakemake) if kept else {}
         yield Job(terminal, label)
-        if kept and (late := settle(map(str, snakemake.input))):
-            log.warning("the clock was set back: %s", ", ".join(late))
+        if kept:
+            if late := settle(map(str, snakemake.input)):
+                log.warning("the clock was set back: %s", ", ".join(late))
+            recording.end(snakemake, inputs)
     except UserError as error:
         log.error("%s", error)
         _fail(terminal, f"{label}: {error}")

@@ -106,11 +106,17 @@ def ran(tree: Path, **environment: str) -> Counter[str]:
 
 def planned(tree: Path, **environment: str) -> list[tuple[str, str]]:
     """Return the rule and first output of each job snakemake would run, without `all`."""
-    done = snakemake(tree, "-n", "--quiet", "host", **environment)
+    return [(rule, files["output"][0]) for rule, files in described(tree, **environment) if rule != "all"]
+
+
+def described(tree: Path, *arguments: str, **environment: str) -> list[tuple[str, dict[str, list[str]]]]:
+    """Return the rule, inputs and outputs of each job snakemake would run."""
+    done = snakemake(tree, "-n", "--quiet", "host", *arguments, **environment)
     assert done.returncode == 0, done.stderr
     blocks = re.split(r"^(?:local)?(?:rule|checkpoint) (\w+):$", done.stdout + done.stderr, flags=re.M)[1:]
-    jobs = zip(blocks[::2], blocks[1::2], strict=True)
-    return [(rule, re.search(r"output: ([^\s,]+)", body)[1]) for rule, body in jobs if rule != "all"]
+    lists = [dict(re.findall(r"^    (input|output): (.+)$", body, re.M)) for body in blocks[1::2]]
+    files = [{kind: names.split(", ") for kind, names in one.items()} for one in lists]
+    return list(zip(blocks[::2], files, strict=True))
 
 
 def contents(tree: Path) -> dict[str, bytes]:

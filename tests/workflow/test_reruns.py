@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from builders.tree import (
+    described,
     planned,
     quick_project,
     ran,
@@ -32,6 +33,7 @@ FIGURES = [
     for name in figures_of([RunName("smollm2-135m", engine, "mixed") for engine in ("hf-batch", "vllm")])
     if name != "workload_lengths"  # which reads no run
 ]
+HIT_RATES = {"workload": "mixed", "requests": 9, "pool_slots": 9000, "prefix_sharing": True, "shared_prefix_tokens": 64}
 PRICE = {"measure_paging_price": 1, "summarise_paging_price": 1}
 AFTER_CONFIG = {"write_config": 1, "write_methods": 1}
 # Jobs that follow any run: parity and tables cover all runs, so every figure of a table is drawn again too.
@@ -186,6 +188,27 @@ def test_a_claim_is_judged_again_without_a_run(tree: Path) -> None:
     path = tree / "config/claims.yaml"
     path.write_text(path.read_text().replace("min_repeats: 6", "min_repeats: 7"))
     assert stale(tree) == {"check_claims": 1, "write_latex": 1, "make_report": 1}
+
+
+def test_every_file_that_a_job_writes_is_asked_for(tree: Path) -> None:
+    """Otherwise a lost one would not be made again while the files made from it are there."""
+    own = {"kind": "recording", "model": "smollm2-135m", "workload": "mixed", "passes": 6}
+    reconfigure(tree, "benchmarks", {"recording": own})
+    reconfigure(tree, "replays", {"mine": {**HIT_RATES, "hit_rate": {}}})
+    entry = {"models": ["smollm2-135m"], "engines": ["vllm"], "workloads": ["mixed"]}
+    reconfigure(tree, "runs", [*RUNS["runs"], {**entry, "sweep": {"block_size": [32, 64]}}])
+    jobs = described(tree, "--forceall")
+    [asked] = [set(files["input"]) for rule, files in jobs if rule == "all"]
+    made = {name for rule, files in jobs for name in files.get("output", ())}
+    assert {"run_vllm", "run_benchmark", "find_hit_rates", "replay_sweep", "draw_block_map"} <= {rule for rule, _ in jobs}
+    assert made == asked
+
+
+@pytest.mark.parametrize("name", ["requests", "kv", "device", "blocks", "margins"])
+def test_a_lost_file_of_a_run_comes_back_alone(tree: Path, name: str) -> None:
+    (tree / f"results/runs/smollm2-135m/vllm/mixed/base/{name}.parquet").unlink()
+    made = [output.split("/")[3:6] for rule, output in planned(tree) if rule.startswith("run_")]
+    assert made == [["vllm", "mixed", "base"]]
 
 
 def test_a_workload_reruns_only_its_runs(tree: Path) -> None:
@@ -356,8 +379,8 @@ def test_a_users_file_reruns_its_scenario(tree: Path) -> None:
 
 
 def test_hit_rates_and_fleets_rerun_no_replay(tree: Path) -> None:
-    own = {"workload": "mixed", "requests": 9, "pool_slots": 9000, "prefix_sharing": True, "shared_prefix_tokens": 64}
-    own |= {"policies": ["paged"], "requests_per_s": 3, "step_time": {"constant_s": 0.05, "source": "a test"}}
+    own = HIT_RATES | {"policies": ["paged"], "requests_per_s": 3}
+    own |= {"step_time": {"constant_s": 0.05, "source": "a test"}}
     reconfigure(tree, "replays", {"mine": own})
     ran(tree)
     fleet = {"replicas": [2], "routers": ["prefix-aware"]}

@@ -9,13 +9,14 @@ from kvbench.config.paths import (
     TABLES_OF_RUNS,
     at_rates,
     data_files,
+    hit_rate_files,
     of_project,
     pairs_of,
     predicted_file,
     predicted_files,
     prices_paging,
     record_files,
-    replay_record,
+    replay_data,
     sweep_file,
     table_file,
     workload_file,
@@ -133,5 +134,6 @@ def capacity_files(config: Mapping[str, Any], formats: Sequence[str]) -> list[st
 
 
 def replay_files(config: Mapping[str, Any], formats: Sequence[str]) -> list[str]:
-    """The files of the replays besides their table, of scenarios and of runs at rates of arrival."""
-    return [*map(replay_record, config["replays"]), *replay_figures(config, formats), *predicted_files(config)]
+    """The files of the replays besides their tables, of scenarios and of runs at rates of arrival."""
+    made = [file for name in config["replays"] for file in replay_data(name)]
+    return [*made, *hit_rate_files(config), *replay_figures(config, formats), *predicted_files(config)]

@@ -93,6 +93,11 @@ def replay_series(scenario: str) -> str:
     return f"results/replays/{scenario}/series.parquet"
 
 
+def replay_data(scenario: str) -> list[str]:
+    """All that the replay of a scenario writes."""
+    return [replay_record(scenario), replay_series(scenario), f"results/replays/{scenario}/steps.parquet"]
+
+
 def hit_rate_files(config: Mapping[str, Any]) -> list[str]:
     """The hit rates of the scenarios that ask for them."""
     return [f"results/replays/{name}/hit_rate.csv" for name, own in config["replays"].items() if "hit_rate" in own]

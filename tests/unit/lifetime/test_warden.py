@@ -28,6 +28,7 @@ if keeper == "watch":
     warden.available = lambda: False
     watch.PERIOD_S = 0.1
 snakemake = SimpleNamespace(rule="run", wildcards=["x"], log=[log], resources={"timeout_s": float(given)}, input=[])
+snakemake.params = {}
 snakemake.output = [os.path.join(os.path.dirname(log), "out/table.csv")]
 with adapter.job(snakemake) as job:
     exec(work)
@@ -47,7 +48,9 @@ class Started:
     def __call__(self, work: str, given_s: float = 0, keeper: str = KEEPERS[0]) -> subprocess.Popen:
         own = {"PYTHONPATH": IMPORT_PATH, "TMPDIR": str(self.folder), "KVBENCH_CALLER": str(self.caller.pid)}
         command = [sys.executable, "-c", JOB, str(self.folder / "log"), str(given_s), keeper, work]
-        process = subprocess.Popen(command, env={**os.environ, **own}, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            command, env={**os.environ, **own}, cwd=self.folder, stderr=subprocess.PIPE, text=True
+        )
         self.jobs.append(process)
         return process
 
