@@ -24,8 +24,10 @@ from kvbench.config.slo import slo_params
 from kvbench.figures.registry import FIGURES, OF_WORKLOAD
 from kvbench.files import read_json
 from kvbench.machine.packages import package_versions
-from kvbench.preflight.beginning import before_jobs, flattened
+from kvbench.preflight.beginning import after_plan, before_jobs, flattened
+from kvbench.preflight.prepared import Prepared
 from kvbench.provenance.looking import look
+from kvbench.provenance.plan import is_wanted, write_plan
 from kvbench.workload.rates import FROM_FILE, rate_point
 
 # Set by `make report`: results may lie where the user's models and files do not.
@@ -244,5 +246,17 @@ def asked_for():
     return {*SOURCES, *further, *flattened(RESULTS)}
 
 
+def look_first(dry):
+    """Stop if files of earlier calls are damaged; return those that are to be made again."""
+    if is_wanted():  # `make verify` says more of each
+        return []
+    models = {*paths.models_of(RUNS), *paths.planned_models(config)}
+    prepared = Prepared(models, restamp=not dry)
+    look(asked_for(), also=prepared.damaged, dry=dry)
+    return [] if READS_ONLY else prepared.outdated
+
+
 if workflow.is_main_process:
-    before_jobs(workflow, lambda dry: look(asked_for(), dry=dry))
+    before_jobs(workflow, look_first)
+    if is_wanted():
+        after_plan(workflow, write_plan)

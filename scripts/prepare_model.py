@@ -5,6 +5,7 @@ from typing import Any
 
 from kvbench.adapter import job
 from kvbench.files import write_json
+from kvbench.model.contents import remember
 from kvbench.model.prepare import prepare_model
 
 
@@ -12,6 +13,7 @@ def main(snakemake: Any) -> None:
     params, record = snakemake.params, Path(snakemake.output.record)
     with job(snakemake) as running:
         model = prepare_model(params.model, params.name, record.parent, running.progress)
+        remember(model)
         write_json(record, model.to_json())
 
 

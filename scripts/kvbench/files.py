@@ -6,12 +6,13 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kvbench.errors import UserError
+from kvbench.parquet_footer import checked_schema, with_outline, without_outline
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -112,19 +113,36 @@ def read_table(path: str | Path, separator: str = ",") -> pd.DataFrame:
 
 
 def write_parquet(path: str | Path, table: pa.Table) -> None:
-    """Write an Arrow table as Parquet (zstd)."""
+    """Write an Arrow table as Parquet (zstd), with checksums of its pages and of its outline."""
     import pyarrow.parquet as pq
 
     with replacing(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+        pq.write_table(with_outline(table), temporary, compression="zstd", write_page_checksum=True)
 
 
 def read_parquet(path: str | Path, columns: list[str] | None = None) -> pa.Table:
-    """Read a Parquet file, all of it or some columns; UserError if it is missing or broken."""
+    """Read a Parquet file, all of it or some columns; UserError if it is missing, broken or changed."""
     import pyarrow.parquet as pq
 
     with reading(path, "valid Parquet"):
-        return pq.read_table(path, columns=columns)
+        checked_schema(path)
+        return without_outline(pq.read_table(path, columns=columns, page_checksum_verification=True))
+
+
+def read_batches(path: str | Path, columns: Sequence[str], rows: int = 1 << 18) -> Iterator[pa.RecordBatch]:
+    """Read some columns of a Parquet file `rows` rows at a time to limit memory use; UserError as `read_parquet`."""
+    import pyarrow.parquet as pq
+
+    with reading(path, "valid Parquet"):
+        checked_schema(path)
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            yield from file.iter_batches(batch_size=rows, columns=list(columns))
+
+
+def parquet_columns(path: str | Path) -> list[str]:
+    """Names of the columns of a Parquet file; UserError as `read_parquet`."""
+    with reading(path, "valid Parquet"):
+        return list(checked_schema(path).names)
 
 
 def write_csv(path: str | Path, frame: pd.DataFrame) -> None:

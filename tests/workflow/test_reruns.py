@@ -200,7 +200,9 @@ def test_every_file_that_a_job_writes_is_asked_for(tree: Path) -> None:
     jobs = described(tree, "--forceall")
     [asked] = [set(files["input"]) for rule, files in jobs if rule == "all"]
     made = {name for rule, files in jobs for name in files.get("output", ())}
-    assert {"run_vllm", "run_benchmark", "find_hit_rates", "replay_sweep", "draw_block_map"} <= {rule for rule, _ in jobs}
+    assert {"run_vllm", "run_benchmark", "find_hit_rates", "replay_sweep", "draw_block_map"} <= {
+        rule for rule, _ in jobs
+    }
     assert made == asked
 
 

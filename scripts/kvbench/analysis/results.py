@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from kvbench.engines.names import ENGINES
 from kvbench.errors import UserError
-from kvbench.files import read_parquet, read_record, reading
+from kvbench.files import read_parquet, read_record
 from kvbench.workload.rates import is_rate
 
 if TYPE_CHECKING:
     import pandas as pd
-    import pyarrow as pa
 
 SCOPES = ("all", "sequential")
 NEEDED = ("device", "engine", "model", "point", "repeats", "settings", "workload")  # of run.json
@@ -171,22 +170,6 @@ def processes_of(repeats: Sequence[dict[str, Any]]) -> list[int]:
 def run_label(engine: str, point: str) -> str:
     """A run's name in a figure: its engine and, if it is not `base`, its point."""
     return engine if point == "base" else f"{engine} ({point})"
-
-
-def read_batches(path: Path, columns: Sequence[str], rows: int = 1 << 18) -> Iterator[pa.RecordBatch]:
-    """Read a Parquet file `rows` rows at a time to limit memory use; raises UserError like read_parquet."""
-    import pyarrow.parquet as pq
-
-    with reading(path, "valid Parquet"):
-        file = pq.ParquetFile(path)
-    with file:
-        batches = file.iter_batches(batch_size=rows, columns=list(columns))
-        while True:
-            with reading(path, "valid Parquet"):
-                batch = next(batches, None)
-            if batch is None:
-                return
-            yield batch
 
 
 def point_key(point: str) -> tuple[str, float, str]:

@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from kvbench.blockmap.kinds import Kind, check_kinds, has_kinds, kinds_of
-from kvbench.files import read_parquet, read_record
+from kvbench.files import parquet_columns, read_parquet, read_record
 from kvbench.kv.groups import LayerGroup
 from kvbench.records import PLAIN_SPLIT, SPLIT
 from kvbench.workload.rates import is_rate
@@ -101,11 +100,8 @@ def recorded(record_file: str | Path, requests: Sequence[Request], *, reads_bloc
 
 
 def _known(file: Path, columns: Sequence[str]) -> list[str]:
-    """Those of the columns that a file has: runs of earlier versions have fewer. `read_parquet` names a broken file."""
-    try:
-        names = pq.read_schema(file).names
-    except (OSError, pa.ArrowInvalid):
-        return list(columns)
+    """Those of the columns that a file has: runs of earlier versions have fewer."""
+    names = parquet_columns(file)
     return [name for name in columns if name in names]
 
 

@@ -118,6 +118,11 @@ def data_files(runs: Iterable[RunName]) -> list[str]:
     return [f"{run.folder}/{name}.parquet" for run in runs for name in RUN_FILES]
 
 
+def models_of(runs: Iterable[RunName]) -> list[str]:
+    """model.json of the models of runs."""
+    return sorted({model_record(run.model) for run in runs})
+
+
 def workloads_of(runs: Iterable[RunName]) -> list[str]:
     """The workload files that runs serve."""
     return [workload_file(*pair) for pair in pairs_of(runs)]
@@ -134,8 +139,7 @@ def source_files(runs: Sequence[RunName]) -> list[str]:
     They are requested by name because Snakemake does not recreate a missing file if the files made from it exist, so
     the next call would not notice that it had failed.
     """
-    models = sorted({model_record(run.model) for run in runs})
-    return [ENVIRONMENT, *([BANDWIDTH] if runs else []), CONFIG, *models, *workloads_of(runs)]
+    return [ENVIRONMENT, *([BANDWIDTH] if runs else []), CONFIG, *models_of(runs), *workloads_of(runs)]
 
 
 def tables(config: Mapping[str, Any], runs: Sequence[RunName]) -> list[str]:

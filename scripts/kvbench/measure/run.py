@@ -28,6 +28,7 @@ from kvbench.measure.phases import Phases
 from kvbench.measure.run_files import Paths, write_run
 from kvbench.measure.sampler import Sampler
 from kvbench.measure.serving import serve
+from kvbench.model.contents import check as check_content
 from kvbench.model.slots import itemsize
 from kvbench.workload.arrivals import due_s, pattern_of
 from kvbench.workload.check import check_arrivals
@@ -54,6 +55,7 @@ def run_job(snakemake: Any, make_engine: Callable[[EngineSettings], Engine]) -> 
 def run(order: Order, make_engine: Callable[[EngineSettings], Engine], paths: Paths, job: Job) -> None:
     """Load an engine, serve the workload in all passes, check the results and write them."""
     check_arrivals(read_parquet(order.workload), order.workload, order.settings["requests_per_s"])
+    check_content(order.record)
     session = Session()
     others = _take_cards(order, session, job)
     settings = resolve(order)

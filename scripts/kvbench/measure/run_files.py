@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from kvbench.engines.base import Completion
 from kvbench.engines.names import SEQUENTIAL, is_paged
-from kvbench.files import write_json, write_parquet
+from kvbench.files import sha256, write_json, write_parquet
 from kvbench.kv.paged import readers_state
 from kvbench.kv.schedule import Schedule
 from kvbench.machine.packages import package_versions
@@ -37,13 +37,15 @@ class Paths:
 
 
 def write_run(measured: Measured, paths: Paths) -> None:
-    """Write the tables, then run.json, whose existence means that they are complete."""
+    """Write the tables, then run.json, whose existence means that they are complete; it names what they hold."""
     write_parquet(paths.requests, _requests(measured))
     write_parquet(paths.kv, _kv(measured))
     write_parquet(paths.device, _table(measured.device_rows, DEVICE))
     write_parquet(paths.blocks, _blocks(measured))
     write_parquet(paths.margins, _margins(measured))
-    write_json(paths.record, _record(measured))
+    tables = (paths.requests, paths.kv, paths.device, paths.blocks, paths.margins)
+    files = {path.name: {"bytes": path.stat().st_size, "sha256": sha256(path)} for path in tables}
+    write_json(paths.record, {**_record(measured), "files": files})
 
 
 def _requests(measured: Measured) -> pa.Table:

@@ -80,10 +80,15 @@ def weight_files(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.safetensors"))
 
 
-def file_digests(folder: Path, bar: ProgressBar | None = None) -> dict[str, str]:
-    """SHA-256 of the configuration, weights and tokenizer in `folder`, by name; `bar` shows the bytes read."""
+def model_files(folder: Path) -> list[Path]:
+    """The configuration, weights and tokenizer in `folder`, sorted."""
     names = [*weight_files(folder), *folder.glob("*.json"), *folder.glob("*.jinja"), *folder.glob("*.txt")]
-    files = sorted({*names, *folder.glob("tokenizer.model")})
+    return sorted({*names, *folder.glob("tokenizer.model")})
+
+
+def file_digests(folder: Path, bar: ProgressBar | None = None) -> dict[str, str]:
+    """SHA-256 of the files of a model by name; `bar` shows the bytes read."""
+    files = model_files(folder)
     shown = bar(sum(file.stat().st_size for file in files), "B") if bar else None
     try:
         return {file.name: sha256(file, shown.update if shown else None) for file in files}

@@ -9,11 +9,12 @@ from typing import Any
 from kvbench.errors import UserError
 
 
-def before_jobs(workflow: Any, check: Callable[[bool], None]) -> None:
-    """Call `check` before a call of Snakemake runs its jobs or, with True, shows them in a dry run.
+def before_jobs(workflow: Any, look: Callable[[bool], Iterable[str]]) -> None:
+    """Call `look` before a call of Snakemake runs its jobs or, with True, shows them in a dry run.
 
-    A UserError ends the call in its line. `--touch`, `--unlock`, `--summary` and others run no job and are not checked.
-    Snakemake's own `onstart` is not called where nothing is to be done.
+    The files that it returns are made again, as with `--forcerun`. A UserError ends the call in its line. `--touch`,
+    `--unlock`, `--summary` and others run no job, and nothing is looked at. Snakemake's own `onstart` is not called
+    where nothing is to be done.
     """
     execute = workflow.execute
 
@@ -21,12 +22,25 @@ def before_jobs(workflow: Any, check: Callable[[bool], None]) -> None:
         kind = executor_plugin.common_settings
         if not kind.touch_exec:
             try:
-                check(kind.dryrun_exec)
+                again = look(kind.dryrun_exec)
             except UserError as error:
                 sys.exit(str(error))
+            workflow.dag_settings.forcerun = {*workflow.dag_settings.forcerun, *again}
         return execute(executor_plugin, *arguments, **named)
 
     workflow.execute = checked
+
+
+def after_plan(workflow: Any, write: Callable[[Iterable[Any]], None]) -> None:
+    """Call `write` with the jobs of a dry run's plan, those included that are not to be run."""
+    execute = workflow.execute
+
+    def planned(*arguments: Any, **named: Any) -> Any:
+        done = execute(*arguments, **named)
+        write(workflow.dag.jobs)
+        return done
+
+    workflow.execute = planned
 
 
 def flattened(files: Iterable[Any]) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,14 +11,17 @@ from kvbench.provenance.manifest import FOLDER, Manifest, read_all
 from kvbench.provenance.states import State
 from kvbench.provenance.wording import Damage, told
 
-def look(asked: Collection[str], *, dry: bool = False, folder: Path = FOLDER) -> None:
-    """UserError if files of `asked` have another content than their manifests say; those that are missing are made.
+
+def look(asked: Collection[str], *, also: Sequence[Damage] = (), dry: bool = False, folder: Path = FOLDER) -> None:
+    """UserError if files of `asked` have another content than their manifests say, or for what is known `also`.
+
+    Files that are missing are made again.
 
     A file is read only if its size or time stamp is another. If the content is the same, as it is in a copy, the
     manifest gets the new time stamp, so that the next call need not read it; not in a dry run.
     """
     asked = set(asked)
-    damaged: list[Damage] = []
+    damaged = [*also]
     for one in read_all(folder):
         own = asked.intersection(one.outputs)
         moved = {path: one.outputs[path] for path in own if _is_moved(path, one.outputs[path])}
@@ -41,4 +44,3 @@ def _restamp(one: Manifest, paths: Iterable[str], folder: Path) -> None:
     fresh = {path: State.of(path, one.outputs[path].sha256) for path in paths}
     with suppress(OSError):  # results that may only be read
         one.with_outputs({**one.outputs, **fresh}).write(folder)
-

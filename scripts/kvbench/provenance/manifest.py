@@ -16,6 +16,8 @@ from kvbench.files import write_text
 from kvbench.provenance.states import State
 
 FOLDER = Path("results/manifests")
+PROJECT = Path(__file__).resolve().parents[3]
+DEVICE = "device"
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class Manifest:
     """What a job of `rule` made of what.
 
     `wildcards` are values in the rule's order, `code` the digest of its code, `params` digests of its other parameters,
-    `packages` versions as `name==version`, `inputs` SHA-256 by file, `outputs` what it wrote by file.
+    `packages` versions as `name==version`, `inputs` SHA-256 by name (`named`), `outputs` what it wrote by file.
     """
 
     rule: str
@@ -48,15 +50,26 @@ def place(rule: str, wildcards: Iterable[str], folder: Path = FOLDER) -> Path:
     return Path(folder, *[rule, *wildcards][:-1], f"{[rule, *wildcards][-1]}.json")
 
 
+def named(path: str) -> str:
+    """The name of an input in manifests: the project's own files are named alike wherever the results are."""
+    whole = Path(path).resolve()
+    return str(whole.relative_to(PROJECT)) if whole.is_relative_to(PROJECT / "config") else path
+
+
 def digest_of(value: Any) -> str:
-    """Digest of a parameter: of its JSON with sorted keys, where other types count as their text."""
+    """Digest of a parameter: of its JSON with sorted keys, where other types count as their text.
+
+    Of mappings without the device, which may be `auto`: results/environment.json has the one that was used.
+    """
+    if isinstance(value, Mapping):
+        value = {key: item for key, item in value.items() if key != DEVICE}
     text = json.dumps(value, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def digests_of(params: Mapping[str, Any]) -> dict[str, str]:
-    """Digests of the parameters that are neither code nor packages, by name."""
-    return {name: digest_of(value) for name, value in params.items() if name not in ("code", "packages")}
+    """Digests of the parameters that are neither code nor packages nor the device, by name."""
+    return {name: digest_of(value) for name, value in params.items() if name not in ("code", "packages", DEVICE)}
 
 
 def read(path: Path) -> Manifest | None:

@@ -8,13 +8,13 @@ from typing import Any
 
 from kvbench.errors import UserError
 from kvbench.files import sha256
-from kvbench.provenance.manifest import Manifest, digests_of, place, read_all
+from kvbench.provenance.manifest import Manifest, digests_of, named, place, read_all
 from kvbench.provenance.states import State
 from kvbench.provenance.wording import Damage
 
 
 def begin(snakemake: Any) -> dict[str, str]:
-    """SHA-256 of a job's inputs by file; its manifest, which is of its last time, goes.
+    """SHA-256 of a job's inputs by name; its manifest, which is of its last time, goes.
 
     UserError for an input that is not what the rule that made it wrote.
     """
@@ -23,13 +23,13 @@ def begin(snakemake: Any) -> dict[str, str]:
 
 
 def check_inputs(paths: Iterable[str]) -> dict[str, str]:
-    """SHA-256 of each file; UserError for one that is not what its manifest says."""
+    """SHA-256 of each file by its name in manifests; UserError for one that is not what its manifest says."""
     made = {name: (one.rule, state) for one in read_all() for name, state in one.outputs.items()}
     found = {}
     for path in paths:
-        found[path] = sha256(path)
+        found[named(path)] = digest = sha256(path)
         rule, state = made.get(path, ("", None))
-        if state is not None and found[path] != state.sha256:
+        if state is not None and digest != state.sha256:
             raise UserError(Damage(path, rule, state).line())
     return found
 

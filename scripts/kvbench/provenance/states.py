@@ -11,7 +11,7 @@ from kvbench.files import sha256
 
 @dataclass(frozen=True)
 class State:
-    """Size, SHA-256 and time stamp of a file."""
+    """Size, SHA-256 and time stamp of a file; size and time stamp are -1 where only the content is known."""
 
     bytes: int
     sha256: str
@@ -35,4 +35,4 @@ class State:
     def difference(self, path: str | Path) -> str:
         """What a user is told of a file with another content."""
         size = os.stat(path).st_size
-        return f"{size:,} bytes instead of {self.bytes:,}" if size != self.bytes else "its content has changed"
+        return f"{size:,} bytes instead of {self.bytes:,}" if 0 <= self.bytes != size else "its content has changed"

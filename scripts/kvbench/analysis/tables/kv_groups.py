@@ -10,7 +10,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kvbench.analysis.results import Run, read_batches
+from kvbench.analysis.results import Run
+from kvbench.files import read_batches
 from kvbench.kv.groups import LayerGroup
 from kvbench.records import SPLIT
 

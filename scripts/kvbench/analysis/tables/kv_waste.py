@@ -12,8 +12,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kvbench.analysis.results import Run, read_batches
+from kvbench.analysis.results import Run
 from kvbench.errors import UserError
+from kvbench.files import read_batches
 from kvbench.records import SPLIT
 
 COUNTS = ("pool", "allocated", *SPLIT)

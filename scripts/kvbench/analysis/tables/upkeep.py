@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from kvbench.analysis.results import Run, read_batches
+from kvbench.analysis.results import Run
+from kvbench.files import parquet_columns, read_batches
 from kvbench.records import UPKEEP
 
 KV = ("repeat", "step", "t_ns", "running", "scheduled_tokens", *UPKEEP)
@@ -61,7 +61,7 @@ def _of_process(run: Run, overlaps: bool) -> pd.DataFrame:
 def _timed_rows(run: Run) -> Iterator[pa.RecordBatch]:
     """The rows of kv.parquet whose upkeep is known, a batch at a time; none in older files without it."""
     path = run.folder / "kv.parquet"
-    if not set(KV) <= set(pq.read_schema(path).names):
+    if not set(KV) <= set(parquet_columns(path)):
         return
     for batch in read_batches(path, KV):
         known = batch.filter(batch["tables_ns"].is_valid())

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pyarrow.compute as pc
 
-from kvbench.analysis.results import Run, read_batches
+from kvbench.analysis.results import Run
+from kvbench.files import read_batches
 
 MAX_POINTS = 600
 
