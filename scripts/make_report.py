@@ -11,16 +11,17 @@ from kvbench.report.charts.of_report import charts
 from kvbench.report.found import in_short
 from kvbench.report.methods import methods
 from kvbench.report.page import read_inputs, render
-from kvbench.yaml_files import read_yaml
+from kvbench.yaml_files import read_stored
 
 
 def main(snakemake):
     with job(snakemake):
         given, params = snakemake.input, snakemake.params
+        settings = read_stored(given.config)
         figures = [*given.figures, *given.replays, *given.kernel]
         found = read_inputs(given.environment, given.config, given.tables, figures, given.runs)
         maps = [(one.model, one.workload, one.data) for one in map(load, given.maps)]
-        told = methods(found[0], read_yaml(given.config), found[4]) if found[4] else ""
+        told = methods(found[0], settings, found[4]) if found[4] else ""
         drawn = charts(found[2], found[3], found[4], [*given.sweeps, *given.series])
         beside = {"charts": drawn, "chart_library": library() if drawn else ""}
         page = render(*found, maps=maps, **beside, has_capacity=params.has_capacity, methods=told)

@@ -3,15 +3,16 @@
 import kvbench.preflight.quick_start  # noqa: F401 (first)
 from kvbench.adapter import job
 from kvbench.analysis.results import load_runs
-from kvbench.files import read_record, write_text
+from kvbench.files import write_text
+from kvbench.machine.recorded import read_environment
 from kvbench.report.methods import as_latex, methods
-from kvbench.yaml_files import read_yaml
+from kvbench.yaml_files import read_stored
 
 
 def main(snakemake):
     with job(snakemake):
         given = snakemake.input
-        text = methods(read_record(given.environment), read_yaml(given.config), load_runs(given.runs))
+        text = methods(read_environment(given.environment), read_stored(given.config), load_runs(given.runs))
         write_text(snakemake.output.text, text)
         write_text(snakemake.output.latex, as_latex(text))
 

@@ -16,6 +16,7 @@ TOO_DEEP = "lists or mappings nest too deep; write fewer levels"
 LONGEST = 1000  # digits of a whole number
 WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false", dict: "a mapping"}
 WORDS |= {list: "a list", object: "anything"}
+LAST = "workloads"
 LARGEST = 100_000  # values, those behind an alias counted each time; our files have a few thousand
 
 
@@ -26,6 +27,17 @@ def read_yaml(path: str | Path) -> Any:
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}; give a file that can be read") from None
     return _parse(_decoded(content, path), path)
+
+
+def read_stored(path: str | Path) -> dict[str, Any]:
+    """Read the configuration that `write_config` has stored; UserError if it is not whole.
+
+    Its keys are in alphabetical order, so that a file without the last one has lost its end.
+    """
+    found = read_yaml(path)
+    if not isinstance(found, dict) or LAST not in found:
+        raise UserError(f"{path}: not the whole configuration of a run; delete it and run again")
+    return found
 
 
 def parse_value(text: str, name: str = "the text") -> Any:

@@ -104,9 +104,10 @@ def ran(tree: Path, **environment: str) -> Counter[str]:
     return Counter(line.split()[0] for line in (tree / "ran.txt").read_text().splitlines())
 
 
-def planned(tree: Path, **environment: str) -> list[tuple[str, str]]:
+def planned(tree: Path, *arguments: str, **environment: str) -> list[tuple[str, str]]:
     """Return the rule and first output of each job snakemake would run, without `all`."""
-    return [(rule, files["output"][0]) for rule, files in described(tree, **environment) if rule != "all"]
+    jobs = described(tree, *arguments, **environment)
+    return [(rule, files["output"][0]) for rule, files in jobs if rule != "all"]
 
 
 def described(tree: Path, *arguments: str, **environment: str) -> list[tuple[str, dict[str, list[str]]]]:

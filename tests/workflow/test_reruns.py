@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from builders.model_folder import write_model_folder
 from builders.tree import (
     described,
     planned,
@@ -22,6 +23,10 @@ from builders.tree import (
 
 from kvbench.config.figure_files import figures_of
 from kvbench.config.runs import RunName
+from kvbench.files import write_json
+from kvbench.model.contents import remember
+from kvbench.model.folder import file_digests
+from kvbench.model.record import Architecture, ModelRecord
 
 RUNS = {
     "runs": [
@@ -33,6 +38,7 @@ FIGURES = [
     for name in figures_of([RunName("smollm2-135m", engine, "mixed") for engine in ("hf-batch", "vllm")])
     if name != "workload_lengths"  # which reads no run
 ]
+ARCHITECTURE = Architecture(2, 4, 2, 32, 128, 512, 1000, 128)
 HIT_RATES = {"workload": "mixed", "requests": 9, "pool_slots": 9000, "prefix_sharing": True, "shared_prefix_tokens": 64}
 PRICE = {"measure_paging_price": 1, "summarise_paging_price": 1}
 AFTER_CONFIG = {"write_config": 1, "write_methods": 1}
@@ -211,6 +217,25 @@ def test_a_lost_file_of_a_run_comes_back_alone(tree: Path, name: str) -> None:
     (tree / f"results/runs/smollm2-135m/vllm/mixed/base/{name}.parquet").unlink()
     made = [output.split("/")[3:6] for rule, output in planned(tree) if rule.startswith("run_")]
     assert made == [["vllm", "mixed", "base"]]
+
+
+def test_a_replaced_model_reruns_all_that_used_it_and_a_touched_one_nothing(tree: Path, tmp_path: Path) -> None:
+    """A model in a folder of the user's, which Snakemake does not see."""
+    mine = write_model_folder(tmp_path / "mine")
+    folder = tree / "resources/models/smollm2-135m"
+    record = ModelRecord("smollm2-135m", "path", mine, False, "auto", ARCHITECTURE, file_digests(mine), folder=folder)
+    remember(record)
+    write_json(folder / "model.json", record.to_json())
+    ran(tree)
+    os.utime(mine / "model.safetensors")
+    assert stale(tree) == {}
+    weights = bytearray((mine / "model.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (mine / "model.safetensors").write_bytes(weights)
+    found = stale(tree)
+    assert found["prepare_model"] == 1
+    assert (found["make_workload"], found["run_traditional"], found["run_vllm"]) == (3, 3, 3)
+    assert AFTER_RUNS.items() <= found.items()
 
 
 def test_a_workload_reruns_only_its_runs(tree: Path) -> None:

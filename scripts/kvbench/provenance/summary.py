@@ -17,7 +17,6 @@ KINDS = {
     "pages": ("results/report.html", "results/capacity.html", "results/found.txt", "results/methods"),
 }
 OTHERS = "settings, machine"
-MOST_LINES = 20  # of one state
 
 
 def kind_of(path: str) -> str:
@@ -36,10 +35,12 @@ def table(verdicts: Sequence[Verdict]) -> str:
 
 
 def lines(verdicts: Sequence[Verdict]) -> list[str]:
-    """A line for each file that is not ok, by state; of many of one state the first and a count."""
+    """A line for each rule and reason why files of it are not ok, with the first of them, by state."""
     found = []
     for state in STATES[1:]:
-        own = [one for one in verdicts if one.state == state]
-        found += [one.line() for one in own[:MOST_LINES]]
-        found += [f"{len(own) - MOST_LINES} more files: {state}"] if len(own) > MOST_LINES else []
+        reasons: dict[tuple[str, str], list[Verdict]] = {}
+        for one in verdicts:
+            if one.state == state:
+                reasons.setdefault((one.rule, one.detail), []).append(one)
+        found += [own[0].line(further=len(own) - 1) for own in reasons.values()]
     return found

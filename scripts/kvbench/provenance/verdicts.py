@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from kvbench.files import sha256
+from kvbench.files import read_json, sha256
 from kvbench.provenance.manifest import FOLDER, Manifest, named, place, read
 from kvbench.provenance.plan import Planned
 
@@ -26,6 +26,7 @@ OK = "ok"
 STATES = (OK, *MENDS)
 # Only files of results/ must be there: models and users' files may be elsewhere.
 RESULTS = "results/"
+RECORD = "run.json"
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,11 @@ class Verdict:
     state: str
     detail: str = ""
 
-    def line(self) -> str:
-        """One line for a file that is not ok."""
+    def line(self, further: int = 0) -> str:
+        """One line for a file that is not ok, and for `further` ones of its rule for the same reason."""
+        more = f" and {further} more of {self.rule}" if further else ""
         detail = f" ({self.detail})" if self.detail else ""
-        return f"{self.path}: {self.state}{detail}; {MENDS[self.state]}"
+        return f"{self.path}{more}: {self.state}{detail}; {MENDS[self.state]}"
 
 
 class Verifier:
@@ -65,15 +67,21 @@ class Verifier:
         if not (self._folder / path).is_file():
             return "missing", ""
         if manifest is None or path not in manifest.outputs:
-            return "unknown", ""
+            return ("changed", "run.json names another content") if self._differs_from_record(path) else ("unknown", "")
         wrote = manifest.outputs[path]
         if self._digest(path) != wrote.sha256:
             return "changed", wrote.difference(self._folder / path)
         return stale
 
+    def _differs_from_record(self, path: str) -> bool:
+        """Whether a file of a run is another one than its run.json names: so much is known of a folder copied alone."""
+        record = (self._folder / path).parent / RECORD
+        named = read_json(record).get("files", {}).get(Path(path).name) if record.is_file() else None
+        return named is not None and self._digest(path) != named["sha256"]
+
     def _stale(self, job: Planned, manifest: Manifest) -> tuple[str, str]:
         if job.code != manifest.code:
-            return "stale code", f"of {job.rule}"
+            return "stale code", ""
         if other := _differing(job.params, manifest.params):
             return "stale settings", ", ".join(other)
         if other := _other_packages(job.packages, manifest.packages):
@@ -102,8 +110,5 @@ def _differing(now: dict[str, str], then: dict[str, str]) -> list[str]:
 def _other_packages(now: Iterable[str], then: Iterable[str]) -> list[str]:
     """Packages of another version here; those that are not installed here cannot be compared."""
     here, there = (dict(one.split("==") for one in versions) for versions in (now, then))
-    return [
-        f"{name} {here[name]} instead of {there[name]}"
-        for name in sorted(there)
-        if here.get(name, there[name]) != there[name]
-    ]
+    other = [name for name in sorted(there) if here.get(name, there[name]) != there[name]]
+    return [f"{name} {here[name]} instead of {there[name]}" for name in other]

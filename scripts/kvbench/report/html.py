@@ -49,9 +49,18 @@ def page(template: str, **values: Any) -> str:
 
 
 def figure(path: Path) -> Figure:
-    """The figure in a file, with its caption or, if it could not be drawn, the reason."""
-    reason = not_drawn.find(path.read_bytes())
+    """The figure in a file, with its caption or, if it could not be drawn, the reason; UserError if it is not whole."""
+    content = path.read_bytes()
+    if not _is_whole(path.suffix, content):
+        raise UserError(f"{path}: not a whole picture; delete it and run again")
+    reason = not_drawn.find(content)
     return Figure(path.stem, embed(path), reason or caption(path.stem), reason, place(path), table(path.stem))
+
+
+def _is_whole(suffix: str, content: bytes) -> bool:
+    """Whether a picture ends as its format does."""
+    end = {".svg": b"</svg>", ".png": b"IEND\xaeB`\x82"}.get(suffix, b"")
+    return content.rstrip(b"\n").endswith(end)
 
 
 def place(path: Path) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 
 from kvbench.analysis.results import Run, load_runs
-from kvbench.files import read_record, read_table, read_text
+from kvbench.files import read_table, read_text
+from kvbench.machine.recorded import read_environment
 from kvbench.report import machine, price
 from kvbench.report import replays as replays
 from kvbench.report.charts.chart import Embedded
@@ -145,7 +146,7 @@ def read_inputs(
     """Read the inputs of `render` from files; tables by name."""
     frames = {Path(path).stem: read_table(path) for path in tables}
     found = load_runs(runs) if runs else []
-    return read_record(environment), read_text(config), frames, list(map(Path, figures)), found
+    return read_environment(environment), read_text(config), frames, list(map(Path, figures)), found
 
 
 def not_drawn(parts: Sequence[Section], replayed: Sequence[replays.Section]) -> list[tuple[str, Figure]]:

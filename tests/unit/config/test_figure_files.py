@@ -9,6 +9,7 @@ from kvbench.config import figure_files, paths
 from kvbench.config.runs import RunName
 from kvbench.figures.registry import FIGURES, OF_KERNEL, OF_PLAN, OF_REPLAY, OF_WORKLOAD, Entry
 
+REPLAYED = ("replay.json", "series.parquet", "steps.parquet")
 NAMES = {"model": "m", "workload": "w", "scenario": "s"}
 RUNS = [RunName("m", engine, "w") for engine in ("hf-batch", "vllm")]
 SHARED = [RunName("m", "vllm", "w", f"prefix_sharing-{value}") for value in ("false", "true")]
@@ -94,13 +95,14 @@ def test_figures_of_replays_and_plans() -> None:
     config = overlaid()
     scenarios = list(config["replays"])
     found = figure_files.replay_files(config, ["png"])
-    assert found[: len(scenarios)] == [f"results/replays/{name}/replay.json" for name in scenarios]
+    made = [f"results/replays/{name}/{file}" for name in scenarios for file in REPLAYED]
+    assert found[: len(made)] == made
     assert f"results/figures/replays/{scenarios[0]}/replay_waste.png" in found
-    assert len(found) == 3 * len(scenarios)
+    assert len(found) == 5 * len(scenarios)
     one, other = scenarios
     asked = {**config, "replays": {one: config["replays"][one], other: {**config["replays"][other], "hit_rate": {}}}}
     more = set(figure_files.replay_files(asked, ["png"])) - set(found)
-    assert more == {f"results/figures/replays/{other}/hit_rate.png"}
+    assert more == {f"results/figures/replays/{other}/hit_rate.png", f"results/replays/{other}/hit_rate.csv"}
     assert paths.hit_rate_files(asked) == [f"results/replays/{other}/hit_rate.csv"]
     assert set(paths.tables(asked, [])) - set(paths.tables(config, [])) == {"results/tables/hit_rates.csv"}
     asked = {**config, "replays": {one: config["replays"][one], other: {**config["replays"][other], "fleet": {}}}}
