@@ -6,7 +6,7 @@ ARGS ?=
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help setup any run quick plan report serve test faults unit lint format lock monitor compare gallery picture unlock clean distclean
+.PHONY: help setup any run quick plan report serve test faults unit lint format lock monitor compare verify gallery picture unlock clean distclean
 
 help:  ## this list
 	@echo "make TARGET [FLAVOUR=cpu|cuda|plan] [CORES=1] [ARGS='more arguments'] [PYTHON=python3.12]"
@@ -81,6 +81,9 @@ monitor: setup  ## show the memory of GPUs, processes and host, live
 
 compare: any  ## compare two result folders: A=dir B=dir [OUT=file.md]
 	@.venv/bin/python scripts/compare.py "$(A)" "$(B)" --out "$(or $(OUT),results/compare.html)"
+
+verify: any  ## whether results/ follow from what is beside them, the code, settings and packages; A=folder
+	@.venv/bin/python scripts/verify.py $(if $(A),"$(A)")
 
 gallery: any  ## copy a finished run's figures and tables to docs/gallery/NAME
 	@.venv/bin/python scripts/gallery.py "$(NAME)"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kvbench.files import write_text
 
-SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="10" height="10"/>'
+SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="10" height="10"></svg>'
 
 
 def write_picture(path: Path) -> Path:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
+from builders.overlaid import overlaid
 from builders.places import ROOT
 from builders.refusals import refused
 
-from kvbench.yaml_files import DEEPEST, parse_value, read_yaml
+from kvbench.config.parameters import ordered
+from kvbench.errors import UserError
+from kvbench.yaml_files import DEEPEST, LAST, parse_value, read_stored, read_yaml
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{name}: &{name} [{', '.join([f'*{last}'] * 10)}]\n" for last, name in zip("abcdefgh", "bcdefghi", strict=True)
@@ -80,3 +84,17 @@ def test_values_of_the_command_line() -> None:
         parse_value("[" * 60 + "]" * 60, "--config")
     with refused(r"^--config: .*nest too deep; .*"):
         parse_value("[" * 5000 + "]" * 5000, "--config")
+
+
+@pytest.mark.parametrize("content", ["", "a: 1\n", "- workloads\n", "block_size: auto\nruns: []\n"])
+def test_a_stored_configuration_that_is_not_whole(tmp_path: Path, content: str) -> None:
+    (tmp_path / "config.yaml").write_text(content)
+    with pytest.raises(UserError, match=r"config\.yaml: not the whole configuration of a run; delete it and run again"):
+        read_stored(tmp_path / "config.yaml")
+
+
+def test_the_stored_configuration_ends_with_the_key_that_is_looked_for(tmp_path: Path) -> None:
+    settings = ordered(overlaid())
+    assert list(settings)[-1] == LAST
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
+    assert read_stored(tmp_path / "config.yaml") == settings

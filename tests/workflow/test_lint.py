@@ -112,7 +112,7 @@ def test_no_program_is_started_through_a_shell(folder: str) -> None:
 
 
 def test_each_script_belongs_to_a_rule() -> None:
-    alone = {"check_files", "compare", "gallery", "monitor", "picture", "report_again", "serve", "sweep"}
+    alone = {"check_files", "compare", "gallery", "monitor", "picture", "report_again", "serve", "sweep", "verify"}
     assert {path.stem for path in SCRIPTS.glob("*.py")} - alone == {name for name, _ in rules()}
 
 

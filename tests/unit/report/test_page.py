@@ -16,7 +16,7 @@ from kvbench.figures import not_drawn
 from kvbench.files import write_text
 from kvbench.replay.table import table as replays_table
 from kvbench.report.cells import number
-from kvbench.report.html import caption, embed
+from kvbench.report.html import caption, embed, figure
 from kvbench.report.machine import unequal_slots
 from kvbench.report.page import TEMPLATE, render
 from kvbench.report.tables.speed import attribution_view, throughput_view
@@ -158,7 +158,7 @@ def test_a_figure_that_was_not_drawn_is_named_first(tmp_path):
     _, given = report_inputs(tmp_path)
     said = not_drawn.sentence(IndexError("a < b"), "logs/x.log")
     path = next(path for path in given[3] if path.stem == "roofline")
-    write_text(path, SVG.replace("/>", f"><desc>{html.escape(not_drawn.mark(said))}</desc></svg>"))
+    write_text(path, SVG.replace("></svg>", f"><desc>{html.escape(not_drawn.mark(said))}</desc></svg>"))
     page = render(*given)
     assert (
         page.index("could not be drawn; the tables") < page.index('<h2 class="title">')
@@ -226,6 +226,13 @@ def test_captions_are_short():
 def test_a_pdf_is_refused_by_name(tmp_path):
     with pytest.raises(UserError, match=r"a\.pdf: the report shows svg or png"):
         embed(tmp_path / "a.pdf")
+
+
+@pytest.mark.parametrize(("name", "content"), [("a.svg", b""), ("a.svg", b"<svg><g>"), ("a.png", b"\x89PNG\r\n")])
+def test_half_a_picture_is_refused(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=rf"{name}: not a whole picture; delete it and run again"):
+        figure(tmp_path / name)
 
 
 def test_targets_and_benchmarks_show_what_was_missed(shown) -> None:
