@@ -15,6 +15,6 @@ def finished(folder: Path, config: dict, device: str | None = "cuda") -> Path:
     for name in needed(config):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()
-    write_json(folder / "results/environment.json", {"device": device})
+    write_json(folder / "results/environment.json", {"device": device, "cpu": {}})
     (folder / "results/config.yaml").write_text(yaml.safe_dump(config))
     return folder

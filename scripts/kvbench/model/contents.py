@@ -62,7 +62,7 @@ def changes(record: ModelRecord, *, restamp: bool = False) -> list[Change]:
     found, moved = [], False
     for name in sorted({*known, *there}):
         if name not in there:
-            found.append(Change(_path(record, name), known[name].state, missing=True))
+            found.append(Change(record.folder / name, known[name].state, missing=True))
         elif name not in known:
             found.append(Change(there[name], None))
         elif not known[name].untouched(there[name]):
@@ -92,8 +92,7 @@ def damage(change: Change) -> Damage:
 def _known(record: ModelRecord) -> dict[str, Known]:
     file = record.folder / NAME
     if not file.is_file():
-        unread = {name: Known(State(-1, digest, -1), "") for name, digest in record.files.items()}
-        return {_name(record, record.path / name): one for name, one in unread.items()}
+        return _described(record)
     try:
         return {
             name: Known(State(**{key: one[key] for key in State.__dataclass_fields__}), one["head"])
@@ -101,6 +100,13 @@ def _known(record: ModelRecord) -> dict[str, Known]:
         }
     except (AttributeError, KeyError, TypeError) as error:
         raise UserError(f"{file}: not the states of a model's files ({error}); delete it and run again") from None
+
+
+def _described(record: ModelRecord) -> dict[str, Known]:
+    """The files that model.json describes, whose content alone is known, and the tokenizer beside it, as it is."""
+    own = record.fast_tokenizer
+    found = {_name(record, own): Known(State.of(own), _head(own))} if own else {}
+    return found | {_name(record, record.path / name): Known(State(-1, d, -1), "") for name, d in record.files.items()}
 
 
 def _paths(record: ModelRecord) -> dict[str, Path]:
@@ -113,10 +119,6 @@ def _paths(record: ModelRecord) -> dict[str, Path]:
 def _name(record: ModelRecord, path: Path) -> str:
     """A path below the folder of model.json stays relative, so that a checkout may move."""
     return str(path.relative_to(record.folder) if path.is_relative_to(record.folder) else path)
-
-
-def _path(record: ModelRecord, name: str) -> Path:
-    return record.folder / name
 
 
 def _head(path: Path) -> str:

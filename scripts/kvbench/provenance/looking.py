@@ -15,10 +15,9 @@ from kvbench.provenance.wording import Damage, told
 def look(asked: Collection[str], *, also: Sequence[Damage] = (), dry: bool = False, folder: Path = FOLDER) -> None:
     """UserError if files of `asked` have another content than their manifests say, or for what is known `also`.
 
-    Files that are missing are made again.
-
-    A file is read only if its size or time stamp is another. If the content is the same, as it is in a copy, the
-    manifest gets the new time stamp, so that the next call need not read it; not in a dry run.
+    Files that are missing are no concern of it: they are made again. A file is read only if its size or time stamp is
+    another. If the content is the same, as it is in a copy, the manifest gets the new time stamp, so that the next call
+    need not read it; not in a dry run.
     """
     asked = set(asked)
     damaged = [*also]

@@ -102,7 +102,6 @@ def test_a_moved_checkout_has_the_same_files(tmp_path: Path) -> None:
 def test_without_files_json_the_digests_of_model_json_count(tmp_path: Path) -> None:
     record = prepared(tmp_path)
     (record.folder / NAME).unlink()
-    (record.folder / "tokenizer.json").unlink()
     assert names(record) == []
     rewrite(record.path / "model.safetensors", HEAD_BYTES + 1)
     assert names(record) == [("model.safetensors", False)]

@@ -59,7 +59,7 @@ def test_only_what_differs_is_listed(folders):
 def test_other_requests_and_few_repeats_are_said(tmp_path, folders):
     other = tmp_path / "other"
     write_runs(other / "runs", ("vllm",), requests=REQUESTS[:9], repeats=3)
-    write_json(other / "environment.json", {})
+    write_json(other / "environment.json", {"device": "cpu", "cpu": {}})
     found = compare(load_side(folders[0]), load_side(other), 0)["B over A"]
     row = only(found, metric="output tokens/s", requests="all")
     assert (row["B / A"], row["note"]) == ("–", "other requests")

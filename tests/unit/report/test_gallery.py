@@ -18,6 +18,7 @@ def finished(root):
         "python": {"version": "3.11", "isolation": "venv", "executable": "/home/me/python"},
         "packages": {"torch": {"version": "2.13.0", "file": "/home/me/torch"}, "vllm": None},
         "device": "cpu",
+        "cpu": {},
         "gpus": [{"name": "A GPU", "uuid": "GPU-0-1"}],
     }
     (root / "environment.json").write_text(json.dumps(environment))
