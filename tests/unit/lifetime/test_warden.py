@@ -77,7 +77,7 @@ def ended(process: subprocess.Popen) -> tuple[int, list[str]]:
 
 
 def left(start: Started) -> list[str]:
-    return sorted(path.name for path in start.folder.iterdir() if path.name != "log")
+    return sorted(path.name for path in start.folder.iterdir() if path.name not in ("log", "results"))
 
 
 @pytest.mark.parametrize("keeper", KEEPERS)
