@@ -106,6 +106,22 @@ def test_the_report_of_copied_results_is_made_by_rules_that_only_read(tmp_path: 
     assert done.stderr.endswith("kv.parquet: not found; complete the run with `make run`, or copy all of results/\n")
 
 
+def test_results_are_verified_without_engines(tmp_path: Path, none: dict[str, str]) -> None:
+    """Those of an earlier version have no manifests; a lost file is missing all the same."""
+    tree = quick_project(tmp_path / "tree")
+    shutil.copy2(SCRIPTS / "verify.py", tree / "scripts")
+    sections = yaml.safe_load(tiny_overlay("my requests.jsonl"))
+    del sections["models"]["smollm2-135m"]
+    folder = finished(tmp_path / "copied", validate(read_yaml(CONFIG) | sections, SCHEMA, sources=False), "cpu")
+    command, every = [sys.executable, "scripts/verify.py", str(folder)], {**os.environ, **none}
+    done = subprocess.run(command, cwd=tree, env=every, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[0].split() == ["files", "ok", "missing", "unknown"]
+    assert "results/found.txt and 1 more of make_report: missing; " in done.stdout
+    assert "results/runs/tiny/vllm/mine/base/blocks.parquet and 5 more of run_vllm: unknown; " in done.stdout
+    assert not list(folder.rglob("ran.txt"))
+
+
 def report_again(tree: Path, folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess:
     command = [sys.executable, "scripts/report_again.py", "--cores", "2", "--directory", str(folder)]
     every = {**os.environ, **environment}

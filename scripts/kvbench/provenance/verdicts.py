@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from kvbench.errors import UserError
 from kvbench.files import read_json, sha256
 from kvbench.provenance.manifest import FOLDER, Manifest, named, place, read
 from kvbench.provenance.plan import Planned
@@ -75,9 +76,11 @@ class Verifier:
 
     def _differs_from_record(self, path: str) -> bool:
         """Whether a file of a run is another one than its run.json names: so much is known of a folder copied alone."""
-        record = (self._folder / path).parent / RECORD
-        named = read_json(record).get("files", {}).get(Path(path).name) if record.is_file() else None
-        return named is not None and self._digest(path) != named["sha256"]
+        try:
+            found = read_json((self._folder / path).parent / RECORD)["files"][Path(path).name]["sha256"]
+        except (UserError, KeyError, TypeError):  # none, a broken one, or one that names no files
+            return False
+        return self._digest(path) != found
 
     def _stale(self, job: Planned, manifest: Manifest) -> tuple[str, str]:
         if job.code != manifest.code:

@@ -95,6 +95,13 @@ def test_a_run_without_a_manifest_is_compared_with_its_record() -> None:
     assert states(RUN_JOB) == {RUN: "changed run.json names another content"}
 
 
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"files": {"requests.parquet": 3}}'])
+def test_a_run_whose_record_says_nothing_is_unknown(content: str) -> None:
+    lost(str(place("run_vllm", ["m"])))
+    Path(RUN).with_name("run.json").write_text(content)
+    assert states(RUN_JOB) == {RUN: "unknown"}
+
+
 def test_files_outside_results_get_no_verdict() -> None:
     assert states(planned("prepare_model", "m", made="resources/models/m/model.json")) == {}
 
