@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kvbench.errors import UserError
-from kvbench.parquet_footer import checked_schema, with_outline, without_outline
+from kvbench.parquet_footer import checked_schema, seal, to_seal, unsealed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -113,11 +113,12 @@ def read_table(path: str | Path, separator: str = ",") -> pd.DataFrame:
 
 
 def write_parquet(path: str | Path, table: pa.Table) -> None:
-    """Write an Arrow table as Parquet (zstd), with checksums of its pages and of its outline."""
+    """Write an Arrow table as Parquet (zstd), with checksums of its pages and footer."""
     import pyarrow.parquet as pq
 
     with replacing(path) as temporary:
-        pq.write_table(with_outline(table), temporary, compression="zstd", write_page_checksum=True)
+        pq.write_table(to_seal(table), temporary, compression="zstd", write_page_checksum=True)
+        seal(temporary)
 
 
 def read_parquet(path: str | Path, columns: list[str] | None = None) -> pa.Table:
@@ -126,7 +127,7 @@ def read_parquet(path: str | Path, columns: list[str] | None = None) -> pa.Table
 
     with reading(path, "valid Parquet"):
         checked_schema(path)
-        return without_outline(pq.read_table(path, columns=columns, page_checksum_verification=True))
+        return unsealed(pq.read_table(path, columns=columns, page_checksum_verification=True))
 
 
 def read_batches(path: str | Path, columns: Sequence[str], rows: int = 1 << 18) -> Iterator[pa.RecordBatch]:
@@ -142,7 +143,7 @@ def read_batches(path: str | Path, columns: Sequence[str], rows: int = 1 << 18) 
 def parquet_columns(path: str | Path) -> list[str]:
     """Names of the columns of a Parquet file; UserError as `read_parquet`."""
     with reading(path, "valid Parquet"):
-        return list(checked_schema(path).names)
+        return list(checked_schema(path, pages=False).names)
 
 
 def write_csv(path: str | Path, frame: pd.DataFrame) -> None:

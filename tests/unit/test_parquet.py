@@ -13,7 +13,7 @@ from builders.runs import write_run
 from kvbench.errors import UserError
 from kvbench.files import parquet_columns, read_batches, read_parquet, write_parquet
 
-FLIPS = 400
+FLIPS = 1000
 LISTS = pa.table({"a": [[1, 2], []], "b": [{"c": 1.5}, None]}).replace_schema_metadata({"mine": "kept"})
 
 
