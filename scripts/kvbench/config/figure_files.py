@@ -9,6 +9,7 @@ from kvbench.config.paths import (
     TABLES_OF_RUNS,
     at_rates,
     data_files,
+    fleet_files,
     hit_rate_files,
     of_project,
     pairs_of,
@@ -136,4 +137,10 @@ def capacity_files(config: Mapping[str, Any], formats: Sequence[str]) -> list[st
 def replay_files(config: Mapping[str, Any], formats: Sequence[str]) -> list[str]:
     """The files of the replays besides their tables, of scenarios and of runs at rates of arrival."""
     made = [file for name in config["replays"] for file in replay_data(name)]
-    return [*made, *hit_rate_files(config), *replay_figures(config, formats), *predicted_files(config)]
+    return [
+        *made,
+        *hit_rate_files(config),
+        *fleet_files(config),
+        *replay_figures(config, formats),
+        *predicted_files(config),
+    ]
