@@ -107,7 +107,7 @@ def test_figures_of_replays_and_plans() -> None:
     assert set(paths.tables(asked, [])) - set(paths.tables(config, [])) == {"results/tables/hit_rates.csv"}
     asked = {**config, "replays": {one: config["replays"][one], other: {**config["replays"][other], "fleet": {}}}}
     more = set(figure_files.replay_files(asked, ["png"])) - set(found)
-    assert more == {f"results/figures/replays/{other}/fleet.png"}
+    assert more == {f"results/figures/replays/{other}/fleet.png", f"results/replays/{other}/fleet.json"}
     assert paths.fleet_files(asked) == [f"results/replays/{other}/fleet.json"]
     assert set(paths.tables(asked, [])) - set(paths.tables(config, [])) == {"results/tables/fleets.csv"}
     assert figure_files.replay_files({**config, "replays": {}}, ["png"]) == []
