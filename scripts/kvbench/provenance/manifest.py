@@ -18,6 +18,7 @@ from kvbench.provenance.states import State
 FOLDER = Path("results/manifests")
 PROJECT = Path(__file__).resolve().parents[3]
 DEVICE = "device"
+HERE = Path()
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,12 @@ def place(rule: str, wildcards: Iterable[str], folder: Path = FOLDER) -> Path:
     return Path(folder, *[rule, *wildcards][:-1], f"{[rule, *wildcards][-1]}.json")
 
 
-def named(path: str) -> str:
-    """The name of an input in manifests: the project's own files are named alike wherever the results are."""
-    whole = Path(path).resolve()
+def named(path: str, folder: Path = HERE) -> str:
+    """The name of an input in manifests: the project's own files are named alike wherever the results are.
+
+    `path` is relative to `folder`, which holds results/.
+    """
+    whole = (folder / path).resolve()
     return str(whole.relative_to(PROJECT)) if whole.is_relative_to(PROJECT / "config") else path
 
 

@@ -96,10 +96,10 @@ class Verifier:
     def _other_input(self, job: Planned, manifest: Manifest) -> str:
         """The first input that is another one than the job read; those that are elsewhere cannot be compared."""
         for path in job.inputs:
-            there = (self._folder / path).is_file()
-            if named(path) not in manifest.inputs:
-                return f"{path} was not read"
-            if there and self._digest(path) != manifest.inputs[named(path)]:
+            there, name = (self._folder / path).is_file(), named(path, self._folder)
+            if name not in manifest.inputs:
+                return f"{name} was not read"
+            if there and self._digest(path) != manifest.inputs[name]:
                 return f"{path} is another one"
             if not there and path.startswith(RESULTS):
                 return f"{path} is missing"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from hashlib import sha256
 from pathlib import Path
 
@@ -83,6 +84,7 @@ def test_a_manifest_that_is_none_is_as_good_as_missing(content: str) -> None:
 
 def test_the_projects_own_files_have_one_name_wherever_results_are(tmp_path: Path) -> None:
     assert named(str(ROOT / "config/claims.yaml")) == "config/claims.yaml"
+    assert named(os.path.relpath(ROOT / "config/claims.yaml", tmp_path), tmp_path) == "config/claims.yaml"
     assert named("results/tables/a.csv") == "results/tables/a.csv"
     assert named("config/mine.csv") == "config/mine.csv"
 
