@@ -79,8 +79,8 @@ lock: setup  ## make envs/*.txt from envs/*.in; ARGS=--upgrade for newer version
 monitor: setup  ## show the memory of GPUs, processes and host, live
 	@.venv/bin/python scripts/monitor.py $(ARGS)
 
-compare: any  ## compare two result folders: A=dir B=dir [OUT=file.md]
-	@.venv/bin/python scripts/compare.py "$(A)" "$(B)" --out "$(or $(OUT),results/compare.html)"
+compare: any  ## compare finished runs: A=dir B=dir, or DIRS="a b c" [OUT=file.md] [ARGS=--check]
+	@.venv/bin/python scripts/compare.py "$(A)" "$(B)" $(DIRS) --out "$(or $(OUT),results/compare.html)" $(ARGS)
 
 verify: any  ## whether results/ follow from what is beside them, the code, settings and packages; A=folder
 	@.venv/bin/python scripts/verify.py $(if $(A),"$(A)")

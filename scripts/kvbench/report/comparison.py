@@ -14,8 +14,8 @@ from kvbench.analysis.statistics import ratio
 from kvbench.analysis.tables.repeats import WORK, table
 from kvbench.errors import UserError
 from kvbench.files import read_record
-from kvbench.report.cells import MIB, number, span, to_html
-from kvbench.report.html import POLICY
+from kvbench.report.cells import MIB, number, span
+from kvbench.report.comparison_page import RATIOS
 from kvbench.report.machine import machine_facts
 from kvbench.yaml_files import read_yaml
 
@@ -30,14 +30,7 @@ METRICS = {
     "allocated_peak_bytes": ("peak allocated (MiB)", 1 / MIB),
 }
 SCOPES = {"all": "all", "sequential": "subset"}
-RATIOS = "B over A"
-NONE_DIFFER, NONE_SHARED = "none differ", "no run is in both folders"
 DIGEST = "workload_digest"
-STYLE = (
-    "body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}"
-    "table{border-collapse:collapse;font-size:.85rem}th,td{padding:.2rem .6rem;border-bottom:1px solid #ddd;"
-    "text-align:left;vertical-align:top}"
-)
 
 
 @dataclass(frozen=True)
@@ -50,13 +43,23 @@ class Side:
     runs: list[Run]
 
 
+def has_runs(folder: str | Path) -> bool:
+    """Whether a folder, or the `results` in it, has the raw repeats of a run."""
+    return bool(_records(Path(folder))[1])
+
+
+def _records(folder: Path) -> tuple[Path, list[Path]]:
+    """The results folder, and the run.json of its runs outside the parity gate."""
+    folder = folder / "results" if (folder / "results/runs").is_dir() else folder
+    return folder, [path for path in sorted(folder.glob("runs/*/*/*/*/run.json")) if path.parts[-3] != "parity"]
+
+
 def load_side(folder: str | Path) -> Side:
     """Load a results folder, or the folder that contains `results`. UserError if it has no finished run."""
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; give one that holds results of `make run`")
-    folder = folder / "results" if (folder / "results/runs").is_dir() else folder
-    records = [path for path in sorted(folder.glob("runs/*/*/*/*/run.json")) if path.parts[-3] != "parity"]
+    folder, records = _records(folder)
     if not records:
         raise UserError(f"{folder}: no runs/*/*/*/*/run.json; give a folder that holds results of `make run`")
     config = folder / "config.yaml"
@@ -203,34 +206,3 @@ def _packages(side: Side) -> dict[str, Any]:
 
 def _text(value: Any) -> str:
     return "–" if value is None else str(value)
-
-
-def as_markdown(tables: Mapping[str, pd.DataFrame]) -> str:
-    """The tables as Markdown with aligned columns, which is also readable on a terminal."""
-    parts = [f"## {title}\n\n{_grid(frame) if len(frame) else _none(title)}\n" for title, frame in tables.items()]
-    return "\n".join(parts)
-
-
-def _none(title: str) -> str:
-    """The text in place of an empty table."""
-    return NONE_SHARED if title == RATIOS else NONE_DIFFER
-
-
-def _grid(frame: pd.DataFrame) -> str:
-    rows = [list(frame.columns), *frame.astype(str).to_numpy().tolist()]
-    rows = [[cell.replace("|", "\\|") for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    rows.insert(1, ["-" * width for width in widths])
-    return "\n".join(f"| {' | '.join(map(str.ljust, row, widths))} |" for row in rows)
-
-
-def as_html(tables: Mapping[str, pd.DataFrame]) -> str:
-    """The tables as one page that needs no network."""
-    parts = [
-        f"<h2>{title}</h2>\n{to_html(frame.astype(str)) if len(frame) else f'<p>{_none(title)}</p>'}"
-        for title, frame in tables.items()
-    ]
-    policy = f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-    head = f'<meta charset="utf-8">{policy}<title>Two result folders</title><style>{STYLE}</style>'
-    body = "\n".join(["<h1>Two result folders side by side</h1>", *parts])
-    return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n{body}\n</body></html>\n'

@@ -14,7 +14,8 @@ from builders.tables import only
 from compare import run
 from kvbench.errors import UserError
 from kvbench.files import write_json
-from kvbench.report.comparison import as_html, as_markdown, compare, flat, load_side
+from kvbench.report.comparison import compare, flat, load_side
+from kvbench.report.comparison_page import as_html, as_markdown
 
 REQUESTS = make_requests(10)
 
@@ -100,7 +101,7 @@ def test_nested_settings_become_dotted_keys():
 )
 def test_a_wrong_call_says_what_to_give(tmp_path, a, out, message):
     with pytest.raises(UserError, match=message):
-        run(a, str(tmp_path), out, 0)
+        run([name for name in (a, str(tmp_path)) if name], out, 0)
 
 
 def test_a_failure_is_one_line(tmp_path):
@@ -108,7 +109,8 @@ def test_a_failure_is_one_line(tmp_path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.strip().splitlines() == [
-        ".: no runs/*/*/*/*/run.json; give a folder that holds results of `make run`"
+        ".: no tables/*.csv, so no finished run; give a results folder of `make run`, the folder around it, or one of "
+        "docs/gallery"
     ]
 
 

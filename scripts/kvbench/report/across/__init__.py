@@ -1,0 +1,1 @@
+"""Machines against metrics: the tables of several result folders or galleries side by side."""
