@@ -6,7 +6,7 @@ ARGS ?=
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help setup any run quick plan report serve test faults unit lint format lock monitor compare verify gallery picture unlock clean distclean
+.PHONY: help setup any run quick plan report serve test faults unit lint format lock monitor compare reproduce docs verify gallery picture unlock clean distclean
 
 help:  ## this list
 	@echo "make TARGET [FLAVOUR=cpu|cuda|plan] [CORES=1] [ARGS='more arguments'] [PYTHON=python3.12]"
@@ -85,6 +85,14 @@ compare: any  ## compare finished runs: A=dir B=dir, or DIRS="a b c" [OUT=file.m
 verify: any  ## whether results/ follow from what is beside them, the code, settings and packages; A=folder
 	@.venv/bin/python scripts/verify.py $(if $(A),"$(A)")
 
+# Listing the claims needs no engine.
+reproduce: $(if $(filter-out list,$(CLAIM)),setup,any)  ## repeat the run of CLAIM=id (or list), compare verdicts [RUN=name] [DIR=folder]
+	@.venv/bin/python scripts/reproduce.py "$(or $(CLAIM),list)" --run "$(RUN)" $(if $(DIR),--directory "$(DIR)") \
+		--cores $(CORES) $(if $(filter cpu,$(FLAVOUR)),--config device=cpu) $(ARGS)
+
+docs: any  ## write docs/reproduce.md again
+	@.venv/bin/python scripts/reproduce_page.py
+
 gallery: any  ## copy a finished run's figures and tables to docs/gallery/NAME
 	@.venv/bin/python scripts/gallery.py "$(NAME)"
 
@@ -94,8 +102,8 @@ picture: setup  ## draw a finished run's block map as PNG and GIF; ARGS="map --o
 unlock: any  ## remove Snakemake's lock on the folder after a killed run
 	@.venv/bin/snakemake --cores 1 --unlock
 
-clean:  ## remove results, logs and what killed calls left; models and the environment stay
-	rm -rf results logs
+clean:  ## remove results, logs, repeated runs and what killed calls left; models and the environment stay
+	rm -rf results logs reproduce
 	@$(PYTHON) scripts/sweep.py
 
 distclean: clean  ## remove also models, caches and the environment

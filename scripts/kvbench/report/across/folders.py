@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +21,20 @@ MEND = "give a results folder of `make run`, the folder around it, or one of doc
 
 @dataclass(frozen=True)
 class Folder:
-    """A finished run: its name, the content of environment.json and config.yaml, and its tables by name."""
+    """A finished run: its name, and the content of environment.json and config.yaml."""
 
     name: str
     path: Path
     environment: Mapping[str, Any] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
-    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    _read: dict[str, pd.DataFrame] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def table(self, name: str) -> pd.DataFrame:
-        """A table; an empty frame without columns where the run has none."""
-        return self.tables.get(name, pd.DataFrame())
+        """A table, read when it is first asked for; an empty frame without columns where the run has none."""
+        if name not in self._read:
+            path = self.path / f"tables/{name}.csv"
+            self._read[name] = read_table(path) if path.is_file() else pd.DataFrame()
+        return self._read[name]
 
     @property
     def versions(self) -> dict[str, str]:
@@ -42,6 +45,11 @@ class Folder:
             for name, facts in sorted(found.items())
             if facts
         }
+
+    @property
+    def durations_s(self) -> float:
+        """Seconds of all jobs, which a gallery has in durations.csv; UserError where it is missing."""
+        return float(read_table(self.path / "durations.csv")["seconds"].sum())
 
     @property
     def device(self) -> str:
@@ -75,7 +83,6 @@ def load(path: str | Path) -> Folder:
         found,
         read_json(found / "environment.json"),
         read_yaml(config) or {} if config.is_file() else {},
-        {table.stem: read_table(table) for table in sorted(found.glob("tables/*.csv"))},
     )
 
 
@@ -86,7 +93,4 @@ def load_all(paths: Sequence[str | Path]) -> list[Folder]:
     if twice := [str(place) for place, times in places.items() if times > 1]:
         raise UserError(f"{twice[0]}: this folder is given twice; give each once")
     names = Counter(folder.name for folder in folders)
-    return [
-        folder if names[folder.name] == 1 else Folder(str(folder.path), *list(vars(folder).values())[1:])
-        for folder in folders
-    ]
+    return [folder if names[folder.name] == 1 else replace(folder, name=str(folder.path)) for folder in folders]
