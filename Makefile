@@ -6,7 +6,7 @@ ARGS ?=
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help setup any run quick plan report serve test faults unit lint format lock monitor compare reproduce docs verify gallery picture unlock clean distclean
+.PHONY: help setup any run quick plan report serve test faults unit lint format lock monitor compare reproduce crate docs verify gallery picture unlock clean distclean
 
 help:  ## this list
 	@echo "make TARGET [FLAVOUR=cpu|cuda|plan] [CORES=1] [ARGS='more arguments'] [PYTHON=python3.12]"
@@ -89,6 +89,9 @@ verify: any  ## whether results/ follow from what is beside them, the code, sett
 reproduce: $(if $(filter-out list,$(CLAIM)),setup,any)  ## repeat the run of CLAIM=id (or list), compare verdicts [RUN=name] [DIR=folder]
 	@.venv/bin/python scripts/reproduce.py "$(or $(CLAIM),list)" --run "$(RUN)" $(if $(DIR),--directory "$(DIR)") \
 		--cores $(CORES) $(if $(filter cpu,$(FLAVOUR)),--config device=cpu) $(ARGS)
+
+crate: any  ## pack a finished run as an RO-Crate: [DIR=results] [OUT=crate.zip]
+	@.venv/bin/python scripts/crate.py "$(or $(DIR),results)" --out "$(or $(OUT),crate.zip)"
 
 docs: any  ## write docs/reproduce.md again
 	@.venv/bin/python scripts/reproduce_page.py
