@@ -64,14 +64,14 @@ unit: setup  ## run the tests without an engine
 lint: setup  ## check the style of code and rules, and the layers of kvbench
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	.venv/bin/snakefmt --check Snakefile rules
+	.venv/bin/snakefmt --check Snakefile rules workflow
 	.venv/bin/snakemake --lint
 	PYTHONPATH=scripts .venv/bin/lint-imports --no-logo --no-cache
 
 format: setup  ## format code and rules as `make lint` requires
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
-	.venv/bin/snakefmt Snakefile rules
+	.venv/bin/snakefmt Snakefile rules workflow
 
 lock: setup  ## make envs/*.txt from envs/*.in; ARGS=--upgrade for newer versions
 	@.venv/bin/python envs/lock.py $(ARGS)

@@ -36,7 +36,7 @@ READS_ONLY = "KVBENCH_READS_ONLY" in os.environ
 try:
     validate(
         config,
-        Path(workflow.basedir, "schemas/config.schema.yaml"),
+        ROOT / "schemas/config.schema.yaml",
         layers.origin,
         sources=not READS_ONLY,
     )

@@ -10,7 +10,9 @@ import os
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(workflow.basedir, "scripts")))
+# The project, whether Snakemake was given its Snakefile or that of workflow/.
+ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
+sys.path.insert(0, str(ROOT / "scripts"))
 
 from kvbench.errors import UserError
 from kvbench.lifetime import caller, scratch
@@ -56,9 +58,7 @@ if workflow.is_main_process and "REASON" in QUIET and not shown.verbose:
     )
 
 given = workflow.config_settings
-base = next(
-    filter(os.path.exists, ["config.yaml"]), Path(workflow.basedir, "config.yaml")
-)
+base = next(filter(os.path.exists, ["config.yaml"]), ROOT / "config.yaml")
 if given.replace_workflow_config:
     base = None
 

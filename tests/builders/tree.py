@@ -22,6 +22,7 @@ PARTS = (
     "config.yaml",
     "config",
     "rules",
+    "workflow",
     "scripts",
     "schemas",
     "captions",

@@ -41,8 +41,20 @@ def test_snakemake_lint(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_the_snakefile_of_the_catalogue_asks_for_the_same_jobs(tmp_path: Path) -> None:
+    tree, counts = copy_project(tmp_path / "tree"), []
+    for file in ("Snakefile", "workflow/Snakefile"):
+        done = snakemake(tree, "--dry-run", "--snakefile", file)
+        assert done.returncode == 0, done.stdout + done.stderr
+        jobs = dict(re.findall(r"^(\w+) +(\d+)$", done.stdout + done.stderr, re.M))
+        assert jobs.pop("all" if file == "Snakefile" else "everything") == "1"
+        counts.append(jobs)
+    assert counts[0] == counts[1]
+    assert counts[0]["run_vllm"] > "0"
+
+
 def test_snakefmt() -> None:
-    command("snakefmt.snakefmt", "--check", "Snakefile", "rules")
+    command("snakefmt.snakefmt", "--check", "Snakefile", "rules", "workflow")
 
 
 @pytest.mark.parametrize("arguments", [("check",), ("format", "--check")])
@@ -112,7 +124,8 @@ def test_no_program_is_started_through_a_shell(folder: str) -> None:
 
 
 def test_each_script_belongs_to_a_rule() -> None:
-    alone = {"check_files", "compare", "gallery", "monitor", "picture", "report_again", "serve", "sweep", "verify"}
+    alone = {"check_files", "compare", "crate", "gallery", "monitor", "picture", "report_again", "reproduce"}
+    alone |= {"reproduce_page", "serve", "sweep", "verify"}
     assert {path.stem for path in SCRIPTS.glob("*.py")} - alone == {name for name, _ in rules()}
 
 
