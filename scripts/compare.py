@@ -12,7 +12,7 @@ from kvbench.errors import UserError
 from kvbench.files import write_text
 from kvbench.report.across.folders import has_tables, load_all
 from kvbench.report.across.picture import draw_machines
-from kvbench.report.across.tables import DIFFERING, across
+from kvbench.report.across.tables import across
 from kvbench.report.across.verdicts import NAMES, changed, verdicts
 from kvbench.report.comparison import compare, has_runs, load_side
 from kvbench.report.comparison_page import PAIR, as_html, as_markdown
@@ -58,7 +58,7 @@ def run(folders: Sequence[str], out: str, seed: int) -> None:
     drawn, title = None, PAIR
     if not tables or all(map(has_tables, folders)):
         machines = load_all(folders)
-        tables |= {name: table for name, table in across(machines).items() if not tables or name not in DIFFERING}
+        tables = across(machines) | tables  # what both have is of A and B
         drawn, title = draw_machines(machines, Path(out)), MANY
     write_text(out, writer(tables, title, drawn))
     print(as_markdown(tables))

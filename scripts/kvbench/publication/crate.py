@@ -7,6 +7,7 @@ The crate follows RO-Crate (https://w3id.org/ro/crate) and the profile Process R
 from __future__ import annotations
 
 import mimetypes
+import shutil
 import subprocess
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -116,14 +117,12 @@ def _context(crate: ROCrate, name: str, facts: Mapping[str, Any]) -> ContextEnti
 
 
 def _commit(root: Path) -> str | None:
-    """The commit of a checkout, with `+` where files differ from it; None outside one."""
-    described = subprocess.run(
-        ["git", "-C", str(root), "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return described.stdout.strip() or None
+    """The commit of a checkout, with `+` where files differ from it; None outside one and without git."""
+    if not (git := shutil.which("git")):
+        return None
+    place = [f"--git-dir={root / '.git'}", f"--work-tree={root}"]  # no repository around the project
+    command = [git, *place, "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or None
 
 
 def _ended(results: Path) -> str:

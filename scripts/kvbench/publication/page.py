@@ -24,8 +24,8 @@ Written by `make docs` from [config/claims.yaml](../config/claims.yaml), the reg
     make reproduce CLAIM=guide-less-waste  # repeats that run, and says whether the verdict is the published one
 
 `make reproduce` runs in `reproduce/RUN` (`DIR=folder` chooses another), so `results/` stays as it is, and several
-claims of one run need it once. It ends with 0 if the verdict is the same for each workload of the published run, with 1
-if one differs, and with 2 if the run failed. `RUN=name` takes another of the runs that judge the claim, `ARGS` goes to
+claims of one run need it once. It fails if the verdict differs for a workload of the published run (`Error 1` in make's
+last line) and if the run failed (`Error 2`). `RUN=name` takes another of the runs that judge the claim, `ARGS` goes to
 Snakemake. `make compare DIRS="reproduce/RUN docs/gallery/RUN"` shows all metrics of both machines
 ([side by side](gallery/README.md#side-by-side)).
 

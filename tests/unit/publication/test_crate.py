@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -12,7 +13,7 @@ from builders.places import ROOT, SCRIPTS
 from rocrate.rocrate import ROCrate
 
 from kvbench.errors import UserError
-from kvbench.publication.crate import PROFILE, write_crate
+from kvbench.publication.crate import PROFILE, _commit, write_crate
 from kvbench.publication.creators import citation, creators
 from kvbench.yaml_files import read_yaml
 
@@ -86,9 +87,18 @@ def test_one_action_made_the_files_with_kvbench_and_its_packages(crate):
 
 
 def test_the_commit_is_that_of_the_checkout(crate):
-    told = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
     version = crate.dereference("#kvbench").properties().get("version")
-    assert version is None if told.returncode else version.removesuffix("+") == told.stdout.strip()
+    if not shutil.which("git") or not (ROOT / ".git").exists():
+        assert version is None
+        return
+    head = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
+    assert version.removesuffix("+") == head.stdout.strip()
+
+
+def test_there_is_no_commit_outside_a_checkout_and_without_git(tmp_path, monkeypatch):
+    assert _commit(SCRIPTS) is None  # inside ours, but none itself
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert _commit(ROOT) is None
 
 
 def test_every_reference_leads_to_an_entity(packed):

@@ -15,8 +15,8 @@ from kvbench.report.comparison import flat
 from kvbench.report.machine import machine_facts
 
 VERDICTS = "Verdicts"
-# What a call with two folders and their raw repeats has already from `comparison.compare`.
-DIFFERING = ("Machines", "Versions that differ", "Settings that differ")
+# Titles as in `comparison.compare`.
+FOLDERS, MACHINES, VERSIONS, SETTINGS = ("Folders", "Machines", "Versions that differ", "Settings that differ")
 
 
 def across(folders: Sequence[Folder]) -> dict[str, pd.DataFrame]:
@@ -27,11 +27,11 @@ def across(folders: Sequence[Folder]) -> dict[str, pd.DataFrame]:
     measured = {kind.capitalize(): by_machine(found[found["kind"] == kind], names) for kind in KINDS}
     measured[VERDICTS] = verdicts(folders)
     return {
-        "Folders": pd.DataFrame(rows),
+        FOLDERS: pd.DataFrame(rows),
         **{title: table for title, table in measured.items() if len(table)},
-        DIFFERING[0]: _side_by_side(folders, lambda one: machine_facts(one.environment), "fact", equal_too=True),
-        DIFFERING[1]: _side_by_side(folders, lambda one: one.versions, "package"),
-        DIFFERING[2]: _side_by_side(folders, lambda one: flat(one.config), "setting"),
+        MACHINES: _side_by_side(folders, lambda one: machine_facts(one.environment), "fact", equal_too=True),
+        VERSIONS: _side_by_side(folders, lambda one: one.versions, "package"),
+        SETTINGS: _side_by_side(folders, lambda one: flat(one.config), "setting"),
     }
 
 

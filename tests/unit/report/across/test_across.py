@@ -3,6 +3,8 @@
 import pytest
 from builders.machines import write_machine
 from builders.places import GALLERY
+from builders.runs import write_runs
+from builders.simulated_requests import make_requests
 from builders.tables import only
 
 from compare import check, main, run
@@ -93,6 +95,23 @@ def test_the_page_holds_its_figure_and_needs_no_network(folders, tmp_path, capsy
     assert {path.suffix for path in (tmp_path / "out").iterdir()} == {".html", ".png", ".svg"}
     run(list(map(str, folders)), str(tmp_path / "out/all.md"), 0)
     assert "](all.png)" in (tmp_path / "out/all.md").read_text()
+
+
+def test_two_folders_with_raw_repeats_have_ratios_too(tmp_path, capsys):
+    for name in "ab":
+        write_runs(tmp_path / name / "runs", ("vllm",), requests=make_requests(6))
+        write_machine(tmp_path / name, SLOW, verdicts=SUPPORTED)
+    run([str(tmp_path / name) for name in "ab"], str(tmp_path / "both.md"), 0)
+    page = (tmp_path / "both.md").read_text()
+    titles = [line[3:] for line in page.splitlines() if line.startswith("## ")]
+    assert {"Throughput", VERDICTS, "B over A"} <= set(titles)
+    assert len(titles) == len(set(titles))
+    assert f"| {tmp_path / 'a'} | {tmp_path / 'b'} |" in page  # which is A and which B
+
+
+def test_runs_without_an_engine_have_nothing_in_common_to_draw(tmp_path, capsys):
+    run([str(GALLERY / "paper-traces"), str(GALLERY / "cpu-2-cores-picture")], str(tmp_path / "out.md"), 0)
+    assert "| paper-traces " in (tmp_path / "out.md").read_text()
 
 
 def test_folders_of_one_name_are_told_by_their_path_and_none_is_given_twice(tmp_path):
