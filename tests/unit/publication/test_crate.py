@@ -88,11 +88,10 @@ def test_one_action_made_the_files_with_kvbench_and_its_packages(crate):
 
 def test_the_commit_is_that_of_the_checkout(crate):
     version = crate.dereference("#kvbench").properties().get("version")
-    if not shutil.which("git") or not (ROOT / ".git").exists():
-        assert version is None
-        return
-    head = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
-    assert version.removesuffix("+") == head.stdout.strip()
+    command, head = [shutil.which("git"), "-C", str(ROOT), "rev-parse", "HEAD"], ""
+    if command[0] and (ROOT / ".git").exists():
+        head = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    assert (version or "").removesuffix("+") == head
 
 
 def test_there_is_no_commit_outside_a_checkout_and_without_git(tmp_path, monkeypatch):
