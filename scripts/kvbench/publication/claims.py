@@ -14,6 +14,7 @@ from kvbench.publication.runs import Run
 
 JUDGED = (SUPPORTED, NOT_SUPPORTED)
 LIST = "list"
+UNTESTED = "no published run has tested it"
 
 
 def rows_of(run: Run, claim: str) -> pd.DataFrame:
@@ -38,6 +39,8 @@ def chosen(runs: Mapping[str, Run], claims: Claims, claim: str, name: str | None
     if "untestable" in by_id[claim]:
         raise UserError(f"CLAIM={claim}: cannot be tested: {by_id[claim]['untestable']}; CLAIM={LIST} lists the others")
     names = [run.name for run in runs.values() if len(rows_of(run, claim))]
+    if not names:
+        raise UserError(f"CLAIM={claim}: {UNTESTED}; CLAIM={LIST} lists the others")
     if name is not None and name not in names:
         raise UserError(f"RUN={name}: no published run of this name has {claim}; use {', '.join(names)}")
     if name is None and not judging(runs, claim):
@@ -47,7 +50,8 @@ def chosen(runs: Mapping[str, Run], claims: Claims, claim: str, name: str | None
 
 def why_not(runs: Mapping[str, Run], claim: str) -> str:
     """Why no published run has a value of a claim: the first one's reason."""
-    return next(str(own["reason"].iloc[0]) for run in runs.values() if len(own := rows_of(run, claim)))
+    reasons = (str(own["reason"].iloc[0]) for run in runs.values() if len(own := rows_of(run, claim)))
+    return next(reasons, UNTESTED)
 
 
 def tolerance(row: Mapping[str, Any]) -> str:

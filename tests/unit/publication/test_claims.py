@@ -1,9 +1,13 @@
 """Which run repeats a claim, and how far from the published value a repetition may be."""
 
+from dataclasses import replace
+
 import pytest
 
+from bootstrap import SIZES
 from kvbench.errors import UserError
-from kvbench.publication.claims import chosen, judging, rows_of, tolerance
+from kvbench.publication.claims import UNTESTED, chosen, judging, rows_of, tolerance
+from kvbench.publication.page import page
 
 ROW = {"value_ci95_low": 1.2, "value_ci95_high": 1.6, "threshold": 1.0, "reason": "n = 1"}
 
@@ -42,3 +46,11 @@ def test_what_cannot_be_repeated_is_said(runs, claims, claim, run, message):
 )
 def test_tolerance_is_the_side_of_the_threshold_and_the_nearer_end(test, verdict, told):
     assert tolerance({**ROW, "is": test, "verdict": verdict}) == told
+
+
+def test_a_claim_that_is_newer_than_the_galleries_is_said_to_be_untested(runs, claims):
+    new = replace(claims, claims=({**claims.claims[0], "id": "new"},))
+    with pytest.raises(UserError, match=f"CLAIM=new: {UNTESTED}"):
+        chosen(runs, new, "new")
+    [row] = [line for line in page(runs, new, SIZES).splitlines() if line.startswith("| `new`")]
+    assert row.endswith(f"| no value | {UNTESTED} | – |")
