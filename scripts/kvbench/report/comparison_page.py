@@ -18,7 +18,8 @@ NONE_DIFFER, NONE_SHARED = "none differ", "no run is in both folders"
 STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}"
     "table{border-collapse:collapse;font-size:.85rem}th,td{padding:.2rem .6rem;border-bottom:1px solid #ddd;"
-    "text-align:left;vertical-align:top}img{max-width:100%}"
+    "text-align:left;vertical-align:top}td:not(.t),th{white-space:nowrap}"
+    "img{max-width:100%}div{overflow-x:auto}"
 )
 
 
@@ -45,13 +46,18 @@ def _grid(frame: pd.DataFrame) -> str:
 def as_html(tables: Mapping[str, pd.DataFrame], title: str = PAIR, picture: Path | None = None) -> str:
     """The tables, and a PNG above them, as one page that needs no network."""
     parts = [
-        f"<h2>{name}</h2>\n{to_html(frame.astype(str)) if len(frame) else f'<p>{_none(name)}</p>'}"
+        f"<h2>{name}</h2>\n{_scrolling(frame) if len(frame) else f'<p>{_none(name)}</p>'}"
         for name, frame in tables.items()
     ]
     policy = f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
     head = f'<meta charset="utf-8">{policy}<title>{title}</title><style>{STYLE}</style>'
     body = "\n".join([f"<h1>{title}</h1>", *([_embedded(picture)] if picture else []), *parts])
     return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n{body}\n</body></html>\n'
+
+
+def _scrolling(frame: pd.DataFrame) -> str:
+    """The table in a frame of its own, so that a wide one does not widen the page."""
+    return f"<div>{to_html(frame.astype(str))}</div>"
 
 
 def _embedded(picture: Path) -> str:
