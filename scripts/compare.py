@@ -13,7 +13,7 @@ from kvbench.files import write_text
 from kvbench.report.across.folders import has_tables, load_all
 from kvbench.report.across.picture import draw_machines
 from kvbench.report.across.tables import across
-from kvbench.report.across.verdicts import NAMES, changed, verdicts
+from kvbench.report.across.verdicts import NAMES, changed, shared, verdicts
 from kvbench.report.comparison import compare, has_runs, load_side
 from kvbench.report.comparison_page import PAIR, as_html, as_markdown
 
@@ -68,7 +68,7 @@ def run(folders: Sequence[str], out: str, seed: int) -> None:
 def check(folders: Sequence[str]) -> int:
     """Print the claims whose verdicts differ; 1 if there are any. UserError if the folders have no claim in common."""
     _require_two(folders)
-    told = verdicts(load_all(folders))
+    told = shared(verdicts(load_all(folders)))
     differing = changed(told)
     for row in differing.to_dict("records"):
         machines = "; ".join(f"{name}: {cell}" for name, cell in row.items() if name not in NAMES)

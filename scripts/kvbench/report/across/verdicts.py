@@ -44,17 +44,23 @@ def verdict_of(cell: str) -> str:
     return cell.partition(":")[0]
 
 
-def changed(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `verdicts` in which machines that have the claim disagree.
-
-    UserError if no claim is of the same requests in two folders, so that there is nothing to compare.
-    """
-    machines = [name for name in table if name not in NAMES]
-    told = table[machines].map(verdict_of)
-    known = told != NONE
-    if not (known.sum(axis=1) > 1).any():
+def shared(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `verdicts` that at least two machines have; UserError if there is none."""
+    machines = _machines(table)
+    found = table[(table[machines] != NONE).sum(axis=1) > 1]
+    if found.empty:
         raise UserError(
             f"{', '.join(machines)}: no claim was tested on the same requests in two of these folders; "
             "give folders of the same configuration"
         )
+    return found
+
+
+def changed(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `verdicts` in which machines that have the claim disagree."""
+    told = table[_machines(table)].map(verdict_of)
     return table[[len(set(row) - {NONE}) > 1 for row in told.to_numpy()]]
+
+
+def _machines(table: pd.DataFrame) -> list[str]:
+    return [name for name in table if name not in NAMES]

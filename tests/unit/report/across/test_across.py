@@ -66,7 +66,7 @@ def test_a_changed_verdict_is_named_and_other_requests_are_not_the_same_claim(fo
     told = capsys.readouterr().out.splitlines()
     assert told == [
         "claim-b, m, mixed: slow: supported: 1.50 [1.40, 1.60]; fast: not supported: 1.50 [1.40, 1.60]; other: –",
-        "1 of 3 verdicts differ",
+        "1 of 2 verdicts differ",
     ]
 
 
