@@ -120,6 +120,6 @@ def _picture(run: Run, figure: str) -> str:
 
 
 def _asked_by(entry: Entry) -> str:
-    if entry.hit_rate:
-        return "`hit_rate` of a scenario of `replays` asks for it"
+    if entry.key:
+        return f"`{entry.key}` of a scenario of `replays` asks for it"
     return "no configuration here asks for it"

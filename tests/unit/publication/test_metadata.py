@@ -14,7 +14,7 @@ from kvbench.yaml_files import read_yaml
 CITED = read_yaml(ROOT / "CITATION.cff")
 ZENODO = json.loads((ROOT / ".zenodo.json").read_text())
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-NO_OVERLAYS = {"claims.yaml", "targets.yaml", "published.yaml", "shapes.yaml"}
+NO_OVERLAYS = {"cards.yaml", "claims.yaml", "targets.yaml", "published.yaml", "shapes.yaml"}
 
 
 def test_version_and_licence_are_the_same_everywhere():
