@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from kvbench.errors import UserError
-from kvbench.files import read_json, replacing, sha256, write_json
+from kvbench.files import read_record, replacing, sha256, write_json
 from kvbench.publication.creators import citation, creators, licence
 from kvbench.report.gallery import public
 
@@ -41,7 +41,7 @@ def write_crate(results: Path, out: Path, root: Path) -> int:
     if out.suffix != ".zip" or results.resolve() in out.resolve().parents:
         raise UserError(f"OUT={out}: give a file that ends with .zip, outside {results}")
     with TemporaryDirectory() as folder, replacing(out) as temporary:
-        write_json(Path(folder, ENVIRONMENT), public(read_json(results / ENVIRONMENT)))
+        write_json(Path(folder, ENVIRONMENT), public(read_record(results / ENVIRONMENT, "packages", "python")))
         crate, count = _crate(results, Path(folder, ENVIRONMENT), root)
         crate.write_zip(temporary)
     return count
@@ -58,7 +58,7 @@ def _crate(results: Path, environment: Path, root: Path) -> tuple[ROCrate, int]:
         "@type": "CreateAction",
         "name": "A run of kvbench",
         "endTime": _ended(results),
-        "instrument": _program(crate, cited, root, read_json(environment)),
+        "instrument": _program(crate, cited, root, read_record(environment)),
         "object": [files[SETTINGS], files[ENVIRONMENT]],
         "result": made,
     }

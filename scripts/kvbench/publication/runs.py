@@ -10,12 +10,13 @@ from typing import Any
 
 from kvbench.errors import UserError
 from kvbench.report.across.folders import Folder, load
-from kvbench.yaml_files import check_keys, read_yaml
+from kvbench.yaml_files import check_keys, check_list, read_yaml
 
 BASE = "config.yaml"
 GALLERIES = "docs/gallery"
 RUNS = f"{GALLERIES}/runs.yaml"
 FLAVOURS = ("plan", "cpu", "cuda")
+OPTIONAL = {"overlays": list, "profile": str, "needs": str}
 # Models of these sources have no weights on the disk.
 BARE = ("shape",)
 
@@ -85,7 +86,8 @@ def read_runs(root: Path) -> dict[str, Run]:
 
 
 def _run(root: Path, name: str, entry: Mapping[str, Any]) -> Run:
-    check_keys(f"{RUNS}: {name}", entry, {"target"}, {"overlays", "profile", "needs"})
+    check_keys(f"{RUNS}: {name}", entry, {"target": str}, OPTIONAL)
+    check_list(f"{RUNS}: {name}: overlays", entry.get("overlays", []), str)
     overlays = tuple(entry.get("overlays", ()))
     for path in (*overlays, *([entry["profile"]] if "profile" in entry else [])):
         if not (root / path).exists():

@@ -10,9 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from kvbench.analysis.results import read_table
 from kvbench.errors import UserError
-from kvbench.files import read_json
+from kvbench.files import read_record, read_table
 from kvbench.report.machine import device
 from kvbench.yaml_files import read_yaml
 
@@ -81,7 +80,7 @@ def load(path: str | Path) -> Folder:
     return Folder(
         name,
         found,
-        read_json(found / "environment.json"),
+        read_record(found / "environment.json"),
         read_yaml(config) or {} if config.is_file() else {},
     )
 
