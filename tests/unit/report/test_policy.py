@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from builders.places import SCRIPTS
 
-from kvbench.report.comparison import as_html
+from kvbench.report.comparison_page import as_html
 from kvbench.report.html import POLICY
 
 TEMPLATES = SCRIPTS / "kvbench/report/templates"

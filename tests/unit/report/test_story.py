@@ -94,8 +94,7 @@ def test_below_each_figure_are_its_files_and_its_table(shown: Rendered) -> None:
 def test_addresses_of_files_are_quoted(tmp_path: Path) -> None:
     folder = tmp_path / 'figures/a "b" <c>&d/e?#f'
     folder.mkdir(parents=True)
-    write_text(folder / "memory.svg", "<svg/>")
-    assert figure(folder / "memory.svg").place == "figures/a%20%22b%22%20%3Cc%3E%26d/e%3F%23f/memory"
+    assert figure(write_picture(folder / "memory.svg")).place == "figures/a%20%22b%22%20%3Cc%3E%26d/e%3F%23f/memory"
     assert figure(write_picture(tmp_path / "memory.svg")).place == ""
 
 
