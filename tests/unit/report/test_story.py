@@ -13,7 +13,6 @@ from builders.pictures import write_picture
 from builders.places import SCRIPTS
 from builders.report_inputs import report_inputs
 
-from kvbench.files import write_text
 from kvbench.report.html import figure
 from kvbench.report.page import render
 from kvbench.report.sections import sections
