@@ -10,6 +10,7 @@ import ast
 import hashlib
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -29,23 +30,10 @@ def code_digest(script: str, *also: str, modules: Iterable[str] = ()) -> str:
     begin = [SCRIPTS / f"{script}.py", *(file for name in modules for file in _module_files(name))]
     for path in sorted(_closure(begin)):
         digest.update(str(path.relative_to(SCRIPTS)).encode())
-        digest.update(_tree_digest(path))
+        digest.update(_read(path).digest)
     for name in also:
         digest.update((SCRIPTS.parent / name).read_bytes())
     return digest.hexdigest()[:16]
-
-
-@cache
-def _tree_digest(path: Path) -> bytes:
-    tree = _parse(path)
-    for node in ast.walk(tree):
-        if isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
-            node.body = node.body[1:]
-    return hashlib.sha256(ast.dump(tree).encode()).digest()
-
-
-def _parse(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
 
 
 def _closure(begin: Iterable[Path]) -> set[Path]:
@@ -56,23 +44,40 @@ def _closure(begin: Iterable[Path]) -> set[Path]:
         path = waiting.pop()
         if path not in seen:
             seen.add(path)
-            waiting.extend(_imported(path))
+            waiting.extend(_read(path).imported)
     return seen
 
 
+@dataclass(frozen=True)
+class _Module:
+    """Digest of a file's syntax tree, and the files that it imports itself."""
+
+    digest: bytes
+    imported: tuple[Path, ...]
+
+
 @cache
-def _imported(path: Path) -> tuple[Path, ...]:
+def _read(path: Path) -> _Module:
+    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
     names: set[str] = set()
-    for node in ast.walk(_parse(path)):
-        if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            module = ".".join(filter(None, [_package(path, node.level), node.module]))
-            names.add(module)
-            names.update(f"{module}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and NAMED.fullmatch(node.value):
-            names.update({node.value, node.value.rpartition(".")[0]})
-    return tuple(file for name in names if name.split(".")[0] == "kvbench" for file in _module_files(name))
+    for node in ast.walk(tree):
+        names |= _names(node, path)
+        if isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:]
+    files = tuple(file for name in names if name.split(".")[0] == "kvbench" for file in _module_files(name))
+    return _Module(hashlib.sha256(ast.dump(tree).encode()).digest(), files)
+
+
+def _names(node: ast.AST, path: Path) -> set[str]:
+    """The modules that a node imports or names, and what may be a module in them."""
+    if isinstance(node, ast.Import):
+        return {alias.name for alias in node.names}
+    if isinstance(node, ast.ImportFrom):
+        module = ".".join(filter(None, [_package(path, node.level), node.module]))
+        return {module, *(f"{module}.{alias.name}" for alias in node.names)}
+    if isinstance(node, ast.Constant) and isinstance(node.value, str) and NAMED.fullmatch(node.value):
+        return {node.value, node.value.rpartition(".")[0]}
+    return set()
 
 
 def _package(path: Path, level: int) -> str:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 from kvbench.config.rates import further_run
-from kvbench.config.runs import ARRIVING, OVERRIDABLE, PARITY, RunName, plan, run_at_rate, run_list
+from kvbench.config.runs import (
+    ARRIVING,
+    OVERRIDABLE,
+    PARITY,
+    RunName,
+    entry_of,
+    plan,
+    run_at_rate,
+    run_list,
+    runs_of_pair,
+)
 from kvbench.engines.names import BENCHMARKED, PEER_SERVE, SEQUENTIAL
 from kvbench.errors import UserError
 from kvbench.workload.rates import RATE
@@ -42,9 +52,7 @@ def run_settings(config: dict, model: str, engine: str, workload: str, point: st
 
 def _entry_of(config: dict, name: RunName) -> tuple[int, dict]:
     """The entry of `runs` that asks for a run and the settings that it overrides; UserError if there is none."""
-    if name in run_list(config):
-        return next((entry, own) for entry, run, own in plan(config) if run == replace(name, process=1))
-    found = further_run(config, name)
+    found = entry_of(config, name) or further_run(config, name)
     if found is None:
         raise UserError(f"config.yaml: runs: no entry produces {name.folder}; add one")
     return found
@@ -83,9 +91,9 @@ def workload_settings(config: dict, model: str, workload: str) -> dict:
     if workload == PARITY:
         sizes = {key: config["parity"][key] for key in ("prompts", "output_tokens", "max_length")}
         return ordered(shared | {"kind": PARITY} | sizes)
-    for _, run, own in plan(config):
-        if (run.model, run.workload) == (model, workload) and "max_length" in own:
-            shared["max_length"] = own["max_length"]
+    for run in runs_of_pair(config, model, workload):
+        _, own = entry_of(config, run)
+        shared["max_length"] = own.get("max_length", shared["max_length"])
     return ordered(shared | config["workloads"][workload])
 
 

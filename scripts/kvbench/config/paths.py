@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kvbench.config.parameters import benchmarked_run
-from kvbench.config.runs import BASE, RunName, arrives, plan, run_list
+from kvbench.config.runs import BASE, RunName, arrives, plan, run_list, runs_of_pair
 from kvbench.config.sweeps import swept_runs
 from kvbench.engines.names import PEER_SERVE, is_paged
 from kvbench.figures.registry import FIGURES
@@ -205,7 +205,7 @@ def predicted_files(config: Mapping[str, Any]) -> list[str]:
 
 def predicted_inputs(config: Mapping[str, Any], model: str, workload: str) -> dict[str, list[str]]:
     """The records and Parquet files of the runs at rates from which latencies are predicted."""
-    runs = [run for run in at_rates(run_list(config)) if (run.model, run.workload) == (model, workload)]
+    runs = at_rates(runs_of_pair(config, model, workload))
     return {"runs": record_files(runs), "data": data_files(runs)}
 
 
@@ -227,8 +227,7 @@ def maps(config: Mapping[str, Any], runs: Iterable[RunName]) -> list[str]:
 
 def mapped_runs(config: Mapping[str, Any], model: str, workload: str, point: str = BASE) -> list[RunName]:
     """The runs that a block map shows: the first process of each engine at its point."""
-    wanted = (model, workload, point, 1)
-    return [run for run in run_list(config) if (run.model, run.workload, run.point, run.process) == wanted]
+    return [run for run in runs_of_pair(config, model, workload) if (run.point, run.process) == (point, 1)]
 
 
 def map_inputs(config: Mapping[str, Any], model: str, workload: str, point: str = BASE) -> dict[str, list[str]]:

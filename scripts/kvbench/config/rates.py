@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from kvbench.config.runs import RunName, arrives, plan, run_list
+from kvbench.config.runs import RunName, arrives, entry_of, plan, run_list, runs_of_pair
 from kvbench.workload.rates import RATE, rate_of, rate_point
 
 
 def rate_runs(config: dict, model: str, workload: str) -> list[RunName]:
     """The runs of a model and workload at the rates that the configuration names, or at a file's times."""
-    return [run for run in run_list(config) if (run.model, run.workload) == (model, workload) and arrives(run)]
+    return [run for run in runs_of_pair(config, model, workload) if arrives(run)]
 
 
 def rate_pairs(config: dict) -> list[tuple[str, str]]:
@@ -44,9 +44,8 @@ def further_run(config: dict, name: RunName) -> tuple[int, dict] | None:
 
 def further_runs(config: dict, model: str, workload: str, chosen: Mapping[str, float]) -> list[RunName]:
     """The runs of engines at the rates `chosen` for each, one for each process, without those that are planned."""
-    planned = run_list(config)
     names = (RunName(model, engine, workload, rate_point(per_s)) for engine, per_s in sorted(chosen.items()))
-    return [one for name in names for one in _processes(config, name) if one not in planned]
+    return [one for name in names for one in _processes(config, name) if entry_of(config, one) is None]
 
 
 def _processes(config: dict, name: RunName) -> Iterable[RunName]:

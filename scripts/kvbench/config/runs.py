@@ -1,10 +1,18 @@
-"""The runs that a configuration asks for: models x workloads x engines of each entry, at each point of its sweep."""
+"""The runs that a configuration asks for: models x workloads x engines of each entry, at each point of its sweep.
+
+Every job of a run asks for its settings, so the runs of a configuration are worked out once (`_worked_out`), and found
+by name or by model and workload.
+"""
 
 from __future__ import annotations
 
 import itertools
+import pickle
 import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from kvbench.engines.names import REFERENCE
 from kvbench.workload.rates import RATE, is_rate, rate_point
@@ -54,27 +62,64 @@ class RunName:
         return f"results/runs/{self.model}/{self.engine}/{self.workload}/{self.place}"
 
 
-Plan = list[tuple[int, RunName, dict]]
+Plan = Sequence[tuple[int, RunName, dict]]
+
+
+@dataclass(frozen=True)
+class _Worked:
+    """What follows from `runs` and `processes` of a configuration: the plan, the runs, and both by name."""
+
+    plan: Plan
+    runs: Sequence[RunName]
+    entries: dict[RunName, tuple[int, dict]]
+    pairs: dict[tuple[str, str], list[RunName]]
 
 
 def plan(config: dict) -> Plan:
     """Each run with the number of its entry in `runs` and the settings that the entry overrides."""
-    runs = []
-    for number, entry in enumerate(config["runs"]):
-        own = {key: entry[key] for key in (*OVERRIDABLE, *ARRIVING) if key in entry}
-        for model, workload, engine in itertools.product(entry["models"], entry["workloads"], entry["engines"]):
-            for point, swept in _points(entry):
-                runs.append((number, RunName(model, engine, workload, point), {**own, **swept}))
-    return runs
+    return _of(config).plan
 
 
 def run_list(config: dict) -> list[RunName]:
     """The runs to measure, in the order of the configuration; one for each process."""
-    return [
-        replace(run, process=number + 1)
-        for entry, run, _ in plan(config)
-        for number in range(config["runs"][entry].get("processes", config["processes"]))
-    ]
+    return list(_of(config).runs)
+
+
+def runs_of_pair(config: dict, model: str, workload: str) -> list[RunName]:
+    """The runs of `run_list` of one model and workload."""
+    return list(_of(config).pairs.get((model, workload), ()))
+
+
+def entry_of(config: dict, run: RunName) -> tuple[int, dict] | None:
+    """The number of the entry that asks for a run of `run_list`, and the settings that it overrides."""
+    return _of(config).entries.get(run)
+
+
+def _of(config: dict) -> _Worked:
+    return _worked_out(pickle.dumps((config["runs"], config["processes"])))
+
+
+@lru_cache(maxsize=8)
+def _worked_out(content: bytes) -> _Worked:
+    """Kept by content, since a configuration may change between two calls."""
+    entries, processes = pickle.loads(content)
+    planned = tuple(_planned(entries))
+    runs, by_run, by_pair = [], {}, defaultdict(list)
+    for number, first, own in planned:
+        for process in range(entries[number].get("processes", processes)):
+            run = replace(first, process=process + 1)
+            runs.append(run)
+            by_run.setdefault(run, (number, own))
+            by_pair[run.model, run.workload].append(run)
+    return _Worked(planned, tuple(runs), by_run, dict(by_pair))
+
+
+def _planned(entries: Sequence[dict]) -> Iterator[tuple[int, RunName, dict]]:
+    for number, entry in enumerate(entries):
+        own = {key: entry[key] for key in (*OVERRIDABLE, *ARRIVING) if key in entry}
+        for model, workload, engine in itertools.product(entry["models"], entry["workloads"], entry["engines"]):
+            for point, swept in _points(entry):
+                yield number, RunName(model, engine, workload, point), {**own, **swept}
 
 
 def sharing_runs(config: dict) -> list[RunName]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kvbench.config.parameters import run_settings
-from kvbench.config.runs import BASE, RunName, run_list
+from kvbench.config.runs import BASE, RunName, runs_of_pair
 from kvbench.engines.names import SEQUENTIAL, is_paged
 
 
@@ -14,9 +14,10 @@ def swept_runs(config: dict, model: str, workload: str, key: str) -> list[RunNam
 
     An engine's base run is included if it differs from the points only in `key`.
     """
-    runs = [run for run in run_list(config) if (run.model, run.workload) == (model, workload)]
+    runs = runs_of_pair(config, model, workload)
     points = paged_points(runs, key)
-    rest = {run.engine: _settings_beside(config, run, key) for run in points}
+    last = {run.engine: run for run in points}
+    rest = {engine: _settings_beside(config, run, key) for engine, run in last.items()}
     bases = [run for run in runs if run.point == BASE and run.engine in rest]
     return points + [run for run in bases if _settings_beside(config, run, key) == rest[run.engine]]
 

@@ -46,8 +46,7 @@ def digest(scripts: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleTyp
 
 
 def forget(module: ModuleType) -> None:
-    for function in (module._tree_digest, module._imported):
-        function.cache_clear()
+    module._read.cache_clear()
 
 
 def edited(digest: ModuleType, path: Path, text: str, script: str = "rule", *also: str) -> bool:

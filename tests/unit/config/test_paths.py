@@ -162,8 +162,9 @@ def test_a_map_is_asked_for_where_an_engine_with_blocks_runs_at_base() -> None:
         RunName("b", "vllm", "swept-alone", "block_size-32"),
     ]
     names = [f"results/maps/{name}.json.gz" for name in ("a/w", "b/w", "m/w")]
-    assert paths.maps({"runs": []}, runs) == names
-    assert paths.maps({"runs": []}, []) == []
+    nothing = {"runs": [], "processes": 1}
+    assert paths.maps(nothing, runs) == names
+    assert paths.maps(nothing, []) == []
 
 
 def test_a_rate_has_a_map_where_an_entry_names_it_alone(config: dict) -> None:
