@@ -62,7 +62,8 @@ def compile_lock(uv: str, name: str, extra: list[str]) -> str:
         output = Path(folder, f"{name}.txt")
         if (present := ENVS / f"{name}.txt").exists():
             shutil.copy(present, output)
-        command = [uv, "pip", "compile", "--quiet", "--universal", "--python-version", PYTHONS[0]]
+        command = [uv, "--config-file", str(ENVS / "metadata.toml"), "pip", "compile", "--quiet"]
+        command += ["--universal", "--python-version", PYTHONS[0]]
         command += ["--overrides", str(ENVS / "overrides.txt"), "--generate-hashes", "--no-header", "--no-annotate"]
         if name in CONSTRAINTS:
             pins = Path(folder, "pins.txt")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import tomllib
 
 import pytest
 from builders.places import ROOT
@@ -12,6 +13,7 @@ from packaging.requirements import Requirement
 import lock
 
 ENVS = ROOT / "envs"
+PLUGIN = "snakemake-executor-plugin-slurm"
 WITH_TORCH = ["cpu.txt", "cuda.txt", "pypi-torch.txt"]
 LOCKS = [*WITH_TORCH, "plan.txt", "uv.txt"]
 EXCLUDED = {"torchvision", "torchaudio", "torchcodec", "llama-cpp-python", "llm"}
@@ -49,6 +51,17 @@ def test_pypis_torch_is_the_version_of_the_cpu_flavour_and_brings_only_what_that
     assert not any(cpu[name].specifier == one.specifier for name, one in own.items() if name in cpu)
     # vLLM's CPU build asks for any triton, torch for one version.
     assert own.keys() & cpu.keys() == {"torch", "triton"}
+
+
+@pytest.mark.parametrize("name", ["cpu.txt", "cuda.txt"])
+def test_the_slurm_plugin_is_in_the_locks_with_engines_and_leaves_numpy_to_the_others(name):
+    pins = [Requirement(head) for head, _ in requirements(name)]
+    [stated] = tomllib.loads((ENVS / "metadata.toml").read_text())["dependency-metadata"]
+    assert [str(pin.specifier) for pin in pins if pin.name == PLUGIN] == [f"=={stated['version']}"]
+    for wanted in map(Requirement, stated["requires-dist"]):
+        versions = [str(pin.specifier).removeprefix("==") for pin in pins if pin.name == wanted.name]
+        assert versions
+        assert [version for version in versions if version not in wanted.specifier] == []
 
 
 def test_both_flavours_are_one_version():
