@@ -6,7 +6,7 @@ ARGS ?=
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help setup any run quick plan report serve test faults unit lint format lock monitor compare reproduce crate docs verify gallery picture unlock clean distclean
+.PHONY: help setup any run cluster cancel quick plan report serve test faults slurm unit lint format lock monitor compare reproduce crate docs verify gallery picture unlock clean distclean
 
 help:  ## this list
 	@echo "make TARGET [FLAVOUR=cpu|cuda|plan] [CORES=1] [ARGS='more arguments'] [PYTHON=python3.12]"
@@ -23,6 +23,12 @@ any:
 run: setup  ## run the experiment: snakemake --cores $(CORES) $(ARGS)
 	@.venv/bin/python scripts/check_files.py $(ARGS)
 	@.venv/bin/snakemake --cores $(CORES) $(ARGS)
+
+cluster: setup  ## run the experiment's jobs on SLURM (docs/cluster.md): snakemake with what config.yaml asks for
+	@.venv/bin/python scripts/cluster.py $(ARGS)
+
+cancel: any  ## cancel this folder's cluster jobs, also after a lost connection; ARGS="--directory FOLDER"
+	@.venv/bin/python scripts/cancel.py $(ARGS)
 
 quick: setup  ## see it in two minutes: the guide's prompts on hf-batch and vllm, once each
 	@.venv/bin/python scripts/check_files.py --configfile config.yaml config/quick.yaml $(ARGS)
@@ -53,10 +59,14 @@ else
 	@.venv/bin/python -m pytest tests/workflow $(APART:%=--ignore=%) $(ARGS)
 	@.venv/bin/python -m pytest tests/browser $(ARGS)
 	@.venv/bin/python -m pytest tests/faults -m "not long" --numprocesses auto --maxprocesses 2 --dist loadfile $(ARGS)
+	@.venv/bin/python -m pytest tests/slurm $(ARGS)
 endif
 
 faults: setup  ## test all faults: kills, stops, signals; writes the table of docs/reliability.md
 	@.venv/bin/python -m pytest tests/faults --faults-table docs/reliability.md $(ARGS)
+
+slurm: setup  ## test make cluster on a SLURM of its own; needs root, slurm-wlm and munge
+	@.venv/bin/python -m pytest tests/slurm $(ARGS)
 
 unit: setup  ## run the tests without an engine
 	@.venv/bin/python -m $(UNIT) $(ARGS)

@@ -16,6 +16,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 from kvbench.errors import UserError
 from kvbench.lifetime import caller, scratch
+from kvbench.preflight.cluster_jobs import refuse_running
 from kvbench.preflight.interpreter import startable
 from kvbench.config.overlays import read_layers
 from kvbench.preflight.engines import require_engines
@@ -86,6 +87,7 @@ onstart:
     try:
         if workflow.is_main_process:
             stopping.install()
+            refuse_running(Path.cwd())
             scratch.sweep()
             caller.remove_copies(Path.cwd())
             require_writable(

@@ -15,9 +15,9 @@ import pytest
 from builders.places import ROOT, SCRIPTS
 from builders.tree import copy_project, snakemake
 
+from kvbench.config.cluster import MEASURING
 from kvbench.figures.registry import CATEGORIES, FIGURES, Entry
 
-MEASURING = ("run_traditional", "run_vllm", "run_benchmark", "measure_bandwidth", "measure_paging_price")
 BLOCK = re.compile(r"^(?:rule|checkpoint) (\w+):\n((?:    .*\n|\n)+)", re.M)
 EACH_FIGURE = re.compile(r"^    rule:\n((?:        .*\n|\n)+)", re.M)
 
@@ -126,6 +126,7 @@ def test_no_program_is_started_through_a_shell(folder: str) -> None:
 def test_each_script_belongs_to_a_rule() -> None:
     alone = {"check_files", "compare", "crate", "gallery", "monitor", "picture", "report_again", "reproduce"}
     alone |= {"reproduce_page", "serve", "sweep", "verify"}
+    alone |= {"cancel", "cluster"}
     assert {path.stem for path in SCRIPTS.glob("*.py")} - alone == {name for name, _ in rules()}
 
 

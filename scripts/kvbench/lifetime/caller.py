@@ -13,6 +13,8 @@ CALLER = "KVBENCH_CALLER"  # the number of the nearest Snakemake's process, in t
 # Snakemake runs a copy of a rule's script.
 COPY = re.compile(r"\.snakemake/scripts/\w+\.(\w+)\.py$")
 
+SLURM_JOB = "SLURM_JOB_ID"
+
 
 def announce(environment: MutableMapping[str, str] = os.environ) -> None:
     """Tell this process's jobs, as their Snakemake, which one it is."""
@@ -41,7 +43,10 @@ def rule_of(process: Any) -> str | None:
 
 
 def still_running(folder: Path) -> list[str]:
-    """`pid 4711 (run_vllm)` for each job and Snakemake of this machine that works in `folder`, except this process."""
+    """`pid 4711 (run_vllm)` for each job and Snakemake of this machine that works in `folder`, except this process.
+
+    Processes of SLURM's jobs do not count: SLURM says what becomes of them.
+    """
     import psutil
 
     own = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
@@ -52,7 +57,8 @@ def still_running(folder: Path) -> list[str]:
             what = rule_of(process) or ("snakemake" if _is_snakemake(process) else None)
             parent = process.parent()
             forked = parent is not None and what == rule_of(parent)  # a job beside its warden
-            if what and not forked and process.pid not in own and process.cwd() == str(folder):
+            apart = forked or process.pid in own
+            if what and not apart and process.cwd() == str(folder) and not _is_of_slurm(process):
                 found.append(f"pid {process.pid} ({what})")
     return found
 
@@ -63,6 +69,12 @@ def remove_copies(folder: Path) -> None:
     if copies and not still_running(folder):
         for copy in copies:
             copy.unlink(missing_ok=True)
+
+
+def _is_of_slurm(process: Any) -> bool:
+    """Whether a process belongs to a job of SLURM, and not to the one that this process is in."""
+    number = process.environ().get(SLURM_JOB)
+    return number is not None and number != os.environ.get(SLURM_JOB)
 
 
 def _is_snakemake(process: Any) -> bool:

@@ -1,18 +1,27 @@
-"""CPUs and memory that this process may use, cgroup limits respected."""
+"""CPUs and memory that this process may use: limits of cgroups and what SLURM gave the job are respected."""
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 
-def usable_cpus(affinity: int | None = None, quota: float | None = None) -> int:
-    """CPUs by affinity, or fewer if a cgroup's quota says so; at least 1."""
+def usable_cpus(
+    affinity: int | None = None, quota: float | None = None, environment: Mapping[str, str] = os.environ
+) -> int:
+    """CPUs by affinity, or fewer if a cgroup's quota or SLURM says so; at least 1."""
     affinity = _affinity() if affinity is None else affinity
     quota = cgroup_cpu_quota() if quota is None else quota
-    return max(1, math.ceil(min(affinity, quota)))
+    return max(1, math.ceil(min(affinity, quota, slurm_cpus(environment))))
+
+
+def slurm_cpus(environment: Mapping[str, str] = os.environ) -> float:
+    """CPUs that SLURM gave this task, which not every cluster enforces; infinity outside of a job."""
+    inside = "SLURM_JOB_ID" in environment
+    told = environment.get("SLURM_CPUS_PER_TASK") or environment.get("SLURM_CPUS_ON_NODE") or ""
+    return int(told) if inside and told.isdigit() else math.inf
 
 
 def _affinity() -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import FrameType
 
 from kvbench.lifetime.caller import jobs_of, still_running
+from kvbench.preflight import cluster_jobs
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 AGAIN_S = 0.5
@@ -63,4 +64,7 @@ def locked(folder: Path | None = None) -> str:
     running = still_running(folder)
     if running:
         return f"{folder} is locked by a call that still runs: {', '.join(running)}; wait for it, or end it first"
+    if jobs := cluster_jobs.running(folder):
+        told = f"{folder} is locked by a call that has ended, but {len(jobs)} of its cluster jobs have not"
+        return f"{told}: run make cancel, or wait for them, then run make unlock"
     return f"{folder} is locked by a call that has ended, and nothing of it runs on this machine: run make unlock"

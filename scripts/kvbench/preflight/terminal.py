@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from kvbench.preflight import cluster_jobs
 from kvbench.preflight.stopping import Stopping, locked
 from kvbench.preflight.time_left import TimeLeft
 
@@ -23,9 +25,14 @@ NOISE = (
         "Using shell:",
         "Assuming unrestricted shared filesystem",
         "Provided ",
+        "SLURM run ID: ",
+        "Cleaning up SLURM log files",
     ),
     *("Rules claiming more threads", "Updating checkpoint dependencies", "DAG of jobs will be updated"),
 )
+SUBMITTED = re.compile(r"Job \S+ has been submitted with SLURM jobid")
+# Warnings of the SLURM plugin where no account is named, which few clusters need.
+ACCOUNT = ("No SLURM account given", "No account was given", "Unable to guess SLURM account")
 IDLE = "Nothing to be done"
 ERRORS = ("ERROR", "JOB_ERROR", "GROUP_ERROR")
 STOPPED = ("Terminating processes", "Will exit after")
@@ -67,7 +74,10 @@ class Short(logging.Formatter):
             return False
         if self._stopping.signal and (event in ERRORS or str(record.msg).startswith(STOPPED)):
             return getattr(record, "exception", None) == FAILED
-        dull = event in DROPPED or (event is None and str(record.msg).startswith(NOISE))
+        text = str(record.msg)
+        dull = event in DROPPED or (event is None and (text.startswith(NOISE) or SUBMITTED.match(text)))
+        if event is None and text.startswith(ACCOUNT):
+            return False
         return self._dry or not dull or record.levelno > logging.INFO
 
     def format(self, record: logging.LogRecord) -> str:
@@ -78,6 +88,8 @@ class Short(logging.Formatter):
         if getattr(record, "exception", None) == LOCKED:
             return locked()
         if event == "ERROR" and (line := self._stopping.line()):
+            return line
+        if event == "JOB_ERROR" and (line := cluster_jobs.told(record.__dict__)):
             return line
         if event in ("JOB_ERROR", "GROUP_ERROR"):
             record = logging.makeLogRecord({**record.__dict__, "input": [], "output": []})

@@ -147,7 +147,21 @@ def test_cpu_model_and_whole_words_of_flags(tmp_path):
     ("affinity", "quota", "cpus"), [(8, math.inf, 8), (8, 2.0, 2), (8, 1.5, 2), (2, 6.0, 2), (4, 0.1, 1)]
 )
 def test_usable_cpus_are_the_smaller_of_affinity_and_quota(affinity, quota, cpus):
-    assert limits.usable_cpus(affinity, quota) == cpus
+    assert limits.usable_cpus(affinity, quota, {}) == cpus
+
+
+@pytest.mark.parametrize(
+    ("told", "cpus"),
+    [
+        ({"SLURM_JOB_ID": "7", "SLURM_CPUS_PER_TASK": "3", "SLURM_CPUS_ON_NODE": "6"}, 3),
+        ({"SLURM_JOB_ID": "7", "SLURM_CPUS_ON_NODE": "6"}, 6),
+        ({"SLURM_JOB_ID": "7", "SLURM_CPUS_PER_TASK": "64"}, 8),
+        ({"SLURM_JOB_ID": "7"}, 8),
+        ({"SLURM_CPUS_PER_TASK": "3"}, 8),  # a default for jobs to come, not what this process got
+    ],
+)
+def test_a_job_of_slurm_counts_the_cpus_that_it_was_given(told, cpus):
+    assert limits.usable_cpus(8, math.inf, told) == cpus
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,11 @@ def test_a_lock_names_what_still_runs_in_its_folder_and_nothing_else(tmp_path: P
     script.parent.mkdir(parents=True)
     script.write_text("print('begun', flush=True)\nimport time\ntime.sleep(60)\n")
     command = [sys.executable, str(script)]
+    of_slurm = {**os.environ, "SLURM_JOB_ID": "7"}
+    with subprocess.Popen(command, cwd=tmp_path, env=of_slurm, stdout=subprocess.PIPE, text=True) as job:
+        job.stdout.readline()
+        assert locked(tmp_path) == ended  # SLURM says what becomes of it
+        job.kill()
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as job:
         job.stdout.readline()
         still = (

@@ -1,0 +1,20 @@
+"""A SLURM of the tests' own, for all modules of this folder; without SLURM's programs they are skipped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from builders.slurm import Slurm, missing
+
+
+@pytest.fixture(scope="session")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
+    """Three nodes, which are empty again at the end."""
+    if reason := missing():
+        pytest.skip(reason)
+    with Slurm(tmp_path_factory.mktemp("slurm")) as slurm:
+        yield slurm
+        ended = {job["state"] for job in slurm.jobs()}
+        assert ended <= {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT"}
+        assert slurm.processes() == []
