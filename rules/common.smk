@@ -18,6 +18,7 @@ from kvbench.config.parameters import (
     workload_max_length,
     workload_options,
 )
+from kvbench.config.partial import leave_out_missing
 from kvbench.config.runs import RunName, arrives, parity_list, run_list, sharing_runs
 from kvbench.config.settings import uses_cuda, validate
 from kvbench.config.slo import slo_params
@@ -42,6 +43,9 @@ try:
     )
 except UserError as error:
     sys.exit(str(error))
+
+# Set by `make report ARGS=--partial`: the runs that are missing, which the report names.
+MISSING = leave_out_missing(config) if "KVBENCH_PARTIAL" in os.environ else []
 
 # Limits enter as resources, whose change makes nothing stale; 0 stands for a rule's own limit.
 TIMEOUT_S = config["timeout_s"]
@@ -129,7 +133,7 @@ def searched_files(wildcards):
 
 
 def as_far_as_needed(files):
-    """The user's files; only those that are there if results are only read."""
+    """Files that a result can do without; only those that are there if results are only read."""
     return [file for file in files if not READS_ONLY or os.path.exists(file)]
 
 

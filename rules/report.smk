@@ -15,7 +15,7 @@ rule make_report:
         figures=figure_files.run_figures(MEASURED, [SHOWN]),
         replays=figure_files.replay_figures(config, [SHOWN]),
         kernel=figure_files.kernel_figures(config, MEASURED, [SHOWN]),
-        maps=paths.maps(config, MEASURED),
+        maps=as_far_as_needed(paths.maps(config, MEASURED)),
         runs=paths.record_files(MEASURED),
         data=paths.data_files(MEASURED),
         sweeps=paths.sweep_files(config, MEASURED),
@@ -33,6 +33,7 @@ rule make_report:
         CONDA
     params:
         has_capacity=bool(config["capacity"]),
+        missing=MISSING,
         seed=config["seed"],
         packages=package_versions("altair", "vl-convert-python"),
         code=code_digest("make_report", *paths.page_sources("report")),

@@ -10,6 +10,7 @@ from typing import Any
 from kvbench.config.cluster import arguments, status_arguments
 from kvbench.config.overlays import read_layers
 from kvbench.config.settings import uses_cuda, validate
+from kvbench.config.wording import Invalid
 from kvbench.errors import UserError
 from kvbench.machine import slurm
 from kvbench.machine.packages import installed_version
@@ -30,10 +31,11 @@ def main() -> None:
     options, further = parser.parse_known_args()
     try:
         check_given_files(sys.argv[1:])
-        own = [*PROFILE, *on_cluster(options, slurm.nodes(), slurm.settings())]
+        own = on_cluster(options, slurm.nodes(), slurm.settings())
     except UserError as error:
         sys.exit(str(error))
-    os.execv(sys.executable, [sys.executable, "-m", "snakemake", *own, *further])
+    # PROFILE follows the options with several values, of which it ends the last before a target may follow.
+    os.execv(sys.executable, [sys.executable, "-m", "snakemake", *own, *PROFILE, *further])
 
 
 def on_cluster(options: argparse.Namespace, nodes: Sequence[slurm.Node], settings: Mapping[str, str]) -> list[str]:
@@ -45,7 +47,11 @@ def on_cluster(options: argparse.Namespace, nodes: Sequence[slurm.Node], setting
     given = ["--directory", str(options.directory)]
     given += ["--configfile", *options.configfile] if options.configfile else []
     given += ["--config", *options.config, f"device={device}"]
-    return [*given, *status_arguments(settings), *arguments(config, nodes, RULES, cuda=device == "cuda")]
+    try:
+        asked = arguments(config, nodes, RULES, cuda=device == "cuda")
+    except Invalid as error:
+        raise UserError(f"{layers.origin(error.at)}: {error}") from None
+    return [*given, *status_arguments(settings), *asked]
 
 
 def device_of(config: Mapping[str, Any], nodes: Sequence[slurm.Node]) -> str:

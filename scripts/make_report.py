@@ -24,10 +24,12 @@ def main(snakemake):
         told = methods(found[0], settings, found[4]) if found[4] else ""
         drawn = charts(found[2], found[3], found[4], [*given.sweeps, *given.series])
         beside = {"charts": drawn, "chart_library": library() if drawn else ""}
-        page = render(*found, maps=maps, **beside, has_capacity=params.has_capacity, methods=told)
+        page = render(
+            *found, maps=maps, **beside, has_capacity=params.has_capacity, methods=told, missing=params.missing
+        )
         write_text(Path(snakemake.output.report), page)
         plans = read_table(given.capacity[0]) if params.has_capacity else None
-        lines = in_short(found[2], found[4], params.seed, plans)
+        lines = in_short(found[2], found[4], params.seed, plans, params.missing)
         write_text(Path(snakemake.output.found), lines)
 
 

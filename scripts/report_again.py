@@ -17,13 +17,15 @@ def main() -> None:
     """Call Snakemake; its exit code is ours."""
     parser = argparse.ArgumentParser(description="Make tables, figures and the report of finished runs again.")
     parser.add_argument("--directory", type=Path, default=Path(), help="the folder that holds results/")
+    parser.add_argument("--partial", action="store_true", help="leave out runs that are missing, and name them")
     options, further = parser.parse_known_args()
     try:
-        given = arguments(options.directory.resolve(), READ_ONLY)
+        given = arguments(options.directory.resolve(), READ_ONLY, partial=options.partial)
     except UserError as error:
         sys.exit(str(error))
     command = [sys.executable, "-m", "snakemake", *further, "--snakefile", str(ROOT / "Snakefile"), *given]
-    sys.exit(subprocess.call(command, cwd=ROOT, env={**os.environ, "KVBENCH_READS_ONLY": "1"}))
+    partial = {"KVBENCH_PARTIAL": "1"} if options.partial else {}
+    sys.exit(subprocess.call(command, cwd=ROOT, env={**os.environ, "KVBENCH_READS_ONLY": "1", **partial}))
 
 
 if __name__ == "__main__":

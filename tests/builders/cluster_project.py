@@ -1,4 +1,4 @@
-"""A copy of the project whose scripts tell where and when they ran on a cluster, and misbehave where told to."""
+"""A copy of the project whose scripts tell where, when and with what they ran, and misbehave where told to."""
 
 from __future__ import annotations
 
@@ -22,15 +22,16 @@ from kvbench.machine.threads import resolve_threads
 with job(snakemake):
     asked = json.loads(pathlib.Path("behave.json").read_text()).get(snakemake.rule, {})
     begun = time.time()
-    time.sleep(asked.get("sleep_s", 0.5))
+    time.sleep(asked.get("sleep_s", 0.1))
     if "fail" in asked:
         raise UserError(asked["fail"])
     for name in snakemake.output:
-        pathlib.Path(name).write_text(name)
+        pathlib.Path(name).write_text("{}" if name.endswith(".json") else name)
     names = ("SLURM_JOB_ID", "SLURMD_NODENAME", "SLURM_STEP_GPUS")
     told = {name: os.environ[name] for name in names if name in os.environ}
     told |= {"rule": snakemake.rule, "output": snakemake.output[0], "begun": begun, "ended": time.time()}
     told |= {"measures": "measure" in snakemake.resources.keys(), "threads": resolve_threads("auto")}
+    told |= {"missing": snakemake.params.get("missing"), "runs": len(snakemake.input.get("runs", []))}
     with open("ran.jsonl", "a") as ran:
         print(json.dumps(told), file=ran)
 raise SystemExit(0)

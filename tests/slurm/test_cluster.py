@@ -127,22 +127,18 @@ def test_the_same_command_goes_on_and_measures_alone(slurm: Slurm, project: Path
 @pytest.mark.parametrize(
     ("cluster", "device", "told"),
     [
-        ({"rules": {"run_vllm": {"cpus": 3}}}, "cpu", "cluster.rules.run_vllm.cpus: 3 CPUs, but no node of partition"),
-        ({"others": {"memory_gib": 64}}, "cpu", "cluster.others.memory_gib: 65536 MiB, but no node of partition main"),
-        ({"measuring": {"runtime_min": 90}}, "cpu", "cluster.measuring.runtime_min: 90 min, but no node of partition"),
-        ({"partition": "mian"}, "cpu", "cluster.partition: mian: unknown to SLURM; did you mean main?"),
-        ({"partition": "side"}, "cuda", "gpus: 1 for a run, but no node of partition side that is up has more than 0"),
-        ({"rules": {"run_vlm": {"cpus": 1}}}, "cpu", "cluster.rules.run_vlm: unknown rule; did you mean run_vllm?"),
+        ({"rules": {"run_vllm": {"cpus": 3}}}, "cpu", "--config: cluster.rules.run_vllm.cpus: 3 CPUs, but no node of"),
+        ({"partition": "mian"}, "cpu", "--config: cluster.partition: mian is unknown to SLURM; did you mean main?"),
+        ({"partition": "side"}, "cuda", "config.yaml: gpus: 1 for a run, but no node of partition side that is up has"),
     ],
 )
 def test_what_no_node_can_meet_is_said_at_once(
     slurm: Slurm, project: Path, cluster: dict, device: str, told: str
 ) -> None:
     before = len(slurm.jobs())
-    given = ("--config", f"cluster={cluster}", f"device={device}")
-    done = slurm.run(*CLUSTER, *given, *RUNS, cwd=project)
+    done = slurm.run(*CLUSTER, *RUNS, "--config", f"cluster={cluster}", f"device={device}", cwd=project)
     assert done.returncode == 1
-    assert done.stderr.startswith(f"config.yaml: {told}")
+    assert done.stderr.startswith(told)
     assert done.stderr.count("\n") == 1
     assert len(slurm.jobs()) == before
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from kvbench.config.parameters import run_settings
 from kvbench.config.runs import run_list
-from kvbench.config.wording import suggest
+from kvbench.config.wording import Invalid, suggest
 from kvbench.errors import UserError
 from kvbench.machine.slurm import Node
 
@@ -36,12 +36,12 @@ def arguments(config: Mapping[str, Any], nodes: Sequence[Node], rules: Collectio
     """Arguments of Snakemake that give each rule its CPUs, memory and time; `rules` are those that exist.
 
     Raises:
-        UserError: no node can meet a request, or a rule is unknown.
+        Invalid: no node can meet a request, or a rule is unknown.
     """
     own = config["cluster"]
     for name in own["rules"]:
         if name not in rules:
-            raise UserError(f"config.yaml: cluster.rules.{name}: unknown rule; {suggest(name, sorted(rules))}")
+            raise Invalid(f"cluster.rules.{name}", f"unknown rule; {suggest(name, sorted(rules))}")
     gpus = most_gpus(config) if cuda else 0
     eligible = usable(nodes, own["partition"], gpus)
     special = {name: _asked(own, name, eligible) for name in (*MEASURING, *own["rules"])}
@@ -70,22 +70,22 @@ def most_gpus(config: Mapping[str, Any]) -> int:
 
 
 def usable(nodes: Sequence[Node], partition: str, gpus: int) -> list[Node]:
-    """The nodes of a partition, by default SLURM's, that are up and have as many GPUs; UserError if there is none."""
+    """The nodes of a partition, by default SLURM's, that are up and have as many GPUs; Invalid if there is none."""
     there = sorted({node.partition for node in nodes})
     if not partition and not any(node.is_default for node in nodes):
-        raise UserError(f"config.yaml: cluster.partition: SLURM has no default; set one of: {', '.join(there)}")
+        raise Invalid("cluster.partition", f"SLURM has no default; set one of: {', '.join(there)}")
     found = [node for node in nodes if (node.partition == partition if partition else node.is_default)]
     if not found:
-        raise UserError(f"config.yaml: cluster.partition: {partition}: unknown to SLURM; {suggest(partition, there)}")
+        raise Invalid("cluster.partition", f"{partition} is unknown to SLURM; {suggest(partition, there)}")
     name = found[0].partition
     if not any(node.is_up for node in found):
-        raise UserError(f"config.yaml: cluster.partition: no node of {name} takes jobs; see sinfo, or name another")
+        raise Invalid("cluster.partition", f"no node of {name} takes jobs; see sinfo, or name another")
     enough = [node for node in found if node.is_up and node.gpus >= gpus]
     if not enough:
         most = max(node.gpus for node in found if node.is_up)
         mend = "lower gpus" if most else "set device: cpu"
         told = f"{gpus} for a run, but no node of partition {name} that is up has more than {most}"
-        raise UserError(f"config.yaml: gpus: {told}; {mend}, or name another partition in cluster.partition")
+        raise Invalid("gpus", f"{told}; {mend}, or name another partition in cluster.partition")
     return enough
 
 
@@ -124,7 +124,7 @@ def _asked(own: Mapping[str, Any], name: str | None, nodes: Sequence[Node]) -> R
 
 
 def _check(request: Request, at: str, nodes: Sequence[Node]) -> None:
-    """UserError unless a node can meet the request as a whole."""
+    """Invalid unless a node can meet the request as a whole."""
     limits = (
         ("cpus", request.cpus, lambda node: node.cpus, "{} CPUs"),
         ("memory_gib", request.memory_mb, lambda node: node.memory_mb, "{} MiB"),
@@ -137,10 +137,10 @@ def _check(request: Request, at: str, nodes: Sequence[Node]) -> None:
             told = (
                 f"{words.format(asked)}, but no node of partition {partition} has more than {words.format(f'{most:g}')}"
             )
-            raise UserError(f"config.yaml: {at}.{key}: {told}; lower it, or name another partition")
+            raise Invalid(f"{at}.{key}", f"{told}; lower it, or name another partition")
     if not any(all(asked <= has(node) for _, asked, has, _ in limits) for node in nodes):
         told = f"no node of partition {partition} has {request.cpus} CPUs and {request.memory_mb} MiB"
-        raise UserError(f"config.yaml: {at}: {told}; lower cpus or memory_gib, or name another partition")
+        raise Invalid(at, f"{told}; lower cpus or memory_gib, or name another partition")
 
 
 def _resources(request: Request) -> list[str]:

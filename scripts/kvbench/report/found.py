@@ -15,10 +15,20 @@ REPORT, PLAN, OPEN = "results/report.html", "results/capacity.html", "make serve
 
 
 def in_short(
-    tables: Mapping[str, pd.DataFrame], runs: Sequence[Run], seed: int, plans: pd.DataFrame | None = None
+    tables: Mapping[str, pd.DataFrame],
+    runs: Sequence[Run],
+    seed: int,
+    plans: pd.DataFrame | None = None,
+    missing: Sequence[str] = (),
 ) -> str:
-    """Lines of text; `tables` are those of the report, by name, `seed` that of intervals, `plans` capacity.csv."""
+    """Lines of text; `tables` are those of the report, by name, `seed` that of intervals, `plans` capacity.csv.
+
+    `missing` are runs that the configuration asks for and that are not there.
+    """
     lines = _measured(tables, runs, seed) if runs else ["Nothing was measured: runs is empty."]
+    if missing:
+        more = f" and {len(missing) - 1} more, which the report names" if missing[1:] else ""
+        lines.append(f"Left out, since it is missing: {missing[0]}{more}.")
     last = f"Report: {REPORT}" + ("" if plans is None else f"; plan: {PLAN}") + f"; open it with: {OPEN}"
     without = [] if plans is None else _at_once("Plan", plans, "plan", "requests_at_once")
     if "replays" in tables:

@@ -41,13 +41,15 @@ def render(
     chart_library: str = "",
     has_capacity: bool = False,
     methods: str = "",
+    missing: Sequence[str] = (),
 ) -> str:
     """The page as HTML. `figures` are .../<model>/<workload>/<name>.{svg,png}, `config` is the resolved YAML.
 
     Figures of replays are .../replays/<scenario>/<name>.{svg,png}; `tables` includes the table of replays, if there are
     any. `maps` are (model, workload, base64 of the gzipped document of docs/block-map.md). `charts` are by the place of
     their figure, drawn by the script `chart_library`. With `has_capacity` the page links to capacity.html. `methods` is
-    the text of methods.txt, shown as it is; without it that place is left out.
+    the text of methods.txt, shown as it is; without it that place is left out. `missing` are the runs that the
+    configuration asks for and that are not there, which the page names first.
     """
     settings = _settings(config)
     of_runs = {name: table for name, table in tables.items() if {"model", "workload"} <= set(table)}
@@ -70,6 +72,7 @@ def render(
         config=config,
         bibtex=bibtex(),
         methods=methods,
+        missing=missing,
         formats=_files(settings),
     )
 

@@ -13,6 +13,7 @@ from builders.slurm_programs import node
 
 from kvbench.config.cluster import LEAST_AGE_S, MEASURING, arguments, status_arguments
 from kvbench.config.settings import validate
+from kvbench.config.wording import Invalid
 from kvbench.errors import UserError
 
 SCHEMA = ROOT / "schemas/config.schema.yaml"
@@ -94,7 +95,7 @@ def test_only_nodes_that_are_up_and_have_the_gpus_count() -> None:
             "cluster.others.runtime_min: 1441 min, but no node of part",
         ),
         ([], {"rules": {"run_vlm": {}}}, False, "cluster.rules.run_vlm: unknown rule; did you mean run_vllm?"),
-        ([], {"partition": "maim"}, False, "cluster.partition: maim: unknown to SLURM; did you mean main?"),
+        ([], {"partition": "maim"}, False, "cluster.partition: maim is unknown to SLURM; did you mean main?"),
         ([node(is_up=False)], {}, False, "cluster.partition: no node of main takes jobs; see sinfo"),
         ([node(is_default=False)], {}, False, "cluster.partition: SLURM has no default; set one of: main"),
         (
@@ -112,7 +113,7 @@ def test_only_nodes_that_are_up_and_have_the_gpus_count() -> None:
     ],
 )
 def test_what_no_node_can_meet_names_the_key(nodes: list, cluster: dict, cuda: bool, told: str) -> None:
-    with pytest.raises(UserError, match=f"^config.yaml: {re.escape(told)}"):
+    with pytest.raises(Invalid, match=f"^{re.escape(told)}"):
         asked(*nodes, cuda=cuda, **cluster)
 
 

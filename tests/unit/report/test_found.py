@@ -59,6 +59,13 @@ def test_the_replicas_of_a_fleet_are_told() -> None:
     assert told[1:-1] == ["Fleet x, replicas within the SLO, round-robin: paged 2, oracle more than 4"]
 
 
+def test_runs_that_are_missing_are_told(tmp_path: Path) -> None:
+    _, (_, _, tables, _, runs) = report_inputs(tmp_path)
+    told = [in_short(tables, runs, 0, missing=names).splitlines()[5] for names in (["a/b"], ["a/b", "c", "d"])]
+    more = " and 2 more, which the report names"
+    assert told == [f"Left out, since it is missing: a/b{end}." for end in ("", more)]
+
+
 @pytest.mark.parametrize("gallery", GALLERIES)
 def test_the_lines_are_few_in_every_gallery(gallery: str) -> None:
     tables = tables_of(gallery)

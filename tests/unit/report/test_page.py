@@ -169,6 +169,15 @@ def test_a_figure_that_was_not_drawn_is_named_first(tmp_path):
     assert "smollm2-135m, mixed, roofline. " in page
 
 
+def test_runs_that_are_missing_are_named_first(tmp_path):
+    _, given = report_inputs(tmp_path)
+    page = render(*given, missing=["m/vllm/w<b>/base", "m/hf-batch/w/base"])
+    notice = page.partition('<div class="notice">')[2].partition("</div>")[0]
+    assert "This report is of a part of the runs." in notice
+    assert notice.index("<li>m/vllm/w&lt;b&gt;/base</li>") < notice.index("<li>m/hf-batch/w/base</li>")
+    assert "of a part of the runs" not in render(*given)
+
+
 def test_machine_settings_and_versions_are_shown_and_escaped(shown):
     _, page = shown
     assert "A CPU &amp; more" in page
