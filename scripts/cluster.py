@@ -5,11 +5,10 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from kvbench.config.cluster import arguments, status_arguments
+from kvbench.config.cluster import arguments, device_of, status_arguments
 from kvbench.config.overlays import read_layers
-from kvbench.config.settings import uses_cuda, validate
+from kvbench.config.settings import validate
 from kvbench.config.wording import Invalid
 from kvbench.errors import UserError
 from kvbench.machine import slurm
@@ -43,7 +42,10 @@ def on_cluster(options: argparse.Namespace, nodes: Sequence[slurm.Node], setting
     base = next(filter(Path.exists, [options.directory / "config.yaml"]), ROOT / "config.yaml")
     layers = read_layers(base, options.configfile, options.config)
     config = validate(layers.config, ROOT / "schemas/config.schema.yaml", layers.origin)
-    device = device_of(config, nodes)
+    has_cuda = installed_version("vllm") is not None
+    device = device_of(config, nodes, has_cuda=has_cuda)
+    if device == "cpu" and not has_cuda and device_of(config, nodes, has_cuda=True) == "cuda":
+        print("The nodes have GPUs, but .venv is for CPUs; to use them: make cluster FLAVOUR=cuda", file=sys.stderr)
     given = ["--directory", str(options.directory)]
     given += ["--configfile", *options.configfile] if options.configfile else []
     given += ["--config", *options.config, f"device={device}"]
@@ -52,20 +54,6 @@ def on_cluster(options: argparse.Namespace, nodes: Sequence[slurm.Node], setting
     except Invalid as error:
         raise UserError(f"{layers.origin(error.at)}: {error}") from None
     return [*given, *status_arguments(settings), *asked]
-
-
-def device_of(config: Mapping[str, Any], nodes: Sequence[slurm.Node]) -> str:
-    """Where engines run; `auto` is decided by the nodes and the packages, since this machine may have no GPU."""
-    if config["device"] != "auto":
-        return config["device"]
-    partition = config["cluster"]["partition"]
-    there = [node for node in nodes if (node.partition == partition if partition else node.is_default)]
-    if not any(node.gpus for node in there):
-        return "cpu"
-    if installed_version("vllm") or uses_cuda(config):
-        return "cuda"
-    print("The nodes have GPUs, but .venv is for CPUs; to use them: make cluster FLAVOUR=cuda", file=sys.stderr)
-    return "cpu"
 
 
 if __name__ == "__main__":

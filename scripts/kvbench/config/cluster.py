@@ -63,6 +63,22 @@ def arguments(config: Mapping[str, Any], nodes: Sequence[Node], rules: Collectio
     ]
 
 
+def device_of(config: Mapping[str, Any], nodes: Sequence[Node], *, has_cuda: bool) -> str:
+    """Where engines run: `auto` is decided by the nodes, since this machine may have no GPU, and by the packages.
+
+    `has_cuda`: the engines that are installed run on GPUs.
+    """
+    if config["device"] != "auto":
+        return config["device"]
+    there = in_partition(nodes, config["cluster"]["partition"])
+    return "cuda" if has_cuda and any(node.gpus for node in there) else "cpu"
+
+
+def in_partition(nodes: Sequence[Node], partition: str) -> list[Node]:
+    """The nodes of a partition; those of SLURM's default if it has no name."""
+    return [node for node in nodes if (node.partition == partition if partition else node.is_default)]
+
+
 def most_gpus(config: Mapping[str, Any]) -> int:
     """The GPUs of the run that uses most."""
     names = [(run.model, run.engine, run.workload, run.place) for run in run_list(config)]
@@ -74,7 +90,7 @@ def usable(nodes: Sequence[Node], partition: str, gpus: int) -> list[Node]:
     there = sorted({node.partition for node in nodes})
     if not partition and not any(node.is_default for node in nodes):
         raise Invalid("cluster.partition", f"SLURM has no default; set one of: {', '.join(there)}")
-    found = [node for node in nodes if (node.partition == partition if partition else node.is_default)]
+    found = in_partition(nodes, partition)
     if not found:
         raise Invalid("cluster.partition", f"{partition} is unknown to SLURM; {suggest(partition, there)}")
     name = found[0].partition

@@ -11,7 +11,7 @@ from builders.overlaid import overlaid
 from builders.places import ROOT
 from builders.slurm_programs import node
 
-from kvbench.config.cluster import LEAST_AGE_S, MEASURING, arguments, status_arguments
+from kvbench.config.cluster import LEAST_AGE_S, MEASURING, arguments, device_of, status_arguments
 from kvbench.config.settings import validate
 from kvbench.config.wording import Invalid
 from kvbench.errors import UserError
@@ -139,3 +139,21 @@ def test_a_slurm_whose_jobs_would_be_waited_for_without_end_is_refused(settings:
 
 def test_a_partition_without_a_limit_lets_jobs_have_their_usual_time() -> None:
     assert "run_vllm:runtime=240" in asked(node(limit_min=math.inf))["--set-resources"]
+
+
+@pytest.mark.parametrize(
+    ("device", "partition", "has_cuda", "found"),
+    [
+        ("auto", "", True, "cuda"),
+        ("auto", "", False, "cpu"),
+        ("auto", "old", True, "cpu"),
+        ("cpu", "", True, "cpu"),
+        ("cuda", "old", False, "cuda"),
+    ],
+)
+def test_the_nodes_and_the_packages_say_where_engines_run(
+    device: str, partition: str, has_cuda: bool, found: str
+) -> None:
+    nodes = [node(), node(partition="old", is_default=False, gpus=0)]
+    config = {"device": device, "cluster": {"partition": partition}}
+    assert device_of(config, nodes, has_cuda=has_cuda) == found

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from kvbench.preflight.stopping import Stopping
-from kvbench.preflight.terminal import HANDLER, shorten, stamp, tell_found
+from kvbench.preflight.terminal import HANDLER, Short, shorten, stamp, tell_found
 from kvbench.preflight.time_left import TimeLeft
 
 Event = enum.Enum("Event", "RUN_INFO JOB_INFO JOB_STARTED JOB_FINISHED PROGRESS JOB_ERROR SHELLCMD ERROR")
@@ -162,6 +162,32 @@ def test_a_stopped_call_says_so_last_and_no_errors_that_follow_from_it() -> None
     assert screen == ["Interrupted by SIGTERM. Finished runs are kept; run the same command again to go on."]
     assert len(file) == len(records)
     assert len(show(*records)[0]) == len(records)
+
+
+@pytest.mark.parametrize(
+    ("level", "text", "shown"),
+    [
+        (logging.INFO, "Job 3 has been submitted with SLURM jobid 7 (log: x/7.log).", False),
+        (logging.INFO, "SLURM run ID: kvbench_0f", False),
+        (logging.WARNING, "No SLURM account given, trying to guess.", False),
+        (logging.WARNING, "Job 3 is not known to SLURM", True),
+        (logging.WARNING, "MinJobAge 60s (< 120s).", True),
+    ],
+)
+def test_what_the_slurm_plugin_repeats_is_dropped_and_its_warnings_are_not(level: int, text: str, shown: bool) -> None:
+    short = Short(logging.Formatter(), str, dry=False)
+    assert short.filter(logging.makeLogRecord({"levelno": level, "msg": text})) == shown
+
+
+def test_a_failed_cluster_job_is_one_line() -> None:
+    message = "SLURM-job '7' failed, SLURM status is: 'TIMEOUT'. Detailed failure reason unavailable."
+    error = {"event": Event.JOB_ERROR, "rule_name": "check_environment", "rule_msg": message, "log": ["logs/a.log"]}
+    screen, file = show(("Error in rule check_environment, jobid: 1", error))
+    line = (
+        "check_environment: SLURM ended job 7 at its time limit; raise cluster.rules.check_environment.runtime_min in "
+    )
+    assert screen == [f"{line}config.yaml; see logs/a.log"]
+    assert file[0].startswith("Error in rule check_environment")
 
 
 def test_a_lock_is_one_line() -> None:
