@@ -22,6 +22,7 @@ from kvbench.machine.threads import resolve_threads
 with job(snakemake):
     asked = json.loads(pathlib.Path("behave.json").read_text()).get(snakemake.rule, {})
     begun = time.time()
+    held = b"1" * (2**20 * asked.get("hold_mib", 0))
     time.sleep(asked.get("sleep_s", 0.1))
     if "fail" in asked:
         raise UserError(asked["fail"])
@@ -52,7 +53,7 @@ def cluster_project(target: Path, cluster: Mapping[str, object], *, real: bool =
 
 
 def behave(project: Path, **rules: Mapping[str, object]) -> None:
-    """Let the jobs of a rule sleep (`sleep_s`) or fail with a line (`fail`)."""
+    """Let the jobs of a rule sleep (`sleep_s`), hold memory (`hold_mib`) or fail with a line (`fail`)."""
     (project / "behave.json").write_text(json.dumps(rules))
 
 

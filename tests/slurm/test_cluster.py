@@ -55,7 +55,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.engine
 def test_the_tiny_configuration_has_its_results(slurm: Slurm, tmp_path: Path) -> None:
     real = cluster_project(tmp_path / "real", {**SMALL, "partition": "side"}, real=True)
-    done = slurm.run(*CLUSTER, "results/tables/throughput.csv", cwd=real)
+    done = slurm.run(*CLUSTER, "results/tables/throughput.csv", cwd=real, timeout=850)
     assert done.returncode == 0, done.stderr
     assert [read_json(real / run)["threads"] for run in RUNS] == [slurm.cpus] * 2
     table = pd.read_csv(real / "results/tables/throughput.csv")
@@ -100,6 +100,18 @@ def test_a_failing_job_tells_its_own_line_once(slurm: Slurm, project: Path) -> N
     )
     assert "Error in rule" not in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_job_beyond_its_memory_names_the_key(slurm: Slurm, project: Path) -> None:
+    behave(project, run_traditional={"hold_mib": 2000, "sleep_s": 600})
+    small = {**SMALL, "rules": {"run_traditional": {"memory_gib": 1}}}
+    done = slurm.run(*CLUSTER, *RUNS[:1], "--config", f"cluster={small}", cwd=project)
+    assert done.returncode != 0
+    [line] = said(done, "run_traditional")
+    mend = (
+        "because it took more memory than it asked for; raise cluster.rules.run_traditional.memory_gib in config.yaml"
+    )
+    assert re.match(rf"run_traditional tiny hf-batch mine base: SLURM ended job \d+ {mend}", line)
 
 
 def test_a_job_cancelled_by_hand_is_told(slurm: Slurm, project: Path) -> None:

@@ -19,6 +19,8 @@ KEYS = {
     "TIMEOUT": ("at its time limit", "runtime_min"),
     "OUT_OF_MEMORY": ("because it took more memory than it asked for", "memory_gib"),
 }
+# What SLURM's watcher prints into the job's log where it ends one itself, or the system's kernel did.
+OVER_MEMORY = re.compile(r"slurmstepd\S* error: .*([Ee]xceeded job memory limit|oom[_-]kill event)")
 OTHERWISE = {
     "CANCELLED": "was cancelled; run the same command again to go on",
     "NODE_FAIL": "lost its node; run the same command again to go on",
@@ -52,15 +54,17 @@ def told(record: Mapping[str, Any]) -> str | None:
     if not (found := FAILED.match(message)):
         return None
     see = f"see {', '.join(logs)}"
-    if found["state"] in KEYS:
-        why, key = KEYS[found["state"]]
+    printed = _printed(logs[-1:])
+    state = "OUT_OF_MEMORY" if any(map(OVER_MEMORY.match, printed)) else found["state"]
+    if state in KEYS:
+        why, key = KEYS[state]
         mend = f"raise cluster.rules.{rule}.{key} in config.yaml"
         return f"{_label(rule, logs)}: SLURM ended job {found['number']} {why}; {mend}; {see}"
-    own = _last_line(rule, logs[-1:])
-    if found["state"] in OTHERWISE or own is None:
-        what = OTHERWISE.get(found["state"], f"ended as {found['state']}")
+    own = [line for line in printed if re.match(rf"{rule}( [^:]*)?: ", line)]
+    if state in OTHERWISE or not own:
+        what = OTHERWISE.get(state, f"ended as {state}")
         return f"{_label(rule, logs)}: job {found['number']} of SLURM {what}; {see}"
-    return f"{own} (job {found['number']} of SLURM; {see})"
+    return f"{own[-1]} (job {found['number']} of SLURM; {see})"
 
 
 def _label(rule: str, logs: list[str]) -> str:
@@ -68,11 +72,8 @@ def _label(rule: str, logs: list[str]) -> str:
     return " ".join([rule, *Path(logs[0]).with_suffix("").parts[2:]]) if logs else rule
 
 
-def _last_line(rule: str, files: list[str]) -> str | None:
-    """The last line that the job itself printed: it begins with the rule."""
-    for file in files:
-        with suppress(OSError):
-            lines = Path(file).read_text(encoding="utf-8", errors="replace").splitlines()
-            own = [line for line in lines if re.match(rf"{rule}( [^:]*)?: ", line)]
-            return own[-1] if own else None
-    return None
+def _printed(files: list[str]) -> list[str]:
+    """The lines that a job printed; none where they cannot be read."""
+    with suppress(OSError):
+        return [line for file in files for line in Path(file).read_text(errors="replace").splitlines()]
+    return []

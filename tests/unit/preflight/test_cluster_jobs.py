@@ -47,6 +47,20 @@ def test_what_slurm_did_goes_before_what_the_job_printed(tmp_path: Path, state: 
     assert told(record(state, printed, tmp_path)) == f"{OWN}{line}; see {LOG}, {tmp_path}/7.log"
 
 
+@pytest.mark.parametrize(
+    "printed",
+    [
+        "slurmstepd-a: error: Exceeded job memory limit",
+        "slurmstepd: error: Detected 1 oom_kill event in StepId=7.0. Some of the step tasks have been OOM Killed.",
+    ],
+)
+def test_a_job_killed_for_its_memory_is_known_by_what_slurm_printed(tmp_path: Path, printed: str) -> None:
+    line = told(record("FAILED", f"{printed}\n{OWN}killed by signal 9 (SIGKILL) in phase load\n", tmp_path))
+    assert line.startswith(
+        f"{OWN}SLURM ended job 7 because it took more memory than it asked for; raise cluster.rules."
+    )
+
+
 def test_a_job_that_printed_nothing_is_told_by_its_state(tmp_path: Path) -> None:
     line = f"{OWN}job 7 of SLURM ended as BOOT_FAIL; see {LOG}, {tmp_path}/7.log"
     assert told(record("BOOT_FAIL", "srun: error\n", tmp_path)) == line
