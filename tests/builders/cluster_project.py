@@ -12,7 +12,8 @@ import yaml
 from builders.tiny_overlay import tiny_overlay
 from builders.tree import copy_project
 
-REQUESTS = '{"prompt_token_ids": [1, 2, 3, 4, 5, 6, 7, 8], "output_tokens": 6}\n' * 4
+OUTPUT_TOKENS = 6
+REQUESTS = f'{{"prompt_token_ids": [1, 2, 3, 4, 5, 6, 7, 8], "output_tokens": {OUTPUT_TOKENS}}}\n' * 4
 # Prepended to each script: jobs go through the real adapter, with its log, its warden and its line for a failure.
 TELLING = """
 import json, os, pathlib, time

@@ -11,8 +11,9 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -80,6 +81,8 @@ class Slurm:
 
     def __init__(self, folder: Path, cpus: int = 2) -> None:
         self.folder, self.cpus = folder, cpus
+        # A short path, for vLLM's sockets; with it, jobs wait for no turn of other programs on this machine.
+        self.temporary = Path(tempfile.mkdtemp(prefix="s", dir="/tmp"))
         self.host = socket.gethostname().split(".")[0]
 
     def __enter__(self) -> Slurm:
@@ -109,6 +112,7 @@ class Slurm:
     def __exit__(self, *exception: object) -> None:
         self._init.send_signal(signal.SIGKILL)  # --kill-child: all processes of the namespace end too
         self._init.wait()
+        shutil.rmtree(self.temporary, ignore_errors=True)
 
     def run(self, *command: str, cwd: Path = Path("/"), **given: object) -> subprocess.CompletedProcess[str]:
         """Run a command inside, to its end."""
@@ -117,15 +121,26 @@ class Slurm:
             "text": True,
             "timeout": PATIENCE_S,
             "check": False,
-            "env": environment(),
+            "env": self.environment(),
             **given,
         }
         return subprocess.run([*self._enter, "env", "-C", str(cwd), *command], **options)
 
     def begin(self, *command: str, cwd: Path = Path("/"), **given: object) -> subprocess.Popen[str]:
         """Start a command inside, in a group of its own."""
-        options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "env": environment(), **given}
+        options = {
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.STDOUT,
+            "text": True,
+            "env": self.environment(),
+            **given,
+        }
         return subprocess.Popen([*self._enter, "env", "-C", str(cwd), *command], start_new_session=True, **options)
+
+    def environment(self) -> dict[str, str]:
+        """The environment for commands: that of the tests without SLURM's, with the folders of daemons on the path."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("SLURM_", "KVBENCH_"))}
+        return {**kept, "PATH": _path(), "TMPDIR": str(self.temporary)}
 
     def jobs(self) -> list[dict[str, str]]:
         """All jobs, those that have ended included: number, what, state, node, begin and end."""
@@ -179,12 +194,6 @@ class Slurm:
 
     def _logs(self) -> list[str]:
         return [path.read_text() for path in self.folder.glob("*.log")]
-
-
-def environment(**more: str) -> Mapping[str, str]:
-    """The environment for commands: that of the tests, with the folders of daemons on the path, without SLURM's."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SLURM_", "KVBENCH_"))}
-    return {**kept, "PATH": _path(), **more}
 
 
 def _free_ports(number: int) -> Sequence[int]:

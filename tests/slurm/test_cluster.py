@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from builders.cluster_project import behave, cluster_project, ran
+from builders.cluster_project import OUTPUT_TOKENS, REQUESTS, behave, cluster_project, ran
 from builders.slurm import PATIENCE_S, Slurm
 
 from kvbench.files import read_json
@@ -55,15 +55,15 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.engine
 def test_the_tiny_configuration_has_its_results(slurm: Slurm, tmp_path: Path) -> None:
     real = cluster_project(tmp_path / "real", {**SMALL, "partition": "side"}, real=True)
-    done = slurm.run(*CLUSTER, "results/tables/throughput.csv", cwd=real, timeout=850)
+    done = slurm.run(*CLUSTER, "results/tables/parity.csv", cwd=real, timeout=850)
     assert done.returncode == 0, done.stderr
-    assert [read_json(real / run)["threads"] for run in RUNS] == [slurm.cpus] * 2
-    table = pd.read_csv(real / "results/tables/throughput.csv")
-    assert sorted(table.engine) == ["hf-batch", "vllm"]
-    assert (table.output_tokens_per_s > 0).all()
+    runs = [read_json(real / run) for run in RUNS]
+    assert [run["threads"] for run in runs] == [slurm.cpus] * 2
+    timed = [repeat["output_tokens"] for run in runs for repeat in run["repeats"] if repeat["timed"]]
+    assert timed == [REQUESTS.count("\n") * OUTPUT_TOKENS] * 2
+    assert list(pd.read_csv(real / "results/tables/parity.csv").engine) == ["vllm"]
     jobs = [job for job in slurm.jobs() if job["folder"] == str(real)]
-    assert {job["node"] for job in jobs} == {"b"}
-    assert {job["state"] for job in jobs} == {"COMPLETED"}
+    assert {(job["node"], job["state"]) for job in jobs} == {("b", "COMPLETED")}
 
 
 def test_a_lost_call_is_found_cancelled_and_gone_on_with(slurm: Slurm, project: Path) -> None:

@@ -128,7 +128,7 @@ def _section(name: str) -> str:
 def _asked(own: Mapping[str, Any], name: str | None, nodes: Sequence[Node]) -> Request:
     """CPUs, memory and time of a rule, or of all that are not named, with `auto` worked out."""
     kind = "measuring" if name in MEASURING else "others"
-    asked = {**own[kind], **own["rules"].get(name, {})}
+    asked = {"cpus": 1, **own[kind], **own["rules"].get(name, {})}
     memory_mb = math.floor(SHARE * min(node.memory_mb for node in nodes))
     auto = {
         "cpus": min(node.cpus for node in nodes),

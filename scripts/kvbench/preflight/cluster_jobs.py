@@ -13,7 +13,7 @@ from kvbench.machine import slurm
 
 # The plugin's folder for what jobs print; before its first job there is none.
 LOGS = Path(".snakemake/slurm_logs")
-FAILED = re.compile(r"SLURM-job '(?P<number>[\d_]+)' failed, SLURM status is: '(?P<state>\w+)'")
+FAILED = re.compile(r"SLURM-job '(?P<number>[\d_]+)' failed.*? SLURM status is: '(?P<state>\w+)'")
 REFUSED = re.compile(r"SLURM sbatch failed\. The error message was '(?P<told>.*?)'", re.DOTALL)
 KEYS = {
     "TIMEOUT": ("at its time limit", "runtime_min"),

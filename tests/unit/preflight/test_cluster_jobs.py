@@ -19,7 +19,8 @@ def record(state: str, printed: str, folder: Path) -> dict:
     """The record of Snakemake's log for job 7, which printed a text."""
     output = folder / "7.log"
     output.write_text(printed)
-    message = f"SLURM-job '7' failed, SLURM status is: '{state}'. Detailed failure reason unavailable (…)."
+    why = " due to a node failure" if state == "NODE_FAIL" else ""
+    message = f"SLURM-job '7' failed{why}, SLURM status is: '{state}'. Detailed failure reason unavailable (…)."
     return {"rule_name": "run_vllm", "rule_msg": message, "log": [LOG, str(output)]}
 
 
