@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
-from builders.slurm import Slurm, missing
+from builders.slurm import UP_S, Slurm, missing
 
 
 @pytest.fixture(scope="session")
@@ -17,4 +18,7 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
         yield slurm
         ended = {job["state"] for job in slurm.jobs()}
         assert ended <= {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT"}
-        assert slurm.processes() == []
+        until = time.monotonic() + UP_S  # SLURM lets what it has ended clean up
+        while (left := slurm.processes()) and time.monotonic() < until:
+            time.sleep(0.5)
+        assert left == []
