@@ -19,7 +19,9 @@ from builders.slurm import PATIENCE_S, Slurm
 from kvbench.files import read_json
 
 SMALL = {"others": {"memory_gib": 1}}
-OVERLAY = ("--configfile", "overlay.yaml", "--latency-wait", "5")
+# The plugin looks after its jobs later and later, beginning with this.
+QUICKLY = ("--latency-wait", "5", "--slurm-init-seconds-before-status-checks", "1")
+OVERLAY = ("--configfile", "overlay.yaml", *QUICKLY)
 CLUSTER = (sys.executable, "scripts/cluster.py", *OVERLAY)
 CANCEL = (sys.executable, "scripts/cancel.py")
 RUN = "results/runs/tiny/{}/mine/base/run.json"
