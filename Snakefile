@@ -36,6 +36,5 @@ rule all:
     """The same of every run in config.yaml."""
     default_target: True
     input:
-        SOURCES,
-        searched_files,
+        sources,
         RESULTS,

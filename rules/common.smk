@@ -125,11 +125,11 @@ def arriving_runs():
     return found
 
 
-def searched_files(wildcards):
-    """The files of the runs that the search for capacities has added."""
+def sources(wildcards):
+    """What results are made from, with the files of the runs that the search for capacities has added."""
     pairs, rounds = rates.swept_pairs(config), config["slo"]["bisections"]
     found = [run for pair in pairs for run in searched_runs(*pair, rounds)]
-    return paths.record_files(found) + paths.data_files(found)
+    return SOURCES + paths.record_files(found) + paths.data_files(found)
 
 
 def as_far_as_needed(files):
