@@ -20,6 +20,7 @@ from kvbench.measure.orders import Order
 from kvbench.measure.run import run
 from kvbench.measure.run_files import Paths
 from kvbench.model.architecture import read_architecture
+from kvbench.model.folder import file_digests
 
 LENGTHS = [(20, 10), (5, 30), (61, 8), (33, 20), (90, 1), (2, 25), (40, 17)]
 BUDGET_MIB = 16 * BLOCK * SLOT_BYTES / 2**20  # four rows of the maximum length
@@ -30,7 +31,8 @@ def inputs(tmp_path_factory):
     """model.json, environment.json and a workload of the tiny model."""
     folder = tmp_path_factory.mktemp("inputs")
     model = make_tiny(folder / "tiny")
-    record = model_record(source="path", path=model, dtype="float32", architecture=read_architecture(model, "tiny"))
+    known = {"architecture": read_architecture(model, "tiny"), "files": file_digests(model, None)}
+    record = model_record(source="path", path=model, dtype="float32", **known)
     write_json(folder / "model.json", record.to_json())
     write_json(folder / "environment.json", {"device": "cpu"})
     requests = tiny_requests(LENGTHS)
