@@ -123,6 +123,9 @@ def described(tree: Path, *arguments: str, **environment: str) -> list[tuple[str
 
 
 def contents(tree: Path) -> dict[str, bytes]:
-    """Return the contents of all files except those in __pycache__ and .snakemake."""
-    own = {".snakemake", "__pycache__"}
+    """Return the contents of all files except those in __pycache__ and .snakemake, and manifests.
+
+    Snakemake touches what a job has written, so the next call brings the time stamps in manifests up to date.
+    """
+    own = {".snakemake", "__pycache__", "manifests"}
     return {str(path): path.read_bytes() for path in tree.rglob("*") if path.is_file() and not own & set(path.parts)}
