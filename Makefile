@@ -48,7 +48,7 @@ serve:  ## show the report in a browser, on this machine only; PORT=8000, ARGS=f
 UNIT := pytest tests/unit --numprocesses auto --maxprocesses 8 --dist loadfile
 # Tests of the workflow that measure nothing and load no engine in their own process run beside each other.
 APART := $(patsubst %,tests/workflow/test_%.py,\
-	bad_input hostile_model lint model plan reruns shapes snakemake_report terminal)
+	bad_input hostile_model lint model partial places plan reruns shapes snakemake_report terminal trace_files)
 # The plan flavour has neither engines nor a browser's driver.
 test: setup  ## run all tests: pytest $(ARGS)
 	@.venv/bin/python -m $(UNIT) $(ARGS)
