@@ -56,7 +56,7 @@ def draw(found: pd.DataFrame, options: Mapping[str, Any] | None = None) -> Figur
         attained.plot([row["division_replicas"]], [100 * row["slo_share"]], **_of(row["policy"]), **DIVIDED)
     first = found.iloc[0]
     _draw_limit(attained, 100 * first["slo_share"], f"{100 * first['slo_share']:g}%")
-    _draw_limit(slowest, first["slo_ttft_s"], f"{first['slo_ttft_s']:g} s")
+    _draw_limit(slowest, first["slo_ttft_s"], f"{first['slo_ttft_s']:g} s, for {100 * first['slo_share']:g}%")
     _draw_axes(attained, slowest, found[["replicas", "division_replicas"]].max(axis=None))
     figure.legend(handles=_handles(found), loc="outside upper center", ncols=2 if narrow else 4)
     figure.supxlabel(text, fontsize=7.5)

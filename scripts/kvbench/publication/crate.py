@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from kvbench.errors import UserError
 from kvbench.files import read_record, replacing, sha256, write_json
 from kvbench.publication.creators import citation, creators, licence
-from kvbench.report.gallery import public
+from kvbench.report.gallery import published_environment
 
 if TYPE_CHECKING:
     from rocrate.model.contextentity import ContextEntity
@@ -41,7 +41,7 @@ def write_crate(results: Path, out: Path, root: Path) -> int:
     if out.suffix != ".zip" or results.resolve() in out.resolve().parents:
         raise UserError(f"OUT={out}: give a file that ends with .zip, outside {results}")
     with TemporaryDirectory() as folder, replacing(out) as temporary:
-        write_json(Path(folder, ENVIRONMENT), public(read_record(results / ENVIRONMENT, "packages", "python")))
+        write_json(Path(folder, ENVIRONMENT), published_environment(results / ENVIRONMENT))
         crate, count = _crate(results, Path(folder, ENVIRONMENT), root)
         crate.write_zip(temporary)
     return count

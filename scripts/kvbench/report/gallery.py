@@ -32,7 +32,7 @@ def make_gallery(results: Path, logs: Path, target: Path) -> list[Path]:
     shutil.rmtree(target, ignore_errors=True)
     for source in sources:
         _copy(source, target / source.relative_to(results).as_posix().removeprefix("figures/"))
-    write_json(target / "environment.json", public(read_record(results / "environment.json", "packages", "python")))
+    write_json(target / "environment.json", published_environment(results / "environment.json"))
     write_csv(target / "durations.csv", durations(logs))
     write_text(target / "config.yaml", read_text(results / "config.yaml"))
     return sorted(path for path in target.rglob("*") if path.is_file())
@@ -47,6 +47,11 @@ def durations(logs: Path) -> pd.DataFrame:
         for path in sorted(logs.rglob("*.tsv"))
     ]
     return pd.DataFrame(rows, columns=["job", "seconds"])
+
+
+def published_environment(path: str | Path) -> dict[str, Any]:
+    """What is published of environment.json; UserError if it is missing or broken."""
+    return public(read_record(path, "packages", "python"))
 
 
 def public(environment: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from builders.branching_requests import REQUEST, prompts_of
 from builders.fleet_reference import fleet_reference
 from builders.refusals import refused
 from builders.workloads import workload
@@ -19,24 +20,13 @@ from kvbench.replay.routing import MOST_REPLICAS, Routing
 from kvbench.replay.step_time import NO_TIME
 
 EXAMPLES = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
-REQUEST = st.tuples(
-    st.integers(1, 40),  # prompt
-    st.integers(1, 24),  # output
-    st.integers(0, 60),  # ns since the previous arrival
-    st.integers(0, 7),  # branch
-    st.integers(0, 40),  # prompt tokens taken from the branch's text
-)
 REQUESTS = st.lists(REQUEST, min_size=1, max_size=18)
 STEP = StepTime(7, 1, 3)
 
 
 def work_of(rows):
-    """Token ids (a branch's text, three binary choices, then the request's own), output tokens, arrivals in ns."""
-    prompts = [
-        [branch >> min(at // 6, 2) & 1 if at < common else 100 * (number + 1) + at for at in range(prompt)]
-        for number, (prompt, _, _, branch, common) in enumerate(rows)
-    ]
-    return prompts, [row[1] for row in rows], np.cumsum([row[2] for row in rows])
+    """Token ids, output tokens, arrivals in ns."""
+    return prompts_of(rows), [row[1] for row in rows], np.cumsum([row[2] for row in rows])
 
 
 def trace_of(prompts, output, arrival_ns):

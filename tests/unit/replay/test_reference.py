@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from builders.branching_requests import REQUEST, prompts_of
 from builders.replay_reference import reference
 from builders.workloads import workload
 from hypothesis import HealthCheck, given, settings
@@ -16,22 +17,7 @@ from kvbench.replay.start import LOOK_AHEAD
 from kvbench.replay.step_time import NO_TIME
 
 EXAMPLES = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
-REQUEST = st.tuples(
-    st.integers(1, 40),  # prompt
-    st.integers(1, 24),  # output
-    st.integers(0, 60),  # ns since the previous arrival
-    st.integers(0, 7),  # branch
-    st.integers(0, 40),  # prompt tokens taken from the branch's text
-)
 REQUESTS = st.lists(REQUEST, min_size=1, max_size=25)
-
-
-def prompts_of(rows):
-    """Token ids: the branch's text (three binary choices, one every 6 tokens), then tokens unique to the request."""
-    return [
-        [branch >> min(at // 6, 2) & 1 if at < common else 100 * (number + 1) + at for at in range(prompt)]
-        for number, (prompt, _, _, branch, common) in enumerate(rows)
-    ]
 
 
 def alone(prompt, output, gap):

@@ -42,7 +42,7 @@ class Paged {
     }
     const running = this.count;
     this.note(this.own.maxStepTokens - left, served, refused);
-    this.giveTokens(served);
+    giveTokens(this, served);
     return { quiet: !preempted && served > 0 && served === running && running === this.count, refused };
   }
 
@@ -140,23 +140,5 @@ class Paged {
     row[STEPS] = 1;
     row[SEQUENCES] = served;
     this.series.add();
-  }
-
-  // Served requests whose known tokens are all computed get a token, and leave if it is their last.
-  giveTokens(served) {
-    let kept = 0;
-    for (let place = 0; place < this.count; place++) {
-      const request = this.running[place];
-      if (place < served && this.computed[request] === this.known[request]) {
-        this.known[request]++;
-        this.begun[request] = 1;
-        if (this.known[request] === this.prompt[request] + this.output[request]) {
-          this.release(request);
-          continue;
-        }
-      }
-      this.running[kept++] = request;
-    }
-    this.count = kept;
   }
 }

@@ -40,7 +40,7 @@ class Reserving {
     this.note(tokens, served, refused);
     this.series.add();
     this.before = this.count;
-    this.giveTokens(served);
+    giveTokens(this, served);
     return { tokens, refused };
   }
 
@@ -86,23 +86,9 @@ class Reserving {
     row[STEPS] = 1;
   }
 
-  // Served requests whose known tokens are all computed get a token, and leave if it is their last.
-  giveTokens(served) {
-    let kept = 0;
-    for (let place = 0; place < this.count; place++) {
-      const request = this.running[place];
-      if (place < served && this.computed[request] === this.known[request]) {
-        this.known[request]++;
-        this.begun[request] = 1;
-        if (this.known[request] === this.prompt[request] + this.output[request]) {
-          this.free += this.asked[request];
-          this.space.giveBack(this.address[request], this.asked[request]);
-          continue;
-        }
-      }
-      this.running[kept++] = request;
-    }
-    this.count = kept;
+  release(request) {
+    this.free += this.asked[request];
+    this.space.giveBack(this.address[request], this.asked[request]);
   }
 
   // Next steps in which every running request gets a token and none ends; 0 if one is still in prefill.
