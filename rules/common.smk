@@ -176,22 +176,15 @@ def get_priority(wildcards):
     return PRIORITIES.get(run, 0) + (len(RUNS) if run.workload == "parity" else 0)
 
 
-def get_replay(wildcards):
-    """Settings of a scenario, without its hit rates and fleets, which the replay of one engine does not know."""
-    own = config["replays"][wildcards.scenario]
-    return ordered({key: own[key] for key in own if key not in ("hit_rate", "fleet")})
-
-
-def get_hit_rate(wildcards):
-    """Settings of a scenario, its hit rates included."""
-    own = config["replays"][wildcards.scenario]
-    return ordered({key: own[key] for key in own if key != "fleet"})
-
-
-def get_fleet(wildcards):
-    """Settings of a scenario, its fleets included."""
-    own = config["replays"][wildcards.scenario]
-    return ordered({key: own[key] for key in own if key != "hit_rate"})
+def scenario_without(*others):
+    """Settings of a scenario, without those of what another rule makes of it."""
+    return lambda wildcards: ordered(
+        {
+            key: value
+            for key, value in config["replays"][wildcards.scenario].items()
+            if key not in others
+        }
+    )
 
 
 def figure_outputs(figure):

@@ -29,7 +29,7 @@ rule run_replay:
     resources:
         timeout_s=TIMEOUT_S.get("run_replay", 0),
     params:
-        scenario=get_replay,
+        scenario=scenario_without("hit_rate", "fleet"),
         seed=config["seed"],
         code=code_digest("run_replay"),
     script:
@@ -69,7 +69,7 @@ rule find_hit_rates:
     conda:
         CONDA
     params:
-        scenario=get_hit_rate,
+        scenario=scenario_without("fleet"),
         seed=config["seed"],
         code=code_digest("find_hit_rates"),
     script:
@@ -111,7 +111,7 @@ rule replay_fleet:
     resources:
         timeout_s=TIMEOUT_S.get("replay_fleet", 0),
     params:
-        scenario=get_fleet,
+        scenario=scenario_without("hit_rate"),
         slo=slo_params(config),
         seed=config["seed"],
         code=code_digest("replay_fleet"),
