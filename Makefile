@@ -49,6 +49,8 @@ UNIT := pytest tests/unit --numprocesses auto --maxprocesses 8 --dist loadfile
 # Tests of the workflow that measure nothing and load no engine in their own process run beside each other.
 APART := $(patsubst %,tests/workflow/test_%.py,\
 	bad_input hostile_model lint model partial places plan reruns shapes snakemake_report terminal trace_files)
+# SLURM's tests wait most of their time, so those of pages run beside them.
+WAITING := tests/slurm tests/browser
 # The plan flavour has neither engines nor a browser's driver.
 test: setup  ## run all tests: pytest $(ARGS)
 	@.venv/bin/python -m $(UNIT) $(ARGS)
@@ -57,9 +59,8 @@ ifeq ($(FLAVOUR),plan)
 else
 	@.venv/bin/python -m pytest $(APART) --numprocesses auto --maxprocesses 8 --dist loadfile $(ARGS)
 	@.venv/bin/python -m pytest tests/workflow $(APART:%=--ignore=%) $(ARGS)
-	@.venv/bin/python -m pytest tests/browser $(ARGS)
 	@.venv/bin/python -m pytest tests/faults -m "not long" --numprocesses auto --maxprocesses 2 --dist loadfile $(ARGS)
-	@.venv/bin/python -m pytest tests/slurm $(ARGS)
+	@.venv/bin/python -m pytest $(WAITING) --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 endif
 
 faults: setup  ## test all faults: kills, stops, signals; writes the table of docs/reliability.md

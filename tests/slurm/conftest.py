@@ -1,7 +1,11 @@
-"""A SLURM of the tests' own, for all modules of this folder; without SLURM's programs they are skipped."""
+"""A SLURM of the tests' own, for all modules of this folder.
+
+Where none can be brought up they are skipped, or fail where KVBENCH_SLURM is `required`.
+"""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 
@@ -13,7 +17,7 @@ from builders.slurm import UP_S, Slurm, missing
 def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
     """Three nodes, which are empty again at the end."""
     if reason := missing():
-        pytest.skip(reason)
+        (pytest.fail if os.environ.get("KVBENCH_SLURM") == "required" else pytest.skip)(reason)
     with Slurm(tmp_path_factory.mktemp("slurm")) as slurm:
         yield slurm
         ended = {job["state"] for job in slurm.jobs()}
