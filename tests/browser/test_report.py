@@ -42,6 +42,14 @@ def test_axe_finds_nothing_serious(address: str, open_page: Opened, scheme: str,
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+def test_all_pictures_are_shown(address: str, open_page: Opened) -> None:
+    page = open_page(address)
+    page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+    widths = page.evaluate("Promise.all([...document.images].map(one => one.decode().then(() => one.naturalWidth)))")
+    assert widths
+    assert min(widths) > 0
+
+
 def test_the_map_of_the_first_screens_workload_is_first_and_works(address: str, open_page: Opened) -> None:
     page = shown(open_page(address), "map-1")
     assert page.locator("[data-block-map]").first.get_attribute("data-name") == "smollm2-135m/mixed"

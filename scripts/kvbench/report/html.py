@@ -24,6 +24,7 @@ POLICY = (
     "base-uri 'none'; form-action 'none'"
 )
 MIME = {".svg": "image/svg+xml", ".png": "image/png"}
+PLAIN = " =:/;,.()-+*!?_~@$"  # as they are in the data URI of a text inside an attribute of HTML
 
 
 @dataclass(frozen=True)
@@ -76,9 +77,16 @@ def table(name: str) -> str:
 
 
 def embed(path: Path) -> str:
-    """A picture as a data URI; UserError if browsers cannot show its format."""
+    """A picture as a data URI; UserError if browsers cannot show its format.
+
+    SVG stays text, a fifth smaller than in base64: line breaks and indents become single spaces, and only what ends an
+    attribute or means something in an address is escaped.
+    """
     if path.suffix not in MIME:
         raise UserError(f"{path}: the report shows svg or png; name one of them in config.yaml: figures.formats")
+    if path.suffix == ".svg":
+        text = " ".join(path.read_text(encoding="utf-8").split())
+        return f"data:{MIME[path.suffix]},{quote(text, safe=PLAIN)}"
     return f"data:{MIME[path.suffix]};base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 

@@ -2,6 +2,8 @@
 
 import html
 import re
+from urllib.parse import unquote
+from xml.etree import ElementTree
 
 import pytest
 from builders.page_text import cells, folded, part, parts, rows
@@ -94,7 +96,7 @@ def test_a_workload_without_a_base_has_no_attribution_beside_one_that_has(shown)
 
 def test_the_page_stands_alone_and_is_small(shown):
     _, page = shown
-    assert len(re.findall(r'src="data:image/svg\+xml;base64,', page)) == len(DRAWN)
+    assert len(re.findall(r'src="data:image/svg\+xml,', page)) == len(DRAWN)
     assert not re.search(r"""src=["'](?!data:)""", page)
     beside = re.compile(r"#[\w-]+|figures/[\w/.-]+\.(pdf|svg)|tables/\w+\.csv")
     assert [link for link in re.findall(r'href="([^"]*)"', page) if not beside.fullmatch(link)] == []
@@ -230,6 +232,16 @@ def test_no_conclusion_is_written_in_the_template_or_the_captions():
 def test_captions_are_short():
     for path in (ROOT / "captions").glob("*.rst"):
         assert 1 <= len(path.read_text().strip().splitlines()) <= 4, path
+
+
+def test_an_svg_is_embedded_as_text_that_reads_as_the_same_picture(tmp_path):
+    path = tmp_path / "a.svg"
+    title = "50 % of <KV> & 'more' \u2013 \"quoted\" #1"
+    path.write_text(f'<svg xmlns="http://www.w3.org/2000/svg">\n  <title>{html.escape(title)}</title>\n</svg>\n')
+    kind, _, data = embed(path).partition(",")
+    assert kind == "data:image/svg+xml"
+    assert not set(data) & set("\"'<>#&\n")
+    assert ElementTree.fromstring(unquote(data))[0].text == title
 
 
 def test_a_pdf_is_refused_by_name(tmp_path):
