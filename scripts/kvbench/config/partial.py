@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import groupby
 from typing import Any
 
@@ -42,7 +42,7 @@ def _is_there(run: RunName, exists: Exists) -> bool:
     return all(map(exists, [*paths.record_files([run]), *paths.data_files([run]), *paths.workloads_of([run])]))
 
 
-def _is_ungated(run: RunName, ungated: Iterable[tuple[str, str]]) -> bool:
+def _is_ungated(run: RunName, ungated: Collection[tuple[str, str]]) -> bool:
     return any((run.model, engine) in ungated for engine in (run.engine, REFERENCE))
 
 

@@ -48,7 +48,8 @@ class Manifest:
 
 def place(rule: str, wildcards: Iterable[str], folder: Path = FOLDER) -> Path:
     """Where the manifest of a job is."""
-    return Path(folder, *[rule, *wildcards][:-1], f"{[rule, *wildcards][-1]}.json")
+    *folders, last = [rule, *wildcards]
+    return Path(folder, *folders, f"{last}.json")
 
 
 def named(path: str, folder: Path = HERE) -> str:

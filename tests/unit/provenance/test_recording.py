@@ -69,9 +69,12 @@ def test_results_that_are_only_read_are_to_be_copied_again(monkeypatch: pytest.M
         recording.check_inputs([TABLE])
 
 
-def test_a_job_that_fails_leaves_no_manifest() -> None:
-    recording.begin(job_of("summarise", given=("trace.csv",), made={TABLE: ""}))
-    assert read_all() == []
+@pytest.mark.parametrize("wildcards", [(), ("m",), ("m", "w")])
+def test_a_job_that_fails_leaves_no_manifest(wildcards: tuple[str, ...]) -> None:
+    """Of its last time neither: a file that it had replaced would be called damaged."""
+    run_job("plot", *wildcards, made={"results/figures/a.svg": "<svg/>"})
+    recording.begin(job_of("plot", *wildcards, given=(TABLE,), made={"results/figures/a.svg": ""}))
+    assert [one.rule for one in read_all()] == ["summarise"]
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"outputs": {"a": 3}}', "[" * 100_000, "\xff"])
