@@ -21,7 +21,7 @@ from kvbench.preflight.interpreter import startable
 from kvbench.config.overlays import read_layers
 from kvbench.preflight.engines import require_engines
 from kvbench.preflight.stopping import Stopping
-from kvbench.preflight.terminal import shorten, stamp, tell_found
+from kvbench.preflight.terminal import shorten, stamp, tell_found, with_pages
 from kvbench.preflight.time_left import TimeLeft
 from kvbench.preflight.writable import require_writable
 
@@ -39,12 +39,22 @@ if workflow.is_main_process:
 # left is for a person who watches jobs of this machine: a file or a cluster has plain lines.
 FOUND = "results/found.txt"
 BEFORE = stamp(FOUND)
+
+
+def told_at_the_end(before=None):
+    """What was found, unless it is as old as `before`, and where the pages are that show it."""
+    pages = {"Report": "results/report.html"}
+    if config["capacity"]:
+        pages["plan"] = "results/capacity.html"
+    return with_pages(tell_found(FOUND, before), pages, ROOT)
+
+
 shown = workflow.output_settings
 QUIET = {kind.name for kind in shown.quiet or ()}
 if workflow.is_main_process and "REASON" in QUIET and not shown.verbose:
     shorten(
         logging.getLogger("snakemake.logging"),
-        lambda: tell_found("" if workflow.dag_settings.targets else FOUND),
+        lambda: "" if workflow.dag_settings.targets else told_at_the_end(),
         dry=shown.dryrun,
         stopping=stopping,
         left=(
@@ -101,5 +111,5 @@ onstart:
 
 
 onsuccess:
-    if "ALL" not in QUIET and (told := tell_found(FOUND, before=BEFORE)):
+    if "ALL" not in QUIET and (told := told_at_the_end(BEFORE)):
         print(told, file=sys.stderr)

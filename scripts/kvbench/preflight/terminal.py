@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import shlex
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -139,3 +140,19 @@ def tell_found(path: str | Path, before: int | None = None) -> str:
     return (
         Path(path).read_text(encoding="utf-8", errors="replace").rstrip() if stamp(path) not in (None, before) else ""
     )
+
+
+def with_pages(found: str, pages: Mapping[str, str], project: Path) -> str:
+    """What was found, where its pages lie and how to open them; nothing where nothing was found.
+
+    `pages` are files below the working directory, by what they are. `make serve` is called in `project`.
+    """
+    here = Path.cwd()
+    if not found:
+        return ""
+    if here == project.resolve():
+        base, results = Path(), ""
+    else:
+        base, results = here, f" ARGS={shlex.quote(shlex.quote(str(here / 'results')))}"  # for make's shell too
+    places = "; ".join(f"{name}: {base / page}" for name, page in pages.items())
+    return f"{found}\n{places}; open it with: make serve{results}"

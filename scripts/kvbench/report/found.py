@@ -1,4 +1,4 @@
-"""At most ten lines for the terminal: the answers of the report's first screen, and how to open it."""
+"""At most nine lines for the terminal: the answers of the report's first screen."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from kvbench.analysis.results import Run
 from kvbench.report.answers import Answer, Number
 from kvbench.report.sections import first_screen
 
-LINES = 10
-REPORT, PLAN, OPEN = "results/report.html", "results/capacity.html", "make serve"
+LINES = 9
 
 
 def in_short(
@@ -29,16 +28,15 @@ def in_short(
     if missing:
         more = f" and {len(missing) - 1} more, which the report names" if missing[1:] else ""
         lines.append(f"Left out, since it is missing: {missing[0]}{more}.")
-    last = f"Report: {REPORT}" + ("" if plans is None else f"; plan: {PLAN}") + f"; open it with: {OPEN}"
     without = [] if plans is None else _at_once("Plan", plans, "plan", "requests_at_once")
     if "replays" in tables:
         without += _at_once("Replay", tables["replays"], "scenario", "running_mean_requests")
     if "fleets" in tables:
         without += _replicas(tables["fleets"])
-    room = LINES - len(lines) - 1
+    room = LINES - len(lines)
     if len(without) > room:
         without = [*without[: room - 1], f"{len(without) - room + 1} more plans or replays are in the report."]
-    return "\n".join([*lines, *without, last]) + "\n"
+    return "\n".join([*lines, *without]) + "\n"
 
 
 def _measured(tables: Mapping[str, pd.DataFrame], runs: Sequence[Run], seed: int) -> list[str]:

@@ -8,12 +8,13 @@ import logging
 import os
 import re
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from kvbench.preflight.stopping import Stopping
-from kvbench.preflight.terminal import HANDLER, Short, shorten, stamp, tell_found
+from kvbench.preflight.terminal import HANDLER, Short, shorten, stamp, tell_found, with_pages
 from kvbench.preflight.time_left import TimeLeft
 
 Event = enum.Enum("Event", "RUN_INFO JOB_INFO JOB_STARTED JOB_FINISHED PROGRESS JOB_ERROR SHELLCMD ERROR")
@@ -139,6 +140,23 @@ def test_what_was_found_is_told_where_it_is_new(tmp_path: Path) -> None:
     assert tell_found(path, before) == tell_found("") == ""
     os.utime(path, (900, 900))  # written again, by a clock that was set back
     assert tell_found(path, before) == "found"
+
+
+@pytest.mark.parametrize("name", ["results of mine", "results"])
+def test_the_pages_are_told_with_their_way_from_the_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / name)
+    pages = {"Report": "results/report.html", "plan": "results/capacity.html"}
+    assert with_pages("", pages, Path.cwd()) == ""
+    inside = "Report: results/report.html; plan: results/capacity.html; open it with: make serve"
+    assert with_pages("found", pages, Path.cwd()) == f"found\n{inside}"
+    places, _, call = with_pages("found", pages, tmp_path).partition("; open it with: ")
+    assert places == f"found\nReport: {Path.cwd()}/results/report.html; plan: {Path.cwd()}/results/capacity.html"
+    (tmp_path / "Makefile").write_text("serve:\n\t@printf '<%s>' $(ARGS)\n")
+    done = subprocess.run(["sh", "-c", call], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == f"<{Path.cwd()}/results>"
 
 
 def test_another_handler_is_left_alone() -> None:
