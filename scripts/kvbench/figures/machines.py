@@ -20,6 +20,7 @@ IN_A_LINE = 4  # names in the legend
 ROW_IN, MACHINE_IN = 0.13, 0.05
 NOTHING = "No metric of these folders to draw."
 HEADING = ("model", "workload", "requests")
+BAND = "0.95"  # of headings
 
 
 @styled
@@ -96,9 +97,10 @@ class _Part:
         runs = {place: row[-1] for row, place in self._places.items() if len(row) > len(HEADING)}
         panels[0].set_yticks(list(runs), list(runs.values()))
         for row in self._places.keys() - set(self.rows):
-            # In the last panel, so that no panel covers it.
+            # In the last panel, so that no panel covers it, and on its own ground, so that no axis crosses it.
             where = {"transform": panels[0].get_yaxis_transform(), "va": "center", "in_layout": False}
-            panels[-1].text(0.01, self._places[row], _heading(row), fontsize=7.5, **where)
+            ground = {"facecolor": BAND, "edgecolor": "none", "pad": 1}
+            panels[-1].text(0.01, self._places[row], _heading(row), fontsize=7.5, bbox=ground, **where)
         panels[0].set_ylim(self.height - 0.4, -0.6)
 
     def _panel(self, axes: Axes, values: pd.DataFrame, machines: Sequence[str]) -> None:
@@ -114,7 +116,7 @@ class _Part:
             logarithmic(axes, narrow=len(self.metrics) > 2)
         for row, place in self._places.items():
             if len(row) == len(HEADING):
-                axes.axhspan(place - 0.5, place + 0.5, color="0.95", lw=0, zorder=0)
+                axes.axhspan(place - 0.5, place + 0.5, color=BAND, lw=0, zorder=0)
         axes.tick_params(axis="y", length=0)
         if "ratio" in str(values["metric"].iloc[0]):
             axes.axvline(1, color="0.4", lw=0.8, zorder=1)
