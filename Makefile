@@ -107,8 +107,8 @@ crate: any  ## pack a finished run as an RO-Crate: [DIR=results] [OUT=crate.zip]
 docs: any  ## write docs/reproduce.md again
 	@.venv/bin/python scripts/reproduce_page.py
 
-gallery: any  ## copy a finished run's figures and tables to docs/gallery/NAME
-	@.venv/bin/python scripts/gallery.py "$(NAME)"
+gallery: any  ## copy a finished run's figures and tables to docs/gallery/NAME: [DIR=folder with results/]
+	@.venv/bin/python scripts/gallery.py "$(NAME)" "$(DIR)"
 
 picture: setup  ## draw a finished run's block map as PNG and GIF; ARGS="map --out folder"; needs Chromium
 	@.venv/bin/python scripts/picture.py $(ARGS)

@@ -1,4 +1,4 @@
-"""`make gallery NAME=…`: put a finished run's figures and tables under docs/gallery/<NAME>/."""
+"""`make gallery NAME=… [DIR=…]`: put a finished run's figures and tables under docs/gallery/<NAME>/."""
 
 import re
 import sys
@@ -10,11 +10,13 @@ from kvbench.report.gallery import make_gallery
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def main(name: str) -> None:
+def main(name: str, folder: str = "") -> None:
+    """`folder` holds results/ and logs/, as after `--directory`; ours by default."""
+    base = Path(folder or ROOT)
     if not re.fullmatch(r"[\w.-]+", name):
         sys.exit("gallery: NAME: give a name for the machine, such as make gallery NAME=h100")
     try:
-        files = make_gallery(ROOT / "results", ROOT / "logs", ROOT / "docs/gallery" / name)
+        files = make_gallery(base / "results", base / "logs", ROOT / "docs/gallery" / name)
     except UserError as error:
         sys.exit(str(error))
     size = sum(path.stat().st_size for path in files)

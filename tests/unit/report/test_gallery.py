@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+import gallery
 from kvbench.errors import UserError
 from kvbench.report.gallery import make_gallery
 
@@ -59,3 +60,11 @@ def test_durations_are_those_of_the_jobs(tmp_path):
     make_gallery(finished(tmp_path / "results"), tmp_path / "logs", tmp_path / "gallery")
     lines = (tmp_path / "gallery/durations.csv").read_text().splitlines()
     assert lines == ["job,seconds", "make_report,0.5", "run_vllm/m/vllm/w/base,12.5"]
+
+
+def test_a_run_in_another_folder_is_copied_to_the_project(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(gallery, "ROOT", tmp_path / "project")
+    finished(tmp_path / "away/results")
+    gallery.main("mine", str(tmp_path / "away"))
+    assert capsys.readouterr().out == "5 files, 0.0 MiB in docs/gallery/mine\n"
+    assert (tmp_path / "project/docs/gallery/mine/m/w/memory.png").is_file()
