@@ -30,7 +30,8 @@ def test_a_figure_is_of_a_run_that_published_it_before_others(runs):
     found = drawing(runs)
     assert found["paging_price"][0].name == "h100-paging-price"
     assert found["kv_dtype"][0].name == "caches"
-    assert "kv_dtype" not in published(runs["caches"])
+    assert "kv_dtype" in published(runs["caches"])
+    assert published(runs["gpu-caches"]) == set()
 
 
 def test_published_figures_are_asked_for_by_the_configuration(runs):

@@ -57,5 +57,5 @@ def test_the_exit_code_says_whether_the_verdict_is_the_same(run, tmp_path, monke
 def test_every_claim_is_listed_with_its_command(runs, claims):
     lines = list(listed(runs, claims))
     assert [line.split()[0] for line in lines] == [claim["id"] for claim in claims.claims]
-    [paging] = [line for line in lines if line.startswith("paper-small-price ")]
-    assert paging.endswith(f"h100-paging-price, 24 min: {runs['h100-paging-price'].command}")
+    [energy] = [line for line in lines if line.startswith("guide-cost-energy ")]
+    assert energy.endswith(f"h100-shapes, {runs['h100-shapes'].minutes} min: {runs['h100-shapes'].command}")

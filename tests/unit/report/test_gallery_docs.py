@@ -182,3 +182,21 @@ def test_the_readme_has_the_rates_of_the_serving_gallery() -> None:
         "ratios of {}, {} and {}, one repeat each".format(*(f"{ratios[engine]:#.3g}" for engine in order[1:])) in text
     )
     assert (rates["n_repeats"] == 1).all()
+
+
+def test_the_page_on_caches_says_what_its_sweep_of_number_types_found() -> None:
+    table = pd.read_csv(GALLERY / "caches/tables/kv_dtypes.csv").set_index("kv_dtype")
+    assert table.loc["auto", "steps_waiting_for_blocks_share_median"] > 0.5
+    assert table.loc["fp8", "interval_against_1"] == "above 1"
+    assert table.loc["fp8", "equal_outputs_share"] < 0.5
+
+
+@pytest.mark.parametrize("policy", ["reserve-max", "power-of-two", "oracle", "paged"])
+def test_the_page_on_replays_has_the_replicas_of_the_gallery(policy: str) -> None:
+    table = pd.read_csv(GALLERY / "fleet/tables/fleets.csv")
+    own = table[(table["policy"] == policy) & table["fewest"]].set_index("router")
+    cells = [f"so {own['division_replicas'].iloc[0]}"]
+    cells += [str(own.loc[router, "replicas"]) for router in ("least-outstanding", "round-robin")]
+    page = (ROOT / "docs/replay.md").read_text()
+    [row] = [row for row in page.splitlines() if re.match(rf"\| `{policy}` \| [\d.]+, so ", row)]
+    assert row.endswith(f", {' | '.join(cells)} |")
