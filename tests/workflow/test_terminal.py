@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from builders.tree import quick_project, snakemake
 
+PAGES = "Report: results/report.html; plan: results/capacity.html; open it with: make serve"
 JOB = re.compile(r"\d\d:\d\d:\d\d \[(\d+)/(\d+)\] (\w+)( .*)?")
 
 
@@ -37,15 +38,16 @@ def test_the_default_run_is_short_and_names_each_job_once(tree: Path, screen: li
 
 
 def test_what_was_found_comes_last_but_for_the_log(tree: Path, screen: list[str]) -> None:
-    assert (tree / "results/found.txt").read_text() in screen[-3]
+    assert (tree / "results/found.txt").read_text().strip() in screen[-4]
+    assert screen[-3] == PAGES
     assert screen[-2].startswith("Complete log(s): ")
     log = Path(screen[-2].removeprefix("Complete log(s): ")).read_text()
     assert "output: results/found.txt" in log or "results/report.html, results/found.txt" in log
 
 
 def test_it_is_told_again_where_there_is_nothing_to_do(tree: Path, screen: list[str]) -> None:
-    found = (tree / "results/found.txt").read_text()
-    assert snakemake(tree, "--config", "device=cpu").stderr.splitlines()[-1] == found
+    found = (tree / "results/found.txt").read_text().strip()
+    assert snakemake(tree, "--config", "device=cpu").stderr.splitlines()[-2:] == [found, PAGES]
     one = snakemake(tree, "--config", "device=cpu", "--", "results/config.yaml").stderr
     assert "Nothing to be done" in one
     assert found not in one
