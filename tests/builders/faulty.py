@@ -135,6 +135,10 @@ class Call:
         self._wait(lambda: self.log.exists() and text in self.log.read_text(errors="replace"), text)
         return self
 
+    def serving(self) -> str:
+        """The pass that the job's log says has begun last: what happens after `until` may happen in a later one."""
+        return re.findall(r"(\S+) begins$", self.log.read_text(errors="replace"), re.MULTILINE)[-1]
+
     def shows(self, text: str) -> Call:
         """Wait until a text is on the terminal."""
         self._wait(lambda: text in "\n".join(self.screen()), text)

@@ -20,7 +20,7 @@ def test_kill_of_a_job(call, outcome, goes_on) -> None:
     one.job()[1].kill()
     assert one.end() == 1
     told = one.said("run_traditional")
-    assert "base: killed by signal 9 (SIGKILL) in phase repeat-1" in told
+    assert f"base: killed by signal 9 (SIGKILL) in phase {one.serving()}" in told
     assert told.endswith(f"see logs/run_traditional/tiny/hf-batch/mine/base.log; {KEPT}")
     assert one.left() == []
     outcome("kill -9 of a run, as by a system without memory", told)

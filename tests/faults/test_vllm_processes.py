@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 
+import psutil
 import pytest
 from builders.faulty import OVER_TIME, Call
 
@@ -11,11 +12,12 @@ OWN_PROCESS = {"VLLM_ENABLE_V1_MULTIPROCESSING": "1"}  # as on CUDA
 CORE, WORKER = "VLLM::EngineCore", "VLLM::Worker"
 
 
-def serving(call, *arguments: str, **given: str) -> Call:
-    """A call whose engine serves requests."""
+def serving(call, name: str, *arguments: str, **given: str) -> tuple[Call, psutil.Process]:
+    """A call whose engine serves requests, and vLLM's process of that name, found before: a repeat is over in seconds."""
     one = call("vllm", *arguments, **given, **OWN_PROCESS)
     one.job()
-    return one.until("repeat-1 begins")
+    process = one.has(name).named(name)[0]
+    return one.until("repeat-1 begins"), process
 
 
 @pytest.mark.parametrize("point", ["base", pytest.param(OVER_TIME, marks=pytest.mark.long)])
@@ -34,13 +36,13 @@ def test_a_process_of_vllm_that_ends(call, outcome, goes_on, name: str, number: 
     That the next call ends shows that the script of the rule can be imported again (spawn).
     """
     first = (CORE, WORKER) if (name, number) == (CORE, "SIGTERM") else (name,)
-    one = serving(call, point=point)
-    one.named(name)[0].send_signal(signal.Signals[number])
+    one, process = serving(call, name, point=point)
+    process.send_signal(signal.Signals[number])
     assert one.end() == 1
     told = one.said("run_vllm")
     assert told.startswith(tuple(f"{one.label}: {process} (pid " for process in first))
     log = one.log.relative_to(one.tree)
-    assert f" ended in phase repeat-1 before its work was done; see {log}; finished runs are kept" in told
+    assert f" ended in phase {one.serving()} before its work was done; see {log}; finished runs are kept" in told
     assert one.left() == []
     when = "a run" if point == "base" else "arrivals"
     outcome(f"{number} to vLLM's process {name} during {when}", told)
@@ -64,11 +66,11 @@ def test_a_process_of_vllm_that_ends_while_it_loads(call, outcome, goes_on) -> N
 @pytest.mark.parametrize("name", [CORE, WORKER])
 def test_a_process_of_vllm_that_hangs(call, outcome, goes_on, name: str) -> None:
     """The limit ends it: the job alone would wait without end."""
-    one = serving(call, "--config", "timeout_s={run_vllm: 150}")
-    one.named(name)[0].suspend()
+    one, process = serving(call, name, "--config", "timeout_s={run_vllm: 150}")
+    process.suspend()
     assert one.end() == 1
     told = one.said("run_vllm")
-    assert "ended in phase repeat-1, since it took longer than 150 s; see logs/run_vllm/" in told
+    assert f"ended in phase {one.serving()}, since it took longer than 150 s; see logs/run_vllm/" in told
     assert one.left() == []
     outcome(f"vLLM's process {name} hangs (SIGSTOP), `timeout_s: {{run_vllm: 150}}`", told)
     goes_on(one, **OWN_PROCESS)
@@ -78,7 +80,7 @@ def test_a_process_of_vllm_that_hangs(call, outcome, goes_on, name: str) -> None
 @pytest.mark.parametrize("which", [0, 1], ids=["warden", "job"])
 def test_kill_of_a_job_with_processes_of_vllm(call, outcome, goes_on, which: int) -> None:
     """None of them outlives it."""
-    one = serving(call)
+    one, _ = serving(call, CORE)
     one.job()[which].kill()
     assert one.end() == 1
     told = "Error in rule run_vllm:" if which == 0 else one.said("run_vllm")
