@@ -13,7 +13,7 @@ CORE, WORKER = "VLLM::EngineCore", "VLLM::Worker"
 
 
 def serving(call, name: str, *arguments: str, **given: str) -> tuple[Call, psutil.Process]:
-    """A call whose engine serves requests, and vLLM's process of that name, found before: a repeat is over in seconds."""
+    """A call whose engine serves requests, and vLLM's process of that name, found before that: a repeat is short."""
     one = call("vllm", *arguments, **given, **OWN_PROCESS)
     one.job()
     process = one.has(name).named(name)[0]

@@ -72,6 +72,19 @@ def test_the_bound_is_weights_and_live_slots_over_bandwidth(run):
     assert row["cpu_busy_share"] > 0
 
 
+def test_bound_and_time_are_means_of_the_same_steps(run, tmp_path):
+    """Most steps here are short ones with little to read: a median would leave the long ones out of the time alone."""
+    path = next(tmp_path.rglob("run.json"))
+    kv = read_parquet(path.parent / "kv.parquet").to_pandas()
+    ends, live = [2, 10, 14, 18, 40], [100, 100, 100, 100, 100_000]
+    kv = kv.assign(t_ns=[1_000_000 * ms for ms in ends], live=live)
+    replace_rows(path.parent / "kv.parquet", kv)
+    [row] = roofline.table([load_run(path)], CPU, 0).query("scope == 'all'").to_dict("records")
+    bounds = [(39_000_000 + slots * SLOT_BYTES) / RATE for slots in live[2:]]
+    assert row["decode_step_s_median"] == pytest.approx((0.004 + 0.004 + 0.022) / 3)
+    assert row["fraction_of_bound"] == pytest.approx(sum(bounds) / 0.030)
+
+
 def test_a_bandwidth_of_another_device_gives_no_bound(run):
     [row] = roofline.table([run], CUDA, 0).query("scope == 'all'").to_dict("records")
     assert pd.isna(row["bound_s"])

@@ -2,6 +2,8 @@
 
 A step that decodes one token per request must read the weights and every live slot of the KV cache once. These bytes
 over the measured copy bandwidth are a lower bound of its time; the bound over the measured time is `fraction_of_bound`.
+Both are means over all decode steps: where the number of running requests falls, a median step is not the step of mean
+bytes.
 Source: Williams, Waterman, Patterson, "Roofline", CACM 52(4), 2009, doi:10.1145/1498765.1498785.
 """
 
@@ -44,7 +46,7 @@ def _row(run: Run, scope: str, bandwidth: Mapping[str, Any], seed: int) -> dict[
     if steps.empty:
         return {}
     groups = steps.groupby(["process", "repeat"], sort=False)
-    medians = groups["seconds"].median()
+    seconds = groups["seconds"].mean()
     weights = run.record["memory"]["parts"]["weights"]
     live = float(steps["live"].mean()) * run.record["slot_bytes"]
     copy = copy_rate(run, bandwidth)
@@ -56,7 +58,7 @@ def _row(run: Run, scope: str, bandwidth: Mapping[str, Any], seed: int) -> dict[
         "device": run.record["device"],
         "gpus": run.record.get("gpus"),
         "requests": repeats[0]["requests"],
-        "n_repeats": len(medians),
+        "n_repeats": len(seconds),
         "n_processes": len({r["process"] for r in repeats}),
         "decode_steps": len(steps),
         "decode_share_of_wall": steps["seconds"].sum() / sum(r["wall_s"] for r in repeats),
@@ -66,7 +68,7 @@ def _row(run: Run, scope: str, bandwidth: Mapping[str, Any], seed: int) -> dict[
         "must_move_bytes": moved,
         "copy_bytes_per_s": copy,
         "bound_s": bound_s,
-        **summarise(medians, seed, list(medians.index.get_level_values("process"))).columns("decode_step_s"),
+        **summarise(seconds, seed, list(seconds.index.get_level_values("process"))).columns("decode_step_s"),
         **_busy(run, scope),
     }
     row["fraction_of_bound"] = None if bound_s is None else bound_s / row["decode_step_s_median"]
