@@ -35,12 +35,12 @@ def test_a_process_of_vllm_that_ends(call, outcome, goes_on, name: str, number: 
 
     That the next call ends shows that the script of the rule can be imported again (spawn).
     """
-    first = (CORE, WORKER) if (name, number) == (CORE, "SIGTERM") else (name,)
+    ended = (CORE, WORKER) if (name, number) == (CORE, "SIGTERM") else (name,)
     one, process = serving(call, name, point=point)
     process.send_signal(signal.Signals[number])
     assert one.end() == 1
     told = one.said("run_vllm")
-    assert told.startswith(tuple(f"{one.label}: {process} (pid " for process in first))
+    assert told.startswith(tuple(f"{one.label}: {first} (pid " for first in ended))
     log = one.log.relative_to(one.tree)
     assert f" ended in phase {one.serving()} before its work was done; see {log}; finished runs are kept" in told
     assert one.left() == []

@@ -46,7 +46,7 @@ def _row(run: Run, scope: str, bandwidth: Mapping[str, Any], seed: int) -> dict[
     if steps.empty:
         return {}
     groups = steps.groupby(["process", "repeat"], sort=False)
-    seconds = groups["seconds"].mean()
+    means = groups["seconds"].mean()
     weights = run.record["memory"]["parts"]["weights"]
     live = float(steps["live"].mean()) * run.record["slot_bytes"]
     copy = copy_rate(run, bandwidth)
@@ -58,7 +58,7 @@ def _row(run: Run, scope: str, bandwidth: Mapping[str, Any], seed: int) -> dict[
         "device": run.record["device"],
         "gpus": run.record.get("gpus"),
         "requests": repeats[0]["requests"],
-        "n_repeats": len(seconds),
+        "n_repeats": len(means),
         "n_processes": len({r["process"] for r in repeats}),
         "decode_steps": len(steps),
         "decode_share_of_wall": steps["seconds"].sum() / sum(r["wall_s"] for r in repeats),
@@ -68,7 +68,7 @@ def _row(run: Run, scope: str, bandwidth: Mapping[str, Any], seed: int) -> dict[
         "must_move_bytes": moved,
         "copy_bytes_per_s": copy,
         "bound_s": bound_s,
-        **summarise(seconds, seed, list(seconds.index.get_level_values("process"))).columns("decode_step_s"),
+        **summarise(means, seed, list(means.index.get_level_values("process"))).columns("decode_step_s"),
         **_busy(run, scope),
     }
     row["fraction_of_bound"] = None if bound_s is None else bound_s / row["decode_step_s_median"]
