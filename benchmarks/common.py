@@ -15,7 +15,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 from kvbench.engines.base import EngineSettings
 from kvbench.errors import UserError
 from kvbench.files import read_json, write_json
-from kvbench.machine.cards import hold_cards
+from kvbench.machine.cards import choose_cards, hold_cards
+from kvbench.machine.host import host_record
 from kvbench.machine.nvml import Session
 from kvbench.machine.threads import set_threads
 from kvbench.machine.turns import Turn
@@ -92,11 +93,19 @@ def paired(ours: Sequence[float], other: Sequence[float]) -> dict[str, Any]:
 
 
 def report(arguments: argparse.Namespace, result: dict[str, Any]) -> None:
-    """Print a result with its device, and write it to the file given by `--out`."""
+    """Print a result with its device and host, and write it to the file given by `--out`."""
     result["device"] = read_json(arguments.environment)["device"]
+    result["host"] = _host(result["device"])
     print(json.dumps(result, indent=2))
     if arguments.out:
         write_json(arguments.out, result)
+
+
+def _host(device: str) -> dict[str, Any]:
+    """The entry `host` of run.json for this machine and the card of `turn`."""
+    with Session() as session:
+        session.keep([card.uuid for card in choose_cards(session, 1)] if device == "cuda" else ())
+        return host_record(session)
 
 
 def run(main: Callable[[], None]) -> None:

@@ -25,6 +25,13 @@ def upkeep(running: int) -> dict[str, int]:
     return {"allocate_ns": 20_000 * running, "tables_ns": 100_000 + 5_000 * running, "recording_ns": 10_000}
 
 
+def host(device: str) -> dict[str, object]:
+    """The host of every run, as run.json has it; tests change its id."""
+    gpu = device != "cpu"
+    cards = {"gpus": ["NVIDIA A100-SXM4-40GB"] if gpu else [], "driver": "580.1" if gpu else None}
+    return {"id": "a1b2c3d4", "cpu": "AMD EPYC", "cpus": 4, "cpus_usable": 2, **cards}
+
+
 class Recording:
     """Simulate warm-up and repeats on one clock and collect the rows of every file."""
 
@@ -188,6 +195,7 @@ class Recording:
             "settings": {"given": {"temperature": temperature, "top_p": 1.0}, "in_force": in_force},
             "dtype": dtype,
             "device": self.device,
+            "host": host(self.device),
             "threads": 2,
             "slot_bytes": SLOT_BYTES,
             "block_size": block_slots(self.engine) if has_blocks else None,

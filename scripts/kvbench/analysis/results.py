@@ -44,6 +44,11 @@ class Run:
         return self.record.get("process", 1)
 
     @property
+    def host(self) -> str | None:
+        """The id of the host of the process to which `record` belongs; None in older records without it."""
+        return (self.record.get("host") or {}).get("id")
+
+    @property
     def model(self) -> str:
         return self.record["model"]
 
@@ -94,10 +99,16 @@ class Run:
     def timed(self, scope: str | None = None) -> list[dict[str, Any]]:
         """run.json records of the timed repeats of all processes, in one scope or in both.
 
-        Each has its `process` and its `requests_digest`, which is None for older records without it.
+        Each has its `process`, its `host` and its `requests_digest`; the last two are None in older records without
+        them.
         """
         return [
-            {**repeat, "process": one.process, "requests_digest": one.workload_digests.get(repeat["scope"])}
+            {
+                **repeat,
+                "process": one.process,
+                "host": one.host,
+                "requests_digest": one.workload_digests.get(repeat["scope"]),
+            }
             for one in self.processes
             for repeat in one.record["repeats"]
             if repeat["timed"] and scope in (None, repeat["scope"])

@@ -12,7 +12,7 @@ from kvbench.files import read_record
 
 SPEED = "output_tokens_per_s"  # what all kinds but peer-serve compare
 COLUMNS = (
-    *("name", "kind", "model", "workload", "device", "requests_per_s", "passes", "ours", "other", "measure"),
+    *("name", "kind", "model", "workload", "device", "host", "requests_per_s", "passes", "ours", "other", "measure"),
     *("ours_output_tokens", "other_output_tokens", "ours_output_tokens_per_s", "other_output_tokens_per_s"),
     *("requests", "ours_median_s", "ours_p90_s", "ours_p99_s", "other_median_s", "other_p90_s", "other_p99_s"),
     *("ratio", "ratio_ci95_low", "ratio_ci95_high", "difference", "hook_share_of_wall", "hook_share_of_step"),
@@ -34,6 +34,6 @@ def table(benchmarks: Mapping[str, Mapping[str, Any]], results: Sequence[str | P
 
 def _rows(result: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     for own in result.get("comparisons", [{"measure": SPEED}]):
-        row = {**result, **own}
+        row = {**result, **own, "host": (result.get("host") or {}).get("id")}
         difference = None if row.get("ratio") is None else row["ratio"] - 1
         yield row | {"difference": difference}

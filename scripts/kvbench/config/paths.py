@@ -28,7 +28,7 @@ REPLAYED_SWEEPS = tuple(entry.sweep for entry in FIGURES if entry.replays)
 # Tables of kvbench.analysis.tables.of_runs, written by the rule summarise_runs.
 SUMMARISED = (
     *("throughput", "latency", "memory", "devices", "kv_waste", "ratios", "attribution", "roofline", "repeats"),
-    *("sharing", "kv_dtypes", "processes", "upkeep", "kv_groups"),
+    *("sharing", "kv_dtypes", "processes", "hosts", "upkeep", "kv_groups"),
 )
 # Tables of kvbench.analysis.tables.of_serving, written by the rule summarise_serving.
 OF_SERVING = ("serving", "slowest_requests", "slo_capacity", "slo_ratios", "slo_repeats")

@@ -39,6 +39,7 @@ class Measured:
     sampling_errors: list[str]
     packages: tuple[str, ...]
     limit: Limit | None
+    host: dict[str, Any] | None = None
     other_programs: Sequence[dict[str, Any]] = ()
     blocks_every: int | None = None  # steps from one reading of block ids to the next
 

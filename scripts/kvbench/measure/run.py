@@ -15,6 +15,7 @@ from kvbench.engines.recorded_passes import RecordedPasses
 from kvbench.files import read_parquet
 from kvbench.lifetime import link
 from kvbench.machine.cards import choose_cards, hold_cards, refuse_others
+from kvbench.machine.host import host_record
 from kvbench.machine.nvml import Session
 from kvbench.machine.threads import set_threads
 from kvbench.machine.turns import Turn
@@ -58,6 +59,7 @@ def run(order: Order, make_engine: Callable[[EngineSettings], Engine], paths: Pa
     check_content(order.record)
     session = Session()
     others = _take_cards(order, session, job)
+    host = host_record(session)
     settings = resolve(order)
     set_threads(settings.threads)
     engine = make_engine(settings)
@@ -79,7 +81,7 @@ def run(order: Order, make_engine: Callable[[EngineSettings], Engine], paths: Pa
                 served = serve(engine, passes, phases, sampler, job)
                 phases.enter("done")
                 measured = gather(order, engine, loaded, served, phases, sampler)
-                measured = replace(measured, other_programs=others, blocks_every=every)
+                measured = replace(measured, host=host, other_programs=others, blocks_every=every)
         finally:
             engine.close()
             session.close()

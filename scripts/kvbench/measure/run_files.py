@@ -176,6 +176,7 @@ def _record(measured: Measured) -> dict[str, Any]:
         "gpus": settings.gpus if settings.device == "cuda" else None,
         "capacity": measured.capacity,
         "out_of_memory": measured.limit and measured.limit.record(),
+        "host": measured.host,
         "other_programs": list(measured.other_programs),
         "timing": {k: v for k, v in asdict(measured.load).items() if k.endswith("_s")}
         | {"warmup_s": measured.done[0][1]["wall_s"] if measured.done else None},

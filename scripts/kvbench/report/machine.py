@@ -34,6 +34,12 @@ def device(environment: Mapping[str, Any]) -> str:
     return facts["GPUs"] if environment.get("device") == "cuda" else facts.get("CPU", "this machine's CPU")
 
 
+def several_hosts(runs: Sequence[Run]) -> list[str]:
+    """The ids of the hosts of the runs if there are several."""
+    hosts = list(dict.fromkeys(one.host for run in runs for one in run.processes if one.host))
+    return hosts if len(hosts) > 1 else []
+
+
 def packages(environment: Mapping[str, Any]) -> dict[str, str]:
     """Versions by name, of the packages that are installed."""
     found = environment.get("packages") or {}

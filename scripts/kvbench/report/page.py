@@ -84,6 +84,7 @@ def _environment(environment: Mapping[str, Any], runs: Sequence[Run]) -> dict[st
         "machine": machine.machine_facts(environment),
         "packages": machine.packages(environment),
         "settings": run_settings(runs),
+        "several_hosts": machine.several_hosts(runs),
         "unequal_slots": machine.unequal_slots(runs),
         "runs": runs,
     }

@@ -68,7 +68,7 @@ COLUMNS = (
     *(f"{name}_n_repeats" for name in ARMS),
     *(f"{name}_n_processes" for name in ARMS),
     *(f"{name}_{METRIC}_{part}" for name in ARMS for part in PARTS),
-    *("ratio", "ratio_ci95_low", "ratio_ci95_high", "interval_against_1", "measurable", "reason"),
+    *("ratio", "ratio_ci95_low", "ratio_ci95_high", "interval_against_1", "same_host", "measurable", "reason"),
     *(f"{name}_steps_waiting_share" for name in ARMS),
     *("numerator_steps_waiting_for_blocks_share", "product", "product_over_ratio", "product_is"),
 )
@@ -132,12 +132,12 @@ def _measure(factor: Factor, engines: dict[str, Run], seed: int, waits: dict) ->
 
 
 def _ratio(above: list[dict[str, Any]], below: list[dict[str, Any]], seed: int) -> dict[str, Any]:
-    few = min(len(above), len(below))
-    return {
-        **ratio_columns(above, below, seed),
-        "measurable": YES,
-        "reason": None if few >= MIN_REPEATS else f"n = {few}; an interval needs {MIN_REPEATS} repeats",
-    }
+    few, columns = min(len(above), len(below)), ratio_columns(above, below, seed)
+    limits = [
+        *([f"n = {few}; an interval needs {MIN_REPEATS} repeats"] if few < MIN_REPEATS else []),
+        *(["measured on different hosts, whose speed may differ"] if columns["same_host"] is False else []),
+    ]
+    return {**columns, "measurable": YES, "reason": "; ".join(limits) or None}
 
 
 def _without_ratio(problem: str | None) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from kvbench.analysis.results import Run
 from kvbench.analysis.tables import (
     attribution,
     devices,
+    hosts,
     kv_dtypes,
     kv_groups,
     kv_waste,
@@ -40,6 +41,7 @@ def tables(runs: Sequence[Run], bandwidth: Mapping[str, Any], seed: int) -> dict
         "latency": _at_once(runs, lambda some: latency.table(some, seed)),
         "memory": memory.table(runs),
         "devices": devices.table(runs),
+        "hosts": hosts.table(runs),
         "kv_waste": kv_waste.table(runs),
         "kv_groups": kv_groups.table(runs),
         "ratios": _at_once(runs, lambda some: ratios.table(some, seed)),

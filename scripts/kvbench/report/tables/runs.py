@@ -25,6 +25,7 @@ def run_settings(runs: Sequence[Run]) -> pd.DataFrame:
                 "dtype": record["dtype"],
                 "threads": record["threads"],
                 "processes": len(run.processes),
+                "host": ", ".join(dict.fromkeys(one.host for one in run.processes if one.host)) or None,
                 "temperature": run.temperature,
                 "maximum length (tokens)": record["max_length"],
                 "KV budget (MiB)": mib(capacity["budget_bytes"]),

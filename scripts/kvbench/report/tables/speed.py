@@ -55,7 +55,7 @@ def processes_view(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def ratios_view(table: pd.DataFrame) -> pd.DataFrame:
-    """Ratios, each between its two absolute values."""
+    """Ratios, each between its two absolute values; where hosts differ, which are of one host."""
     return text(
         pd.DataFrame(
             {
@@ -66,9 +66,16 @@ def ratios_view(table: pd.DataFrame) -> pd.DataFrame:
                 "over (output tokens/s)": interval(table, "denominator_output_tokens_per_s"),
                 "ratio": spans(table, "ratio", "ratio_ci95_low", "ratio_ci95_high"),
                 "interval against 1": table["interval_against_1"],
+                **_hosts(table),
             }
         )
     )
+
+
+def _hosts(table: pd.DataFrame) -> dict[str, pd.Series]:
+    """The column `same host` if hosts differ in a row; galleries made before hosts were recorded have none."""
+    same = table["same_host"] if "same_host" in table else pd.Series()
+    return {"same host": same.map({True: "yes", False: "no"})} if same.eq(False).any() else {}
 
 
 def attribution_view(table: pd.DataFrame) -> pd.DataFrame:

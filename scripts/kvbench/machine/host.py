@@ -1,0 +1,35 @@
+"""The machine that a run was measured on, so that tables can tell the hosts of one results folder apart."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Collection
+from hashlib import sha256
+from typing import Any
+
+from kvbench.machine.facts import cpu_facts
+from kvbench.machine.nvml import GpuInfo, Session
+
+ID_DIGITS = 8
+
+
+def host_record(session: Session) -> dict[str, Any]:
+    """The entry `host` of run.json: `id`, CPU, and the cards and driver that `session` is restricted to."""
+    cards = session.infos()
+    cpu = cpu_facts()
+    return {
+        "id": host_id(platform.node(), cards),
+        "cpu": cpu["model"],
+        "cpus": cpu["cpus"],
+        "cpus_usable": cpu["cpus_usable"],
+        "gpus": [card.name for card in cards],
+        "driver": session.driver_version if cards else None,
+    }
+
+
+def host_id(name: str, cards: Collection[GpuInfo]) -> str:
+    """Digits of a digest of the host's name and its cards' UUIDs, neither of which can be read from it.
+
+    A container without a fixed host name counts as another host each time that it is made.
+    """
+    return sha256("\n".join([name, *sorted(card.uuid for card in cards)]).encode()).hexdigest()[:ID_DIGITS]
