@@ -16,41 +16,63 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Growth:
-    """Requests by which those in the system grow for each one that arrives, with a 95% interval (None: too few)."""
+    """Requests by which those in the system grow for each one that arrives, with a 95% interval (None: too few).
+
+    `filling` is what they grow by in a system that began empty and can serve all that arrives.
+    """
 
     value: float | None
     low: float | None
     high: float | None
+    filling: float | None = None
 
     @property
     def saturated(self) -> bool | None:
-        """Whether the whole interval is above 0; None if it is not known."""
-        return None if self.low is None else self.low > 0
+        """Whether the whole interval is above what filling explains; None if the run is too short to tell."""
+        if self.low is None or 0 < self.low <= self.filling:
+            return None
+        return self.low > 0
 
 
-def growth(repeats: Iterable[tuple[ArrayLike, ArrayLike]]) -> Growth:
-    """The growth over the second half of the arrivals, from (due, finish) times in seconds of the repeats' requests.
+def growth(repeats: Iterable[tuple[ArrayLike, ArrayLike, ArrayLike]]) -> Growth:
+    """The growth over the second half of the arrivals, from (due, start, finish) times in s of the repeats' requests.
 
     The requests in the system, waiting and running, are counted in six equal spans of that half. The slope over all
     repeats is Theil and Sen's, with Sen's interval (1968): bursts weigh little in it. Requests that only wait would not
     do, because an engine whose pool never fills makes everyone slower instead. Neighbouring spans are alike, so more of
-    them would make the interval too narrow. Simulated (tests/unit/analysis/test_saturation.py): at 0.6 of what a server
-    can do, at most one point in ten is found saturated; at twice as much, two of three with one repeat of 40 requests,
-    and nearly all with three, or with 200 requests.
+    them would make the interval too narrow. Where arrivals end before the first requests do, the system fills, however
+    fast it is: growth up to `_filling` says nothing. Simulated (tests/unit/analysis/test_saturation.py): at 0.6 of what
+    a server can do, at most one point in ten is found saturated; at twice as much, half with one repeat of 40 requests,
+    and nearly all with 200.
     """
     from scipy.stats import theilslopes
 
-    arrived, inside = [], []
-    for due, finish in repeats:
+    arrived, inside, filling = [], [], []
+    for due, start, finish in repeats:
         begins, ends = np.sort(np.asarray(due, float)), np.sort(np.asarray(finish, float))
         if len(begins) >= MIN_REQUESTS and begins[-1] > begins[0]:
             x, y = _spans(begins, ends)
             arrived.append(x)
             inside.append(y)
+            filling.append(_filling(due, start, finish))
     if not arrived:
         return Growth(None, None, None)
     found = theilslopes(np.concatenate(inside), np.concatenate(arrived), CONFIDENCE)
-    return Growth(float(found.slope), float(found.low_slope), float(found.high_slope))
+    return Growth(float(found.slope), float(found.low_slope), float(found.high_slope), float(np.mean(filling)))
+
+
+def _filling(due: ArrayLike, start: ArrayLike, finish: ArrayLike) -> float:
+    """Requests by which a system that began empty and never waits grows for each arrival, in the second half.
+
+    Of a M/G/infinity queue, t seconds after it began empty, the mean number inside is rate * E[min(S, t)] (Takacs,
+    Introduction to the Theory of Queues, 1962). S is the time from start to finish of the requests of the first half:
+    where an engine gets ever slower, those of the second half would explain their own growth.
+    """
+    due, start, finish = (np.asarray(times, float) for times in (due, start, finish))
+    half = (due.max() - due.min()) / 2
+    first = due <= due.min() + half
+    served = finish[first] - start[first]
+    return float((np.minimum(served, 2 * half).mean() - np.minimum(served, half).mean()) / half)
 
 
 def _spans(due: NDArray[np.float64], finish: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -213,6 +213,8 @@ def _caption(table: pd.DataFrame, replayed: Sequence[pd.DataFrame], capacity: pd
     ]
     if is_true(table["saturated"]).any():
         parts.append("open: saturated, more arrives than is served, and no latency is averaged")
+    if unknown := _unknown(table):
+        parts.append(f"too short to tell whether saturated: {unknown}")
     if is_true(table["late"]).any():
         parts.append("cross: submitted more than 5 ms late at p99")
     if replayed:
@@ -220,3 +222,12 @@ def _caption(table: pd.DataFrame, replayed: Sequence[pd.DataFrame], capacity: pd
     if len(_bracketed(capacity)):
         parts.append("bar across the limit: capacity at the SLO, with its interval")
     return "; ".join(parts)
+
+
+def _unknown(table: pd.DataFrame) -> str:
+    """The engines and rates that were served without telling whether they are saturated."""
+    rows = table[table["saturated"].isna() & table["completed_per_s_median"].notna()]
+    return ", ".join(
+        f"{engine} at {' and '.join(f'{rate:g}' for rate in own['rate'])} requests/s"
+        for engine, own in rows.groupby("engine", sort=False)
+    )

@@ -26,10 +26,10 @@ def outcome(trace: Trace, found: FleetReplay, slo: Mapping[str, Any]) -> dict[st
     Latencies and attainment are over requests that arrive after the first tenth of the arrivals, as in serving.csv;
     `slo` has `ttft_s` and `tpot_s`. A time is None where there are too few requests for it (`statistics.quantile`).
     """
-    due, finish = trace.arrival_ns / 1e9, found.requests.finish_ns / 1e9
-    rate, saturated = completed_per_s(due, finish), growth([(due, finish)]).saturated
+    due, start, finish = (ns / 1e9 for ns in (trace.arrival_ns, found.requests.start_ns, found.requests.finish_ns))
+    rate, saturated = completed_per_s(due, finish), growth([(due, start, finish)]).saturated
     kept = in_window(due)
-    del due, finish
+    del due, start, finish
     return {
         **_latencies(trace, found.requests, kept, slo, rate),
         "completed_per_s": rate,

@@ -49,8 +49,9 @@ class Point:
 
     @cached_property
     def saturated(self) -> bool | None:
-        """Whether requests arrived faster than they were served."""
-        return growth([(one.requests["due_s"], one.requests["finish_s"]) for one in self.repeats]).saturated
+        """Whether requests arrived faster than they were served; None if the run is too short to tell."""
+        times = [[one.requests[f"{name}_s"] for name in ("due", "start", "finish")] for one in self.repeats]
+        return growth(times).saturated
 
     def measured(self, slo: Slo) -> Summary:
         """Medians over its timed repeats."""
@@ -105,9 +106,10 @@ def predicted(one: Prediction, step_time: StepTime, workload: pa.Table | None, s
     settings = server_settings(one.source.run)
     results, spans = [], []
     for trace, times in _replays(one, settings, step_time, workload):
-        due, first, finish = (ns / 1e9 for ns in (trace.arrival_ns, times.first_token_ns, times.finish_ns))
+        clocks = (trace.arrival_ns, times.start_ns, times.first_token_ns, times.finish_ns)
+        due, start, first, finish = (ns / 1e9 for ns in clocks)
         results.append(summary(due, first, finish, trace.output_tokens, slo))
-        spans.append((due, finish))
+        spans.append((due, start, finish))
     return medians(results), growth(spans).saturated
 
 

@@ -67,6 +67,17 @@ def test_saturated_points_have_a_row_for_each_engine_above_the_values(table: pd.
     assert "saturated, more arrives than is served" in " ".join(figure._supxlabel.get_text().split())
 
 
+def test_points_that_are_too_short_to_tell_keep_their_latencies_and_are_named(table: pd.DataFrame) -> None:
+    short = (table["engine"] == "vllm") & (table["requests_per_s"] <= 2)
+    table["saturated"] = table["saturated"].astype(object).mask(short, None)
+    figure = latency_rate.draw(table)
+    said = " ".join(figure._supxlabel.get_text().split())
+    rates = " and ".join(f"{rate:g}" for rate in table.loc[short, "requests_per_s"])
+    assert f"too short to tell whether saturated: vllm at {rates} requests/s" in said
+    [line] = of_colour(figure.axes[1], look("vllm").colour, "-")
+    assert line.get_ydata() == pytest.approx(table.loc[short, "ttft_s_median"])
+
+
 def test_without_saturated_points_there_is_no_strip(table: pd.DataFrame) -> None:
     figure = latency_rate.draw(table.query("requests_per_s < 1"))
     assert not any(axes.patches for axes in figure.axes)

@@ -61,6 +61,12 @@ def test_it_follows_latency_and_has_a_row_for_each_engine_and_rate(given: tuple)
     assert shown.count("data:image/svg") == 2
 
 
+def test_a_point_that_is_too_short_to_tell_is_marked(given: tuple) -> None:
+    page = with_tables(given, serving=given[2]["serving"].assign(saturated=None))
+    states = {text(row[3]) for row in rows(part(page, "serving")) if "badge" in row[3]}
+    assert states == {"too short to tell"}
+
+
 def test_a_late_client_is_said(given: tuple) -> None:
     late = given[2]["serving"].assign(late=True)
     assert part(with_tables(given, serving=late), "serving").count(">late</span>") == len(late)

@@ -37,7 +37,7 @@ def columns() -> list[str]:
     return [
         *("model", "workload", "engine", "point", "requests_per_s", "burstiness", "n_repeats", "n_processes"),
         *("requests", "counted_requests", "offered_per_s", "saturated", "growth_per_arrival", "growth_ci95_low"),
-        *("growth_ci95_high", "lateness_p99_s", "late"),
+        *("growth_ci95_high", "filling_per_arrival", "lateness_p99_s", "late"),
         *(f"{name}_{part}" for name in summed for part in parts),
         *(f"{name}_{tail}" for name in TAILS for tail in ("p90", "p99")),
         *(f"{name.removesuffix('_ns')}_share_of_time" for name in TIME_PARTS),
@@ -75,7 +75,7 @@ def _row(run: Run, slo: Mapping[str, Any], seed: int) -> dict[str, Any]:
 
 def _load(served: Sequence[Served]) -> dict[str, Any]:
     """What arrived, how late it was submitted, and whether it was more than the engine served."""
-    grown = growth([(one.requests["due_s"], one.requests["finish_s"]) for one in served])
+    grown = growth([[one.requests[f"{name}_s"] for name in ("due", "start", "finish")] for one in served])
     late = np.concatenate([(one.requests["submitted_s"] - one.requests["due_s"]).to_numpy() for one in served])
     spans = [one.requests["due_s"].max() - one.requests["due_s"].min() for one in served]
     gaps = sum(len(one.requests) - 1 for one in served)
@@ -87,6 +87,7 @@ def _load(served: Sequence[Served]) -> dict[str, Any]:
         "growth_per_arrival": grown.value,
         "growth_ci95_low": grown.low,
         "growth_ci95_high": grown.high,
+        "filling_per_arrival": grown.filling,
         "lateness_p99_s": float(np.quantile(late, 0.99)),
         "late": bool(np.quantile(late, 0.99) > LATE_S),
     }

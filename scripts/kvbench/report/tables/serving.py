@@ -11,7 +11,7 @@ from kvbench.figures.words import TIME_WORDS
 from kvbench.report.cells import NONE, interval, number, spans, text, text_column, with_marks
 from kvbench.workload.rates import rate_text
 
-SATURATED, LATE = "saturated", "late"
+SATURATED, UNKNOWN, LATE = "saturated", "too short to tell", "late"
 MOST_OF_A_RUN = 5  # slowest requests that a page shows of each run
 
 
@@ -47,8 +47,9 @@ def _rates(table: pd.DataFrame) -> pd.Series:
 
 def _states(table: pd.DataFrame) -> list[list[str]]:
     """What a reader must know of each point."""
-    pairs = zip(is_true(table["saturated"]), is_true(table["late"]), strict=True)
-    return [[word for word, is_so in zip((SATURATED, LATE), pair, strict=True) if is_so] for pair in pairs]
+    states = zip(is_true(table["saturated"]), table["saturated"].isna(), is_true(table["late"]), strict=True)
+    words = (SATURATED, UNKNOWN, LATE)
+    return [[word for word, is_so in zip(words, state, strict=True) if is_so] for state in states]
 
 
 def slo_capacity_view(table: pd.DataFrame) -> pd.DataFrame:
