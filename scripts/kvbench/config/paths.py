@@ -39,7 +39,7 @@ TABLES_OF_RUNS = (
 # Tables that are also written as LaTeX: kvbench.report.latex has their captions.
 TABLES_IN_LATEX = ("throughput", "ratios", "attribution", "claims", "latency", "kv_waste")
 METHODS = {"text": "results/methods.txt", "latex": "results/methods.tex"}
-TABLES_WITH_TARGETS = ("parity", "kv_waste", "memory", "benchmarks", "throughput")
+TABLES_WITH_TARGETS = ("parity", "kv_waste", "memory", "benchmarks", "throughput", "roofline", "attribution")
 # Further sources of a page, relative to the project.
 TEMPLATES = "scripts/kvbench/report/templates"
 PAGE_PARTS = {

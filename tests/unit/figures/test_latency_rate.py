@@ -180,6 +180,7 @@ def test_rates_of_one_engine_alone_give_way_to_common_ones(table: pd.DataFrame) 
     found = rates.at_rates(pd.concat([table, searched]))
     assert rates.common_rates(found) == list(RATES)
     assert rates.common_rates(found, 2) == [0.5, 8]
+    assert rates.common_rates(found, 4) == [0.5, 2, 5.13, 8]
     assert rates.common_rates(found[found["engine"] == "vllm"]) == [0.5, 2, 5.13, 8]
 
 

@@ -10,7 +10,9 @@ import pytest
 from builders.places import GALLERY, ROOT
 
 from kvbench.analysis.published import read_published
+from kvbench.files import read_json
 from kvbench.report.cells import NONE, number, span
+from kvbench.yaml_files import read_yaml
 
 FOLDERS = sorted(path.name for path in GALLERY.iterdir() if path.is_dir())
 SPEED = "output_tokens_per_s_median"
@@ -47,7 +49,8 @@ def line(name: str, gallery: str, model: str, workload: str) -> str:
         cell(ratios, **served, denominator="hf-sequential", scope="sequential"),
         cell(factors, **served, denominator="vllm-reserved", scope="all"),
     ]
-    return f"| {name} | {' | '.join(cells)} |"
+    version = read_json(GALLERY / gallery / "environment.json")["packages"]["vllm"].removesuffix(".0")
+    return f"| {name} | {' | '.join(cells)} | {version} |"
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
@@ -57,8 +60,8 @@ def test_the_readme_has_the_ratios_of_the_gallery(row: tuple[str, str, str, str]
 
 def test_the_papers_trace_stands_beside_the_papers_numbers() -> None:
     [row] = [row for row in (GALLERY / "README.md").read_text().splitlines() if row.startswith("| [paper-traces]")]
-    table = pd.read_csv(GALLERY / "paper-traces/tables/replays.csv").set_index("policy", drop=False)
-    own = table.loc[["reserve-max", "power-of-two", "oracle", "paged"]]
+    table = pd.read_csv(GALLERY / "paper-traces/tables/replays.csv").query("scenario == 'paper-sharegpt'")
+    own = table.set_index("policy", drop=False).loc[["reserve-max", "power-of-two", "oracle", "paged"]]
     for quantity, column, form, scale in (
         ("kv_region_live_share", "live_share_of_region", ".1f", 100),
         ("batched_requests", "running_mean_requests", ".2f", 1),
@@ -68,6 +71,26 @@ def test_the_papers_trace_stands_beside_the_papers_numbers() -> None:
         for values in (own[column], paper):
             *first, last = (format(scale * value, form) for value in values)
             assert f"{', '.join(first)} and {last}" in row
+
+
+def test_the_page_on_replays_has_the_papers_trace_arriving_over_time() -> None:
+    table = pd.read_csv(GALLERY / "paper-traces/tables/replays.csv")
+    text = " ".join((ROOT / "docs/replay.md").read_text().split())
+    for rate in (2, 6):
+        own = table[table["requests_per_s"] == rate].set_index("policy")["running_mean_requests"]
+        *first, last = (f"{own[policy]:.2f}" for policy in ("reserve-max", "power-of-two", "oracle", "paged"))
+        assert f"At {rate} requests/s {', '.join(first)} and {last}" in text
+
+
+def test_the_scenario_with_arrivals_has_the_step_time_that_its_source_has() -> None:
+    scenarios = read_yaml(ROOT / "config/paper-traces.yaml")["replays"]
+    fitted = pd.read_csv(GALLERY / "h100-serving-13b/tables/predictions.csv").query("engine == 'vllm' and not is_point")
+    arriving = [one["step_time"] for one in scenarios.values() if one and "step_time" in one]
+    assert len(arriving) == 2
+    for step_time in arriving:
+        assert "docs/gallery/h100-serving-13b/tables/predictions.csv" in step_time["source"]
+        for name in ("constant_s", "per_sequence_s", "per_token_s"):
+            assert step_time[name] == pytest.approx(fitted[name].iloc[0], rel=1e-4)
 
 
 @pytest.mark.parametrize("gallery", FOLDERS)
@@ -182,6 +205,21 @@ def test_the_readme_has_the_rates_of_the_serving_gallery() -> None:
         "ratios of {}, {} and {}, one repeat each".format(*(f"{ratios[engine]:#.3g}" for engine in order[1:])) in text
     )
     assert (rates["n_repeats"] == 1).all()
+
+
+def test_the_readme_says_which_rates_keep_the_limits_at_13b() -> None:
+    tables = GALLERY / "h100-serving-13b/tables"
+    rates = pd.read_csv(tables / "slo_capacity.csv").set_index("engine")
+    points = pd.read_csv(tables / "serving.csv").set_index(["engine", "requests_per_s"])
+    text = " ".join((ROOT / "README.md").read_text().split())
+    assert "paging kept the limits at 4 requests/s, and at 8 in a run too short to tell" in text
+    assert (points["slo_share"] == 0.9).all()
+    assert points.loc[("vllm", [4, 8]), "attainment_share_median"].ge(0.9).all()
+    assert str(points.loc[("vllm", 4), "saturated"]) == "False"
+    assert pd.isna(points.loc[("vllm", 8), "saturated"])
+    assert rates.loc["vllm", "where"] == "above the highest rate"
+    for engine in ("vllm-reserved", "vllm-contiguous"):
+        assert points.loc[(engine, 1), "attainment_share_median"] < 0.9
 
 
 def test_the_page_on_caches_says_what_its_sweep_of_number_types_found() -> None:

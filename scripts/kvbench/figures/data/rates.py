@@ -31,8 +31,13 @@ def at_rates(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def common_rates(table: pd.DataFrame, most: int | None = None) -> list[float]:
-    """The rates that at least two engines were run at, or all if fewer than two are common; `most`: evenly chosen."""
+    """The rates that at least two engines were run at, or all if fewer than two are common.
+
+    With `most`, all rates if there are no more, else as many of the common ones, evenly chosen.
+    """
     engines_at = table.groupby("rate")["engine"].nunique()
+    if most is not None and len(engines_at) <= most:
+        return sorted(engines_at.index)
     common = engines_at[engines_at > 1].index.tolist()
     rates = common if len(common) > 1 else sorted(engines_at.index)
     if most is None or len(rates) <= most:
