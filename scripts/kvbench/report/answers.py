@@ -9,7 +9,7 @@ import pandas as pd
 
 from kvbench.analysis.statistics import PARTS
 from kvbench.analysis.tables.attribution import CAPACITY, PRICE
-from kvbench.report import rate_answer
+from kvbench.report import dtype_answer, rate_answer
 from kvbench.report.cells import number, span
 from kvbench.report.tables.held import AT_ONCE, LIVE
 from kvbench.workload.rates import is_rate
@@ -72,23 +72,24 @@ def _binding(rows: pd.DataFrame) -> tuple[int, float]:
 
 
 def answers(tables: Tables, held: pd.DataFrame, model: str, workload: str) -> list[Answer]:
-    """Requests at once, live share, paging's own factor, equal tokens; and where rates were swept, the largest rate.
+    """Requests at once, live share, paging's own factor, equal tokens; and what sweeps of rates and number types found.
 
-    `held` is of this model and workload. Where all requests arrive over time the first three are left out.
+    `held` is of this model and workload. Where no run is outside sweeps the first three are left out.
     """
     attribution = of(tables["attribution"], model, workload)
     engines = _of_all(held)
     why = "" if PAGED in engines else _why(attribution)
     same = _same(tables["parity"], model, workload)
     rate = _rate(of(tables["slo_capacity"], model, workload)) if "slo_capacity" in tables else []
-    if held.empty and rate:
-        return [*rate, same]
+    swept = [*rate, *_dtype(of(tables["kv_dtypes"], model, workload))] if "kv_dtypes" in tables else rate
+    if held.empty and swept:
+        return [*swept, same]
     return [
         _compared("at-once", "Requests at once in the same memory", "", AT_ONCE, _pair(engines, RESERVING), why),
         _compared("live", "Allocated slots that hold a token", "%", LIVE, _pair(engines, CONTIGUOUS), why),
         _own(attribution),
         same,
-        *rate,
+        *swept,
     ]
 
 
@@ -156,6 +157,16 @@ def _rate(capacities: pd.DataFrame) -> list[Answer]:
     numbers = [Number(row["engine"], rate_answer.text(row), rate_answer.length(row, rows)) for row in rows]
     parts = (rate_answer.KEY, rate_answer.TITLE, rate_answer.UNIT, rate_answer.EVIDENCE)
     return [Answer(*parts, numbers, rate_answer.limits(rows[0]))]
+
+
+def _dtype(kv_dtypes: pd.DataFrame) -> list[Answer]:
+    """What a number type other than auto gives, if number types were swept."""
+    row = dtype_answer.shown(kv_dtypes)
+    if row is None:
+        return []
+    found = [Number(name, text) for name, text in dtype_answer.numbers(row)]
+    parts = (dtype_answer.KEY, dtype_answer.TITLE, dtype_answer.UNIT, dtype_answer.EVIDENCE)
+    return [Answer(*parts, found, dtype_answer.note(row))]
 
 
 def _ratio(factor: str, row: pd.Series) -> Number:

@@ -68,6 +68,36 @@ def answered(found: pd.DataFrame, factors: list[dict], same: list[dict]) -> dict
 STEADY = [(8.0, 0.9)] * 6
 
 
+def dtypes(**more: object) -> pd.DataFrame:
+    """kv_dtypes.csv of a sweep of auto and fp8, and of vllm-reserved, which is not shown."""
+    names = {"model": M, "workload": W, "engine": "vllm"}
+    auto = {**names, "kv_dtype": "auto", "ratio": None, "pool_tokens_over_auto": None, "equal_outputs_share": None}
+    fp8 = {**auto, "kv_dtype": "fp8", "ratio": 1.5, "pool_tokens_over_auto": 2.0, "equal_outputs_share": 0.25, **more}
+    fp8 |= {"ratio_ci95_low": 1.25, "ratio_ci95_high": 1.75}
+    return pd.DataFrame([auto, fp8, {**fp8, "engine": "vllm-reserved", "ratio": 9.0}])
+
+
+def with_dtypes(found: pd.DataFrame, table: pd.DataFrame) -> list[Answer]:
+    nothing = {"attribution": pd.DataFrame([factor("capacity of paging")])[:0], "parity": pd.DataFrame([parity()])[:0]}
+    return answers({**nothing, "kv_dtypes": table}, held(found, 0), M, W)
+
+
+def test_a_swept_number_type_is_told_where_nothing_else_is_known() -> None:
+    dtype, same = with_dtypes(repeats(), dtypes())
+    assert (dtype.key, same.key) == ("kv-dtype", "same")
+    assert [(one.middle, one.around, one.name) for one in dtype.numbers] == [
+        ("2", "", "tokens that the pool holds: fp8 over auto"),
+        ("1.50", "[1.25, 1.75]", "output tokens per second: fp8 over auto"),
+    ]
+    assert dtype.note == "25% of the outputs are those with auto."
+    assert with_dtypes(repeats(), dtypes(equal_outputs_share=None))[0].note == ""
+
+
+def test_a_swept_number_type_follows_the_other_answers() -> None:
+    assert [one.key for one in with_dtypes(repeats(vllm=STEADY), dtypes())][-1] == "kv-dtype"
+    assert "kv-dtype" not in {one.key for one in with_dtypes(repeats(), dtypes(ratio=None)[:2])}
+
+
 def test_the_numbers_are_those_of_the_tables() -> None:
     given = repeats(vllm=STEADY, vllm_contiguous=[(2.0, 0.45)] * 6, vllm_reserved=[(3.0, 0.8)] * 6, hf_batch=STEADY)
     factors = [

@@ -13,6 +13,7 @@ from builders.runs import ALL_ENGINES
 
 from kvbench.files import read_table
 from kvbench.report.answers import Answer, Number
+from kvbench.report.cells import number, span
 from kvbench.report.found import LINES, in_short, line
 from kvbench.report.sections import first_screen
 
@@ -70,7 +71,9 @@ def test_the_lines_are_few_in_every_gallery(gallery: str) -> None:
     names = ["model", "workload"]
     served = pd.concat([tables[name][names] for name in ("throughput", "serving") if name in tables])
     found = lines(tables, *served.drop_duplicates().itertuples(index=False, name=None))
-    assert (5 if len(tables["throughput"]) else 3) <= len(found) <= LINES
+    base = tables["throughput"][tables["throughput"]["point"] == "base"]
+    outside_sweeps = found[0].partition(" (")[0] in set(base["model"] + ", " + base["workload"])
+    assert (5 if outside_sweeps else 3) <= len(found) <= LINES
     assert not [line for line in found if "nan" in line]
 
 
@@ -97,3 +100,17 @@ def test_plans_are_told_by_the_policies_that_have_a_number_and_before_replays() 
     replays = pd.DataFrame([{"scenario": "s", "policy": "paged", "running_mean_requests": 2}])
     found = lines({"replays": replays}, plans=pd.DataFrame(rows))
     assert found[1:] == ["Plan p, requests at once: oracle 7.13", "Replay s, requests at once: paged 2"]
+
+
+def test_a_sweep_of_number_types_alone_is_told() -> None:
+    tables = tables_of("caches")
+    row = tables["kv_dtypes"].query("kv_dtype == 'fp8'").iloc[0]
+    found = lines(tables, ("smollm2-135m", "mixed"))
+    ratio = span(row["ratio"], row["ratio_ci95_low"], row["ratio_ci95_high"])
+    middle, _, around = ratio.partition(" ")
+    assert found[1] == (
+        "  Another number type of the cache, in the same bytes: "
+        f"{number(row['pool_tokens_over_auto'])}× (tokens that the pool holds: fp8 over auto); "
+        f"{middle}× {around} (output tokens per second: fp8 over auto)."
+    )
+    assert not any("outside sweeps" in line for line in found)
