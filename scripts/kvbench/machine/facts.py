@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from kvbench.errors import UserError
+from kvbench.machine.cpu import cpu_facts
 from kvbench.machine.cuda_context import context_bytes
-from kvbench.machine.limits import memory_total_bytes, usable_cpus
+from kvbench.machine.limits import memory_total_bytes
 from kvbench.machine.nvml import GpuInfo, Session
 from kvbench.machine.packages import NO_ENGINES, has_engines, installed_version, package
 
@@ -31,12 +32,6 @@ PACKAGES: Mapping[str, tuple[tuple[str, ...], str]] = {
     **{name: ((name,), name) for name in ("numpy", "pandas", "pyarrow", "scipy", "matplotlib", "seaborn")},
     "nvidia-ml-py": (("nvidia-ml-py",), "pynvml"),
 }
-
-# vLLM and oneDNN choose their CPU kernels by these.
-INSTRUCTION_SETS = (
-    *("avx2", "fma", "f16c", "avx_vnni", "avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512_vnni"),
-    *("avx512_bf16", "avx512_fp16", "amx_tile", "amx_int8", "amx_bf16"),
-)
 
 # Run in a process of its own: a broken build may crash or hang, and our process need not import torch. On a GPU,
 # importing the platform loads vLLM's compiled part; importing the Python engine as well would take twice as long and
@@ -219,19 +214,3 @@ def read_probe(output: str, end: str) -> tuple[Torch, Vllm]:
 
 def _how_it_ended(code: int) -> str:
     return f"the import died of {signal.Signals(-code).name}" if code < 0 else f"the import ended with code {code}"
-
-
-def cpu_facts(cpuinfo: Path = Path("/proc/cpuinfo")) -> dict[str, Any]:
-    """Model, instruction sets that decide the kernels, CPUs of the machine and CPUs usable by this process.
-
-    Without `cpuinfo`, as on macOS, the model is the machine's name of its processor, and no instruction set is known.
-    """
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    fields = dict((part.strip() for part in line.split(":", 1)) for line in lines if ":" in line)
-    flags = set(fields.get("flags", "").split())
-    return {
-        "model": fields.get("model name", platform.machine()),
-        "instruction_sets": [name for name in INSTRUCTION_SETS if name in flags],
-        "cpus": os.cpu_count(),
-        "cpus_usable": usable_cpus(),
-    }

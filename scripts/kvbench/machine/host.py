@@ -7,7 +7,7 @@ from collections.abc import Collection
 from hashlib import sha256
 from typing import Any
 
-from kvbench.machine.facts import cpu_facts
+from kvbench.machine.cpu import cpu_facts
 from kvbench.machine.nvml import GpuInfo, Session
 
 ID_DIGITS = 8

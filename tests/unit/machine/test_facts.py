@@ -13,6 +13,7 @@ from builders.refusals import refused
 from kvbench.files import write_json
 from kvbench.machine import facts as machine
 from kvbench.machine import limits
+from kvbench.machine.cpu import cpu_facts
 from kvbench.machine.facts import Facts, Torch, Vllm, choose_device
 from kvbench.machine.nvml import GpuInfo
 
@@ -138,7 +139,7 @@ flags\t\t: fpu sse avx2 fma avx512fancy
 def test_cpu_model_and_whole_words_of_flags(tmp_path):
     path = tmp_path / "cpuinfo"
     path.write_text(CPUINFO)
-    cpu = machine.cpu_facts(path)
+    cpu = cpu_facts(path)
     assert cpu["model"] == "AMD EPYC 7R13"
     assert cpu["instruction_sets"] == ["avx2", "fma"]
 
@@ -244,7 +245,7 @@ def test_facts_of_a_system_without_proc_or_affinity(monkeypatch, tmp_path):
     monkeypatch.delattr(machine.os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(machine.os, "cpu_count", lambda: 6)
     monkeypatch.setattr(limits, "_read", lambda _: "")
-    cpu = machine.cpu_facts(tmp_path / "none")
+    cpu = cpu_facts(tmp_path / "none")
     assert cpu == {"model": machine.platform.machine(), "instruction_sets": [], "cpus": 6, "cpus_usable": 6}
 
 
