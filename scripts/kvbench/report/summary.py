@@ -6,6 +6,9 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from kvbench.analysis.slo_capacity import BRACKETED
+from kvbench.report import rate_answer
+
 Tables = Mapping[str, pd.DataFrame]
 SHARES = {"reserved": "reserved for later tokens", "internal": "in space that is never filled"} | {
     "padding": "padding",
@@ -42,19 +45,26 @@ def _speed(tables: Tables) -> list[str]:
 
 
 def _rates(tables: Tables) -> list[str]:
-    """The largest rate within the limits of each engine whose rates enclose it, and vllm's over it."""
-    if "slo_capacity" not in tables:  # tables of earlier versions
+    """The largest rate within the limits of vllm, over those of other engines; and of engines whose rates do not
+    enclose it, the bound.
+    """
+    if "slo_capacity" not in tables or tables["slo_capacity"].empty:  # tables of earlier versions have none
         return []
-    known = tables["slo_capacity"].dropna(subset=["capacity_per_s"]).set_index("engine")["capacity_per_s"]
-    if "vllm" not in known:
-        return []
-    row = _where(tables["slo_capacity"], engine="vllm").iloc[0]
-    limits = f"a first token within {row['slo_ttft_s']:g} s and {row['slo_tpot_s']:g} s a token after it"
-    rest = known.drop("vllm").items()
-    others = [f"{known['vllm'] / rate:.3g} times {rate:.3g} of {name}" for name, rate in rest]
-    beside = f", {', '.join(others)}" if others else ""
-    begins = f"With requests arriving over time, vllm gave {row['slo_share']:.0%} of them {limits}"
-    return [f"{begins} at up to {known['vllm']:.3g} requests/s{beside}."]
+    table = tables["slo_capacity"]
+    first, known = table.iloc[0], table[table["where"] == BRACKETED].set_index("engine")["capacity_per_s"]
+    limits = f"a first token within {first['slo_ttft_s']:g} s and {first['slo_tpot_s']:g} s a token after it"
+    lines = []
+    if "vllm" in known:
+        rest = known.drop("vllm").items()
+        others = [f"{known['vllm'] / rate:.3g} times {rate:.3g} of {name}" for name, rate in rest]
+        beside = f", {', '.join(others)}" if others else ""
+        begins = f"With requests arriving over time, vllm gave {first['slo_share']:.0%} of them {limits}"
+        lines.append(f"{begins} at up to {known['vllm']:.3g} requests/s{beside}.")
+    bounds = [f"{row['engine']} {rate_answer.text(row)}" for _, row in table[table["where"] != BRACKETED].iterrows()]
+    if bounds:
+        begins = f"The largest rate at which {first['slo_share']:.0%} of the requests have {limits}"
+        lines.append(f"{begins} lies outside the rates that were run: {', '.join(bounds)} requests/s.")
+    return lines
 
 
 def _causes(tables: Tables) -> list[str]:

@@ -9,7 +9,9 @@ from builders.runs import write_runs
 from builders.simulated_requests import make_requests
 
 from kvbench.analysis.results import load_runs
+from kvbench.analysis.slo_capacity import ABOVE, BELOW, BRACKETED
 from kvbench.analysis.tables import attribution, kv_waste, ratios, repeats, roofline, sharing, sweeps, throughput
+from kvbench.report import rate_answer
 from kvbench.report.summary import sentences
 
 BANDWIDTH = bandwidth(1e12)
@@ -195,3 +197,40 @@ def test_steps_say_what_they_wait_for_only_where_it_is_known(tables):
         "kernel).",
         "hf-batch: 10 ms a decoding step, which reads weights and live slots at 60% of the measured copy bandwidth.",
     ]
+
+
+def rated(**where: str) -> pd.DataFrame:
+    """slo_capacity.csv of engines (underscores for hyphens) between 2 and 4 requests/s, or outside of 2 to 4."""
+    limits = {"slo_ttft_s": 0.45, "slo_tpot_s": 0.04, "slo_share": 0.9, "n_repeats": 1}
+    bounds = {"highest_keeping_per_s": 4, "lowest_failing_per_s": 2}
+    names = {"model": "smollm2-135m", "workload": "mixed"}
+    nothing = dict.fromkeys(f"repeats_per_s_{part}" for part in rate_answer.PARTS)
+    rows = [
+        {**names, "engine": engine.replace("_", "-"), "where": place, **limits, **bounds, **nothing}
+        | {"capacity_per_s": 3.0 if place == BRACKETED else None}
+        for engine, place in where.items()
+    ]
+    return pd.DataFrame(rows, columns=list(rows[0]) if rows else [*names, "engine", "where"])
+
+
+def of_rates(tables, **where: str) -> list[str]:
+    found = sentences({**tables, "slo_capacity": rated(**where)}, "smollm2-135m", "mixed")
+    return [sentence.replace(rate_answer.NO_BREAK, " ") for sentence in found if "requests/s" in sentence]
+
+
+def test_a_rate_that_the_rates_enclose_stands_beside_those_of_other_engines(tables):
+    [line] = of_rates(tables, vllm=BRACKETED, vllm_reserved=BRACKETED)
+    assert line.startswith("With requests arriving over time, vllm gave 90% of them a first token within 0.45 s and")
+    assert line.endswith("at up to 3 requests/s, 1 times 3 of vllm-reserved.")
+
+
+def test_rates_that_are_not_enclosed_are_said_as_bounds(tables):
+    [line] = of_rates(tables, vllm=ABOVE, vllm_reserved=BELOW)
+    assert line.endswith("lies outside the rates that were run: vllm above 4, vllm-reserved below 2 requests/s.")
+    first, second = of_rates(tables, vllm=BRACKETED, hf_batch=BELOW)
+    assert "at up to 3 requests/s." in first
+    assert second.endswith("outside the rates that were run: hf-batch below 2 requests/s.")
+
+
+def test_without_rates_nothing_is_said_of_them(tables):
+    assert of_rates(tables) == []
