@@ -17,6 +17,7 @@ from builders.flipped import flip_bits
 from builders.tiny_overlay import tiny_overlay
 from builders.tree import copy_project, planned, snakemake
 
+from kvbench.config.paths import SUMMARISED
 from kvbench.errors import UserError
 from kvbench.provenance import recording
 from kvbench.provenance.manifest import read_all
@@ -182,7 +183,8 @@ def test_verify(finished: Path, outcome) -> None:
     assert f"{REQUESTS}: changed (its content has changed); it is not what its rule wrote; {AGAIN}" in done.stdout
     assert f"{FIGURE}: missing; run the same command again" in done.stdout
     assert "results/figures/tiny/mine/memory.svg: stale code; run the same command again" in done.stdout
-    assert f"results/tables/attribution.csv and 13 more of summarise_runs: stale inputs ({REQUESTS} is" in done.stdout
+    more = f"attribution.csv and {len(SUMMARISED) - 1} more of summarise_runs"
+    assert f"results/tables/{more}: stale inputs ({REQUESTS} is" in done.stdout
     outcome("`make verify` after a flipped bit, a lost figure and an edit of code", "", "each told, exit code 1")
 
 
