@@ -49,6 +49,11 @@ class Run:
         return (self.record.get("host") or {}).get("id")
 
     @property
+    def hosts(self) -> tuple[str | None, ...]:
+        """The `host` of each process."""
+        return tuple(one.host for one in self.processes)
+
+    @property
     def model(self) -> str:
         return self.record["model"]
 

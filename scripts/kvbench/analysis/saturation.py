@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -59,6 +60,11 @@ def growth(repeats: Iterable[tuple[ArrayLike, ArrayLike, ArrayLike]]) -> Growth:
         return Growth(None, None, None)
     found = theilslopes(np.concatenate(inside), np.concatenate(arrived), CONFIDENCE)
     return Growth(float(found.slope), float(found.low_slope), float(found.high_slope), float(np.mean(filling)))
+
+
+def growth_of(repeats: Iterable[Any]) -> Growth:
+    """`growth` of repeats, from the rows of requests.parquet of each: `due_s`, `start_s` and `finish_s`."""
+    return growth((rows["due_s"], rows["start_s"], rows["finish_s"]) for rows in repeats)
 
 
 def _filling(due: ArrayLike, start: ArrayLike, finish: ArrayLike) -> float:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from kvbench.analysis.results import rows_of_pair
-from kvbench.figures.data.rates import at_rates, dodged, is_true
+from kvbench.figures.data.rates import at_rates, dodged, is_true, too_short
 from kvbench.figures.data.rows import by_engine, ends, rows_of
 from kvbench.figures.points import with_sizes
 from kvbench.figures.rates import (
@@ -225,8 +225,8 @@ def _caption(table: pd.DataFrame, replayed: Sequence[pd.DataFrame], capacity: pd
 
 
 def _unknown(table: pd.DataFrame) -> str:
-    """The engines and rates that were served without telling whether they are saturated."""
-    rows = table[table["saturated"].isna() & table["completed_per_s_median"].notna()]
+    """The engines and rates that are too short to tell."""
+    rows = table[too_short(table)]
     return ", ".join(
         f"{engine} at {' and '.join(f'{rate:g}' for rate in own['rate'])} requests/s"
         for engine, own in rows.groupby("engine", sort=False)

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from kvbench.analysis.results import Run
-from kvbench.analysis.saturation import growth
+from kvbench.analysis.saturation import growth, growth_of
 from kvbench.analysis.serving_summary import Summary, medians, summary
 from kvbench.replay.fit import Durations, Fitted, durations, fit, pooled
 from kvbench.replay.inputs import Settings, Trace
@@ -50,8 +50,7 @@ class Point:
     @cached_property
     def saturated(self) -> bool | None:
         """Whether requests arrived faster than they were served; None if the run is too short to tell."""
-        times = [[one.requests[f"{name}_s"] for name in ("due", "start", "finish")] for one in self.repeats]
-        return growth(times).saturated
+        return growth_of(one.requests for one in self.repeats).saturated
 
     def measured(self, slo: Slo) -> Summary:
         """Medians over its timed repeats."""

@@ -36,7 +36,7 @@ def device(environment: Mapping[str, Any]) -> str:
 
 def several_hosts(runs: Sequence[Run]) -> list[str]:
     """The ids of the hosts of the runs if there are several."""
-    hosts = list(dict.fromkeys(one.host for run in runs for one in run.processes if one.host))
+    hosts = list(dict.fromkeys(host for run in runs for host in run.hosts if host))
     return hosts if len(hosts) > 1 else []
 
 

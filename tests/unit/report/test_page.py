@@ -42,6 +42,15 @@ def test_an_option_that_the_engine_changed_is_told(tmp_path):
     assert "smollm2-135m, mixed, vllm: False was requested as enable_chunked_prefill, but True was in force." in page
 
 
+def test_several_hosts_are_named_where_runs_come_from_them(tmp_path):
+    _, given = report_inputs(tmp_path)
+    assert "hosts (" not in part(render(*given), "environment")
+    given[4][0].record["host"]["id"] = "0f0f0f0f"
+    found = part(render(*given), "environment")
+    assert "measured on 2 hosts (0f0f0f0f, a1b2c3d4)" in found
+    assert {"0f0f0f0f", "a1b2c3d4"} <= cells(found)
+
+
 def test_the_page_says_which_libraries_served_the_requests(tmp_path):
     _, given = report_inputs(tmp_path)
     both = "the same requests, served by Hugging Face Transformers and by vLLM under one KV budget."

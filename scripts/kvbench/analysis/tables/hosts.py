@@ -24,7 +24,7 @@ def table(runs: Sequence[Run]) -> pd.DataFrame:
 
 def _rows(run: Run) -> list[dict[str, Any]]:
     known = {one.host: one.record["host"] for one in run.processes if one.host}
-    counts = Counter(one.host for one in run.processes)
+    counts = Counter(run.hosts)
     return [
         {
             **run.names,

@@ -10,7 +10,7 @@ import pandas as pd
 
 from kvbench.analysis.arriving import Served, repeats_of
 from kvbench.analysis.results import Run
-from kvbench.analysis.saturation import growth
+from kvbench.analysis.saturation import growth_of
 from kvbench.analysis.statistics import known_columns, quantile
 from kvbench.records import TIME_PARTS
 from kvbench.workload.latencies import Latencies, within
@@ -75,7 +75,7 @@ def _row(run: Run, slo: Mapping[str, Any], seed: int) -> dict[str, Any]:
 
 def _load(served: Sequence[Served]) -> dict[str, Any]:
     """What arrived, how late it was submitted, and whether it was more than the engine served."""
-    grown = growth([[one.requests[f"{name}_s"] for name in ("due", "start", "finish")] for one in served])
+    grown = growth_of(one.requests for one in served)
     late = np.concatenate([(one.requests["submitted_s"] - one.requests["due_s"]).to_numpy() for one in served])
     spans = [one.requests["due_s"].max() - one.requests["due_s"].min() for one in served]
     gaps = sum(len(one.requests) - 1 for one in served)

@@ -88,7 +88,7 @@ def _hosts(runs: Sequence[Run]) -> dict[tuple[str, str, str], list[str | None]]:
     """The hosts of all rates of each model, workload and engine."""
     hosts: dict[tuple[str, str, str], list[str | None]] = {}
     for run in runs:
-        hosts.setdefault((run.model, run.workload, run.engine), []).extend(one.host for one in run.processes)
+        hosts.setdefault((run.model, run.workload, run.engine), []).extend(run.hosts)
     return hosts
 
 

@@ -50,6 +50,11 @@ def is_true(column: pd.Series) -> pd.Series:
     return column.map(lambda value: str(value).lower() == "true").astype(bool)
 
 
+def too_short(table: pd.DataFrame) -> pd.Series:
+    """Whether each row of serving.csv was served without telling whether it is saturated."""
+    return table["saturated"].isna() & table["completed_per_s_median"].notna()
+
+
 def dodged(table: pd.DataFrame) -> pd.Series:
     """`rate` of each row, moved so that the engines' points at one rate stand side by side on a logarithmic axis."""
     rates, count = np.unique(table["rate"]), table["place"].nunique()

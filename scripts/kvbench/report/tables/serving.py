@@ -6,7 +6,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from kvbench.analysis.tables.slowest import PARTS
-from kvbench.figures.data.rates import is_true
+from kvbench.figures.data.rates import is_true, too_short
 from kvbench.figures.words import TIME_WORDS
 from kvbench.report.cells import NONE, interval, number, spans, text, text_column, with_marks
 from kvbench.workload.rates import rate_text
@@ -47,7 +47,7 @@ def _rates(table: pd.DataFrame) -> pd.Series:
 
 def _states(table: pd.DataFrame) -> list[list[str]]:
     """What a reader must know of each point."""
-    states = zip(is_true(table["saturated"]), table["saturated"].isna(), is_true(table["late"]), strict=True)
+    states = zip(is_true(table["saturated"]), too_short(table), is_true(table["late"]), strict=True)
     words = (SATURATED, UNKNOWN, LATE)
     return [[word for word, is_so in zip(words, state, strict=True) if is_so] for state in states]
 
