@@ -50,12 +50,12 @@ def growth(repeats: Iterable[tuple[ArrayLike, ArrayLike, ArrayLike]]) -> Growth:
 
     arrived, inside, filling = [], [], []
     for due, start, finish in repeats:
-        begins, ends = np.sort(np.asarray(due, float)), np.sort(np.asarray(finish, float))
-        if len(begins) >= MIN_REQUESTS and begins[-1] > begins[0]:
-            x, y = _spans(begins, ends)
+        due, start, finish = (np.asarray(times, float) for times in (due, start, finish))
+        if len(due) >= MIN_REQUESTS and np.ptp(due) > 0:
+            filling.append(_filling(due, start, finish))
+            x, y = _spans(np.sort(due), np.sort(finish))
             arrived.append(x)
             inside.append(y)
-            filling.append(_filling(due, start, finish))
     if not arrived:
         return Growth(None, None, None)
     found = theilslopes(np.concatenate(inside), np.concatenate(arrived), CONFIDENCE)
@@ -67,14 +67,13 @@ def growth_of(repeats: Iterable[Any]) -> Growth:
     return growth((rows["due_s"], rows["start_s"], rows["finish_s"]) for rows in repeats)
 
 
-def _filling(due: ArrayLike, start: ArrayLike, finish: ArrayLike) -> float:
+def _filling(due: NDArray[np.float64], start: NDArray[np.float64], finish: NDArray[np.float64]) -> float:
     """Requests by which a system that began empty and never waits grows for each arrival, in the second half.
 
     Of a M/G/infinity queue, t seconds after it began empty, the mean number inside is rate * E[min(S, t)] (Takacs,
     Introduction to the Theory of Queues, 1962). S is the time from start to finish of the requests of the first half:
     where an engine gets ever slower, those of the second half would explain their own growth.
     """
-    due, start, finish = (np.asarray(times, float) for times in (due, start, finish))
     half = (due.max() - due.min()) / 2
     first = due <= due.min() + half
     served = finish[first] - start[first]
