@@ -1,4 +1,4 @@
-"""The sentence in the file of a figure that could not be drawn, which the report reads without Matplotlib."""
+"""Files of figures that hold a sentence in place of data, told apart without Matplotlib."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import textwrap
 LONGEST = 300
 # PNG and SVG both store a description as plain ASCII, SVG with XML escapes.
 MARKED = re.compile(rb"kvbench: not drawn: (.+?) :kvbench")
+NOTHING = "kvbench: nothing to draw"  # the description of a figure that says why there is no data
 
 
 def sentence(error: Exception, log_path: str) -> str:
@@ -28,3 +29,8 @@ def find(content: bytes) -> str:
     """The sentence in a PNG or SVG that was drawn instead of a figure; empty if the figure was drawn."""
     found = MARKED.search(content)
     return html.unescape(found[1].decode("ascii")) if found else ""
+
+
+def has_nothing(content: bytes) -> bool:
+    """Whether a PNG or SVG only says why there is nothing to draw."""
+    return NOTHING.encode() in content

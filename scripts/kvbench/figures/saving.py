@@ -10,6 +10,7 @@ from matplotlib.backend_bases import get_registered_canvas_class
 from matplotlib.figure import Figure
 
 from kvbench.errors import UserError
+from kvbench.figures.not_drawn import NOTHING
 from kvbench.figures.style import RC
 from kvbench.files import replacing
 
@@ -25,8 +26,10 @@ FORMATS = {
 def save(figure: Figure, paths: Sequence[str | Path], dpi: int, description: str | None = None) -> None:
     """Write a figure to each path in the format of its suffix (pdf, png or svg), with the same layout for all.
 
-    Files contain no date, so equal data give equal bytes. UserError for another suffix.
+    Files contain no date, so equal data give equal bytes. The description of a figure of `said` is NOTHING unless
+    another is given. UserError for another suffix.
     """
+    description = description or (NOTHING if figure.get_label() == NOTHING else None)
     order = list(FORMATS)
     with mpl.rc_context(RC):
         for path in sorted(map(Path, paths), key=lambda path: order.index(_format(path))):

@@ -17,6 +17,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from numpy.typing import ArrayLike
 
 from kvbench.errors import UserError
+from kvbench.figures.not_drawn import NOTHING
 from kvbench.records import PLAIN_SPLIT, SPLIT
 
 WIDTH_IN = 7.0
@@ -129,7 +130,7 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
 def said(text: str, width_in: float = WIDTH_IN) -> Figure:
     """A figure with a sentence, for when there is nothing to draw."""
     lines = wrapped(text, width_in)
-    figure = Figure(figsize=(width_in, 0.6 + 0.14 * lines.count("\n")))
+    figure = Figure(figsize=(width_in, 0.6 + 0.14 * lines.count("\n")), label=NOTHING)
     figure.text(0.5, 0.5, lines, ha="center", va="center", color="0.25", parse_math=False)
     return figure
 

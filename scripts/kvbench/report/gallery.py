@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kvbench.errors import UserError
+from kvbench.figures.not_drawn import has_nothing
 from kvbench.files import read_record, read_table, read_text, write_csv, write_json, write_text
 
 if TYPE_CHECKING:
@@ -19,13 +20,15 @@ LIMIT_BYTES = 8 * 2**20
 def make_gallery(results: Path, logs: Path, target: Path) -> list[Path]:
     """Replace `target` with copies of the figures, tables and settings in `results`; returns the files written.
 
+    Figures that only say why there is nothing to draw are left out.
+
     `durations.csv` has the seconds of each job, which Snakemake records under `logs`.
 
     UserError if the run is not finished or the gallery would be too large for a repository.
     """
     if not (results / "report.html").is_file():
         raise UserError(f"{results}: no report.html, so the run is not finished; run snakemake --cores 1 first")
-    sources = sorted(p for folder in ("figures", "tables") for p in (results / folder).rglob("*") if p.suffix in KINDS)
+    sources = sorted(p for folder in ("figures", "tables") for p in (results / folder).rglob("*") if _published(p))
     size = sum(path.stat().st_size for path in sources)
     if size > LIMIT_BYTES:
         raise UserError(f"{results}: {size / 2**20:.1f} MiB of figures and tables; lower figures.dpi in config.yaml")
@@ -60,6 +63,10 @@ def public(environment: dict[str, Any]) -> dict[str, Any]:
     python = {key: value for key, value in environment["python"].items() if key in ("version", "isolation")}
     gpus = [{key: value for key, value in gpu.items() if key != "uuid"} for gpu in environment.get("gpus") or []]
     return {**environment, "packages": packages, "python": python, "gpus": gpus}
+
+
+def _published(path: Path) -> bool:
+    return path.suffix in KINDS and not (path.suffix == ".png" and has_nothing(path.read_bytes()))
 
 
 def _copy(source: Path, target: Path) -> None:

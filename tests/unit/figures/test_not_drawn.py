@@ -81,3 +81,11 @@ def test_what_the_user_must_mend_fails_the_job(tmp_path: Path, error: str, line:
 def test_a_figure_that_was_drawn_carries_no_mark(tmp_path: Path) -> None:
     assert drawn(tmp_path, "import matplotlib.figure as m; return m.Figure()").returncode == 0
     assert not_drawn.find((tmp_path / "out/roofline.png").read_bytes()) == ""
+
+
+@pytest.mark.parametrize(("body", "nothing"), [("m.Figure()", False), ("said('No run.')", True)])
+def test_a_file_tells_whether_there_was_anything_to_draw(tmp_path: Path, body: str, nothing: bool) -> None:
+    code = f"import matplotlib.figure as m; from kvbench.figures.style import said; return {body}"
+    assert drawn(tmp_path, code).returncode == 0
+    for name in ("out/roofline.png", "out/roofline.svg"):
+        assert not_drawn.has_nothing((tmp_path / name).read_bytes()) is nothing

@@ -6,6 +6,8 @@ import pytest
 
 import gallery
 from kvbench.errors import UserError
+from kvbench.figures.saving import save
+from kvbench.figures.style import said
 from kvbench.report.gallery import make_gallery
 
 
@@ -33,6 +35,13 @@ def test_what_is_copied(tmp_path):
     names = [str(path.relative_to(target)) for path in files]
     assert names == ["config.yaml", "durations.csv", "environment.json", "m/w/memory.png", "tables/memory.csv"]
     assert not (target / "old").exists()
+
+
+def test_a_figure_without_data_is_left_out(tmp_path):
+    results = finished(tmp_path / "results")
+    save(said("No run."), [results / "figures/m/w/upkeep.png"], 80)
+    files = make_gallery(results, tmp_path / "logs", tmp_path / "gallery")
+    assert [path.name for path in files if path.suffix == ".png"] == ["memory.png"]
 
 
 def test_no_path_of_the_machine_and_no_serial_number(tmp_path):
