@@ -12,6 +12,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
+from kvbench.config.parameters import shared_settings
 from kvbench.engines.base import EngineSettings
 from kvbench.errors import UserError
 from kvbench.files import read_json, write_json
@@ -21,15 +22,18 @@ from kvbench.machine.nvml import Session
 from kvbench.machine.threads import set_threads
 from kvbench.machine.turns import Turn
 from kvbench.measure.orders import Order, resolve
+from kvbench.yaml_files import read_yaml
 
 
-def add_inputs(parser: argparse.ArgumentParser, kv_budget_mib: float) -> None:
-    """Options for the files, the KV budget (`kv_budget_mib` unless given) and the maximum length."""
+def add_inputs(parser: argparse.ArgumentParser) -> None:
+    """Options for the files and the settings of a run, of which three can be given alone."""
     parser.add_argument("--model", type=Path, required=True, help="model.json")
     parser.add_argument("--workload", type=Path, required=True)
     parser.add_argument("--environment", type=Path, default=Path("results/environment.json"))
-    parser.add_argument("--kv-budget-mib", type=float, default=kv_budget_mib)
-    parser.add_argument("--max-length", type=int, default=512)
+    parser.add_argument("--settings", type=json.loads, help="of a run, as JSON; without, those of config.yaml")
+    parser.add_argument("--kv-budget-mib", type=float, help="in place of the settings'")
+    parser.add_argument("--max-length", type=int, help="in place of the settings'")
+    parser.add_argument("--dtype", help="in place of the settings'")
     parser.add_argument("--out", type=Path, help="write the result to this JSON file too")
 
 
@@ -47,30 +51,21 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def settle(
-    arguments: argparse.Namespace, engine: str, *, temperature: float, dtype: str = "auto"
-) -> tuple[Order, EngineSettings]:
+def settle(arguments: argparse.Namespace, engine: str, *, temperature: float) -> tuple[Order, EngineSettings]:
     """The order and settings of one engine on this machine; sets the threads, so call it before torch loads."""
-    given = {
-        "engine": engine,
-        "purpose": "measure",
-        "gpus": 1,
-        "prefix_sharing": False,
-        "shared_gpu": False,
-        "max_length": arguments.max_length,
-        "kv_budget_mib": arguments.kv_budget_mib,
-        "memory_fraction": 0.8,
-        "block_size": "auto",
-        "cpu_threads": "auto",
-        "dtype": dtype,
-        "sampling": {"temperature": temperature, "top_p": 1.0},
-        "seed": 0,
-        "options": {},
-    }
+    own = {name: value for name in ("kv_budget_mib", "max_length", "dtype") if (value := getattr(arguments, name))}
+    fixed = {"engine": engine, "gpus": 1, "shared_gpu": False, "sampling": {"temperature": temperature, "top_p": 1.0}}
+    given = (arguments.settings or _defaults()) | own | fixed
     order = Order(given, arguments.environment, arguments.model, arguments.workload, {})
     settings = resolve(order)
     set_threads(settings.threads)
     return order, settings
+
+
+def _defaults() -> dict[str, Any]:
+    """The settings of a run that config.yaml does not mention."""
+    shared = shared_settings(read_yaml(Path(__file__).resolve().parents[1] / "config.yaml"))
+    return shared | {"purpose": "measure", "dtype": "auto", "options": {}}
 
 
 def paired(ours: Sequence[float], other: Sequence[float]) -> dict[str, Any]:

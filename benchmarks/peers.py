@@ -41,7 +41,7 @@ def main() -> None:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pair", choices=OURS, required=True)
-    add_inputs(parser, kv_budget_mib=96)
+    add_inputs(parser)
     parser.add_argument("--passes", type=int, default=10, help="timed passes of each side")
     parser.add_argument("--batch", type=int, default=8, help="requests per batch, for --pair hf")
     parser.add_argument("--arm", choices=("ours", "peer"), help=argparse.SUPPRESS)

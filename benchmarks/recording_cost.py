@@ -24,7 +24,7 @@ WARM_UP = 2  # passes
 def main() -> None:
     arguments = parse()
     with turn(arguments) as taken:
-        order, settings = settle(arguments, arguments.engine, temperature=0.0, dtype=arguments.dtype)
+        order, settings = settle(arguments, arguments.engine, temperature=0.0)
         engine = make_engine(settings)
         recorded = [(number // 2 + number) % 2 == 0 for number in range(2 * arguments.passes)]  # on off, off on, ...
         engine.prepare(RecordedPasses(silent=[WARM_UP + i for i, on in enumerate(recorded) if not on]))
@@ -54,9 +54,8 @@ def serve(engine: Any, order: Order, recorded: list[bool]) -> tuple[list[float],
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--engine", default="vllm")
-    add_inputs(parser, kv_budget_mib=48)
+    add_inputs(parser)
     parser.add_argument("--passes", type=int, default=20, help="timed passes of each side")
-    parser.add_argument("--dtype", default="auto")
     return parser.parse_args()
 
 

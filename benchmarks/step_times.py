@@ -34,7 +34,7 @@ def summary(folder: Path) -> dict[str, Any]:
     """`ms_by_running`, and for padded batches steps and milliseconds on new and on known shapes."""
     [one] = load_runs([folder / "run.json"])
     kv = one.frame("kv", [*KV, "allocated"])
-    timed = decode_steps(kv[kv["repeat"].isin(one.timed_numbers())])
+    timed = decode_steps(kv[kv["repeat"].isin(one.timed_numbers())], one.schedules_ahead)
     by_running = 1e3 * timed.groupby("running")["seconds"].median()
     found: dict[str, Any] = {"ms_by_running": {int(n): round(float(ms), 2) for n, ms in by_running.items()}}
     shapes = pd.DataFrame(by_shape(one.record, kv[kv["scheduled_tokens"] > 0]), columns=["new", "ms"])

@@ -42,18 +42,20 @@ class GroupMemory:
         return True
 
     def slide(self, job):
-        """Give back each block none of whose tokens the next token, at position `job.stored`, attends to."""
+        """Give back each block none of whose tokens the next token attends to, which is the one behind those that are
+        stored for certain."""
+        stored = job.certain if self.own.async_scheduling else job.stored
         for window, table in zip(self.own.windows, self.tables[job.number], strict=True):
             for place, block in enumerate(table):
                 last = (place + 1) * self.size - 1
-                if window and block is not None and last <= job.stored - window:
+                if window and block is not None and last <= stored - window:
                     self.free.append(block)
                     table[place] = None
 
     def release(self, job):
         for table in self.tables.pop(job.number):
             self.free += [block for block in table if block is not None]
-        job.stored = 0
+        job.stored = job.counted = job.certain = 0
 
     def row(self, running, waiting, refused):
         cells = [
@@ -69,6 +71,8 @@ class GroupMemory:
 
     def holds(self, job, window, position):
         """What the slot of a position holds, once the step has stored its tokens."""
+        if job.complete:
+            return "finished"
         if position >= job.stored:
             return "reserved" if position < job.final else "internal"
         return "expired" if window and position <= job.stored - window else "live"

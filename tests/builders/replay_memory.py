@@ -16,6 +16,8 @@ class Job:
     ids: tuple[int, ...]  # prompt token ids
     generated: int = 0
     stored: int = 0
+    counted: int = 0  # stored at the end of the latest step
+    certain: int = 0  # stored at the end of the one before
     blocks: list[int] = field(default_factory=list)
     slots: range = range(0)
     asked: int = 0
@@ -27,6 +29,11 @@ class Job:
     @property
     def known(self):
         return self.prompt + self.generated
+
+    @property
+    def complete(self):
+        """Whether its last token has been computed or is being computed."""
+        return self.generated == self.output
 
     @property
     def final(self):
@@ -123,12 +130,15 @@ class BlockMemory:
         self.reserved.pop(job.number, None)
 
     def row(self, running, waiting, refused):
+        complete = [] if self.sharing else [job for job in running if job.complete]
+        running = [job for job in running if job not in complete]
+        finished = sum(len(job.blocks) for job in complete) * self.size
         filled = {(block, slot) for job in running for n, block in enumerate(job.blocks)
                   for slot in range(min(self.size, job.stored - n * self.size))}  # fmt: skip
         held = {block for job in running for block in job.blocks}
         reserved = sum(min(len(j.blocks) * self.size - j.stored, j.final - j.stored) for j in running)
         internal = len(held) * self.size - len(filled) - reserved
-        return len(filled), reserved, internal, 0, 0, 0, int(refused), 0, len(self.free) * self.size
+        return len(filled), reserved, internal, 0, 0, finished, int(refused), 0, len(self.free) * self.size
 
 
 class SlotMemory:

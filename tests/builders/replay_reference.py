@@ -34,17 +34,23 @@ class Time:
     def __init__(self, cost, clock, noise):
         self.cost, self.noise, self.clock = cost, noise, None if clock is None else list(clock)
         self.now = 0 if clock is None else self.clock.pop(0)
-        self.over = False
+        self.over, self.computed = False, 0
 
     def idle_until(self, arrival):
         if self.clock is None:
             self.now = max(self.now, arrival)
 
-    def step(self, sequences, tokens):
+    def step(self, sequences, tokens, ahead=False):
+        """`ahead`: the next step begins when the one before has been computed, and this one is computed after that."""
         cost = self.cost
         if self.clock is None:
             spent = cost.constant_ns + cost.per_sequence_ns * sequences + cost.per_token_ns * tokens
-            self.now += round(spent * self.noise())
+            spent = round(spent * self.noise())
+            if ahead:
+                self.now = max(self.now, self.computed)
+                self.computed = self.now + (spent if tokens else 0)
+            else:
+                self.now += spent
         elif self.clock:
             self.now = self.clock.pop(0)
         else:
@@ -55,7 +61,7 @@ def _iterations(jobs, own, time):
     blocks = BlockMemory if own.windows == (0,) else GroupMemory
     memory = blocks(own) if own.policy == "paged" else SlotMemory(own)
     future, waiting, running = list(jobs), [], []
-    preemptions = 0
+    preemptions, under_way = 0, []
     while (future or waiting or running) and not time.over:
         if not waiting and not running:
             time.idle_until(future[0].arrival)
@@ -71,6 +77,8 @@ def _iterations(jobs, own, time):
         for job in running[:]:
             if budget == 0 or job not in running:
                 break
+            if job.complete:
+                continue
             new = granted(job.known - job.stored)
             while job in running and not memory.grow(job, new):
                 victim = running.pop()
@@ -95,16 +103,22 @@ def _iterations(jobs, own, time):
         tokens = own.max_step_tokens - budget
         yield (now, len(running), len(waiting), tokens, preemptions, memory.hit_tokens,
                *memory.row(running, waiting, refused or evicted))  # fmt: skip
-        time.step(len(scheduled), tokens)
-        now = time.now
+        time.step(len(scheduled), tokens, own.async_scheduling)
+        computed = []
         for job in scheduled:
             if job.stored == job.known:
                 job.generated += 1
-                job.first = now if job.first < 0 else job.first
-                if job.generated == job.output:
-                    job.finish = now
+                computed.append((job, job.generated))
+        for job in running:
+            job.certain, job.counted = job.counted, job.stored
+        seen, under_way = (under_way, computed) if own.async_scheduling else (computed, [])
+        for job, token in seen:
+            job.first = time.now if job.first < 0 else job.first
+            if token == job.output:
+                job.finish = time.now
+                if job in running:
                     memory.release(job)
-                    running.remove(job)
+                (running if job in running else waiting).remove(job)
 
 
 def _padded(jobs, own, time):

@@ -28,12 +28,13 @@ def lengths(count=40, seed=3):
     return np.stack([rng.integers(1, 40, count), rng.integers(1, 24, count)], axis=1)
 
 
-def settings_of(engine, pool=320, running=6, cost=COST):
-    """The settings by which the reference serves as `engine`."""
+def settings_of(engine, pool=320, running=6, cost=COST, ahead=False):
+    """The settings by which the reference serves as `engine`, with asynchronous scheduling if `ahead`."""
     policy = POLICIES.get(engine, "paged")
     most = {"hf-sequential": 1, "vllm-sequential": 1}.get(engine, running if policy == "paged" else (1 << 31) - 1)
     limits = {"max_running": most, "max_step_tokens": 50} if policy == "paged" else {"max_running": most}
-    return Settings(policy, pool, max_length=64, block_size=8, reserves=RESERVING.get(engine), step_time=cost, **limits)
+    limits |= {"reserves": RESERVING.get(engine), "async_scheduling": ahead, "step_time": cost}
+    return Settings(policy, pool, max_length=64, block_size=8, **limits)
 
 
 def write_served(root: Path, engine="vllm", per_s=2.0, repeats=2, requests=None, noise=0.0, seed=0, **limits) -> Path:
@@ -103,6 +104,7 @@ def record(engine, point, own, repeats, batches):
     """What run.json has of such a run."""
     padded = engine in POLICIES
     limits = {"max_num_seqs": own.max_running, "max_num_batched_tokens": own.max_step_tokens}
+    limits["async_scheduling"] = own.async_scheduling
     return {
         "model": "tiny",
         "engine": engine,
@@ -120,3 +122,17 @@ def record(engine, point, own, repeats, batches):
         "repeats": repeats,
         "batches": batches,
     }
+
+
+def edited(run, name, edit):
+    """The run with a file's rows changed by `edit`."""
+    frame = run.frame(name)
+    changed = edit(frame)
+    frame = frame if changed is None else changed
+
+    class Edited(type(run)):
+        def frame(self, asked, columns=None):
+            found = frame if asked == name else run.frame(asked, columns)
+            return found if columns is None else found[[*columns, "process"]]
+
+    return Edited(run.folder, run.record)

@@ -1,9 +1,10 @@
-"""The replay of several KV cache groups equals vLLM: its scheduler and block pool without a model, and live engines."""
+"""The replay equals vLLM with several KV cache groups and with asynchronous scheduling: its scheduler and block pool
+without a model, and live engines."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ EXAMPLES = settings(max_examples=50, deadline=None, suppress_health_check=list(H
 COMPARED = ("running", "waiting", "scheduled_tokens", "preemptions", "allocated", *PARTS)
 LENGTHS = st.lists(st.tuples(st.integers(1, 90), st.integers(1, 38)), min_size=1, max_size=12)
 TIGHT = [(20, 38)] * 8
+PREEMPTED_AT_ITS_END = [*[(14, 9)] * 7, (14, 3)]  # while its last token is computed, with asynchronous scheduling
 GEMMA, GPT_OSS = (32, 32, 32, 32, 32, 0), (16, 0)  # groups as vLLM makes them of these models, with short windows
 Lengths = Sequence[tuple[int, int]]
 
@@ -29,6 +31,7 @@ def schedulers(tiny):
     """A function that makes vLLM's scheduler for a replay's settings."""
     import torch
     from vllm.config import CacheConfig, DeviceConfig, ModelConfig, SchedulerConfig, VllmConfig
+    from vllm.v1.core.sched.async_scheduler import AsyncScheduler
     from vllm.v1.core.sched.scheduler import Scheduler
     from vllm.v1.kv_cache_interface import FullAttentionSpec, KVCacheConfig, KVCacheGroupSpec, SlidingWindowSpec
     from vllm.v1.structured_output import StructuredOutputManager
@@ -43,7 +46,7 @@ def schedulers(tiny):
             long_prefill_token_threshold=own.long_prefill_tokens,
             scheduler_reserve_full_isl=own.prompt_must_fit,
             watermark=own.watermark_blocks / (own.pool_blocks + 1),
-            async_scheduling=False,
+            async_scheduling=own.async_scheduling,
             is_encoder_decoder=False,
             **length,
         )
@@ -54,13 +57,18 @@ def schedulers(tiny):
         groups = [KVCacheGroupSpec([f"layer.{at}"], spec) for at, spec in enumerate(specs)]
         cache.num_gpu_blocks = own.pool_blocks + 1  # and the null block
         pool = KVCacheConfig(cache.num_gpu_blocks, [], groups)
-        return Scheduler(config, pool, StructuredOutputManager(config), own.block_size)
+        kind = AsyncScheduler if own.async_scheduling else Scheduler
+        return kind(config, pool, StructuredOutputManager(config), own.block_size)
 
     return make
 
 
-def steps_of(scheduler: Any, lengths: Lengths, windows: tuple[int, ...]) -> dict[str, np.ndarray]:
-    """COMPARED of each step in which vLLM's scheduler serves requests of these lengths, as if a model ran."""
+def steps_of(scheduler: Any, lengths: Lengths, own: Settings) -> dict[str, np.ndarray]:
+    """COMPARED of each step in which vLLM's scheduler serves requests of these lengths, as if a model ran.
+
+    With asynchronous scheduling it sees the tokens of a step when the next one has been scheduled, as in
+    `EngineCore.step_with_batch_queue`.
+    """
     from vllm.sampling_params import SamplingParams
     from vllm.v1.outputs import ModelRunnerOutput
     from vllm.v1.request import Request
@@ -71,7 +79,7 @@ def steps_of(scheduler: Any, lengths: Lengths, windows: tuple[int, ...]) -> dict
     ]
     for request in requests:
         scheduler.add_request(request)
-    rows = []
+    rows, under_way = [], []
     while scheduler.has_unfinished_requests():
         step = scheduler.schedule()
         rows.append(
@@ -81,14 +89,14 @@ def steps_of(scheduler: Any, lengths: Lengths, windows: tuple[int, ...]) -> dict
                 step.total_num_scheduled_tokens,
                 sum(request.num_preemptions for request in requests),
                 allocated(scheduler),
-                *parts_of(scheduler, windows),
+                *parts_of(scheduler, own.windows, step.num_scheduled_tokens),
             ]
         )
         names = list(step.num_scheduled_tokens)
-        tokens = [[1] if (one := scheduler.requests[name]).num_computed_tokens == one.num_tokens else []
-                  for name in names]  # fmt: skip
-        ran = ModelRunnerOutput(names, {name: at for at, name in enumerate(names)}, tokens)
-        scheduler.update_from_output(step, ran)
+        tokens = [[] if scheduler.requests[name].is_prefill_chunk else [1] for name in names]
+        under_way.append((step, ModelRunnerOutput(names, {name: at for at, name in enumerate(names)}, tokens)))
+        if len(under_way) > own.async_scheduling:
+            scheduler.update_from_output(*under_way.pop(0))
     return dict(zip(COMPARED, np.array(rows).T, strict=True))
 
 
@@ -98,20 +106,23 @@ def allocated(scheduler: Any) -> int:
     return (pool.num_gpu_blocks - 1 - pool.get_num_free_blocks()) * scheduler.block_size
 
 
-def parts_of(scheduler: Any, windows: tuple[int, ...]) -> list[int]:
+def parts_of(scheduler: Any, windows: tuple[int, ...], scheduled: Collection[str]) -> list[int]:
     """Slots by PARTS, from the block tables: what each slot of a block that a running request holds is for."""
-    held = list(slots_of(scheduler, windows))
+    held = list(slots_of(scheduler, windows, scheduled))
     return [held.count(part) for part in PARTS]
 
 
-def slots_of(scheduler: Any, windows: tuple[int, ...]) -> Iterator[str]:
+def slots_of(scheduler: Any, windows: tuple[int, ...], scheduled: Collection[str]) -> Iterator[str]:
     for request in scheduler.running:
         stored, final = request.num_computed_tokens, request.num_prompt_tokens + request.max_tokens - 1
+        complete = stored == final and request.request_id not in scheduled
         tables = scheduler.kv_cache_manager.get_block_ids(request.request_id)
         for window, table in zip(windows, tables, strict=True):
             for place, block in enumerate(table):
                 for position in range(place * scheduler.block_size, (place + 1) * scheduler.block_size):
-                    if block and position >= stored:
+                    if block and complete:
+                        yield "finished"
+                    elif block and position >= stored:
                         yield "reserved" if position < final else "internal"
                     elif block:
                         yield "expired" if window and position <= stored - window else "live"
@@ -146,17 +157,27 @@ def settings_with(windows: tuple[int, ...], block_size: int = 4, spare: int = 0,
             {"max_step_tokens": 23, "prompt_must_fit": False},
         ]
     ),
+    st.booleans(),
 )
-@example(TIGHT, GEMMA, 4, 0, {})
-@example(TIGHT, GEMMA, 16, 3, {"max_step_tokens": 19})
-@example(TIGHT, GPT_OSS, 4, 0, {})
-@example(TIGHT, GPT_OSS, 4, 0, {"max_step_tokens": 19})
-def test_groups_are_vllms_step_by_step(schedulers, lengths, windows, block_size, spare, limits):
-    own = settings_with(windows, block_size, spare, **limits)
-    live = steps_of(schedulers(own), lengths, windows)
+@example(TIGHT, GEMMA, 4, 0, {}, False)
+@example(TIGHT, GEMMA, 16, 3, {"max_step_tokens": 19}, False)
+@example(TIGHT, GPT_OSS, 4, 0, {}, False)
+@example(TIGHT, GPT_OSS, 4, 0, {"max_step_tokens": 19}, False)
+@example(TIGHT, GEMMA, 4, 0, {}, True)
+@example(TIGHT, (0,), 4, 0, {}, True)
+@example(PREEMPTED_AT_ITS_END, (0,), 4, 0, {}, True)
+def test_every_step_is_vllms(schedulers, lengths, windows, block_size, spare, limits, ahead):
+    own = settings_with(windows, block_size, spare, async_scheduling=ahead, **limits)
+    live = steps_of(schedulers(own), lengths, own)
     assert_same(live, lengths, own)
     np.testing.assert_array_equal(sum(live[part] for part in PARTS), live["allocated"])
     assert lengths != TIGHT or limits or live["preemptions"][-1] > 0
+
+
+def test_a_request_can_be_preempted_while_its_last_token_is_computed(schedulers):
+    own = settings_with((0,), async_scheduling=True)
+    assert_same(steps_of(schedulers(own), PREEMPTED_AT_ITS_END, own), PREEMPTED_AT_ITS_END, own)
+    assert replay(Trace.of(*np.array(PREEMPTED_AT_ITS_END).T), own).requests.preemptions[-1] == 1
 
 
 CHANGES = (
@@ -166,12 +187,13 @@ CHANGES = (
     {"windows": (16, 0, 0)},
     {"pool_slots": 65 * 4},
     {"max_step_tokens": 20},
+    {"async_scheduling": True},
 )
 
 
 def test_the_comparison_fails_where_a_setting_or_a_number_differs(schedulers):
     own = settings_with(GPT_OSS, max_step_tokens=19)
-    live = steps_of(schedulers(own), TIGHT, GPT_OSS)
+    live = steps_of(schedulers(own), TIGHT, own)
     assert_same(live, TIGHT, own)
     for change in CHANGES:
         with pytest.raises(AssertionError):

@@ -80,6 +80,14 @@ class Run:
         return is_rate(self.point)
 
     @property
+    def schedules_ahead(self) -> bool:
+        """Whether the engine schedules a step while the one before is computed (vLLM's asynchronous scheduling).
+
+        A step is then computed from the start of the next one to the start of the one behind that.
+        """
+        return bool((self.record["settings"].get("in_force") or {}).get("async_scheduling"))
+
+    @property
     def label(self) -> str:
         """The run's name in a figure: its engine and, if it is not `base`, its point."""
         return run_label(self.engine, self.point)

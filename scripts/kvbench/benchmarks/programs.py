@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -43,8 +44,8 @@ def run_benchmark(settings: Mapping[str, Any], files: Mapping[str, str], out: st
 def arguments(settings: Mapping[str, Any], files: Mapping[str, str], out: str | Path) -> list[str]:
     """The program for the benchmark's kind and its command-line options."""
     kind, _, pair = settings["kind"].partition("-")
-    given = {"max-length": settings["max_length"], "kv-budget-mib": settings["kv_budget_mib"]}
-    if pair == "serve":  # its limits are those of the run
+    given = {"settings": json.dumps(settings["run"])}
+    if pair == "serve":  # it reads the run itself
         program, given = ["peer_serve.py"], {}
     elif kind == "peer":
         program = ["peers.py", "--pair", pair, "--batch", str(settings["batch"])]

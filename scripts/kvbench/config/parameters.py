@@ -24,11 +24,15 @@ from kvbench.workload.rates import RATE
 SHARED = ("seed", "memory_fraction", "cpu_threads", "sample_period_s", "device", "shared_gpu")
 
 
+def shared_settings(config: dict) -> dict:
+    """Settings of a run that its model, engine, workload and entry of `runs` leave as they are in config.yaml."""
+    return {key: config[key] for key in (*OVERRIDABLE, *SHARED)} | ARRIVING
+
+
 def run_settings(config: dict, model: str, engine: str, workload: str, point: str) -> dict:
     """All settings of a run, as plain values in sorted order; `point` is the last folder (`RunName.place`)."""
     name = RunName.of(model, engine, workload, point)
-    settings = {key: config[key] for key in (*OVERRIDABLE, *SHARED)}
-    settings |= asdict(name) | ARRIVING
+    settings = shared_settings(config) | asdict(name)
     settings |= {"dtype": config["models"][model]["dtype"], "options": config["engines"].get(engine) or {}}
     if workload == PARITY:
         greedy = {"temperature": 0.0, "top_p": 1.0}
@@ -66,10 +70,9 @@ def attention_options(config: dict) -> dict[str, str]:
 
 
 def benchmark_settings(config: dict, benchmark: str) -> dict:
-    """The settings of a benchmark: its own keys, and the maximum length and KV budget of its run."""
-    own = config["benchmarks"][benchmark]
+    """The settings of a benchmark: its own keys, and as `run` those of its run."""
     run = run_settings(config, **_wildcards(benchmarked_run(config, benchmark)))
-    return ordered({**own, **{key: run[key] for key in ("max_length", "kv_budget_mib")}})
+    return ordered({**config["benchmarks"][benchmark], "run": run})
 
 
 def benchmarked_run(config: dict, benchmark: str) -> RunName:

@@ -26,18 +26,20 @@ class Limits:
     """Limits of a step other than memory: requests and tokens (None: none). Of a padded batch, none but its budget.
 
     `rows_are_memory`: the number of requests follows from the reservations that the pool holds.
+    `ahead`: steps that are scheduled while the one before is computed.
     """
 
     requests: int | None
     tokens: int | None
     rows_are_memory: bool
+    ahead: int = 0
 
     @classmethod
     def of(cls, engine: str, in_force: dict, batch_rows: int | None) -> Limits:
         """The limits of an engine, from what it reports."""
         options = in_force.get("options") or {}
         tokens = in_force.get("max_num_batched_tokens") or options.get("max_batch_tokens")
-        return cls(batch_rows, tokens, engine in RESERVED_ROWS)
+        return cls(batch_rows, tokens, engine in RESERVED_ROWS, 1 if in_force.get("async_scheduling") else 0)
 
 
 def time_parts(generated: Generated, requests: Sequence[Request], limits: Limits, one_by_one: bool) -> Times | None:
@@ -58,18 +60,25 @@ def _of_steps(schedule: Schedule, requests: Sequence[Request], done: Sequence[Co
     prompt, final = (np.array([getattr(requests[at], n) for at in order]) for n in ("prompt_tokens", "final_kv_tokens"))
     due, entered, finish = (np.array([t[place] for place in order], np.int64) for t in _bounds(done))
     parts = np.zeros((len(TIME_PARTS), len(order)), np.int64)
-    begins, ends = schedule.t_ns, np.append(schedule.t_ns[1:], np.iinfo(np.int64).max)
-    # A request enters at the first step that begins after it was received.
-    parts[ENTERING] = begins[np.searchsorted(begins, entered)] - due
+    begins, ends = _computed(schedule.t_ns, limits.ahead)
+    # A request enters at the first step that is scheduled after it was received, when that begins to be computed.
+    entry = np.minimum(begins[np.searchsorted(schedule.t_ns, entered)], finish)
+    parts[ENTERING] = entry - due
     spent = np.full(len(order), ENTERING)
     for step, kinds in enumerate(_kinds(schedule, prompt, final, _reasons(schedule, limits))):
         spent = np.where(kinds < 0, spent, kinds)
-        inside = (entered <= begins[step]) & (begins[step] < finish)
+        inside = (entry <= begins[step]) & (begins[step] < finish)
         passed = np.minimum(ends[step], finish) - begins[step]
         np.add.at(parts, (spent[inside], np.flatnonzero(inside)), passed[inside])
     found = np.zeros_like(parts)
     found[:, order] = parts
     return found
+
+
+def _computed(t_ns: Times, ahead: int) -> tuple[Times, Times]:
+    """From when to when each step is computed, shape (S,): until the next one is, and the last one without end."""
+    edges = np.append(t_ns[ahead:], np.full(ahead + 1, np.iinfo(np.int64).max))
+    return edges[:-1], edges[1:]
 
 
 def _bounds(done: Sequence[Completion]) -> tuple[list[int], list[int], list[int]]:

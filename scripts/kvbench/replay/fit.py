@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +20,12 @@ QUANTILES = (0.1, 0.5, 0.9)
 
 @dataclass(frozen=True)
 class Durations:
-    """What S steps computed and how long they took."""
+    """What steps computed and how long they took. Steps whose ends are not all seen are one of the S entries."""
 
     seconds: NDArray[np.float64]  # (S,)
     sequences: NDArray[np.int64]  # (S,)
     tokens: NDArray[np.int64]  # (S,)
+    steps: NDArray[np.int64]  # (S,)
 
     def __len__(self) -> int:
         return len(self.seconds)
@@ -49,20 +50,27 @@ def durations(run: Run) -> Durations:
     It has not if requests were left waiting, since they are unfinished work. If none were, no preempted request was
     left either, so the next step's requests are first admissions (requests.parquet: `start_s` between the two starts)
     or go on from this step: it counts if some go on. Sequences are the running requests. vLLM schedules all of them
-    unless the tokens of a step run out first.
+    unless the tokens of a step run out first, but none whose last token is still computed, so that there are never more
+    than tokens.
+
+    With asynchronous scheduling the engine sees that a step has been computed when it begins the second one behind it,
+    or later, if it took longer to launch the next one. A step of prompt tokens may take that long. So one that is
+    followed by such a step is taken together with it.
 
     Padded batches: from a pass's start to its end; the first has the batch's preparation in it, the last its return. A
     pass computes all rows, also those that have ended, and a first pass the padding too.
     """
-    return pooled((_padded if run.engine in PADDED else _paged)(one) for one in timed_repeats(run))
+    if run.engine in PADDED:
+        return pooled(_padded(one) for one in timed_repeats(run))
+    return pooled(_paged(one, 1 if run.schedules_ahead else 0) for one in timed_repeats(run))
 
 
 def pooled(parts: Iterable[Durations]) -> Durations:
     """The steps of several runs or repeats together."""
     parts = list(parts)
     if not parts:
-        return Durations(np.zeros(0), np.zeros(0, np.int64), np.zeros(0, np.int64))
-    names = ("seconds", "sequences", "tokens")
+        return Durations(np.zeros(0), *np.zeros((3, 0), np.int64))
+    names = ("seconds", "sequences", "tokens", "steps")
     return Durations(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
@@ -77,7 +85,7 @@ def fit(steps: Durations) -> Fitted | None:
     """
     if len(steps) < MIN_STEPS:
         return None
-    terms = np.stack([np.ones(len(steps)), steps.sequences, steps.tokens], axis=1)
+    terms = np.stack([steps.steps, steps.sequences, steps.tokens], axis=1).astype(float)
     usual = terms @ _costs(terms / steps.seconds[:, None], np.ones(len(steps)))
     kept = steps.seconds <= STALL * usual
     if kept.sum() < MIN_STEPS:
@@ -102,7 +110,7 @@ def _described(found: StepTime, terms: NDArray[np.float64], seconds: NDArray[np.
     spread = float(((seconds - seconds.mean()) ** 2).sum())
     return Fitted(
         step_time=found,
-        steps=len(seconds),
+        steps=int(terms[:, 0].sum()),
         stalls=stalls,
         r2=1 - float((residual**2).sum()) / spread if spread else None,
         relative=_quantiles(residual / seconds),
@@ -114,13 +122,44 @@ def _quantiles(values: NDArray[np.float64]) -> tuple[float, ...]:
     return tuple(float(value) for value in np.quantile(values, QUANTILES))
 
 
-def _paged(one: LiveRepeat) -> Durations:
-    steps, begin = one.steps, one.begin_ns
+def _paged(one: LiveRepeat, ahead: int) -> Durations:
+    """A step is computed until the start of the one `1 + ahead` behind it, where that is seen."""
+    begin, running, tokens = one.begin_ns, *(one.steps[name].to_numpy() for name in ("running", "scheduled_tokens"))
+    ended = np.arange(max(len(begin) - 1 - ahead, 0))
+    last = ended[tokens[ended + 1] <= running[ended + 1]] if ahead else ended
+    first = np.append(0, last[:-1] + 1)[: len(last)]
+    if ahead:  # nothing says until when the engine did something else
+        first, last = first[1:], last[1:]
+    admitted = _admitted(one)
+    waits = (one.steps["waiting"].to_numpy()[:-1] == 0) & (running[1:] == admitted)
+    waited = np.append(0, np.cumsum(waits))
+    known = waited[last + ahead + 1] == waited[first + ahead]
+    sequences = np.minimum(running - _complete(one, admitted) if ahead else running, tokens)
+    sums = (_sums(values, first, last) for values in (sequences, tokens, tokens > 0))
+    found = Durations((begin[last + ahead + 1] - begin[first + ahead]) / 1e9, *sums)
+    return Durations(*(getattr(found, field.name)[known & (found.steps > 0)] for field in fields(found)))
+
+
+def _admitted(one: LiveRepeat) -> NDArray[np.int64]:
+    """How many requests each step but the first admits that were never admitted before, shape (S - 1,)."""
     starts = one.start_ns + np.sort(np.rint(one.requests["start_s"].to_numpy() * 1e9))
-    admitted = np.diff(np.searchsorted(starts, begin, side="right"))  # first admissions in each step but the first
-    running, waiting = steps["running"].to_numpy(), steps["waiting"].to_numpy()
-    busy = (waiting[:-1] > 0) | (running[1:] > admitted)
-    return Durations((np.diff(begin) / 1e9)[busy], running[:-1][busy], steps["scheduled_tokens"].to_numpy()[:-1][busy])
+    return np.diff(np.searchsorted(starts, one.begin_ns, side="right"))
+
+
+def _complete(one: LiveRepeat, admitted: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many running requests get no token in a step because their last one is still computed, shape (S,).
+
+    They do not run in the next step. One that is resumed there hides one of them.
+    """
+    running, preemptions = (one.steps[name].to_numpy() for name in ("running", "preemptions"))
+    left = running[:-1] + admitted - np.diff(preemptions) - running[1:]
+    return np.append(np.clip(left, 0, running[:-1]), 0)
+
+
+def _sums(values: NDArray[np.int64], first: NDArray[np.int64], last: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The sum of `values` from each `first` to its `last`."""
+    total = np.append(0, np.cumsum(values))
+    return total[last + 1] - total[first]
 
 
 def _padded(one: LiveRepeat) -> Durations:
@@ -133,4 +172,4 @@ def _padded(one: LiveRepeat) -> Durations:
     place = np.repeat(np.arange(len(first)), np.diff(np.append(first, len(one.batch))))
     tokens = rows[place]
     tokens[first] = rows * width
-    return Durations((one.end_ns - one.begin_ns) / 1e9, rows[place], tokens)
+    return Durations((one.end_ns - one.begin_ns) / 1e9, rows[place], tokens, np.ones(len(tokens), np.int64))

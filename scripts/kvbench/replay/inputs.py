@@ -122,6 +122,7 @@ class Settings:
     prompt_must_fit: bool = True  # paged: admit a request only if blocks for all its known tokens are free
     reserves: str | None = None  # paged: admit a request only if its reservation under this policy fits beside others'
     windows: tuple[int, ...] = ONE_GROUP  # paged: of each KV cache group in tokens, 0: full attention
+    async_scheduling: bool = False  # paged: a step is scheduled while the one before is computed
     step_time: StepTime = NO_TIME
 
     @property

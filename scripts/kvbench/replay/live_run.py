@@ -49,6 +49,7 @@ def settings_of(run: Run, block_size: int | None = None, blocks: int | None = No
         prefix_sharing=bool(in_force.get("enable_prefix_caching")),
         reserves=policy if (policy := run.engine.removeprefix(RESERVED)) in RESERVING else None,
         windows=windows_of(run),
+        async_scheduling=run.schedules_ahead,
     )
 
 

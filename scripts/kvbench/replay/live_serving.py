@@ -1,8 +1,8 @@
-"""Replays a live run's arrivals on the clock of its own steps, to compare every decision with the engine's."""
+"""Replays a live run on the clock of its own steps, to compare every decision with the engine's."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -39,6 +39,9 @@ class Comparison:
 def compare(run: Run, repeat: int, workload: pa.Table | None = None) -> Comparison:
     """Replay a timed repeat of the run's (first) process with its arrivals and the starts of its steps, and compare.
 
+    Requests that are submitted at once reach an engine in a process of its own one after the other; how many it knows
+    is seen from the counts of the first steps.
+
     Args:
         workload: `records.WORKLOAD`, needed only where requests share blocks: there texts decide.
 
@@ -51,10 +54,21 @@ def compare(run: Run, repeat: int, workload: pa.Table | None = None) -> Comparis
     found = next((one for one in timed_repeats(run.processes[0]) if one.repeat == repeat), None)
     if found is None:
         raise UserError(f"{run.folder / 'run.json'}: repeat {repeat} is not a timed one; name one that is")
-    if found.requests["received_s"].isna().any():
-        raise UserError(f"{run.folder / 'requests.parquet'}: does not say when the engine received each request")
+    found = _received(run, found)
     replayed = replay(trace_of(run, found, workload), server_settings(run), clock_ns=found.clock_ns, keep_steps=True)
     return _differences(run, found, replayed)
+
+
+def _received(run: Run, found: LiveRepeat) -> LiveRepeat:
+    """The repeat with the time at which the engine received each request."""
+    if found.requests["received_s"].notna().all():
+        return found
+    counted = found.steps["running"].to_numpy() + found.steps["waiting"].to_numpy()
+    everyone = np.flatnonzero(counted == len(found.requests))
+    if run.arrives or not everyone.size or (np.diff(counted[: everyone[0] + 1]) < 0).any():
+        raise UserError(f"{run.folder / 'requests.parquet'}: does not say when the engine received each request")
+    step = np.searchsorted(counted[: everyone[0] + 1], np.arange(len(found.requests)), side="right")
+    return replace(found, requests=found.requests.assign(received_s=found.clock_ns[step] / 1e9))
 
 
 def trace_of(run: Run, found: LiveRepeat, workload: pa.Table | None) -> Trace:

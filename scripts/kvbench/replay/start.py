@@ -80,6 +80,7 @@ def paged_engine(trace: Trace, settings: Settings, shape: tuple[int, ...]) -> pa
             settings.watermark_blocks,
             settings.prompt_must_fit,
             pool,
+            settings.async_scheduling,
         ],
         np.int64,
     )
@@ -91,7 +92,7 @@ def paged_engine(trace: Trace, settings: Settings, shape: tuple[int, ...]) -> pa
         trace.prompt_tokens, trace.output_tokens, trace.arrival_ns, reserved_blocks(trace, settings), texts
     )
     state = paged_state.State(
-        at=np.zeros((*shape, 16), np.int64),
+        at=np.zeros((*shape, 18), np.int64),
         known=trace.prompt_tokens.astype(np.int32),
         computed=np.zeros(count, np.int32),
         room=np.zeros(count, np.int32),
@@ -116,7 +117,9 @@ def _groups(settings: Settings, requests: int) -> Any:
     from kvbench.replay.kernels.groups import Groups
 
     return Groups(
-        np.array(settings.windows, np.int64), np.array(admitted_blocks(settings)), np.zeros(requests, np.int64)
+        np.array(settings.windows, np.int64),
+        np.array(admitted_blocks(settings)),
+        *(np.zeros(requests, np.int64) for _ in range(3)),
     )
 
 

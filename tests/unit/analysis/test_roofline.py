@@ -37,10 +37,24 @@ def test_a_decoding_step_lies_between_two_of_its_kind():
             (1, 39, 0, 0, 0),  # the end of the repeat
             (2, 40, 1, 1, 5),  # another repeat
             (2, 42, 1, 1, 6),
-        )
+        ),
+        ahead=False,
     )
     assert list(found["seconds"]) == pytest.approx([0.003, 0.004, 0.002])
     assert list(found["live"]) == [44, 82, 6]
+
+
+def test_a_step_that_is_scheduled_ahead_is_computed_one_interval_later():
+    rows = [
+        (1, 0, 2, 40, 40),
+        (1, 1, 2, 2, 42),
+        (1, 9, 2, 2, 44),
+        (1, 12, 2, 2, 46),
+        (1, 15, 2, 2, 48),
+        (2, 17, 2, 2, 9),
+    ]
+    found = roofline.decode_steps(kv(*rows), ahead=True)
+    assert list(found["seconds"]) == pytest.approx([0.003, 0.003])  # not the 8 ms in which the prompts are computed
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ def order(monkeypatch: pytest.MonkeyPatch) -> ServerOrder:
 
 
 def test_it_takes_the_run_at_its_rate(serving: dict) -> None:
-    assert benchmark_settings(serving, "b")["kv_budget_mib"] == 7.5
+    assert benchmark_settings(serving, "b")["run"]["kv_budget_mib"] == 7.5
     folder = "results/runs/smollm2-135m/vllm/mixed/requests_per_s-2"
     files = paths.benchmark_inputs(serving, "b")
     assert (files["run"], files["requests"]) == (f"{folder}/run.json", f"{folder}/requests.parquet")
@@ -89,7 +89,7 @@ def test_the_run_of_the_other_kinds_is_not_at_a_rate(serving: dict) -> None:
 
 def test_the_program_gets_the_run_and_no_limits() -> None:
     files = {"model": "m.json", "run": "r/run.json", "requests": "r/requests.parquet"}
-    settings = OWN | {"max_length": 64, "kv_budget_mib": 8.5, "batch": 8}
+    settings = OWN | {"run": {"max_length": 64}, "batch": 8}
     found = programs.arguments(settings, files, "out.json")
     assert Path(found[0]).name == "peer_serve.py"
     assert found[1:] == [part for pair in zip(

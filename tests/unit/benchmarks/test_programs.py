@@ -1,6 +1,7 @@
 """Benchmark programs: their command lines, the table of their results, and the runs they refuse."""
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -9,13 +10,15 @@ import pandas as pd
 import pytest
 from builders.configured import complete, configured
 from builders.engine_settings import engine_settings
+from builders.models import bare_model
 from builders.requests import requests_of
 
 from kvbench.benchmarks import programs as benchmarks
 from kvbench.benchmarks.table import COLUMNS, table
-from kvbench.config.parameters import benchmark_settings
+from kvbench.config.parameters import benchmark_settings, run_settings
 from kvbench.engines.transformers.batches import plan_batches
 from kvbench.errors import UserError
+from kvbench.files import write_json
 
 FILES = {"environment": "e.json", "model": "m.json", "workload": "w.parquet"}
 
@@ -25,15 +28,42 @@ def _config(**own):
     return configured(benchmarks={"b": benchmark})
 
 
-def test_a_benchmark_takes_length_and_budget_of_its_run() -> None:
+def test_a_benchmark_takes_the_settings_of_its_run() -> None:
     config = _config(batch=5)
     config["runs"][1] |= {"max_length": 61, "kv_budget_mib": 7.5}
     found = benchmark_settings(config, "b")
-    assert (found["max_length"], found["kv_budget_mib"], found["batch"]) == (61, 7.5, 5)
+    assert found["run"] == run_settings(config, "smollm2-135m", "hf-batch", "mixed", "base")
+    assert (found["run"]["max_length"], found["run"]["kv_budget_mib"], found["batch"]) == (61, 7.5, 5)
+
+
+@pytest.mark.parametrize("given", [[], ["--max-length", "48"]])
+@pytest.mark.parametrize("program_name", ["peers", "recording_cost"])
+def test_an_engine_can_be_made_from_the_settings(
+    program: Callable[[str], ModuleType],
+    program_name: str,
+    given: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With those of a run as the rule gives them, and by hand with those of config.yaml."""
+    bare_model(tmp_path)
+    write_json(tmp_path / "e.json", {"device": "cpu"})
+    files = {"environment": tmp_path / "e.json", "model": tmp_path / "model.json", "workload": "w.parquet"}
+    run = benchmark_settings(_config(batch=5), "b")["run"]
+    own = {"kind": "peer-vllm" if program_name == "peers" else "recording", "passes": 6, "batch": 5, "run": run}
+    by_rule = benchmarks.arguments(own, {name: str(file) for name, file in files.items()}, "o.json")[1:]
+    by_hand = [part for name, file in files.items() for part in (f"--{name}", str(file))] + given
+    by_hand += ["--pair", "vllm"] if program_name == "peers" else []
+    for words, length in ((by_rule, run["max_length"]), (by_hand, 48 if given else 512)):
+        monkeypatch.setattr(sys, "argv", ["program", *words])
+        monkeypatch.setattr(program("common"), "set_threads", lambda count: None)
+        order, settings = program("common").settle(program(program_name).parse(), "vllm", temperature=1.0)
+        assert (settings.engine, settings.temperature, settings.max_length) == ("vllm", 1.0, length)
+        assert set(order.settings) >= set(run) - {"model", "workload", "point", "process", "read_blocks"}
 
 
 def test_each_kind_calls_its_program() -> None:
-    common = {"max_length": 64, "kv_budget_mib": 8.5, "passes": 12, "batch": 5}
+    common = {"run": {"max_length": 64, "options": {"a": None}}, "passes": 12, "batch": 5}
     hf = benchmarks.arguments({"kind": "peer-hf", **common}, FILES, "out.json")
     assert Path(hf[0]).name == "peers.py"
     assert hf[1:5] == ["--pair", "hf", "--batch", "5"]
@@ -44,10 +74,8 @@ def test_each_kind_calls_its_program() -> None:
         "m.json",
         "--workload",
         "w.parquet",
-        "--max-length",
-        "64",
-        "--kv-budget-mib",
-        "8.5",
+        "--settings",
+        '{"max_length": 64, "options": {"a": null}}',
         "--passes",
         "12",
         "--out",
@@ -64,7 +92,7 @@ def test_a_failure_is_its_last_line(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         "import sys\nprint('chatter', file=sys.stderr)\nsys.exit('config.yaml: kv_budget_mib: too small')\n"
     )
     monkeypatch.setattr(benchmarks, "PROGRAMS", tmp_path)
-    settings = {"kind": "recording", "max_length": 64, "kv_budget_mib": 1, "passes": 6, "batch": 1}
+    settings = {"kind": "recording", "run": {}, "passes": 6, "batch": 1}
     with pytest.raises(UserError, match=r"^recording: config.yaml: kv_budget_mib: too small$"):
         benchmarks.run_benchmark(settings, FILES, tmp_path / "out.json")
 

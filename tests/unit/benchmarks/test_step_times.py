@@ -46,7 +46,7 @@ def test_steps_of_a_run_by_requests_running(step_times: ModuleType, tmp_path: Pa
     for run in load_runs(write_runs(tmp_path)):
         found = step_times.summary(run.folder)
         kv = run.frame("kv")
-        steps = decode_steps(kv[kv["repeat"].isin(run.timed_numbers())])
+        steps = decode_steps(kv[kv["repeat"].isin(run.timed_numbers())], run.schedules_ahead)
         assert set(found["ms_by_running"]) == set(steps["running"])
         for running, ms in found["ms_by_running"].items():
             alike = steps.loc[steps["running"] == running, "seconds"]

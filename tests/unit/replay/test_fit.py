@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from builders.served import COST, lengths, write_served
+from builders.served import COST, edited, lengths, write_served
 
 from kvbench.analysis.results import load_run
 from kvbench.replay import StepTime
 from kvbench.replay.fit import MIN_STEPS, Durations, durations, fit, pooled
-from kvbench.replay.live_run import MODELLED
+from kvbench.replay.live_run import MODELLED, PAGED
 from kvbench.replay.live_steps import timed_repeats
 
 
@@ -27,12 +29,41 @@ def test_a_step_time_is_found_in_the_steps_that_it_made(tmp_path, engine):
 
 
 def cost(step, steps):
-    return (step.constant_ns + step.per_sequence_ns * steps.sequences + step.per_token_ns * steps.tokens) / 1e9
+    return (
+        step.constant_ns * steps.steps + step.per_sequence_ns * steps.sequences + step.per_token_ns * steps.tokens
+    ) / 1e9
 
 
 def near(one, other, share):
     names = ("constant_ns", "per_token_ns", "per_sequence_ns")
     return all(getattr(one, name) == pytest.approx(getattr(other, name), rel=share) for name in names)
+
+
+@pytest.mark.parametrize("engine", PAGED)
+def test_steps_scheduled_ahead_are_those_that_were_computed_meanwhile(tmp_path, engine):
+    """The reference's steps begin when the one before the last has been computed."""
+    run = load_run(write_served(tmp_path, engine, 6.0, requests=lengths(80), ahead=True))
+    steps = durations(run)
+    np.testing.assert_allclose(cost(fit(steps).step_time, steps), steps.seconds, rtol=1e-4)
+    if "sequential" not in engine:
+        assert near(fit(steps).step_time, COST, 1e-3)
+        assert steps.steps.max() > 1
+
+
+def test_a_step_that_is_long_to_launch_is_taken_together_with_the_one_before(tmp_path):
+    """The host is up to 30 ms late after it has launched a step of prompt tokens; what the steps cost is the same."""
+    run = load_run(write_served(tmp_path, "vllm", 6.0, requests=lengths(80), ahead=True))
+    rng = np.random.default_rng(1)
+
+    def late(frame):
+        step = frame["running"] > 0
+        prompts = (step & (frame["scheduled_tokens"] > frame["running"])).shift(fill_value=False)
+        gap = frame["t_ns"].shift(-1) - frame["t_ns"]
+        frame["t_ns"] += (prompts * rng.uniform(0, 0.9, len(frame)) * gap.clip(0, 3e7).fillna(0)).astype("int64")
+
+    found = fit(durations(edited(run, "kv", late)))
+    assert near(found.step_time, COST, 2e-3)
+    assert found.r2 > 0.99
 
 
 def test_noise_is_averaged_and_told(tmp_path):
@@ -78,7 +109,8 @@ def test_rows_of_a_batch_are_computed_until_it_ends_with_their_padding(tmp_path)
 
 def known(count, seconds=0.5):
     rng = np.random.default_rng(0)
-    return Durations(np.full(count, seconds), rng.integers(1, 9, count), rng.integers(1, 500, count))
+    computed = rng.integers(1, 9, count), rng.integers(1, 500, count)
+    return Durations(np.full(count, seconds), *computed, np.ones(count, np.int64))
 
 
 def test_too_few_steps_are_not_fitted():
@@ -96,7 +128,7 @@ def test_equal_steps_have_no_variance_to_explain():
 def test_no_cost_is_negative():
     steps = known(200)
     seconds = 0.5 - 1e-3 * steps.sequences + 1e-4 * steps.tokens
-    found = fit(Durations(seconds, steps.sequences, steps.tokens)).step_time
+    found = fit(replace(steps, seconds=seconds)).step_time
     assert found.per_sequence_ns == 0
     assert found.per_token_ns == pytest.approx(1e5, rel=0.05)
 
@@ -105,7 +137,7 @@ def test_a_pause_of_the_machine_is_left_out_and_counted():
     steps = known(200)
     seconds = 0.01 + 1e-5 * steps.tokens
     seconds[7] = 3.0
-    found = fit(Durations(seconds, steps.sequences, steps.tokens))
+    found = fit(replace(steps, seconds=seconds))
     assert (found.stalls, found.steps) == (1, 199)
     assert found.step_time == StepTime.of(0.01, 1e-5)
 

@@ -7,21 +7,23 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
-from builders.served import BETWEEN_NS, lengths, write_served
+from builders.served import BETWEEN_NS, edited, lengths, write_served
 from builders.workloads import workload
 
 from kvbench.analysis.results import load_run
 from kvbench.errors import UserError
-from kvbench.replay.live_run import MODELLED, server_settings
+from kvbench.replay.live_run import MODELLED, PAGED, server_settings
 from kvbench.replay.live_serving import compare
 from kvbench.replay.live_steps import timed_repeats
 
+ENGINES = [*((engine, False) for engine in MODELLED), *((engine, True) for engine in PAGED)]
 
-@pytest.mark.parametrize("engine", MODELLED)
+
+@pytest.mark.parametrize(("engine", "ahead"), ENGINES)
 @pytest.mark.parametrize("per_s", [1.0, 20.0])
-def test_every_decision_is_that_of_the_run(tmp_path, engine, per_s):
+def test_every_decision_is_that_of_the_run(tmp_path, engine, ahead, per_s):
     """At 1 request a second the engines are often idle, at 20 their queues are long; steps take up to twice as long."""
-    run = load_run(write_served(tmp_path, engine, per_s, noise=0.5))
+    run = load_run(write_served(tmp_path, engine, per_s, noise=0.5, ahead=ahead))
     for repeat in (1, 2):
         found = compare(run, repeat)
         assert found.same, found
@@ -29,24 +31,11 @@ def test_every_decision_is_that_of_the_run(tmp_path, engine, per_s):
         assert found.steps > 100
 
 
-def test_a_queue_with_preemptions(tmp_path):
-    run = load_run(write_served(tmp_path, "vllm", 20.0, pool=80, noise=0.5))
+@pytest.mark.parametrize("ahead", [False, True])
+def test_a_queue_with_preemptions(tmp_path, ahead):
+    run = load_run(write_served(tmp_path, "vllm", 20.0, pool=80, noise=0.5, ahead=ahead))
     assert next(timed_repeats(run)).steps["preemptions"].iloc[-1] > 0
     assert compare(run, 1).same
-
-
-def edited(run, name, edit):
-    """The run with a file's rows changed by `edit`."""
-    frame = run.frame(name)
-    changed = edit(frame)
-    frame = frame if changed is None else changed
-
-    class Edited(type(run)):
-        def frame(self, asked, columns=None):
-            found = frame if asked == name else run.frame(asked, columns)
-            return found if columns is None else found[[*columns, "process"]]
-
-    return Edited(run.folder, run.record)
 
 
 @pytest.mark.parametrize("column", ["running", "waiting", "scheduled_tokens", "preemptions"])
@@ -72,7 +61,12 @@ def test_a_request_that_was_admitted_at_another_step_is_seen(tmp_path):
 
 @pytest.mark.parametrize(
     ("engine", "change"),
-    [("vllm", {"max_num_seqs": 3}), ("vllm", {"max_num_batched_tokens": 30}), ("hf-batch", {"budget": 0.6})],
+    [
+        ("vllm", {"max_num_seqs": 3}),
+        ("vllm", {"max_num_batched_tokens": 30}),
+        ("vllm", {"async_scheduling": True}),
+        ("hf-batch", {"budget": 0.6}),
+    ],
 )
 def test_another_limit_is_another_run(tmp_path, engine, change):
     run = load_run(write_served(tmp_path, engine, 20.0))
@@ -115,6 +109,29 @@ def test_where_the_engine_does_not_say_when_it_received_them_nothing_is_compared
 
     with pytest.raises(UserError, match=r"requests.parquet: does not say when the engine received each request"):
         compare(edited(run, "requests", edit), 1)
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+def test_requests_at_once_are_known_when_the_engine_counts_them(tmp_path, ahead):
+    """The first comes alone, as to an engine in a process of its own."""
+    run = at_once(tmp_path, ahead)
+    steps = next(timed_repeats(run)).steps
+    assert (steps["running"] + steps["waiting"])[: 2 + ahead].tolist() == [1] * (1 + ahead) + [40]
+    assert compare(run, 1).same
+    run.record["settings"]["in_force"]["async_scheduling"] = not ahead
+    assert not compare(run, 1).same
+
+
+def at_once(tmp_path, ahead):
+    run = load_run(write_served(tmp_path, "vllm", 1e7, noise=0.5, ahead=ahead))
+    run.record["point"] = "base"
+    return edited(run, "requests", lambda frame: frame.assign(received_s=np.nan, due_s=np.nan))
+
+
+def test_requests_at_once_that_are_never_counted_together_are_not_compared(tmp_path):
+    run = edited(at_once(tmp_path, False), "kv", lambda frame: frame.assign(waiting=0))
+    with pytest.raises(UserError, match="does not say when the engine received each request"):
+        compare(run, 1)
 
 
 def test_a_repeat_that_is_not_there_is_one_line(tmp_path):

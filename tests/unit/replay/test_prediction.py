@@ -10,7 +10,7 @@ from builders.served import COST, lengths, write_served
 
 from kvbench.analysis.results import load_run
 from kvbench.analysis.serving_summary import METRICS
-from kvbench.replay.live_run import MODELLED
+from kvbench.replay.live_run import MODELLED, PAGED
 from kvbench.replay.prediction import plan, predicted
 from kvbench.replay.prediction_table import columns, table
 from kvbench.workload.arrivals import due_s
@@ -31,10 +31,12 @@ def exact(tmp_path_factory):
     return table(plan(runs(tmp_path_factory.mktemp("exact"))), None, SLO)
 
 
-@pytest.mark.parametrize("engine", MODELLED)
-def test_steps_by_the_formula_are_predicted_to_the_microsecond(tmp_path, engine):
+@pytest.mark.parametrize(
+    ("engine", "ahead"), [*((engine, False) for engine in MODELLED), *((engine, True) for engine in PAGED)]
+)
+def test_steps_by_the_formula_are_predicted_to_the_microsecond(tmp_path, engine, ahead):
     rates = (0.2, 0.4) if "sequential" in engine else (1.0, 2.0)
-    found = table(plan(runs(tmp_path, engine, rates)), None, SLO)
+    found = table(plan(runs(tmp_path, engine, rates, ahead=ahead)), None, SLO)
     live = found[found["is_point"]]
     assert not live["saturated_measured"].any()
     for name in METRICS:

@@ -54,8 +54,9 @@ def assert_equal(rows, own, clock=None):
     st.integers(0, 3),
     st.booleans(),
     st.booleans(),
+    st.booleans(),
 )
-def test_paged(rows, block_size, spare, running, tokens, long, watermark, must_fit, sharing):
+def test_paged(rows, block_size, spare, running, tokens, long, watermark, must_fit, sharing, ahead):
     own = Settings(
         "paged",
         pool_slots=(-(-63 // block_size)) * block_size + spare,
@@ -66,6 +67,7 @@ def test_paged(rows, block_size, spare, running, tokens, long, watermark, must_f
         watermark_blocks=watermark,
         prompt_must_fit=must_fit,
         prefix_sharing=sharing,
+        async_scheduling=ahead,
         step_time=StepTime(7, 1, 3),
     )
     assert_equal(rows, own)
@@ -83,8 +85,9 @@ def test_paged(rows, block_size, spare, running, tokens, long, watermark, must_f
     st.integers(0, 3),
     st.booleans(),
     st.sampled_from([None, 64]),
+    st.booleans(),
 )
-def test_paged_with_groups(rows, windows, block_size, spare, running, tokens, long, watermark, must_fit, most):
+def test_paged_with_groups(rows, windows, block_size, spare, running, tokens, long, watermark, must_fit, most, ahead):
     own = Settings(
         "paged",
         pool_slots=len(windows) * (-(-63 // block_size) + 1) * block_size + spare,
@@ -96,15 +99,16 @@ def test_paged_with_groups(rows, windows, block_size, spare, running, tokens, lo
         watermark_blocks=watermark,
         prompt_must_fit=must_fit,
         windows=tuple(windows),
+        async_scheduling=ahead,
         step_time=StepTime(7, 1, 3),
     )
     assert_equal(rows, own)
 
 
 @settings(EXAMPLES, max_examples=60)
-@given(REQUESTS, st.integers(1, 9), st.integers(0, 60), st.integers(1, 70), st.booleans())
+@given(REQUESTS, st.integers(1, 9), st.integers(0, 60), st.integers(1, 70), st.booleans(), st.booleans())
 @pytest.mark.parametrize("reserves", ["reserve-max", "power-of-two", "oracle"])
-def test_paged_with_reservations(reserves, rows, block_size, spare, tokens, sharing):
+def test_paged_with_reservations(reserves, rows, block_size, spare, tokens, sharing, ahead):
     own = Settings(
         "paged",
         pool_slots=(-(-64 // block_size)) * block_size + spare,
@@ -113,6 +117,7 @@ def test_paged_with_reservations(reserves, rows, block_size, spare, tokens, shar
         max_step_tokens=tokens,
         prefix_sharing=sharing,
         reserves=reserves,
+        async_scheduling=ahead,
         step_time=StepTime(7, 1, 3),
     )
     assert assert_equal(rows, own).totals.preemptions == 0
@@ -165,22 +170,26 @@ def test_padded(rows, policy, pool, spare, running, block_size):
 
 
 POLICIES_OF_A_CLOCK = ["paged", "reserve-max", "power-of-two", "oracle", "hf-batch", "hf-static"]
+AHEAD = pytest.mark.parametrize(
+    ("policy", "ahead"), [*((policy, False) for policy in POLICIES_OF_A_CLOCK), ("paged", True)]
+)
 
 
 @settings(EXAMPLES, max_examples=60)
 @given(REQUESTS, st.lists(st.integers(0, 90), min_size=1, max_size=120), st.integers(1, 70), st.integers(0, 9))
-@pytest.mark.parametrize("policy", POLICIES_OF_A_CLOCK)
-def test_a_clock_decides_what_each_step_knows(policy, rows, gaps, tokens, running):
+@AHEAD
+def test_a_clock_decides_what_each_step_knows(policy, ahead, rows, gaps, tokens, running):
     """Also idle steps, and a clock that ends before the requests do."""
-    own = Settings(policy, 200, max_length=64, block_size=4, max_running=1 + running, max_step_tokens=tokens)
+    limits = {"max_running": 1 + running, "max_step_tokens": tokens, "async_scheduling": ahead}
+    own = Settings(policy, 200, max_length=64, block_size=4, **limits)
     assert_equal(rows, own, np.cumsum(gaps))
 
 
-@pytest.mark.parametrize("policy", POLICIES_OF_A_CLOCK)
-def test_the_times_of_a_replays_own_steps_give_the_same_replay(policy):
+@AHEAD
+def test_the_times_of_a_replays_own_steps_give_the_same_replay(policy, ahead):
     rng = np.random.default_rng(5)
     trace, _ = work_of(alone(rng.integers(1, 40, 60), rng.integers(1, 24, 60), rng.integers(0, 90, 60)))
-    own = Settings(policy, 200, max_length=64, block_size=4, step_time=StepTime(7, 1, 3))
+    own = Settings(policy, 200, max_length=64, block_size=4, async_scheduling=ahead, step_time=StepTime(7, 1, 3))
     timed = replay(trace, own, keep_steps=True)
     found = replay(trace, own, clock_ns=timed.steps["t_ns"], keep_steps=True)
     for name in COLUMNS:
@@ -198,17 +207,16 @@ def test_a_crowded_pool(allocator):
 
 
 @pytest.mark.parametrize("step_time", [StepTime(7, 1, 3), NO_TIME])
-@pytest.mark.parametrize("policy", ["paged", "reserve-max"])
-def test_many_decode_steps_between_two_events(policy, step_time):
+@pytest.mark.parametrize(("policy", "ahead"), [("paged", False), ("paged", True), ("reserve-max", False)])
+def test_many_decode_steps_between_two_events(policy, ahead, step_time):
     """More steps than the kernel takes in one go, with arrivals during them that wait and that are admitted."""
     rng = np.random.default_rng(6)
     gap = rng.integers(0, 2500, 14) if step_time != NO_TIME else np.zeros(14, int)
     rows = alone(rng.integers(1, 40, 14), rng.integers(1, 700, 14), gap)
+    own = Settings(policy, 2100, max_length=740, block_size=7, step_time=step_time, async_scheduling=ahead)
     for running in (3, 20):
-        own = Settings(policy, 2100, max_length=740, block_size=7, max_running=running, step_time=step_time)
-        assert_equal(rows, own)
-    longest = LOOK_AHEAD + 100
-    assert_equal(alone([5], [longest], [0]), Settings(policy, 2100, max_length=740, block_size=7, step_time=step_time))
+        assert_equal(rows, dataclasses.replace(own, max_running=running))
+    assert_equal(alone([5], [LOOK_AHEAD + 100], [0]), own)
 
 
 @pytest.mark.parametrize("policy", ["paged", "oracle", "hf-batch"])

@@ -40,7 +40,7 @@ def table(runs: Sequence[Run], bandwidth: Mapping[str, Any], seed: int) -> pd.Da
 
 def _row(run: Run, scope: str, bandwidth: Mapping[str, Any], seed: int) -> dict[str, Any]:
     repeats = run.timed(scope)
-    steps = decode_steps(run.frame("kv", list(KV)))
+    steps = decode_steps(run.frame("kv", list(KV)), run.schedules_ahead)
     keys = pd.MultiIndex.from_tuples([(r["process"], r["repeat"]) for r in repeats], names=["process", "repeat"])
     steps = steps[pd.MultiIndex.from_frame(steps[["process", "repeat"]]).isin(keys)]
     if steps.empty:
@@ -75,15 +75,18 @@ def _row(run: Run, scope: str, bandwidth: Mapping[str, Any], seed: int) -> dict[
     return row | {"limited_by": limited_by(row)}
 
 
-def decode_steps(kv: pd.DataFrame) -> pd.DataFrame:
-    """Decode steps (one token for every running request) that follow a decode step, with their duration in `seconds`.
+def decode_steps(kv: pd.DataFrame, ahead: bool) -> pd.DataFrame:
+    """Decode steps (one token for every running request) that follow a decode step, with the time of one in `seconds`.
 
     The time of a row is taken at the start of the step (vLLM) or at its end (Transformers); between two consecutive
-    decode steps both measure the duration of one decode step.
+    decode steps both measure the duration of one decode step. An engine that schedules `ahead` computes in between the
+    step before these, which has to be one too.
     """
     decodes = (kv["running"] > 0) & (kv["scheduled_tokens"] == kv["running"])
-    same = (kv["repeat"] == kv["repeat"].shift()) & (kv["process"] == kv["process"].shift())
-    chosen = decodes & decodes.shift(fill_value=False) & same
+    chosen = decodes.copy()
+    for back in (1, 2) if ahead else (1,):
+        same = (kv["repeat"] == kv["repeat"].shift(back)) & (kv["process"] == kv["process"].shift(back))
+        chosen &= decodes.shift(back, fill_value=False) & same
     return kv.assign(seconds=kv["t_ns"].diff() / 1e9)[chosen]
 
 

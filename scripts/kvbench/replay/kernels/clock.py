@@ -45,6 +45,15 @@ def end_steps(at, clock, cost, steps):
 
 
 @inner
+def end_step_ahead(at, busy, clock, sequences, tokens):
+    """As `end_step` of an engine that schedules a step while the one before is computed, which `at[busy]` says until
+    when; a step without tokens takes no time."""
+    computed = max(at[NOW], at[busy])
+    end_steps(at, clock, computed - at[NOW], 1)
+    at[busy] = computed + (step_cost(clock, sequences, tokens) if tokens else 0)
+
+
+@inner
 def wait_for(at, clock, arrival_ns):
     """An idle engine waits for the next arrival; measured steps begin when they began."""
     if clock.starts_ns.size == 0:

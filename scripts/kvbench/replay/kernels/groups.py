@@ -19,6 +19,8 @@ class Groups(NamedTuple):
     windows: NDArray[np.int64]  # (G,) in tokens; 0: full attention
     most: NDArray[np.int64]  # (G,) blocks that admission counts at most for a request
     computed: NDArray[np.int64]  # (R,) tokens that were stored when the request last gave blocks back
+    seen: NDArray[np.int64]  # (R,) tokens that are stored for certain, with asynchronous scheduling
+    counted: NDArray[np.int64]  # (R,) tokens of which the last may still be computed, likewise
 
 
 @inner
@@ -53,13 +55,32 @@ def slide(groups, size, request, stored):
 
 
 @inner
-def end(groups, size, request):
-    """Start a request that gives back all its blocks anew; the number that it had given back before."""
-    if groups is None:
-        return 0
-    before = groups.computed[request]
-    groups.computed[request] = 0
-    return given_back(groups, size, before)
+def given_back_by(groups, size, request):
+    """Blocks that a request has given back while it ran."""
+    return 0 if groups is None else given_back(groups, size, groups.computed[request])
+
+
+@inner
+def seen(groups, request):
+    """Tokens of a request that are stored for certain."""
+    return np.int64(0) if groups is None else groups.seen[request]
+
+
+@inner
+def end(groups, request):
+    """Start a request that gives back all its blocks anew."""
+    if groups is not None:
+        groups.computed[request] = 0
+        groups.seen[request] = 0
+        groups.counted[request] = 0
+
+
+@inner
+def see(groups, request, stored):
+    """An engine that schedules ahead has seen what was stored when this was last called; now that is `stored`."""
+    if groups is not None:
+        groups.seen[request] = groups.counted[request]
+        groups.counted[request] = stored
 
 
 @inner

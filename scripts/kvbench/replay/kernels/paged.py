@@ -1,18 +1,20 @@
 """Paged allocation under vLLM V1's scheduler: chunked prefill, recompute preemption, prefix caching, KV cache groups.
 
-Follows `Scheduler.schedule`, `KVCacheManager.allocate_slots` and `BlockPool` of vLLM 0.32, first come first served,
-synchronous scheduling. Without sharing, counting blocks is enough: `blocks` is None, and numba compiles no code for it.
-With sharing each block has an identity, because the order in which cached blocks are evicted determines later hits.
+Follows `Scheduler.schedule`, `KVCacheManager.allocate_slots` and `BlockPool` of vLLM 0.32, first come first served.
+With asynchronous scheduling (`EngineCore.step_with_batch_queue`) a step is scheduled while the one before is computed:
+its tokens count already, but the engine sees them a step later. Without sharing, counting blocks is enough: `blocks` is
+None, and numba compiles no code for it. With sharing each block has an identity, because the order in which cached
+blocks are evicted determines later hits.
 `groups` is None for one group of full attention; with several, nothing is shared. `sent` is None for an engine alone.
 """
 
 from kvbench.replay.kernels.arrivals import NEVER, arrive, leave_queue, stopped, wait
 from kvbench.replay.kernels.blocks import adopt, cached, ceil
-from kvbench.replay.kernels.clock import end_step
 from kvbench.replay.kernels.compiled import inner, outer
-from kvbench.replay.kernels.groups import number, slide, to_admit
+from kvbench.replay.kernels.groups import number, see, seen, slide, to_admit
 from kvbench.replay.kernels.paged_decode import decode
 from kvbench.replay.kernels.paged_state import (
+    AHEAD,
     ARRIVED,
     BLOCK,
     COMPLETED,
@@ -30,7 +32,10 @@ from kvbench.replay.kernels.paged_state import (
     STACKED,
     STEP_TOKENS,
     UNRESERVED,
+    UNSEEN,
     WATERMARK,
+    end_step,
+    has_all,
     lacking,
     note,
     release,
@@ -42,15 +47,21 @@ from kvbench.replay.kernels.paged_state import (
 def _serve_running(requests, options, state, blocks, groups, threshold, budget):
     """Schedule tokens for running requests in order; if blocks run out, the latest request is preempted.
 
-    Returns (budget left, number served, whether any was preempted).
+    Returns (budget left, number served, of these without a new token, whether any was preempted). A request whose last
+    token is not seen yet gets no more.
     """
-    at, served, preempted = state.at, 0, False
+    at, served, complete, preempted = state.at, 0, 0, False
     while served < at[RUNNING] and budget > 0:
         request = state.running[served]
+        if at[UNSEEN] and has_all(requests, state, request):
+            served += 1
+            complete += 1
+            continue
         stored = state.computed[request]
         new = min(state.known[request] - stored, threshold, budget)
         need = lacking(options, state, request, new)
-        at[FREE] += slide(groups, options[BLOCK], request, stored)
+        certain = seen(groups, request) if options[AHEAD] else stored
+        at[FREE] += slide(groups, options[BLOCK], request, certain)
         while number(groups) * need > at[FREE] and at[RUNNING] > served:
             at[RUNNING] -= 1
             victim = state.running[at[RUNNING]]
@@ -66,7 +77,7 @@ def _serve_running(requests, options, state, blocks, groups, threshold, budget):
         store(requests, options, state, blocks, groups, request, new, need)
         budget -= new
         served += 1
-    return budget, served, preempted
+    return budget, served, complete, preempted
 
 
 @inner
@@ -102,24 +113,59 @@ def _admit(requests, options, state, sent, blocks, groups, threshold, budget):
 
 
 @inner
+def _sees(requests, state, request):
+    """The engine sees a request's latest token; whether it was the last."""
+    at = state.at
+    if state.first_ns[request] < 0 and state.known[request] > requests.prompt[request]:
+        state.first_ns[request] = at[NOW]
+    if not has_all(requests, state, request):
+        return False
+    state.finish_ns[request] = at[NOW]
+    at[COMPLETED] += 1
+    at[UNRESERVED] += requests.reserved[request]
+    return True
+
+
+@inner
 def _give_tokens(requests, options, state, blocks, groups, served):
-    """End a step: served requests whose known tokens are all computed get a token, and leave if it is their last."""
-    at, kept = state.at, 0
+    """End a step: served requests whose known tokens are all computed get a token, and leave if it is their last.
+
+    With asynchronous scheduling the engine first sees the tokens of the step before, and requests leave with those.
+    """
+    at, kept, ahead = state.at, 0, options[AHEAD] > 0
+    if ahead:
+        _see_preempted(requests, state)
     for place in range(at[RUNNING]):
         request = state.running[place]
+        if ahead and _sees(requests, state, request):
+            at[UNSEEN] -= 1
+            release(requests, options, state, blocks, groups, request)
+            continue
         if place < served and state.computed[request] == state.known[request]:
             state.known[request] += 1
-            if state.first_ns[request] < 0:
-                state.first_ns[request] = at[NOW]
-            if state.known[request] == requests.prompt[request] + requests.output[request]:
-                state.finish_ns[request] = at[NOW]
-                at[COMPLETED] += 1
-                at[UNRESERVED] += requests.reserved[request]
+            if not ahead and _sees(requests, state, request):
                 release(requests, options, state, blocks, groups, request)
                 continue
+            at[UNSEEN] += has_all(requests, state, request)
+        if ahead:
+            see(groups, request, state.computed[request])
         state.running[kept] = request
         kept += 1
     at[RUNNING] = kept
+
+
+@inner
+def _see_preempted(requests, state):
+    """Requests that were preempted while a token was computed have it, and leave if it was their last."""
+    at, kept = state.at, 0
+    for place in range(at[STACKED]):
+        request = state.stack[place]
+        if _sees(requests, state, request):
+            at[UNSEEN] -= 1
+            continue
+        state.stack[kept] = request
+        kept += 1
+    at[STACKED] = kept
 
 
 @inner
@@ -130,15 +176,15 @@ def _step(requests, options, state, clock, sent, blocks, groups, row):
     alone = at[RUNNING] + at[STACKED] + at[ARRIVED] - at[NEXT] == 1
     threshold = NEVER if alone or options[LONG_PREFILL] == 0 else options[LONG_PREFILL]
     budget = options[STEP_TOKENS]
-    budget, served, preempted = _serve_running(requests, options, state, blocks, groups, threshold, budget)
+    budget, served, complete, preempted = _serve_running(requests, options, state, blocks, groups, threshold, budget)
     refused = preempted
     if not preempted:
         running = at[RUNNING]
         budget, refused = _admit(requests, options, state, sent, blocks, groups, threshold, budget)
         served += at[RUNNING] - running
     tokens, running = options[STEP_TOKENS] - budget, at[RUNNING]
-    note(options, state, groups, tokens, refused, row)
-    end_step(at, clock, served, tokens)
+    note(requests, options, state, blocks, groups, tokens, refused, row)
+    end_step(options, at, clock, served - complete, tokens)
     _give_tokens(requests, options, state, blocks, groups, served)
     return not preempted and 0 < served == running == at[RUNNING], refused
 

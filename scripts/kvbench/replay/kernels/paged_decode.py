@@ -7,7 +7,7 @@ request, so that a step costs the same however many requests run.
 import numpy as np
 
 from kvbench.replay.kernels.arrivals import NEVER, arrive, steps_allowed, stopped
-from kvbench.replay.kernels.clock import end_step, step_cost
+from kvbench.replay.kernels.clock import step_cost
 from kvbench.replay.kernels.compiled import inner
 from kvbench.replay.kernels.paged_state import (
     ARRIVED,
@@ -20,6 +20,7 @@ from kvbench.replay.kernels.paged_state import (
     STACKED,
     STEP_TOKENS,
     TAILS,
+    end_step,
     note,
 )
 
@@ -76,8 +77,8 @@ def decode(requests, options, state, clock, sent, refused, rows, count):
         at[FREE] -= need
         at[TAILS] += need * options[BLOCK] - running
         at[INTERNAL] += state.ahead[1, done]
-        note(options, state, None, running, refused, rows[count + done])
-        end_step(at, clock, running, running)
+        note(requests, options, state, None, None, running, refused, rows[count + done])
+        end_step(options, at, clock, running, running)
         done += 1
     _store(options, state, done)
     return done

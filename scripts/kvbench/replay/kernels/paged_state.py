@@ -5,15 +5,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from kvbench.replay.kernels import clock as clocks
 from kvbench.replay.kernels.blocks import Blocks, ceil, give_back, take
 from kvbench.replay.kernels.compiled import inner
-from kvbench.replay.kernels.groups import end, expired, number
+from kvbench.replay.kernels.groups import end, expired, given_back_by, number
 from kvbench.replay.kernels.runs import STEP_NS, STEPS
 
 # Indices into State.at and the options; the first eight are the same in every kernel.
 DONE, COMPLETED, NOW, STEP, NEXT, ARRIVED, HEAD, ENDED = range(8)
-RUNNING, STACKED, FREE, PREEMPTIONS, HITS, UNRESERVED, TAILS, INTERNAL = range(8, 16)
-BLOCK, MAX_RUNNING, STEP_TOKENS, LONG_PREFILL, WATERMARK, PROMPT_MUST_FIT, POOL_BLOCKS = range(7)
+RUNNING, STACKED, FREE, PREEMPTIONS, HITS, UNRESERVED, TAILS, INTERNAL, BUSY, UNSEEN = range(8, 18)
+BLOCK, MAX_RUNNING, STEP_TOKENS, LONG_PREFILL, WATERMARK, PROMPT_MUST_FIT, POOL_BLOCKS, AHEAD = range(8)
 
 
 class Requests(NamedTuple):
@@ -34,7 +35,8 @@ class State(NamedTuple):
 
     at: NDArray[
         np.int64
-    ]  # (16,) scalars; UNRESERVED blocks are of no reservation; TAILS and INTERNAL: slots of a group
+    ]  # (18,) scalars; UNRESERVED blocks are of no reservation; TAILS and INTERNAL: slots of a group; BUSY: until when
+    # the step before is computed; UNSEEN: requests whose last token is not seen yet
     known: NDArray[np.int32]  # (R,)
     computed: NDArray[np.int32]  # (R,)
     room: NDArray[np.int32]  # (R,) empty slots of the last block
@@ -75,6 +77,21 @@ def of_replica(state, replica):
 
 
 @inner
+def has_all(requests, state, request):
+    """Whether the last token of a request has been computed, or is being computed."""
+    return state.known[request] == requests.prompt[request] + requests.output[request]
+
+
+@inner
+def end_step(options, at, clock, sequences, tokens):
+    """Go on to the start of the next step, which asynchronous scheduling puts where the step before has ended."""
+    if options[AHEAD]:
+        clocks.end_step_ahead(at, BUSY, clock, sequences, tokens)
+    else:
+        clocks.end_step(at, clock, sequences, tokens)
+
+
+@inner
 def lacking(options, state, request, new):
     """Blocks that a request needs in each group for `new` more tokens; decoding needs no division."""
     beyond, size = new - state.room[request], options[BLOCK]
@@ -112,21 +129,38 @@ def release(requests, options, state, blocks, groups, request):
     if blocks is not None:
         at[FREE] += give_back(blocks, size, request, state.computed[request])
     else:
-        at[FREE] += number(groups) * ceil(state.computed[request], size) - end(groups, size, request)
+        at[FREE] += blocks_of(options, state, groups, request)
+        end(groups, request)
 
 
 @inner
-def note(options, state, groups, tokens, refused, row):
-    """Fill a row of one step, in the order of `result.COLUMNS`."""
-    at, size, past = state.at, options[BLOCK], 0
-    if groups is not None:
+def blocks_of(options, state, groups, request):
+    """Blocks that a request holds, where none are shared."""
+    size = options[BLOCK]
+    return number(groups) * ceil(state.computed[request], size) - given_back_by(groups, size, request)
+
+
+@inner
+def note(requests, options, state, blocks, groups, tokens, refused, row):
+    """Fill a row of one step, in the order of `result.COLUMNS`.
+
+    Where no blocks are shared, those of a request whose last token is not seen yet are `finished`.
+    """
+    at, size, past, finished = state.at, options[BLOCK], 0, 0
+    tails, internal = number(groups) * at[TAILS], number(groups) * at[INTERNAL]
+    if groups is not None or (at[UNSEEN] and blocks is None):
         for place in range(at[RUNNING]):
             request = state.running[place]
-            past += expired(groups, size, request, state.computed[request])
-    tails, internal = number(groups) * at[TAILS], number(groups) * at[INTERNAL]
+            if has_all(requests, state, request):
+                finished += size * blocks_of(options, state, groups, request)
+                tails -= number(groups) * state.room[request]
+                internal -= number(groups) * state.room[request]
+            else:
+                past += expired(groups, size, request, state.computed[request])
     row[0], row[1], row[2], row[3] = at[NOW], at[RUNNING], at[STACKED] + at[ARRIVED] - at[NEXT], tokens
     row[4], row[5] = at[PREEMPTIONS], at[HITS]
-    row[6], row[7], row[8] = (options[POOL_BLOCKS] - at[FREE]) * size - tails - past, tails - internal, internal
-    row[9], row[10], row[11] = 0, past, 0
+    held_slots = (options[POOL_BLOCKS] - at[FREE]) * size - finished
+    row[6], row[7], row[8] = held_slots - tails - past, tails - internal, internal
+    row[9], row[10], row[11] = 0, past, finished
     row[12], row[13], row[14] = refused, 0, at[FREE] * size
     row[STEPS], row[STEP_NS] = 1, 0
