@@ -40,6 +40,7 @@ def predicted(engines: list[str]) -> pd.DataFrame:
             "saturated_predicted": rate > 4,
             "normalized_latency_mean_s_predicted": 0.05 * rate,
             "ttft_median_s_predicted": 0.1 * rate,
+            "ttft_median_s_relative_error": 0.1 * rate - 0.4 if is_point and rate <= 4 else None,
             "tpot_median_s_predicted": 0.05,
             "completed_per_s_predicted": rate,
             "within_slo_share_predicted": 1 / rate,

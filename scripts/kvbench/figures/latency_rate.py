@@ -71,7 +71,7 @@ def draw(
         return said(NO_ARRIVALS, width_in)
     table = table.assign(beside=dodged(table))
     replayed = _curves_of(predicted, table)
-    below = wrapped(_caption(table, replayed, capacity), width_in)
+    below = wrapped(_caption(table, predicted, capacity), width_in)
     figure, panels = _panels(width_in, below.count("\n"))
     _draw_panels(panels, table, replayed, capacity)
     for axes in panels[:5]:
@@ -142,10 +142,18 @@ def _latency(
         prediction(axes, rows, PREDICTED[name], factor)
     parts = ("median",) if limit is None else ("median", "p90", "p99")
     shown = pd.concat([*(known[f"{name}_{part}"].astype(float) for part in parts), *ends(known, name)])
+    shown = pd.concat([shown, *(_lower(rows, known, PREDICTED[name], shown.max()) for rows in replayed)])
     scaled(axes, factor * shown, [] if limit is None else [limit])
     if limit is not None:
         axes.axhline(limit, **LIMIT)
     saturated_strip(axes, table)
+
+
+def _lower(replayed: pd.DataFrame, known: pd.DataFrame, name: str, highest: float) -> pd.Series:
+    """What a replay predicts between the rates of its engine's points, where it is not above all points."""
+    rates = known["rate"][known["engine"] == replayed["engine"].iloc[0]]
+    inside = replayed["requests_per_s"].between(rates.min(), rates.max()) & (replayed[name] <= highest)
+    return replayed[name][inside].astype(float)
 
 
 def _attainment(
@@ -202,7 +210,7 @@ def _engine(name: str) -> Line2D:
     return Line2D([], [], color=own.colour, marker=own.marker, ms=4.6, mec=OUTLINE, mew=0.4, label=name)
 
 
-def _caption(table: pd.DataFrame, replayed: Sequence[pd.DataFrame], capacity: pd.DataFrame | None) -> str:
+def _caption(table: pd.DataFrame, predicted: pd.DataFrame | None, capacity: pd.DataFrame | None) -> str:
     """What a point, a whisker and each mark is."""
     known = table["completed_per_s_ci95_low"].notna()
     whisker = "95% bootstrap interval" if known.all() else "95% interval, or range below 6 repeats"
@@ -217,11 +225,21 @@ def _caption(table: pd.DataFrame, replayed: Sequence[pd.DataFrame], capacity: pd
         parts.append(f"too short to tell whether saturated: {unknown}")
     if is_true(table["late"]).any():
         parts.append("cross: submitted more than 5 ms late at p99")
-    if replayed:
+    if _curves_of(predicted, table):
         parts.append("dashed: replay with step times fitted to the live runs, up to where it is saturated")
+        parts += _misses(predicted)
     if len(_bracketed(capacity)):
         parts.append("bar across the limit: capacity at the SLO, with its interval")
     return "; ".join(parts)
+
+
+def _misses(predicted: pd.DataFrame) -> list[str]:
+    """By how much the replay misses what a median request waits for its first token, where both are known."""
+    found = 100 * predicted["ttft_median_s_relative_error"].astype(float).dropna()
+    if found.empty:
+        return []
+    ends = dict.fromkeys(f"{end:+.0f}".replace("-", "−") for end in (found.min(), found.max()))
+    return [f"its median time to first token differs from the live one by {' to '.join(ends)}%"]
 
 
 def _unknown(table: pd.DataFrame) -> str:

@@ -119,6 +119,26 @@ def test_the_replay_is_dashed_on_its_grid_up_to_where_it_is_saturated(table: pd.
     assert line.get_xdata().tolist() == [0.5, 2]
 
 
+def test_the_miss_of_the_replay_is_told(table: pd.DataFrame) -> None:
+    rows = predicted(["vllm"])
+    assert "first token differs from the live one by −35 to −20%" in caption(latency_rate.draw(table, rows))
+    one = rows[~rows["is_point"] | (rows["requests_per_s"] == 2)]
+    assert "differs from the live one by −20%" in caption(latency_rate.draw(table, one))
+    assert "differs" not in caption(latency_rate.draw(table, rows[~rows["is_point"]]))
+
+
+def caption(figure: Any) -> str:
+    return " ".join(figure._supxlabel.get_text().split())
+
+
+@pytest.mark.parametrize("share", [0.01, 0.5])
+def test_an_axis_holds_what_the_replay_predicts_below_the_points(table: pd.DataFrame, share: float) -> None:
+    least = table.loc[table["engine"] == "vllm", "ttft_s_median"].astype(float).min()
+    rows = predicted(["vllm"]).assign(ttft_median_s_predicted=share * least)
+    low, _ = latency_rate.draw(table, rows).axes[1].get_ylim()
+    assert low < share * least
+
+
 def test_a_capacity_between_two_rates_is_marked_on_the_limit(table: pd.DataFrame) -> None:
     figure = latency_rate.draw(table, capacity=capacity())
     share = 100 * SLO["share"]
