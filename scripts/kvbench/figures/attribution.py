@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from kvbench.analysis.results import engine_key
 from kvbench.analysis.tables.attribution import ARMS, BINDING_SHARE, METRIC, NOT_RUN, YES
 from kvbench.figures.data.rows import rows_of
+from kvbench.figures.not_drawn import NOTHING
 from kvbench.figures.style import (
     WIDTH_IN,
     is_narrow,
@@ -60,6 +61,7 @@ def draw(table: pd.DataFrame, options: Mapping[str, Any] | None = None) -> Figur
         for axes in panels:
             axes.tick_params(axis="y", labelsize=6.5)
     engines = {row[name] for row in rows for name in ARMS if row["measurable"] != NOT_RUN}
+    figure.set_label("" if engines else NOTHING)
     handles = _handles(sorted(engines, key=engine_key))
     figure.legend(handles=handles, loc="outside upper center", ncols=2 if narrow else 5)
     figure.supxlabel(wrapped(_caption(table), width_in), fontsize=7.5)

@@ -159,7 +159,7 @@ def _table(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
 
 def _record(measured: Measured) -> dict[str, Any]:
     order, settings = measured.order, measured.settings
-    given = dict(order.settings)
+    given, architecture = dict(order.settings), order.record.architecture
     return {
         **{name: given[name] for name in ("model", "engine", "workload", "point", "process", "purpose")},
         "settings": {"given": given, "in_force": measured.in_force, "changed": measured.changed},
@@ -168,6 +168,7 @@ def _record(measured: Measured) -> dict[str, Any]:
         "threads": settings.threads,
         "slot_bytes": settings.slot_bytes,
         "token_bytes": settings.token_bytes,
+        "parameters": {"all": architecture.parameters, "active": architecture.active_parameters},
         "kv_dtype": settings.kv_dtype,
         "groups": [asdict(group) for group in settings.groups],
         "block_size": settings.block_size if is_paged(settings.engine) else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ from kvbench.model.token_cache import TAKE, read_token_cache
 
 # Keys for the longest sequence in different architectures; those with ALiBi may have none, and no limit.
 LONGEST = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")
+# Keys for how many experts a layer has that tokens are routed to, and for how many of them a token goes to.
+EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts")
+EXPERTS_OF_A_TOKEN = ("num_experts_per_tok", "top_k_experts", "moe_top_k", "moe_k")
 
 
 def read_architecture(folder: Path, where: str) -> Architecture:
@@ -40,7 +44,20 @@ def read_architecture(folder: Path, where: str) -> Architecture:
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         max_position_embeddings=_longest(config),
         groups=token.groups,
+        active_parameters=active_parameters(config, model),
     )
+
+
+def active_parameters(config: Any, model: Any) -> int | None:
+    """Parameters that one token is computed with: all, or of the experts that it may be routed to those that it goes
+    to. None if the configuration does not say how many these are.
+    """
+    total = sum(parameter.numel() for parameter in model.parameters())
+    routed = sum(parameter.numel() for name, parameter in model.named_parameters() if ".experts." in name)
+    if not routed:
+        return total
+    experts, chosen = _number(config, EXPERTS), _number(config, EXPERTS_OF_A_TOKEN)
+    return total - routed + routed * chosen // experts if experts and chosen else None
 
 
 def require_decoder(config: Any, where: str) -> None:
@@ -75,5 +92,10 @@ def build_on_meta(config: Any, where: str) -> Any:
 
 def _longest(config: Any) -> int | None:
     """Tokens of the longest sequence that the model is made for; None if its configuration names none."""
-    found = (getattr(config, name, None) for name in LONGEST)
-    return next((tokens for tokens in found if isinstance(tokens, int) and tokens > 0), None)
+    return _number(config, LONGEST)
+
+
+def _number(config: Any, names: Sequence[str]) -> int | None:
+    """The first of these keys that has a positive number."""
+    found = (getattr(config, name, None) for name in names)
+    return next((number for number in found if isinstance(number, int) and number > 0), None)

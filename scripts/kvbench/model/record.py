@@ -18,7 +18,8 @@ class Architecture:
 
     `kv_heads` and `head_dim` are those of the keys in the first layer of Transformers' cache. `groups` say what all
     layers cache; without them, every layer caches K and V of that size for every token. `max_position_embeddings` is
-    None if the model sets no limit of its own, as with ALiBi.
+    None if the model sets no limit of its own, as with ALiBi. `active_parameters` are those that one token is computed
+    with, fewer than all in a mixture of experts; None if that is not known.
     """
 
     layers: int
@@ -30,6 +31,7 @@ class Architecture:
     parameters: int
     max_position_embeddings: int | None
     groups: tuple[LayerGroup, ...] = ()
+    active_parameters: int | None = None
 
     def __post_init__(self) -> None:
         plain = LayerGroup(FULL, self.layers, 2 * self.kv_heads * self.head_dim)

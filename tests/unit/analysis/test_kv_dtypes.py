@@ -55,6 +55,15 @@ def test_the_same_bytes_hold_twice_the_tokens(runs):
     assert pd.isna(auto["pool_tokens_over_auto"])
 
 
+@pytest.mark.parametrize(("other", "same"), [("a", True), ("b", False), (None, None)])
+def test_hosts_that_differ_are_told(runs, other, same):
+    hosts = {"auto": {"id": "a"}, "fp8": other and {"id": other}}
+    auto, fp8 = (dataclasses.replace(runs[name], record=runs[name].record | {"host": hosts[name]}) for name in SLOTS)
+    row = table_of(auto, fp8).iloc[1]
+    assert pd.isna(row["same_host"]) if same is None else bool(row["same_host"]) is same
+    assert ("; measured on different hosts, whose speed may differ" in row["larger_pool"]) == (same is False)
+
+
 def test_a_token_of_several_groups_has_the_slots_of_all_layers(runs):
     groups = [LayerGroup(FULL, 1, 128), LayerGroup(SLIDING, 5, 128, 64)]
     run = with_kv_dtype(runs["auto"], "auto", groups=[dataclasses.asdict(group) for group in groups])

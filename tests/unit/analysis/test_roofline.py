@@ -99,6 +99,16 @@ def test_bound_and_time_are_means_of_the_same_steps(run, tmp_path):
     assert row["fraction_of_bound"] == pytest.approx(sum(bounds) / 0.030)
 
 
+@pytest.mark.parametrize("active", [30, 120, None])
+def test_of_a_mixture_of_experts_a_step_reads_at_least_what_one_token_is_computed_with(run, active):
+    run.record["parameters"] = {"all": 120, "active": active}
+    [row] = roofline.table([run], CPU, 0).query("scope == 'all'").to_dict("records")
+    if active is None:
+        assert all(pd.isna(row[name]) for name in ("weight_bytes", "must_move_bytes", "bound_s", "fraction_of_bound"))
+    else:
+        assert row["must_move_bytes"] == 39_000_000 * active // 120 + 100 * SLOT_BYTES
+
+
 def test_a_bandwidth_of_another_device_gives_no_bound(run):
     [row] = roofline.table([run], CUDA, 0).query("scope == 'all'").to_dict("records")
     assert pd.isna(row["bound_s"])

@@ -7,6 +7,7 @@ from builders.tables import factor_row, figure_rows
 
 from kvbench.analysis.tables import attribution
 from kvbench.figures import attribution as figure
+from kvbench.figures.not_drawn import NOTHING
 from kvbench.figures.style import look
 
 SPEED = "output_tokens_per_s_median"
@@ -61,6 +62,8 @@ def test_one_engine_alone_makes_a_figure_of_reasons(long_runs, tmp_path):
     alone = [run for run in long_runs if run.engine == "hf-batch"]
     drawn = figure.draw(figure_rows(tmp_path, attribution.table(alone, 0)))
     assert drawn.get_supxlabel() == "of no pair were both engines run"
+    assert drawn.get_label() == NOTHING
+    assert figure.draw(figure_rows(tmp_path, attribution.table(long_runs, 0))).get_label() == ""
     assert not drawn.axes[0].patches
     drawn.draw_without_rendering()
     assert max(axes.get_tightbbox().x1 for axes in drawn.axes) <= drawn.bbox.x1

@@ -93,6 +93,56 @@ def test_the_scenario_with_arrivals_has_the_step_time_that_its_source_has() -> N
             assert step_time[name] == pytest.approx(fitted[name].iloc[0], rel=1e-4)
 
 
+CACHES = {"Gemma 3 27B": "gemma-3-27b", "Qwen3 8B": "qwen3-8b", "gpt-oss 20B": "gpt-oss-20b"} | {
+    "DeepSeek V2 Lite": "deepseek-v2-lite"
+}
+
+
+@pytest.mark.parametrize("name", CACHES)
+def test_the_page_on_caches_has_what_was_planned_logged_and_held(name: str) -> None:
+    tables = {
+        name: pd.read_csv(GALLERY / f"h100-caches/tables/{name}.csv") for name in ("planned", "repeats", "kv_waste")
+    }
+    planned, repeats, waste = (
+        table[(table["model"] == CACHES[name]) & table["point"].isin(["base", "kv_dtype-auto"])]
+        for table in tables.values()
+    )
+    [own] = planned.to_dict("records")
+    assert (own["blocks_planned"], own["kv_tokens_planned"]) == (own["blocks_logged"], own["kv_tokens_logged"])
+    cells = [
+        own["groups"],
+        f"{token_bytes(CACHES[name]):,}",
+        f"{own['kv_tokens_logged']:,}",
+        f"{repeats['running_mean_requests'].median():.1f}",
+        f"{repeats['preemptions'].median():.0f}",
+        f"{100 * waste['live_share_of_allocated'].squeeze():.1f}%",
+    ]
+    assert f"| {name} | {' | '.join(cells)} |" in (ROOT / "docs/caches.md").read_text().splitlines()
+
+
+def token_bytes(model: str) -> int:
+    """Bytes of a token in two-byte types, from the sizes in the overlay."""
+    shape = read_yaml(ROOT / "config/gpu-caches.yaml")["models"][model]["shape"]
+    if latent := shape.get("kv_lora_rank"):
+        return 2 * shape["layers"] * (latent + shape["qk_rope_head_dim"])
+    return 4 * shape["layers"] * shape["kv_heads"] * shape["head_dim"]
+
+
+def test_the_page_on_caches_has_what_fp8_did() -> None:
+    table = pd.read_csv(GALLERY / "h100-caches/tables/kv_dtypes.csv").set_index("kv_dtype")
+    auto, fp8 = table.loc["auto"], table.loc["fp8"]
+    waits = [100 * row["steps_waiting_share_median"] for row in (fp8, auto)]
+    text = " ".join((ROOT / "docs/caches.md").read_text().split())
+    assert (
+        f"FP8 gives Qwen3 8B {fp8['pool_tokens_over_auto']:.2f} times the tokens in the same bytes: "
+        f"{fp8['preemptions_median']:.0f} preemptions in place of {auto['preemptions_median']:.0f}, "
+        f"requests that wait in {waits[0]:.0f}% of the steps in place of {waits[1]:.0f}%, and "
+        f"{span(*fp8[['ratio', 'ratio_ci95_low', 'ratio_ci95_high']])} times the output tokens per second, measured on "
+        "another host of that kind"
+    ) in text
+    assert not fp8["same_host"]
+
+
 @pytest.mark.parametrize("gallery", FOLDERS)
 def test_durations_are_the_sums_of_the_jobs(gallery: str) -> None:
     [row] = [row for row in (GALLERY / "README.md").read_text().splitlines() if row.startswith(f"| [{gallery}]")]

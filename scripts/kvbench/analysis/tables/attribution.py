@@ -18,6 +18,7 @@ import pandas as pd
 
 from kvbench.analysis.results import Run
 from kvbench.analysis.statistics import MIN_REPEATS, PARTS
+from kvbench.analysis.tables.hosts import HOSTS_DIFFER
 from kvbench.analysis.tables.ratios import METRIC, arm, ratio_columns, same_work
 from kvbench.analysis.tables.repeats import for_blocks, steps_of
 
@@ -135,7 +136,7 @@ def _ratio(above: list[dict[str, Any]], below: list[dict[str, Any]], seed: int) 
     few, columns = min(len(above), len(below)), ratio_columns(above, below, seed)
     limits = [
         *([f"n = {few}; an interval needs {MIN_REPEATS} repeats"] if few < MIN_REPEATS else []),
-        *(["measured on different hosts, whose speed may differ"] if columns["same_host"] is False else []),
+        *([HOSTS_DIFFER] if columns["same_host"] is False else []),
     ]
     return {**columns, "measurable": YES, "reason": "; ".join(limits) or None}
 

@@ -37,6 +37,9 @@ def _rows(run: Run) -> list[dict[str, Any]]:
     ]
 
 
+HOSTS_DIFFER = "measured on different hosts, whose speed may differ"
+
+
 def same_host(hosts: Sequence[str | None]) -> bool | None:
     """Whether all were measured on one host; None if one of the hosts is unknown."""
     return None if None in hosts else len(set(hosts)) == 1

@@ -1,7 +1,9 @@
 """Compares decode steps with the memory-bound part of the roofline of Williams et al. (2009).
 
-A step that decodes one token per request must read the weights and every live slot of the KV cache once. These bytes
-over the measured copy bandwidth are a lower bound of its time; the bound over the measured time is `fraction_of_bound`.
+A step that decodes one token per request must read the weights and every live slot of the KV cache once; of a mixture
+of experts, at least the weights that one token is computed with, since all tokens may go to the same experts. These
+bytes over the measured copy bandwidth are a lower bound of its time; the bound over the measured time is
+`fraction_of_bound`.
 Both are means over all decode steps: where the number of running requests falls, a median step is not the step of mean
 bytes.
 Source: Williams, Waterman, Patterson, "Roofline", CACM 52(4), 2009, doi:10.1145/1498765.1498785.
@@ -47,7 +49,7 @@ def _row(run: Run, scope: str, bandwidth: Mapping[str, Any], seed: int) -> dict[
         return {}
     groups = steps.groupby(["process", "repeat"], sort=False)
     means = groups["seconds"].mean()
-    weights = run.record["memory"]["parts"]["weights"]
+    weights = weights_of_a_step(run.record)
     live = float(steps["live"].mean()) * run.record["slot_bytes"]
     copy = copy_rate(run, bandwidth)
     moved = None if weights is None else weights + live
@@ -88,6 +90,15 @@ def decode_steps(kv: pd.DataFrame, ahead: bool) -> pd.DataFrame:
         same = (kv["repeat"] == kv["repeat"].shift(back)) & (kv["process"] == kv["process"].shift(back))
         chosen &= decodes.shift(back, fill_value=False) & same
     return kv.assign(seconds=kv["t_ns"].diff() / 1e9)[chosen]
+
+
+def weights_of_a_step(record: Mapping[str, Any]) -> int | None:
+    """Bytes of weights that every step reads; None if unknown. Older records do not say how many are active."""
+    weights, parameters = record["memory"]["parts"]["weights"], record.get("parameters")
+    if weights is None or parameters is None:
+        return weights
+    active = parameters["active"]
+    return None if active is None else round(weights * active / parameters["all"])
 
 
 def copy_rate(run: Run, bandwidth: Mapping[str, Any]) -> float | None:
