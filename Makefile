@@ -48,7 +48,7 @@ serve:  ## show the report in a browser, on this machine only; PORT=8000, ARGS=f
 UNIT := pytest tests/unit --numprocesses auto --maxprocesses 8 --dist loadfile
 # Tests of the workflow that measure nothing and load no engine in their own process run beside each other.
 APART := $(patsubst %,tests/workflow/test_%.py,\
-	bad_input hostile_model lint model partial places plan reruns shapes snakemake_report terminal trace_files)
+	bad_input benchmark_programs hostile_model lint model partial places plan reruns shapes snakemake_report terminal trace_files)
 # SLURM's tests wait most of their time, so those of pages run beside them.
 WAITING := tests/slurm tests/browser
 # The plan flavour has neither engines nor a browser's driver.
