@@ -93,6 +93,17 @@ def test_the_scenario_with_arrivals_has_the_step_time_that_its_source_has() -> N
             assert step_time[name] == pytest.approx(fitted[name].iloc[0], rel=1e-4)
 
 
+def test_the_readme_says_by_how_much_replays_miss_the_first_token() -> None:
+    text = " ".join((ROOT / "README.md").read_text().split())
+    found = []
+    for gallery in ("h100-serving", "h100-serving-13b"):
+        errors = (
+            -100 * pd.read_csv(GALLERY / gallery / "tables/predictions.csv")["ttft_median_s_relative_error"].dropna()
+        )
+        found.append(f"{errors.min():.0f} to {errors.max():.0f}%")
+    assert f"its median first token comes {found[0]} too early; at 13B, made since, {found[1]}." in text
+
+
 CACHES = {"Gemma 3 27B": "gemma-3-27b", "Qwen3 8B": "qwen3-8b", "gpt-oss 20B": "gpt-oss-20b"} | {
     "DeepSeek V2 Lite": "deepseek-v2-lite"
 }
