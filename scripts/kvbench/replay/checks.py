@@ -29,6 +29,10 @@ def check(trace: Trace, settings: Settings, *, has_clock: bool = False) -> None:
         raise UserError(f"replay: {needs.pop()} reserves max_length for each request; set max_length")
     if settings.prefix_sharing and settings.policy != "paged":
         raise UserError(f"replay: prefix_sharing: {settings.policy} cannot share blocks; use paged")
+    if settings.async_scheduling and settings.policy != "paged":
+        raise UserError(
+            f"replay: async_scheduling: {settings.policy} schedules a step when it has the former; use paged"
+        )
     _check_groups(settings)
     if trace.arrival_ns[-1] > 0 and not has_clock and settings.step_time == NO_TIME:
         raise UserError("replay: the trace has arrivals, but a step takes no time; set step_time")

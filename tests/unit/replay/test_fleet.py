@@ -65,10 +65,11 @@ def assert_separate(found, given, own):
 
 @EXAMPLES
 @given(REQUESTS, st.integers(1, 4), st.integers(1, 9), st.integers(1, 6), st.sampled_from([0.0, 0.3, 1.0]),
-       st.sampled_from([(0, 1.0), (2, 1.5), (64, 1.5)]))  # fmt: skip
+       st.sampled_from([(0, 1.0), (2, 1.5), (64, 1.5)]), st.booleans())  # fmt: skip
 @pytest.mark.parametrize("router", ROUTERS)
-def test_paged(router, rows, replicas, block_size, running, match, apart):
+def test_paged(router, rows, replicas, block_size, running, match, apart, ahead):
     given, own = work_of(rows), own_settings("paged", block_size, running, sharing=True)
+    own = dataclasses.replace(own, async_scheduling=ahead)
     routing = Routing(router, replicas, match, *apart)
     found = replay_fleet(trace_of(*given), own, routing)
     replica, times = fleet_reference(*given, own, routing)

@@ -32,6 +32,7 @@ ONE = Trace.of([100], [20])
         (Settings("reserve-max", 1000), "reserve-max reserves max_length for each request; set max_length"),
         (Settings("reserve-max", 1000, max_length=119), "request 0 has 120 tokens, more than max_length 119"),
         (Settings("oracle", 1000, prefix_sharing=True), "prefix_sharing: oracle cannot share blocks"),
+        (Settings("hf-batch", 1000, async_scheduling=True), "async_scheduling: hf-batch schedules a step when"),
         (Settings("paged", 127), "pool_slots 127 cannot hold every request under paged: request 0 needs 128 slots"),
         (Settings("reserve-max", 511, max_length=512), "cannot hold every request under reserve-max"),
         (Settings("oracle", 127), "request 0 needs 119 slots, but can get at most 64"),  # the largest buddy chunk
