@@ -128,7 +128,7 @@ def _paged(one: LiveRepeat, ahead: int) -> Durations:
     ended = np.arange(max(len(begin) - 1 - ahead, 0))
     last = ended[tokens[ended + 1] <= running[ended + 1]] if ahead else ended
     first = np.append(0, last[:-1] + 1)[: len(last)]
-    if ahead:  # nothing says until when the engine did something else
+    if ahead:  # when the first one began to be computed is not seen
         first, last = first[1:], last[1:]
     admitted = _admitted(one)
     waits = (one.steps["waiting"].to_numpy()[:-1] == 0) & (running[1:] == admitted)
