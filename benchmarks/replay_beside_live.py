@@ -2,9 +2,9 @@
 
     python benchmarks/replay_beside_live.py results/runs/llama-13b/vllm/sharegpt/requests_per_s-4 [more run folders]
 
-Prints a line per run and timed repeat: its steps, and which of the counts of running and waiting
-requests, scheduled tokens and preemptions, or the steps of admission, differ from the replay's in any step, and where
-first. Exits with 1 if any does.
+Prints a line per run and timed repeat: its steps, and which of the counts of running and waiting requests, scheduled
+tokens and preemptions, or the steps of admission, differ from the replay's in any step, and where first. Exits with 1
+if any does.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ def row(run: Run) -> dict[str, Any]:
     size = cache_itemsize(record["kv_dtype"], record["dtype"])
     block = in_force["block_size"] * vllm_paging(groups).page_units * slot_elements(groups) * size
     budget = record["capacity"]["budget_bytes"]
-    plan = _plan(groups, size, budget // block * block + block, in_force)  # a block more: vLLM's null block
+    plan = _plan(groups, size, budget // block * block + block, run)  # a block more: vLLM's null block
     values = {}
     for name, (planned, logged) in COMPARED.items():
         values |= {f"{name}_planned": getattr(plan, planned), f"{name}_logged": in_force[logged]}
@@ -65,14 +65,15 @@ def row(run: Run) -> dict[str, Any]:
         "block_size": in_force["block_size"],
         "max_length": in_force["max_model_len"],
         "max_num_batched_tokens": in_force["max_num_batched_tokens"],
-        "async_scheduling": bool(in_force.get("async_scheduling")),
+        "async_scheduling": run.schedules_ahead,
         **values,
         "equal": equal,
         "reason": None if equal else _reason(in_force),
     }
 
 
-def _plan(groups: Sequence[LayerGroup], size: int, budget: int, in_force: dict[str, Any]) -> EnginePlan:
+def _plan(groups: Sequence[LayerGroup], size: int, budget: int, run: Run) -> EnginePlan:
+    in_force = run.record["settings"]["in_force"]
     return engine_plan(
         groups,
         size,
@@ -80,7 +81,7 @@ def _plan(groups: Sequence[LayerGroup], size: int, budget: int, in_force: dict[s
         block_size=in_force["block_size"],
         max_length=in_force["max_model_len"],
         max_num_batched_tokens=in_force["max_num_batched_tokens"],
-        async_scheduling=bool(in_force.get("async_scheduling")),
+        async_scheduling=run.schedules_ahead,
     )
 
 

@@ -71,7 +71,7 @@ def draw(
         return said(NO_ARRIVALS, width_in)
     table = table.assign(beside=dodged(table))
     replayed = _curves_of(predicted, table)
-    below = wrapped(_caption(table, predicted, capacity), width_in)
+    below = wrapped(_caption(table, predicted if replayed else None, capacity), width_in)
     figure, panels = _panels(width_in, below.count("\n"))
     _draw_panels(panels, table, replayed, capacity)
     for axes in panels[:5]:
@@ -225,7 +225,7 @@ def _caption(table: pd.DataFrame, predicted: pd.DataFrame | None, capacity: pd.D
         parts.append(f"too short to tell whether saturated: {unknown}")
     if is_true(table["late"]).any():
         parts.append("cross: submitted more than 5 ms late at p99")
-    if _curves_of(predicted, table):
+    if predicted is not None:
         parts.append("dashed: replay with step times fitted to the live runs, up to where it is saturated")
         parts += _misses(predicted)
     if len(_bracketed(capacity)):

@@ -131,7 +131,7 @@ def _paged(one: LiveRepeat, ahead: int) -> Durations:
     if ahead:  # when the first one began to be computed is not seen
         first, last = first[1:], last[1:]
     admitted = _admitted(one)
-    waits = (one.steps["waiting"].to_numpy()[:-1] == 0) & (running[1:] == admitted)
+    waits = (one.steps["waiting"].to_numpy()[:-1] == 0) & (running[1:] <= admitted)
     waited = np.append(0, np.cumsum(waits))
     known = waited[last + ahead + 1] == waited[first + ahead]
     sequences = np.minimum(running - _complete(one, admitted) if ahead else running, tokens)
