@@ -26,9 +26,10 @@ def upkeep(running: int) -> dict[str, int]:
 
 
 def host(device: str) -> dict[str, object]:
-    """The host of every run, as run.json has it; tests change its id."""
-    gpu = device != "cpu"
-    cards = {"gpus": ["NVIDIA A100-SXM4-40GB"] if gpu else [], "driver": "580.1" if gpu else None}
+    """The host of every run, as run.json has it; tests change its id and that of its GPU."""
+    cards = {"gpus": [], "gpu_ids": [], "driver": None}
+    if device != "cpu":
+        cards = {"gpus": ["NVIDIA A100-SXM4-40GB"], "gpu_ids": ["0a0a0a0a"], "driver": "580.1"}
     return {"id": "a1b2c3d4", "cpu": "AMD EPYC", "cpus": 4, "cpus_usable": 2, **cards}
 
 

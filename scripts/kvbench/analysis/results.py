@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kvbench.engines.names import ENGINES
 from kvbench.errors import UserError
@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 
 SCOPES = ("all", "sequential")
 NEEDED = ("device", "engine", "model", "point", "repeats", "settings", "workload")  # of run.json
+
+
+class Place(NamedTuple):
+    """Where a process ran: the ids of its host and of its GPUs; None where there is none or it is not recorded."""
+
+    host: str | None
+    gpu_ids: str | None
 
 
 @dataclass(frozen=True)
@@ -49,9 +56,14 @@ class Run:
         return (self.record.get("host") or {}).get("id")
 
     @property
-    def hosts(self) -> tuple[str | None, ...]:
-        """The `host` of each process."""
-        return tuple(one.host for one in self.processes)
+    def gpu_ids(self) -> str | None:
+        """The ids of that process's GPUs, with commas; None on a CPU, and in older records without them."""
+        return ", ".join((self.record.get("host") or {}).get("gpu_ids") or []) or None
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """Where each process ran."""
+        return tuple(Place(one.host, one.gpu_ids) for one in self.processes)
 
     @property
     def model(self) -> str:
@@ -112,14 +124,13 @@ class Run:
     def timed(self, scope: str | None = None) -> list[dict[str, Any]]:
         """run.json records of the timed repeats of all processes, in one scope or in both.
 
-        Each has its `process`, its `host` and its `requests_digest`; the last two are None in older records without
-        them.
+        Each has its `process`, its `place` and its `requests_digest`, which is None in older records without it.
         """
         return [
             {
                 **repeat,
                 "process": one.process,
-                "host": one.host,
+                "place": Place(one.host, one.gpu_ids),
                 "requests_digest": one.workload_digests.get(repeat["scope"]),
             }
             for one in self.processes

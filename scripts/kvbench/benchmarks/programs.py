@@ -32,9 +32,8 @@ def run_benchmark(settings: Mapping[str, Any], files: Mapping[str, str], out: st
     program = [sys.executable, *arguments(settings, files, out)]
     piped = {"stderr": subprocess.PIPE, "text": True, "errors": "replace"}
     with subprocess.Popen(program, **piped, preexec_fn=partial(end_with_parent, os.getpid())) as process:
-        for (
-            line
-        ) in process.stderr:  # copied to our log at once, so that the log of a killed benchmark shows how far it got
+        # copied to our log at once, so that the log of a killed benchmark shows how far it got
+        for line in process.stderr:
             sys.stderr.write(line)
             last = line.strip() or last
     if process.returncode:

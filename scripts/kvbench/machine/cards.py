@@ -35,7 +35,7 @@ def hold_cards(
     The process and its children hold them until the process ends. `tell` gets a line if there is a wait. Call it
     before torch is loaded. UserError as in `choose_cards`.
     """
-    environment.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # as NVML
+    in_nvml_order(environment)
     shown = _shown(session, count, environment)
     if not (held := _lock(shown, count)):
         tell(f"waiting for {'a GPU' if count == 1 else f'{count} GPUs'}: other jobs on this machine hold them")
@@ -44,6 +44,11 @@ def hold_cards(
             time.sleep(POLL_S)
             held = _lock(shown, count)
     environment["CUDA_VISIBLE_DEVICES"] = ",".join(str(card.index) for card in held)
+
+
+def in_nvml_order(environment: MutableMapping[str, str] = os.environ) -> None:
+    """Let CUDA number the cards as NVML does, unless the user has chosen an order."""
+    environment.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
 
 
 def _lock(cards: Sequence[GpuSample], count: int) -> list[GpuSample]:
@@ -63,9 +68,9 @@ def _lock(cards: Sequence[GpuSample], count: int) -> list[GpuSample]:
     return [card for card, _ in free]
 
 
-def choose_cards(session: Session, count: int, environment: Mapping[str, str] = os.environ) -> list[GpuSample]:
-    """A sample of each of the first `count` GPUs visible to CUDA; UserError if there are fewer."""
-    return _shown(session, count, environment)[:count]
+def choose_cards(session: Session, count: int | None, environment: Mapping[str, str] = os.environ) -> list[GpuSample]:
+    """A sample of each of the first `count` GPUs visible to CUDA, UserError if there are fewer; None: of all."""
+    return _shown(session, count or 0, environment)[:count]
 
 
 def _shown(session: Session, least: int, environment: Mapping[str, str]) -> list[GpuSample]:

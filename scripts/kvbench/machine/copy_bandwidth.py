@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,17 +14,22 @@ SHARE_OF_FREE = 8  # a buffer takes at most one part in so many of free memory
 COPIES, WARM_UP = {"cpu": 12, "cuda": 30}, 3
 
 
-def copy_bandwidth(device: str, threads: int) -> list[dict[str, Any]]:
+def copy_bandwidth(device: str, threads: int, gpu_ids: Sequence[str] = ()) -> list[dict[str, Any]]:
     """Bytes read and written per second when torch copies between two buffers, for each GPU or for the CPU.
 
-    `gpu` is torch's number, None for a CPU; `bytes_per_s` is the median of `copies` copies, given with their range.
+    `gpu` is torch's number, None for a CPU, and `gpu_id` that of `gpu_ids`, in torch's order; `bytes_per_s` is the
+    median of `copies` copies, given with their range.
     """
     import torch
 
     if device == "cpu":
         torch.set_num_threads(threads)
         return [_measured(None, _copy_times("cpu", "cpu"))]
-    return [_measured(gpu, _copy_times("cuda", f"cuda:{gpu}")) for gpu in range(torch.cuda.device_count())]
+    ids = dict(enumerate(gpu_ids))
+    return [
+        _measured(gpu, _copy_times("cuda", f"cuda:{gpu}")) | {"gpu_id": ids.get(gpu)}
+        for gpu in range(torch.cuda.device_count())
+    ]
 
 
 def _copy_times(kind: str, device: str) -> tuple[int, np.ndarray]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from kvbench.analysis.results import Run
@@ -36,8 +36,17 @@ def device(environment: Mapping[str, Any]) -> str:
 
 def several_hosts(runs: Sequence[Run]) -> list[str]:
     """The ids of the hosts of the runs if there are several."""
-    hosts = list(dict.fromkeys(host for run in runs for host in run.hosts if host))
-    return hosts if len(hosts) > 1 else []
+    return _several(place.host for run in runs for place in run.places)
+
+
+def several_gpus(runs: Sequence[Run]) -> list[str]:
+    """The ids of the GPUs of the runs, where these took turns on several GPUs of one host."""
+    return [] if several_hosts(runs) else _several(place.gpu_ids for run in runs for place in run.places)
+
+
+def _several(found: Iterable[str | None]) -> list[str]:
+    named = list(dict.fromkeys(filter(None, found)))
+    return named if len(named) > 1 else []
 
 
 def packages(environment: Mapping[str, Any]) -> dict[str, str]:

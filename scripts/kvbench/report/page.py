@@ -85,6 +85,7 @@ def _environment(environment: Mapping[str, Any], runs: Sequence[Run]) -> dict[st
         "packages": machine.packages(environment),
         "settings": run_settings(runs),
         "several_hosts": machine.several_hosts(runs),
+        "several_gpus": machine.several_gpus(runs),
         "unequal_slots": machine.unequal_slots(runs),
         "runs": runs,
     }

@@ -7,9 +7,9 @@ from builders.changed_runs import changed_record
 from builders.runs import write_run, write_runs
 from builders.tables import factor_row
 
-from kvbench.analysis.results import load_runs
+from kvbench.analysis.results import Place, load_runs
 from kvbench.analysis.tables import attribution, hosts, of_serving, processes, ratios
-from kvbench.report.machine import several_hosts
+from kvbench.report.machine import several_gpus, several_hosts
 from kvbench.report.tables.runs import run_settings
 from kvbench.report.tables.speed import ratios_view
 
@@ -20,6 +20,14 @@ def moved(path, host=OTHER):
     """The run as if another host, or with None an older kvbench, had measured it."""
     with changed_record(path) as record:
         record["host"] = host and {**record["host"], "id": host, "cpu": "Xeon"}
+    return path
+
+
+def on_gpu(path, gpu):
+    """The run as if another GPU of the host, or with None a kvbench that did not record it, had measured it."""
+    with changed_record(path) as record:
+        record["host"].pop("gpu_ids")
+        record["host"] |= {"gpu_ids": [gpu]} if gpu else {}
     return path
 
 
@@ -40,6 +48,13 @@ def test_a_run_has_a_row_for_each_of_its_hosts(tmp_path):
 
 def test_processes_on_one_host_are_counted_together(tmp_path):
     assert list(hosts.table(load_runs(two_processes(tmp_path)))["n_processes"]) == [2]
+
+
+def test_a_run_has_a_row_for_each_of_its_gpus(tmp_path):
+    first, second = [write_run(tmp_path, "vllm", device="cuda", process=number) for number in (1, 2)]
+    runs = load_runs([first, on_gpu(second, OTHER)])
+    assert hosts.table(runs)[["gpu_ids", "n_processes"]].to_numpy().tolist() == [["0a0a0a0a", 1], [OTHER, 1]]
+    assert list(processes.table(runs, 0)["gpu_ids"].unique()) == ["0a0a0a0a", OTHER]
 
 
 def test_older_runs_have_no_row_but_the_table_keeps_its_columns(tmp_path):
@@ -68,6 +83,24 @@ def test_ratios_say_whether_one_host_ran_both(tmp_path, host, same):
     assert factor_row(rows, "capacity of paging", "side")["same_host"] is True
 
 
+@pytest.mark.parametrize(("gpu", "same"), [("0a0a0a0a", True), (OTHER, False), (None, None)])
+def test_ratios_say_whether_one_gpu_ran_both(tmp_path, gpu, same):
+    batch, vllm = write_runs(tmp_path, ("hf-batch", "vllm"), device="cuda")
+    runs = load_runs([on_gpu(batch, gpu), vllm])
+    table = ratios.table(runs, 0).set_index("numerator")
+    assert table.loc["vllm", "same_host"] == True  # noqa: E712
+    assert table.loc["vllm", "same_gpus"] == same if same is not None else pd.isna(table.loc["vllm", "same_gpus"])
+    assert ("same GPUs" in ratios_view(table.reset_index())) == (same is False)
+    reason = factor_row(attribution.table(runs, 0), "over padded batches", "side")["reason"]
+    assert ("different GPUs of one host" in str(reason)) == (same is False)
+
+
+def test_no_gpus_are_not_the_same_gpus(tmp_path):
+    runs = load_runs(write_runs(tmp_path, ("hf-batch", "vllm")))
+    assert ratios.table(runs, 0)["same_gpus"].isna().all()
+    assert hosts.same_place([Place(None, None), Place(OTHER, "a")]) == {"same_host": None, "same_gpus": None}
+
+
 def test_a_reason_names_both_few_repeats_and_hosts(tmp_path):
     batch, vllm = write_runs(tmp_path, ("hf-batch", "vllm"), repeats=2)
     row = factor_row(attribution.table(load_runs([moved(batch), vllm]), 0), "over padded batches", "side")
@@ -93,4 +126,11 @@ def test_the_report_names_the_hosts_where_there_are_several(tmp_path):
     assert several_hosts(runs) == [OTHER, "a1b2c3d4"]
     assert list(run_settings(runs)["host"]) == [OTHER, "a1b2c3d4"]
     assert "host" not in run_settings(load_runs([moved(batch, None)]))
-    assert hosts.same_host([None, OTHER]) is None
+
+
+def test_the_report_names_the_gpus_of_one_host_where_there_are_several(tmp_path):
+    batch, vllm = write_runs(tmp_path, ("hf-batch", "vllm"), device="cuda")
+    assert several_gpus(load_runs([batch, vllm])) == []
+    on_gpu(batch, OTHER)
+    assert several_gpus(load_runs([batch, vllm])) == [OTHER, "0a0a0a0a"]
+    assert several_gpus(load_runs([moved(batch), vllm])) == []

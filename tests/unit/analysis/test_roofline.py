@@ -155,6 +155,13 @@ def test_only_vllm_reads_several_gpus_at_once(tmp_path, engine, rate):
     assert set(roofline.table([on_gpu(tmp_path, engine, gpus=2)], CUDA, 0)["copy_bytes_per_s"]) == {rate}
 
 
+@pytest.mark.parametrize(("known", "rate"), [("0a0a0a0a", 3 * RATE), ("of another host", RATE)])
+def test_the_bandwidth_is_that_of_the_run_s_own_gpu_if_it_was_measured(tmp_path, known, rate):
+    copies = [{"gpu_id": "1b1b1b1b", "bytes_per_s": RATE}, {"gpu_id": known, "bytes_per_s": 3 * RATE}]
+    found = roofline.table([on_gpu(tmp_path, "vllm")], {"device": "cuda", "copy": copies}, 0)
+    assert set(found["copy_bytes_per_s"]) == {rate}
+
+
 @pytest.mark.parametrize(("engine", "share", "limit"), [("vllm", 0.37, "host"), ("hf-batch", 0.74, "memory bandwidth")])
 def test_gpus_that_take_turns_are_busy_for_the_sum_of_their_times(tmp_path, engine, share, limit):
     found = roofline.table([on_gpu(tmp_path, engine, gpus=2)], CUDA, 0).iloc[0]

@@ -1,12 +1,13 @@
 """The id of a host: equal on one machine, another on any other, and neither name nor UUID can be read from it."""
 
+import os
 import platform
 import sys
 
 import pytest
 from builders.pynvml import fake_pynvml
 
-from kvbench.machine.host import host_id, host_record
+from kvbench.machine.host import gpu_id, host_id, host_record, shown_gpu_ids
 from kvbench.machine.nvml import Session
 
 
@@ -25,22 +26,43 @@ def test_the_id_is_of_the_name_and_the_cards_in_any_order(session):
 
 
 def test_name_and_uuids_cannot_be_read_from_the_record(session):
-    told = str(host_record(session))
+    told = str(host_record(session, session.infos()))
     assert platform.node() not in told
     assert not any(card.uuid in told for card in session.infos())
 
 
 def test_the_record_has_the_cards_that_the_run_has(session):
-    assert host_record(session)["gpus"] == ["NVIDIA H100 80GB HBM3"] * 2
-    session.keep([session.infos()[1].uuid])
-    record = host_record(session)
+    both = session.infos()
+    whole = host_record(session, both)
+    assert whole["gpus"] == ["NVIDIA H100 80GB HBM3"] * 2
+    session.keep([both[1].uuid])
+    record = host_record(session, both)
     assert record["gpus"] == ["NVIDIA H100 80GB HBM3"]
+    assert record["gpu_ids"] == whole["gpu_ids"][1:] == [gpu_id(both[1].uuid)]
     assert record["driver"] == "580.95.05"
 
 
+def test_runs_on_different_cards_of_a_machine_name_one_host(session):
+    both, ids = session.infos(), set()
+    for card in both:
+        one = Session()
+        one.keep([card.uuid])
+        ids.add(host_record(one, both)["id"])
+    assert ids == {host_record(session, both)["id"]}
+
+
+def test_the_cards_that_cuda_shows_are_named_in_its_order(session, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,0")
+    assert shown_gpu_ids() == [gpu_id(card.uuid) for card in session.infos()[::-1]]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    assert shown_gpu_ids() == [gpu_id(session.infos()[1].uuid)]
+    assert os.environ["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
+
+
 def test_a_run_on_the_cpu_names_no_driver_and_keeps_its_id_whatever_cards_are_there(session):
+    cards = session.infos()
     session.keep(())
-    record = host_record(session)
-    assert (record["gpus"], record["driver"]) == ([], None)
+    record = host_record(session, cards)
+    assert (record["gpus"], record["gpu_ids"], record["driver"]) == ([], [], None)
     assert record["id"] == host_id(platform.node(), ())
     assert record["cpu"]

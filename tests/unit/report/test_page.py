@@ -51,6 +51,13 @@ def test_several_hosts_are_named_where_runs_come_from_them(tmp_path):
     assert {"0f0f0f0f", "a1b2c3d4"} <= cells(found)
 
 
+def test_several_gpus_are_named_where_runs_took_turns_on_them(tmp_path):
+    _, given = report_inputs(tmp_path)
+    for number, run in enumerate(given[4]):
+        run.record["host"]["gpu_ids"] = [f"{number % 2}b1b1b1b"]
+    assert "measured on 2 GPUs of one host (0b1b1b1b; 1b1b1b1b)" in part(render(*given), "environment")
+
+
 def test_the_page_says_which_libraries_served_the_requests(tmp_path):
     _, given = report_inputs(tmp_path)
     both = "the same requests, served by Hugging Face Transformers and by vLLM under one KV budget."

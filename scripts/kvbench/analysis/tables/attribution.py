@@ -18,7 +18,7 @@ import pandas as pd
 
 from kvbench.analysis.results import Run
 from kvbench.analysis.statistics import MIN_REPEATS, PARTS
-from kvbench.analysis.tables.hosts import HOSTS_DIFFER
+from kvbench.analysis.tables.hosts import SAME, apart
 from kvbench.analysis.tables.ratios import METRIC, arm, ratio_columns, same_work
 from kvbench.analysis.tables.repeats import for_blocks, steps_of
 
@@ -69,7 +69,7 @@ COLUMNS = (
     *(f"{name}_n_repeats" for name in ARMS),
     *(f"{name}_n_processes" for name in ARMS),
     *(f"{name}_{METRIC}_{part}" for name in ARMS for part in PARTS),
-    *("ratio", "ratio_ci95_low", "ratio_ci95_high", "interval_against_1", "same_host", "measurable", "reason"),
+    *("ratio", "ratio_ci95_low", "ratio_ci95_high", "interval_against_1", *SAME, "measurable", "reason"),
     *(f"{name}_steps_waiting_share" for name in ARMS),
     *("numerator_steps_waiting_for_blocks_share", "product", "product_over_ratio", "product_is"),
 )
@@ -136,9 +136,9 @@ def _ratio(above: list[dict[str, Any]], below: list[dict[str, Any]], seed: int) 
     few, columns = min(len(above), len(below)), ratio_columns(above, below, seed)
     limits = [
         *([f"n = {few}; an interval needs {MIN_REPEATS} repeats"] if few < MIN_REPEATS else []),
-        *([HOSTS_DIFFER] if columns["same_host"] is False else []),
+        apart(columns),
     ]
-    return {**columns, "measurable": YES, "reason": "; ".join(limits) or None}
+    return {**columns, "measurable": YES, "reason": "; ".join(filter(None, limits)) or None}
 
 
 def _without_ratio(problem: str | None) -> dict[str, Any]:

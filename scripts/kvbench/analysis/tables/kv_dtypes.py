@@ -10,7 +10,7 @@ import pandas as pd
 from kvbench.analysis.parity import compare, outputs
 from kvbench.analysis.results import Run
 from kvbench.analysis.statistics import PARTS, Ratio, count_disturbed, known_columns, ratio
-from kvbench.analysis.tables.hosts import HOSTS_DIFFER, same_host
+from kvbench.analysis.tables.hosts import SAME, apart, same_place
 from kvbench.kv.groups import LayerGroup, units
 
 SWEEP, AUTO = "kv_dtype", "auto"
@@ -20,7 +20,7 @@ COLUMNS = (
     *("model", "workload", "engine", "point", "kv_dtype", "requests", "n_repeats", "n_processes", "disturbed_repeats"),
     *("slot_bytes", "token_bytes", "pool_bytes", "pool_slots", "pool_tokens", "pool_tokens_over_auto"),
     *(f"{name}_{part}" for name in SAMPLED for part in PARTS),
-    *("ratio", "ratio_ci95_low", "ratio_ci95_high", "interval_against_1", "same_host"),
+    *("ratio", "ratio_ci95_low", "ratio_ci95_high", "interval_against_1", *SAME),
     *("equal_outputs_share", "equal_tokens_share", "median_common_prefix_tokens", "median_output_tokens"),
     "larger_pool",
 )
@@ -97,16 +97,16 @@ def _over_auto(run: Run, auto: Run, own: pd.DataFrame, base: pd.DataFrame, seed:
         return {"pool_tokens_over_auto": larger, "larger_pool": "not known: one of the two has no timed repeat"}
     processes = own["process"].tolist(), base["process"].tolist()
     found = ratio(own[SPEED].to_numpy(), base[SPEED].to_numpy(), seed, processes)
-    same = same_host([*run.hosts, *auto.hosts])
+    same = same_place([*run.places, *auto.places])
     return {
         "pool_tokens_over_auto": larger,
         "ratio": found.value,
         "ratio_ci95_low": found.low,
         "ratio_ci95_high": found.high,
         "interval_against_1": found.verdict,
-        "same_host": same,
+        **same,
         **_equal(run, auto),
-        "larger_pool": bought(larger, bound(base), found) + (f"; {HOSTS_DIFFER}" if same is False else ""),
+        "larger_pool": "; ".join(filter(None, (bought(larger, bound(base), found), apart(same)))),
     }
 
 

@@ -14,7 +14,7 @@ from kvbench.analysis.tables.throughput import rates
 
 METRIC = "output_tokens_per_s"
 COLUMNS = (
-    *("model", "workload", "engine", "point", "scope", "process", "host", "n_processes", "n_repeats"),
+    *("model", "workload", "engine", "point", "scope", "process", "host", "gpu_ids", "n_processes", "n_repeats"),
     *(f"{METRIC}_{part}" for part in ("median", "min", "max", "sd_between_medians", "sd_within")),
     *("f_between_over_within", "f_p_value", "interval_width_over_pooled"),
 )
@@ -38,8 +38,8 @@ def _rows(run: Run, scope: str, seed: int) -> list[dict[str, Any]]:
     values = {one: np.array([rates(r)[METRIC] for r in repeats if r["process"] == one]) for one in numbers}
     names = {**run.names, "scope": scope, "n_processes": len(values)}
     whole = spread(list(values.values())) | {"interval_width_over_pooled": _widths(values, seed)}
-    hosts = {repeat["process"]: repeat["host"] for repeat in repeats}
-    return [{**names, **_process(one, own), "host": hosts[one], **whole} for one, own in values.items()]
+    places = {repeat["process"]: repeat["place"] for repeat in repeats}
+    return [{**names, **_process(one, own), **places[one]._asdict(), **whole} for one, own in values.items()]
 
 
 def _process(number: int, values: np.ndarray) -> dict[str, Any]:

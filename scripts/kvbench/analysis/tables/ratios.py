@@ -10,7 +10,7 @@ import pandas as pd
 
 from kvbench.analysis.results import Run, processes_of
 from kvbench.analysis.statistics import PARTS, ratio
-from kvbench.analysis.tables.hosts import same_host
+from kvbench.analysis.tables.hosts import SAME, same_place
 from kvbench.analysis.tables.throughput import rates
 from kvbench.errors import UserError
 
@@ -22,7 +22,7 @@ COLUMNS = (
     *("model", "workload", "point", "scope", "numerator", "denominator", "denominator_point", "requests"),
     *("numerator_n_repeats", "denominator_n_repeats", "numerator_n_processes", "denominator_n_processes"),
     *(f"{arm}_{METRIC}_{part}" for arm in ("numerator", "denominator") for part in PARTS),
-    *("ratio", "ratio_ci95_low", "ratio_ci95_high", "interval_against_1", "same_host"),
+    *("ratio", "ratio_ci95_low", "ratio_ci95_high", "interval_against_1", *SAME),
 )
 
 
@@ -64,7 +64,7 @@ def ratio_columns(above: Sequence[dict[str, Any]], below: Sequence[dict[str, Any
         "ratio_ci95_low": found.low,
         "ratio_ci95_high": found.high,
         "interval_against_1": found.verdict,
-        "same_host": same_host([repeat["host"] for repeat in (*above, *below)]),
+        **same_place([repeat["place"] for repeat in (*above, *below)]),
     }
 
 

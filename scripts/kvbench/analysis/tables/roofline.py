@@ -102,11 +102,16 @@ def weights_of_a_step(record: Mapping[str, Any]) -> int | None:
 
 
 def copy_rate(run: Run, bandwidth: Mapping[str, Any]) -> float | None:
-    """Copy bandwidth of the run's memory in bytes per second; None if it was measured on another device."""
+    """Copy bandwidth of the run's memory in bytes per second; None if it was measured on another device.
+
+    It is that of the run's own GPUs where these are among the measured ones, else that of the first.
+    """
     if bandwidth["device"] != run.record["device"]:
         return None
+    own = set((run.gpu_ids or "").split(", "))
+    copies = [one for one in bandwidth["copy"] if one.get("gpu_id") in own] or bandwidth["copy"]
     together = (run.record.get("gpus") or 1) if _all_at_once(run) else 1
-    return sum(one["bytes_per_s"] for one in bandwidth["copy"][:together])
+    return sum(one["bytes_per_s"] for one in copies[:together])
 
 
 def _all_at_once(run: Run) -> bool:

@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from kvbench.analysis.results import Run
+from kvbench.analysis.results import Place, Run
 from kvbench.analysis.slo_capacity import Attained, attained, of_repeats, over_repeats
 from kvbench.analysis.statistics import known_columns, ratio
-from kvbench.analysis.tables.hosts import same_host
+from kvbench.analysis.tables.hosts import SAME, same_place
 from kvbench.analysis.tables.repeats import WORK
 
 PAIR = ("model", "workload")
@@ -23,7 +23,7 @@ CAPACITY = (
 REPEATS = (*PAIR, "engine", "point", "scope", "process", "repeat", *WORK, "slo_capacity_per_s")
 RATIOS = (
     *(*PAIR, "numerator", "denominator", "n_repeats", "ratio", "ratio_ci95_low", "ratio_ci95_high", "verdict"),
-    *("numerator_per_s", "denominator_per_s", "same_host"),
+    *("numerator_per_s", "denominator_per_s", *SAME),
 )
 NUMERATOR = "vllm"
 POINT = "slo"
@@ -45,7 +45,7 @@ def tables(runs: Sequence[Run], slo: Mapping[str, Any], seed: int) -> dict[str, 
     return {
         "slo_capacity": pd.DataFrame(capacities, columns=list(CAPACITY)),
         "slo_repeats": repeats,
-        "slo_ratios": _ratios(repeats, _hosts(runs), seed),
+        "slo_ratios": _ratios(repeats, _places(runs), seed),
     }
 
 
@@ -84,15 +84,15 @@ def _capacity(found: Attained, each: Sequence[Mapping[str, Any]], slo: Mapping[s
     }
 
 
-def _hosts(runs: Sequence[Run]) -> dict[tuple[str, str, str], list[str | None]]:
-    """The hosts of all rates of each model, workload and engine."""
-    hosts: dict[tuple[str, str, str], list[str | None]] = {}
+def _places(runs: Sequence[Run]) -> dict[tuple[str, str, str], list[Place]]:
+    """Where all rates of each model, workload and engine were measured."""
+    places: dict[tuple[str, str, str], list[Place]] = {}
     for run in runs:
-        hosts.setdefault((run.model, run.workload, run.engine), []).extend(run.hosts)
-    return hosts
+        places.setdefault((run.model, run.workload, run.engine), []).extend(run.places)
+    return places
 
 
-def _ratios(repeats: pd.DataFrame, hosts: Mapping[tuple[str, str, str], list[str | None]], seed: int) -> pd.DataFrame:
+def _ratios(repeats: pd.DataFrame, places: Mapping[tuple[str, str, str], list[Place]], seed: int) -> pd.DataFrame:
     """`vllm` over every other engine, where every repeat of both has a capacity."""
     rows = []
     for (model, workload), own in repeats.groupby(list(PAIR), sort=False):
@@ -100,8 +100,8 @@ def _ratios(repeats: pd.DataFrame, hosts: Mapping[tuple[str, str, str], list[str
         above = arms.pop(NUMERATOR, None)
         for engine, below in arms.items() if above is not None else ():
             row = {"model": model, "workload": workload, "numerator": NUMERATOR, "denominator": engine}
-            both = [host for name in (NUMERATOR, engine) for host in hosts[model, workload, name]]
-            rows.append(row | _ratio(above, below, seed) | {"same_host": same_host(both)})
+            both = [place for name in (NUMERATOR, engine) for place in places[model, workload, name]]
+            rows.append(row | _ratio(above, below, seed) | same_place(both))
     return pd.DataFrame(rows, columns=list(RATIOS))
 
 

@@ -25,7 +25,7 @@ def run_settings(runs: Sequence[Run]) -> pd.DataFrame:
                 "dtype": record["dtype"],
                 "threads": record["threads"],
                 "processes": len(run.processes),
-                "host": ", ".join(dict.fromkeys(filter(None, run.hosts))) or None,
+                "host": ", ".join(dict.fromkeys(place.host for place in run.places if place.host)) or None,
                 "temperature": run.temperature,
                 "maximum length (tokens)": record["max_length"],
                 "KV budget (MiB)": mib(capacity["budget_bytes"]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from kvbench.analysis.tables.hosts import SAME
 from kvbench.report.cells import MIB, interval, labels, number, pairs, scope, span, spans, text, text_column
 
 
@@ -66,16 +67,16 @@ def ratios_view(table: pd.DataFrame) -> pd.DataFrame:
                 "over (output tokens/s)": interval(table, "denominator_output_tokens_per_s"),
                 "ratio": spans(table, "ratio", "ratio_ci95_low", "ratio_ci95_high"),
                 "interval against 1": table["interval_against_1"],
-                **_hosts(table),
+                **_places(table),
             }
         )
     )
 
 
-def _hosts(table: pd.DataFrame) -> dict[str, pd.Series]:
-    """The column `same host` if hosts differ in a row; galleries made before hosts were recorded have none."""
-    same = table["same_host"] if "same_host" in table else pd.Series()
-    return {"same host": same.map({True: "yes", False: "no"})} if same.eq(False).any() else {}
+def _places(table: pd.DataFrame) -> dict[str, pd.Series]:
+    """The columns `same host` and `same GPUs` where they differ in a row; older tables may have neither."""
+    found = {name.replace("_", " ").replace("gpus", "GPUs"): table[name] for name in SAME if name in table}
+    return {name: same.map({True: "yes", False: "no"}) for name, same in found.items() if same.eq(False).any()}
 
 
 def attribution_view(table: pd.DataFrame) -> pd.DataFrame:
