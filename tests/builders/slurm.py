@@ -159,10 +159,11 @@ class Slurm:
         raise AssertionError(f"no job {what} is {state}: {self.jobs()}")
 
     def processes(self) -> list[str]:
-        """Command lines of all processes inside, but for the daemons and the listing itself."""
-        listing = self.run("ps", "-e", "-o", "args=").stdout.splitlines()
+        """All processes inside but for the daemons and the listing: number, parent, state, age in seconds, command."""
+        listing = self.run("ps", "-e", "-ww", "-o", "pid=,ppid=,stat=,etimes=,args=").stdout.splitlines()
         ours = ("sleep infinity", "ps -e", "munged", "slurmctld", "slurmd", ": slurmscriptd")
-        return [line for line in listing if not line.strip().startswith(ours) and "<defunct>" not in line]
+        commands = [(line, line.split(maxsplit=4)[4].strip()) for line in listing]
+        return [line for line, args in commands if not args.startswith(ours) and "<defunct>" not in args]
 
     def _configure(self) -> None:
         controller, *daemons = _free_ports(1 + len(NODES))
