@@ -1,7 +1,8 @@
 """The record of one pass of a paged engine, kept in append-only arrays while it runs.
 
-A step appends a few counters and, if the set of requests has changed, a copy of the scheduled-token counts.
-`kvbench.kv.paged` rebuilds the slots afterwards.
+A step appends a row of counters and, if the set of requests has changed, a copy of the scheduled-token counts.
+`kvbench.kv.paged` rebuilds the slots afterwards. What a step costs is mostly cache misses, since the engine has run
+between two of them: so it makes few calls and touches one array.
 """
 
 from __future__ import annotations
@@ -13,20 +14,20 @@ from collections.abc import Iterable
 import numpy as np
 
 from kvbench.kv.groups import ONE_GROUP, Paging
-from kvbench.kv.schedule import ADMITTED, SAME_AS_BEFORE, Schedule
+from kvbench.kv.schedule import ADMITTED, Schedule
 
 # Columns of `Schedule`, in the order in which they are appended.
-SAMPLED = ("free_blocks", "running", "waiting", "scheduled_tokens", "dump_length")
+SAMPLED = ("free_blocks", "running", "waiting", "scheduled_tokens", "dump_length", "unsettled")
 READ = ("block_step", "block_request", "block_tokens", "block_length", "block_group")
 
 
 class ScheduleLog:
-    """Steps, events and block ids of a pass."""
+    """Steps, events and block ids of a pass, of a scheduler that `runs_ahead` of the tokens it has seen or does not."""
 
-    def __init__(self) -> None:
-        self.t_ns = array("q")
-        self.samples = array("i")  # SAMPLED
-        self.unsettled = array("i")  # only for a scheduler that may run ahead
+    def __init__(self, *, runs_ahead: bool = False) -> None:
+        self.runs_ahead = runs_ahead
+        self.steps = 0
+        self.samples = array("q")  # nanoseconds and SAMPLED
         self.dump_request, self.dump_tokens = array("i"), array("i")
         self.events = array("i")  # step, kind, request, tokens
         self.blocks = array("i")  # READ
@@ -37,7 +38,7 @@ class ScheduleLog:
     def event(self, kind: int, request_id: str, tokens: int = 0) -> None:
         """Note that a known request was admitted, preempted or freed before the next sample."""
         if request_id in self.index:
-            self.events.extend((len(self.t_ns), kind, self.index[request_id], tokens))
+            self.events.extend((self.steps, kind, self.index[request_id], tokens))
             self.changed = True
 
     def admit(self, request_id: str, tokens: int) -> None:
@@ -53,24 +54,23 @@ class ScheduleLog:
         return same
 
     def dump(self, request_ids: Iterable[str], tokens: Iterable[int]) -> int:
-        """Copy the scheduled tokens of each request; return the number of requests."""
+        """Copy the scheduled tokens of each request; return the number of requests, for `sample`."""
         before = len(self.dump_request)
         self.dump_request.extend(map(self.index.__getitem__, request_ids))
         self.dump_tokens.extend(tokens)
         return len(self.dump_request) - before
 
-    def sample(self, free_blocks: int, running: int, waiting: int, total_tokens: int, dumped: int | None) -> None:
-        """End the step; `dumped` is the length of its dump, None if the step repeats the last one."""
-        self.t_ns.append(time.monotonic_ns())
-        length = SAME_AS_BEFORE if dumped is None else dumped
-        self.samples.extend((free_blocks, running, waiting, total_tokens, length))
+    def sample(self, t_ns: int, *counts: int) -> None:
+        """End the step with its time and its SAMPLED; `dump_length` is SAME_AS_BEFORE if the step repeats the last."""
+        self.samples.extend((t_ns, *counts))
+        self.steps += 1
 
     def read_blocks(self, request_id: str, computed_tokens: int, ids: Iterable[int], group: int = 0) -> None:
         """Copy the block ids of a request's table of a group before the step's sample."""
         before = len(self.block_ids)
         self.block_ids.extend(ids)
         read = len(self.block_ids) - before
-        self.blocks.extend((len(self.t_ns), self.index[request_id], computed_tokens, read, group))
+        self.blocks.extend((self.steps, self.index[request_id], computed_tokens, read, group))
 
     def schedule(
         self,
@@ -83,12 +83,15 @@ class ScheduleLog:
         paging: Paging = ONE_GROUP,
     ) -> Schedule:
         """The finished record, once all requests have returned their blocks."""
-        samples = np.array(self.samples, np.int32).reshape(-1, 5)
+        t_ns, *counts = np.array(self.samples, np.int64).reshape(-1, 1 + len(SAMPLED)).T
+        sampled = {name: column.astype(np.int32) for name, column in zip(SAMPLED, counts, strict=True)}
+        if not self.runs_ahead:
+            del sampled["unsettled"]
         events = np.array(self.events, np.int32).reshape(-1, 4)
         blocks = np.array(self.blocks, np.int32).reshape(-1, 5)
         return Schedule(
-            t_ns=np.array(self.t_ns, np.int64),
-            **dict(zip(SAMPLED, samples.T, strict=True)),
+            t_ns=t_ns,
+            **sampled,
             dump_request=np.array(self.dump_request, np.int32),
             dump_tokens=np.array(self.dump_tokens, np.int32),
             event_step=events[:, 0],
@@ -105,5 +108,4 @@ class ScheduleLog:
             block_size=block_size,
             hook_s=hook_s,
             paging=paging,
-            unsettled=np.array(self.unsettled, np.int32),
         )

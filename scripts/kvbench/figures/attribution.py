@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 
 from kvbench.analysis.results import engine_key
 from kvbench.analysis.tables.attribution import ARMS, BINDING_SHARE, METRIC, NOT_RUN, YES
+from kvbench.analysis.tables.hosts import SAME
 from kvbench.figures.data.rows import rows_of
 from kvbench.figures.not_drawn import NOTHING
 from kvbench.figures.style import (
@@ -170,4 +171,13 @@ def _caption(table: pd.DataFrame) -> str:
     products = table.loc[table["part"] == "total", "product_is"].dropna()
     product = f"its product is {products.iloc[0]}" if len(products) else "without a product"
     marks = f"small mark: numerator, large: denominator, dashed: {BINDING_SHARE:.0%}"
-    return f"bar: ratio of the medians of {repeats} repeats{interval}; above the line: the chain, {product}; {marks}"
+    bars = f"bar: ratio of the medians of {repeats} repeats{interval}{_apart(table)}"
+    return f"{bars}; above the line: the chain, {product}; {marks}"
+
+
+def _apart(table: pd.DataFrame) -> str:
+    """Whether the engines of a pair were measured in different places; older tables do not say it."""
+    for name, places in zip(SAME, ("hosts", "GPUs of one host"), strict=True):
+        if name in table and table[name].eq(False).any():
+            return f"; some of engines on different {places}"
+    return ""

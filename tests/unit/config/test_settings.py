@@ -583,11 +583,15 @@ def test_the_gpu_overlays_take_the_whole_ladder_at_two_sizes() -> None:
     assert read_yaml(ROOT / "profiles/gpu/config.yaml")["configfile"] == ["config.yaml", "config/gpu.yaml"]
 
 
-def test_the_gpu_benchmarks_are_all_kinds_without_arrivals_and_leave_the_runs_as_they_are() -> None:
-    plain, with_benchmarks = overlaid("gpu"), overlaid("gpu", "gpu-benchmarks")
-    assert plain["benchmarks"] == {}
-    assert {one["kind"] for one in with_benchmarks["benchmarks"].values()} == set(BENCHMARKED) - {PEER_SERVE}
-    assert with_benchmarks | {"benchmarks": {}} == plain
+def test_the_gpu_benchmarks_are_all_kinds_without_arrivals_on_a_run_of_the_gpu_overlay() -> None:
+    ladder, own = overlaid("gpu"), overlaid("gpu-benchmarks")
+    assert ladder["benchmarks"] == {}
+    assert {one["kind"] for one in own["benchmarks"].values()} == set(BENCHMARKED) - {PEER_SERVE}
+    [mixed] = {(one["model"], one["workload"]) for one in own["benchmarks"].values()}
+    assert run_settings(own, mixed[0], "vllm", mixed[1], "base") | {"sequential_requests": 8} == run_settings(
+        ladder, mixed[0], "vllm", mixed[1], "base"
+    )
+    assert workload_settings(own, *mixed) == workload_settings(ladder, *mixed)
 
 
 def test_schema_and_config_yaml_know_the_same_keys() -> None:

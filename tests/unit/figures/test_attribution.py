@@ -42,6 +42,14 @@ def test_the_waterfall_begins_where_the_factor_before_ended(table, tmp_path):
     assert len(ratios.get_yticklabels()) == 13
 
 
+@pytest.mark.parametrize(("name", "places"), [("same_host", "hosts"), ("same_gpus", "GPUs of one host")])
+def test_the_caption_says_if_engines_of_a_pair_ran_in_different_places(table, tmp_path, name, places):
+    apart = table.assign(**{name: [False, *table[name][1:]]})
+    for rows, told in ((apart, True), (table, False), (table.drop(columns=["same_host", "same_gpus"]), False)):
+        caption = " ".join(figure.draw(figure_rows(tmp_path, rows)).get_supxlabel().split())
+        assert (f"some of engines on different {places};" in caption) == told
+
+
 def test_engines_that_were_not_run_are_said_in_the_figure(long_runs, tmp_path):
     some = [run for run in long_runs if run.engine in ("hf-sequential", "vllm")]
     axes = figure.draw(figure_rows(tmp_path, attribution.table(some, 0)), {"width_in": 3.5}).axes[0]

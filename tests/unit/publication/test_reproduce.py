@@ -58,4 +58,4 @@ def test_every_claim_is_listed_with_its_command(runs, claims):
     lines = list(listed(runs, claims))
     assert [line.split()[0] for line in lines] == [claim["id"] for claim in claims.claims]
     [energy] = [line for line in lines if line.startswith("guide-cost-energy ")]
-    assert energy.endswith(f"h100-shapes, {runs['h100-shapes'].minutes} min: {runs['h100-shapes'].command}")
+    assert energy.endswith(f"h200-shapes, {runs['h200-shapes'].minutes} min: {runs['h200-shapes'].command}")

@@ -25,7 +25,7 @@ def test_minutes_are_those_of_all_jobs_rounded_up(runs):
 
 
 def test_disk_is_the_environment_and_the_weights_that_are_stored(runs):
-    assert runs["h100-shapes"].disk_gb(SIZES) == 10.0  # random weights are never on the disk
+    assert runs["h200-shapes"].disk_gb(SIZES) == 10.0  # random weights are never on the disk
     assert runs["cpu-2-cores"].disk_gb(SIZES) == pytest.approx(4.538, abs=1e-3)
     assert runs["paper-traces"].disk_gb(SIZES) == 1.0
 

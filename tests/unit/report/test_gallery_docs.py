@@ -20,9 +20,9 @@ SPEED = "output_tokens_per_s_median"
 ROWS = (
     ("SmolLM2-135M, `sharegpt`", "h100", "smollm2-135m", "sharegpt"),
     ("SmolLM2-135M, `mixed`", "h100", "smollm2-135m", "mixed"),
-    ("GPT-2, `alpaca`", "h100-shapes", "gpt2", "alpaca"),
-    ("Llama-2 7B, `alpaca`", "h100-shapes", "llama-2-7b", "alpaca"),
-    ("Llama 13B, `alpaca-128`", "h100-shapes", "llama-13b", "alpaca-128"),
+    ("GPT-2, `alpaca`", "h200-shapes", "gpt2", "alpaca"),
+    ("Llama-2 7B, `alpaca`", "h200-shapes", "llama-2-7b", "alpaca"),
+    ("Llama 13B, `alpaca-128`", "h200-shapes", "llama-13b", "alpaca-128"),
     ("Llama-2 7B on two GPUs, `mixed`", "h100-two", "llama-2-7b", "mixed"),
 )
 
@@ -49,8 +49,10 @@ def line(name: str, gallery: str, model: str, workload: str) -> str:
         cell(ratios, **served, denominator="hf-sequential", scope="sequential"),
         cell(factors, **served, denominator="vllm-reserved", scope="all"),
     ]
-    version = read_json(GALLERY / gallery / "environment.json")["packages"]["vllm"].removesuffix(".0")
-    return f"| {name} | {' | '.join(cells)} | {version} |"
+    environment = read_json(GALLERY / gallery / "environment.json")
+    [card] = {re.sub("NVIDIA (H[12]00).*", r"\1", gpu["name"]) for gpu in environment["gpus"]}
+    version = environment["packages"]["vllm"].removesuffix(".0")
+    return f"| {name} | {' | '.join(cells)} | {card} | {version} |"
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
@@ -160,7 +162,7 @@ def test_durations_are_the_sums_of_the_jobs(gallery: str) -> None:
     assert f"| {seconds(gallery)} |" in row
 
 
-@pytest.mark.parametrize("gallery", ["h100", "h100-shapes"])
+@pytest.mark.parametrize("gallery", ["h100", "h200-shapes"])
 def test_the_readme_has_the_duration_of_a_gallery(gallery: str) -> None:
     assert re.search(rf"\b{seconds(gallery)}\b", (ROOT / "README.md").read_text())
 

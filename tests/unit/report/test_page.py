@@ -53,8 +53,8 @@ def test_several_hosts_are_named_where_runs_come_from_them(tmp_path):
 
 def test_several_gpus_are_named_where_runs_took_turns_on_them(tmp_path):
     _, given = report_inputs(tmp_path)
-    for number, run in enumerate(given[4]):
-        run.record["host"]["gpu_ids"] = [f"{number % 2}b1b1b1b"]
+    for place, run in enumerate(given[4]):
+        run.record["host"]["gpu_ids"] = [f"{place % 2}b1b1b1b"]
     assert "measured on 2 GPUs of one host (0b1b1b1b; 1b1b1b1b)" in part(render(*given), "environment")
 
 

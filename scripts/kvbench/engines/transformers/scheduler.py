@@ -15,7 +15,7 @@ from transformers.generation.continuous_batching.scheduler import SCHEDULER_MAPP
 
 from kvbench.engines.schedule_log import ScheduleLog
 from kvbench.kv.groups import FULL, SLIDING, Paging
-from kvbench.kv.schedule import FREED, PREEMPTED, Schedule
+from kvbench.kv.schedule import FREED, PREEMPTED, SAME_AS_BEFORE, Schedule
 
 NAME = "kvbench-fifo"
 
@@ -74,16 +74,17 @@ class Recorder:
         """Record one step, after its blocks were allocated and before the model runs."""
         if not self.record:
             return
-        begin = time.perf_counter_ns()
+        begin, log = time.monotonic_ns(), self.log
         running, waiting = len(scheduler.active_requests), len(scheduler.waiting_requests)
         if len(self.held) != running:
             self._note_admissions(scheduler)
-        same = self.log.goes_on(len(batch), total_tokens, running)
-        dumped = None if same else self.log.dump([b.state.request_id for b in batch], [b.query_length for b in batch])
-        if self.read_blocks and len(self.log.t_ns) % self.block_stride == 0:
+        dumped = SAME_AS_BEFORE
+        if not log.goes_on(len(batch), total_tokens, running):
+            dumped = log.dump([b.state.request_id for b in batch], [b.query_length for b in batch])
+        if self.read_blocks and log.steps % self.block_stride == 0:
             self._read_blocks(scheduler, batch)
-        self.log.sample(self.pool.free_blocks(), running, waiting, total_tokens, dumped)
-        self.hook_ns += time.perf_counter_ns() - begin
+        log.sample(begin, self.pool.free_blocks(), running, waiting, total_tokens, dumped, 0)
+        self.hook_ns += time.monotonic_ns() - begin
 
     def _note_admissions(self, scheduler: RecordingScheduler) -> None:
         """Look beyond the batch: a request with a prefix hit holds blocks even in a step that does not schedule it."""

@@ -19,7 +19,7 @@ from kvbench.engines.schedule_log import ScheduleLog
 from kvbench.engines.vllm.recording import Recording
 from kvbench.engines.vllm.reserving import Reserving
 from kvbench.engines.vllm.upkeep import BlocksTimer
-from kvbench.kv.schedule import FREED, PREEMPTED, Schedule
+from kvbench.kv.schedule import FREED, PREEMPTED, SAME_AS_BEFORE, Schedule
 
 
 class Recorder:
@@ -39,7 +39,7 @@ class Recorder:
     def _begin(self) -> None:
         self.enabled = self.number not in self.told.passes.silent
         self.reads_blocks = self.enabled and self.number in self.told.passes.blocks
-        self.log = ScheduleLog()
+        self.log = ScheduleLog(runs_ahead=self.runs_ahead)
         self.under_way.clear()
         self.hook_ns = 0
         self.upkeep = BlocksTimer(self.manager) if self.number in self.told.passes.upkeep else None
@@ -53,18 +53,18 @@ class Recorder:
         """Record one step, after schedule()."""
         if not self.enabled:
             return
-        begin = time.perf_counter_ns()
-        self._note_admissions(output)
+        begin, log = time.monotonic_ns(), self.log
+        if output.scheduled_new_reqs or output.scheduled_cached_reqs.resumed_req_ids:
+            self._note_admissions(output)
         scheduled, total = output.num_scheduled_tokens, output.total_num_scheduled_tokens
         running, waiting = scheduler.get_request_counts()
-        same = self.log.goes_on(len(scheduled), total, running)
-        dumped = None if same else self.log.dump(scheduled, scheduled.values())
-        if self.reads_blocks and len(self.log.t_ns) % self.told.passes.stride == 0:
+        same = log.goes_on(len(scheduled), total, running)
+        dumped = SAME_AS_BEFORE if same else log.dump(scheduled, scheduled.values())
+        if self.reads_blocks and log.steps % self.told.passes.stride == 0:
             self._read_blocks(scheduler)
-        if self.runs_ahead:
-            self._note_under_way(output, total)
-        self.log.sample(self.pool.get_num_free_blocks(), running, waiting, total, dumped)
-        spent = time.perf_counter_ns() - begin
+        behind = self._behind(output, total) if self.runs_ahead else 0
+        log.sample(begin, self.pool.get_num_free_blocks(), running, waiting, total, dumped, behind)
+        spent = time.monotonic_ns() - begin
         self.hook_ns += spent
         if self.upkeep is not None:
             self.upkeep.step(spent)
@@ -83,11 +83,13 @@ class Recorder:
             for group, ids in enumerate(self.manager.get_block_ids(request.request_id)):
                 self.log.read_blocks(request.request_id, request.num_computed_tokens, ids, group)
 
-    def _note_under_way(self, output: SchedulerOutput, total: int) -> None:
-        now = len(self.log.t_ns)
-        self.log.unsettled.append(now - min(self.under_way.values(), default=now))
+    def _behind(self, output: SchedulerOutput, total: int) -> int:
+        """Steps back to the oldest whose tokens the scheduler has not seen; from now on this step is one of them."""
+        now = self.log.steps
+        oldest = next(iter(self.under_way.values()), now)  # they are in order
         if total:
             self.under_way[id(output)] = now
+        return now - oldest
 
     def settled(self, output: SchedulerOutput) -> None:
         """Note that the scheduler sees the tokens of a step."""
@@ -97,7 +99,7 @@ class Recorder:
         """Write the pass's record, if it has one, and begin the next; whether that is to find the cache as it is."""
         if self.upkeep is not None:
             self.upkeep.stop()
-        if self.log.t_ns:
+        if self.log.steps:
             self._schedule(scheduler).save(self.told.file(self.number))
         kept = self.number in self.told.passes.kept
         self.number += 1
