@@ -1,8 +1,7 @@
 """The record of one pass of a paged engine, kept in append-only arrays while it runs.
 
 A step appends a row of counters and, if the set of requests has changed, a copy of the scheduled-token counts.
-`kvbench.kv.paged` rebuilds the slots afterwards. What a step costs is mostly cache misses, since the engine has run
-between two of them: so it makes few calls and touches one array.
+`kvbench.kv.paged` rebuilds the slots afterwards. The engine waits for it, so a step makes few calls.
 """
 
 from __future__ import annotations
