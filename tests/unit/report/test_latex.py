@@ -52,7 +52,7 @@ def test_every_table_that_the_rule_writes_has_a_caption() -> None:
 
 
 @pytest.mark.parametrize("name", CAPTIONS)
-@pytest.mark.parametrize("gallery", ["cpu-2-cores", "h100-shapes"])
+@pytest.mark.parametrize("gallery", ["cpu-2-cores", "h200-shapes"])
 def test_a_table_is_balanced_and_has_the_rows_of_the_report(name: str, gallery: str) -> None:
     table = read_table(GALLERY / gallery / f"tables/{name}.csv")
     text = latex(name, table)
