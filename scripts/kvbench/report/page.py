@@ -80,7 +80,7 @@ def render(
 def _environment(environment: Mapping[str, Any], runs: Sequence[Run]) -> dict[str, Any]:
     """What was run, and on what."""
     return {
-        "device": machine.device(environment),
+        "device": machine.device(environment, runs),
         "machine": machine.machine_facts(environment),
         "packages": machine.packages(environment),
         "settings": run_settings(runs),

@@ -131,6 +131,8 @@ def test_the_report_names_the_hosts_where_there_are_several(tmp_path):
 def test_the_report_names_the_gpus_of_one_host_where_there_are_several(tmp_path):
     batch, vllm = write_runs(tmp_path, ("hf-batch", "vllm"), device="cuda")
     assert several_gpus(load_runs([batch, vllm])) == []
+    assert "GPU" not in run_settings(load_runs([batch, vllm]))
     on_gpu(batch, OTHER)
     assert several_gpus(load_runs([batch, vllm])) == [OTHER, "0a0a0a0a"]
+    assert list(run_settings(load_runs([batch, vllm]))["GPU"]) == [OTHER, "0a0a0a0a"]
     assert several_gpus(load_runs([moved(batch), vllm])) == []

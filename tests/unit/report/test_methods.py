@@ -8,6 +8,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import pytest
 from builders.page_text import part
 from builders.report_inputs import report_inputs
 
@@ -82,6 +83,20 @@ def test_a_run_on_a_cpu() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("cards", "had", "told"),
+    [
+        (2, (2, 2), "They ran on 2 × A card (driver"),
+        (1, (1, None), "They ran on 1 × A card (driver"),
+        (2, (1, None), "Each ran on one of 2 × A card (driver"),
+        (3, (2, 1), "Each ran on one or 2 of 3 × A card (driver"),
+    ],
+)
+def test_the_gpus_are_those_that_each_run_had(cards: int, had: tuple[int | None, ...], told: str) -> None:
+    machine = {**GPU, "gpus": [{"name": "A card"}] * cards}
+    assert told in methods(machine, CONFIG, [run("s", "vllm", gpus=number) for number in had])
+
+
 def test_gpus_processes_other_sources_and_sampling() -> None:
     sampled = {"settings": {"given": {"sampling": {"temperature": 0.7, "top_p": 0.95}}}}
     runs = [
@@ -93,7 +108,7 @@ def test_gpus_processes_other_sources_and_sampling() -> None:
         "s (random weights of its shape) in float16 and h (a/b from the Hugging Face hub, revision 0123456789ab)"
         in text
     )
-    assert "They ran on 2 × A card (driver 580.1), in a host with A CPU, 4 usable CPUs" in text
+    assert "Each ran on one of 2 × A card (driver 580.1), in a host with A CPU, 4 usable CPUs" in text
     assert "Workload guide of h (kind guide): 13 requests" in text
     assert "sampling with temperature 0.7 and top-p 0.95" in text
     assert "6 timed repeats in each of 3 processes" in text

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
 from kvbench.analysis.results import Run
 from kvbench.report.cells import mib, text
+from kvbench.report.machine import several_gpus
 
 
 def run_settings(runs: Sequence[Run]) -> pd.DataFrame:
     """The settings of each run, and how long loading took."""
-    rows = []
+    rows, several = [], several_gpus(runs)
     for run in runs:
         record, capacity, timing = run.record, run.record["capacity"], _median_times(run)
+        gpus = {"GPU": _once(place.gpu_ids for place in run.places)} if several else {}
         rows.append(
             {
                 "model": run.model,
@@ -25,7 +27,8 @@ def run_settings(runs: Sequence[Run]) -> pd.DataFrame:
                 "dtype": record["dtype"],
                 "threads": record["threads"],
                 "processes": len(run.processes),
-                "host": ", ".join(dict.fromkeys(place.host for place in run.places if place.host)) or None,
+                "host": _once(place.host for place in run.places),
+                **gpus,
                 "temperature": run.temperature,
                 "maximum length (tokens)": record["max_length"],
                 "KV budget (MiB)": mib(capacity["budget_bytes"]),
@@ -38,6 +41,10 @@ def run_settings(runs: Sequence[Run]) -> pd.DataFrame:
             }
         )
     return text(pd.DataFrame(rows))
+
+
+def _once(ids: Iterable[str | None]) -> str | None:
+    return ", ".join(dict.fromkeys(filter(None, ids))) or None
 
 
 def _median_times(run: Run) -> dict[str, float]:
