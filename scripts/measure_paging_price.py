@@ -30,12 +30,14 @@ def main(snakemake):
 def timed(params, task):
     """The record and the rows of all shapes, measured while no other job measures."""
     from kvbench.machine.cards import hold_cards, refuse_others
+    from kvbench.machine.host import shown_gpu_ids
     from kvbench.machine.nvml import Session
     from kvbench.machine.turns import Turn
 
     session = Session()
     hold_cards(session, 1, task.tell)
     refuse_others(session, 1, allow=params.shared_gpu)
+    gpu_ids = shown_gpu_ids()
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     with Turn(task.tell) as turn:
         from kvbench.kernel.price import Price
@@ -47,7 +49,7 @@ def timed(params, task):
                 price.measure(shape)
                 bar.update(1)
     session.close()
-    return price.record(), price.rows
+    return {**price.record(), "gpu_ids": gpu_ids}, price.rows
 
 
 if __name__ == "__main__":

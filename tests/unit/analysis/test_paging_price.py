@@ -61,3 +61,9 @@ def test_what_was_not_measured_has_its_reason() -> None:
     [row] = table(samples(0), record(reason="no GPU"), bandwidth(), 0).to_dict("records")
     assert row["reason"] == "no GPU"
     assert pd.isna([value for name, value in row.items() if name != "reason"]).all()
+
+
+def test_the_copy_bandwidth_is_that_of_the_gpu_that_ran_the_kernel() -> None:
+    copies = [{"gpu_id": "1b1b1b1b", "bytes_per_s": 1e11}, {"gpu_id": "0a0a0a0a", "bytes_per_s": 2e11}]
+    rows = table(samples(), record(gpu_ids=["0a0a0a0a"]), {"device": "cuda", "copy": copies}, 0)
+    assert rows["share_of_copy_bandwidth"].tolist() == found()["share_of_copy_bandwidth"].tolist()

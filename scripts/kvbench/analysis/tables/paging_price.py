@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from kvbench.analysis.copies import copies_of
 from kvbench.analysis.statistics import PARTS, ratio
 from kvbench.kernel.forms import CONTIGUOUS
 
@@ -31,7 +32,8 @@ def table(samples: pd.DataFrame, record: Mapping[str, Any], bandwidth: Mapping[s
     if record["reason"]:
         return pd.DataFrame([{"reason": record["reason"]}], columns=list(COLUMNS))
     common = {name: record[name] for name in ("gpu", "dtype", "tolerance")}
-    copy = bandwidth["copy"][0]["bytes_per_s"] if bandwidth["copy"] else None
+    copies = copies_of(bandwidth, record.get("gpu_ids") or [])
+    copy = copies[0]["bytes_per_s"] if copies else None
     rows = []
     for key, shape in samples.groupby(list(SHAPE), sort=False):
         kernel = _kernel(record["kernels"][shape["layout"].iloc[0]])

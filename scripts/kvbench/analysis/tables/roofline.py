@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from kvbench.analysis.copies import copies_of
 from kvbench.analysis.results import SCOPES, Run
 from kvbench.analysis.statistics import PARTS, summarise
 
@@ -108,8 +109,7 @@ def copy_rate(run: Run, bandwidth: Mapping[str, Any]) -> float | None:
     """
     if bandwidth["device"] != run.record["device"]:
         return None
-    own = set((run.gpu_ids or "").split(", "))
-    copies = [one for one in bandwidth["copy"] if one.get("gpu_id") in own] or bandwidth["copy"]
+    copies = copies_of(bandwidth, (run.gpu_ids or "").split(", "))
     together = (run.record.get("gpus") or 1) if _all_at_once(run) else 1
     return sum(one["bytes_per_s"] for one in copies[:together])
 
