@@ -4,8 +4,10 @@
         --workload results/workloads/smollm2-135m/mixed.parquet
 
 `--pair vllm`: our `vllm` (recording on) and `vllm bench throughput --backend vllm`, with the same token ids and equal
-engine arguments. `--pair hf`: our `hf-batch` and `--backend hf --hf-max-batch-size N`, with the same texts in the same
-batches; both sides ignore the end of sequence. Each side runs in a process of its own, and their passes alternate.
+engine arguments. vLLM's statistics, from which ours has the times of requests, are off in the peer, as in the
+benchmark; `--statistics` turns them on, so that what differs then is ours. `--pair hf`: our `hf-batch` and
+`--backend hf --hf-max-batch-size N`, with the same texts in the same batches; both sides ignore the end of sequence.
+Each side runs in a process of its own, and their passes alternate.
 
 Flaws of the hf backend: it passes no attention mask, so rows attend to their padding. It stops at the end of sequence
 (turned off here), yet counts all requested tokens; tokens are therefore counted here. It lets torch choose cuDNN's
@@ -44,6 +46,7 @@ def parse() -> argparse.Namespace:
     add_inputs(parser)
     parser.add_argument("--passes", type=int, default=10, help="timed passes of each side")
     parser.add_argument("--batch", type=int, default=8, help="requests per batch, for --pair hf")
+    parser.add_argument("--statistics", action="store_true", help="also in the peer, for --pair vllm")
     parser.add_argument("--arm", choices=("ours", "peer"), help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -138,7 +141,7 @@ def bench_vllm(arguments: argparse.Namespace, order: Order, settings: Any) -> tu
 
     ours = ("scheduler_cls", "worker_extension_cls", "worker_cls", "disable_log_stats")
     equal = {name: value for name, value in engine_arguments(settings).items() if name not in ours}
-    llm = LLM(**equal)
+    llm = LLM(**equal, disable_log_stats=not arguments.statistics)
     requests = sample_requests(order, lambda r: {"prompt_token_ids": list(r.prompt_token_ids)})
 
     def serve() -> tuple[float, int]:
@@ -251,7 +254,7 @@ def result(arguments: argparse.Namespace, samples: dict[str, list[tuple[float, i
     return {
         "kind": f"peer-{arguments.pair}",
         "ours": OURS[arguments.pair],
-        "other": f"vllm bench throughput --backend {arguments.pair}",
+        "other": f"vllm bench throughput --backend {arguments.pair}{', statistics' * arguments.statistics}",
         "ours_output_tokens": samples["ours"][0][1],
         "other_output_tokens": samples["peer"][0][1],
         **paired(rates["ours"], rates["peer"]),
