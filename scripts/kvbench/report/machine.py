@@ -33,8 +33,8 @@ def counted(names: Sequence[str]) -> list[str]:
     return [f"{names.count(name)} × {name}" for name in dict.fromkeys(names)]
 
 
-def device(environment: Mapping[str, Any], runs: Sequence[Run]) -> str:
-    """What the engines ran on, in a few words."""
+def device(environment: Mapping[str, Any], runs: Sequence[Run] = ()) -> str:
+    """What the engines ran on, in a few words; of given runs also how many of the machine's GPUs each had."""
     facts = machine_facts(environment)
     if environment.get("device") != "cuda":
         return facts.get("CPU", "this machine's CPU")
