@@ -99,9 +99,8 @@ def report(arguments: argparse.Namespace, result: dict[str, Any]) -> None:
 def _host(device: str) -> dict[str, Any]:
     """The entry `host` of run.json for this machine and the card of `turn`."""
     with Session() as session:
-        cards_of_host = session.infos()
         session.keep([card.uuid for card in choose_cards(session, 1)] if device == "cuda" else ())
-        return host_record(session, cards_of_host)
+        return host_record(session)
 
 
 def run(main: Callable[[], None]) -> None:

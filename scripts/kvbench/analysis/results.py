@@ -61,9 +61,14 @@ class Run:
         return ", ".join((self.record.get("host") or {}).get("gpu_ids") or []) or None
 
     @property
+    def place(self) -> Place:
+        """Where that process ran."""
+        return Place(self.host, self.gpu_ids)
+
+    @property
     def places(self) -> tuple[Place, ...]:
         """Where each process ran."""
-        return tuple(Place(one.host, one.gpu_ids) for one in self.processes)
+        return tuple(one.place for one in self.processes)
 
     @property
     def model(self) -> str:
@@ -130,7 +135,7 @@ class Run:
             {
                 **repeat,
                 "process": one.process,
-                "place": Place(one.host, one.gpu_ids),
+                "place": one.place,
                 "requests_digest": one.workload_digests.get(repeat["scope"]),
             }
             for one in self.processes

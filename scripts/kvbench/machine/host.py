@@ -14,15 +14,12 @@ from kvbench.machine.nvml import GpuInfo, Session
 ID_DIGITS = 8
 
 
-def host_record(session: Session, cards_of_host: Collection[GpuInfo]) -> dict[str, Any]:
-    """The entry `host` of run.json: `id`, CPU, and the cards and driver that `session` is restricted to.
-
-    `cards_of_host` are those that the driver lists, whether or not the run has them.
-    """
+def host_record(session: Session) -> dict[str, Any]:
+    """The entry `host` of run.json: `id`, CPU, and the cards and driver that `session` is restricted to."""
     cards = session.infos()
     cpu = cpu_facts()
     return {
-        "id": host_id(platform.node(), cards_of_host if cards else ()),
+        "id": host_id(platform.node(), session.infos_of_host() if cards else ()),
         "cpu": cpu["model"],
         "cpus": cpu["cpus"],
         "cpus_usable": cpu["cpus_usable"],

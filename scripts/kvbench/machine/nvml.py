@@ -52,6 +52,7 @@ class Session:
 
     def __init__(self) -> None:
         self._nvml = _import_pynvml()
+        self._found: tuple[GpuInfo, ...] = ()
         self._infos: tuple[GpuInfo, ...] = ()
         self._handles: list[Any] = []
         self.driver_version: str | None = None
@@ -82,6 +83,10 @@ class Session:
         """The GPUs in NVML's order, including those that CUDA_VISIBLE_DEVICES hides from CUDA."""
         return self._infos
 
+    def infos_of_host(self) -> tuple[GpuInfo, ...]:
+        """Those of `infos` before `keep`."""
+        return self._found
+
     def keep(self, uuids: Collection[str]) -> None:
         """Restrict the session to these GPUs from now on."""
         kept = [pair for pair in zip(self._infos, self._handles, strict=True) if pair[0].uuid in uuids]
@@ -102,7 +107,7 @@ class Session:
         if (version := self._ask(nvml.nvmlSystemGetCudaDriverVersion)) is not None:
             self.cuda_version = f"{version // 1000}.{version % 1000 // 10}"
         self._handles = [nvml.nvmlDeviceGetHandleByIndex(i) for i in range(nvml.nvmlDeviceGetCount())]
-        self._infos = tuple(self._info(index, handle) for index, handle in enumerate(self._handles))
+        self._infos = self._found = tuple(self._info(index, handle) for index, handle in enumerate(self._handles))
         if not self._handles:
             self.problem = "the driver sees no GPU"
 

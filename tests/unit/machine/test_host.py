@@ -26,17 +26,17 @@ def test_the_id_is_of_the_name_and_the_cards_in_any_order(session):
 
 
 def test_name_and_uuids_cannot_be_read_from_the_record(session):
-    told = str(host_record(session, session.infos()))
+    told = str(host_record(session))
     assert platform.node() not in told
     assert not any(card.uuid in told for card in session.infos())
 
 
 def test_the_record_has_the_cards_that_the_run_has(session):
     both = session.infos()
-    whole = host_record(session, both)
+    whole = host_record(session)
     assert whole["gpus"] == ["NVIDIA H100 80GB HBM3"] * 2
     session.keep([both[1].uuid])
-    record = host_record(session, both)
+    record = host_record(session)
     assert record["gpus"] == ["NVIDIA H100 80GB HBM3"]
     assert record["gpu_ids"] == whole["gpu_ids"][1:] == [gpu_id(both[1].uuid)]
     assert record["driver"] == "580.95.05"
@@ -47,8 +47,8 @@ def test_runs_on_different_cards_of_a_machine_name_one_host(session):
     for card in both:
         one = Session()
         one.keep([card.uuid])
-        ids.add(host_record(one, both)["id"])
-    assert ids == {host_record(session, both)["id"]}
+        ids.add(host_record(one)["id"])
+    assert ids == {host_record(session)["id"]}
 
 
 def test_the_cards_that_cuda_shows_are_named_in_its_order(session, monkeypatch):
@@ -60,9 +60,8 @@ def test_the_cards_that_cuda_shows_are_named_in_its_order(session, monkeypatch):
 
 
 def test_a_run_on_the_cpu_names_no_driver_and_keeps_its_id_whatever_cards_are_there(session):
-    cards = session.infos()
     session.keep(())
-    record = host_record(session, cards)
+    record = host_record(session)
     assert (record["gpus"], record["gpu_ids"], record["driver"]) == ([], [], None)
     assert record["id"] == host_id(platform.node(), ())
     assert record["cpu"]

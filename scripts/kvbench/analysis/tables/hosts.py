@@ -23,7 +23,7 @@ def table(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def _rows(run: Run) -> list[dict[str, Any]]:
-    known = {place: one.record["host"] for place, one in zip(run.places, run.processes, strict=True) if place.host}
+    known = {one.place: one.record["host"] for one in run.processes if one.host}
     counts = Counter(run.places)
     return [
         {
