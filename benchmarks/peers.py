@@ -5,9 +5,12 @@
 
 `--pair vllm`: our `vllm` (recording on) and `vllm bench throughput --backend vllm`, with the same token ids and equal
 engine arguments. vLLM's statistics, from which ours has the times of requests, are off in the peer, as in the
-benchmark; `--statistics` turns them on, so that what differs then is ours. `--pair hf`: our `hf-batch` and
-`--backend hf --hf-max-batch-size N`, with the same texts in the same batches; both sides ignore the end of sequence.
-Each side runs in a process of its own, and their passes alternate.
+benchmark. `--pair hf`: our `hf-batch` and `--backend hf --hf-max-batch-size N`, with the same texts in the same
+batches; both sides ignore the end of sequence. Each side runs in a process of its own, and their passes alternate.
+
+`--controls`, for `--pair vllm`, adds sides that tell where a difference comes from: `unrecorded` (ours with recording
+off), `statistics` (the peer with vLLM's statistics on) and `again` (the peer in a second process: what the method
+itself cannot tell apart). Each is compared with the peer.
 
 Flaws of the hf backend: it passes no attention mask, so rows attend to their padding. It stops at the end of sequence
 (turned off here), yet counts all requested tokens; tokens are therefore counted here. It lets torch choose cuDNN's
@@ -27,9 +30,16 @@ from typing import Any
 
 from common import Order, add_inputs, paired, report, run, settle, turn
 
+from kvbench.benchmarks.table import SPEED
+
 # A pass serves all requests and returns (seconds, output tokens); each arm returns such a function and one to close it.
 Serve = Callable[[], tuple[float, int]]
 OURS = {"vllm": "vllm", "hf": "hf-batch"}
+CONTROLS = {
+    "unrecorded": "vllm, recording off",
+    "statistics": "vllm bench throughput --backend vllm, statistics",
+    "again": "vllm bench throughput --backend vllm, second process",
+}
 
 
 def main() -> None:
@@ -46,15 +56,18 @@ def parse() -> argparse.Namespace:
     add_inputs(parser)
     parser.add_argument("--passes", type=int, default=10, help="timed passes of each side")
     parser.add_argument("--batch", type=int, default=8, help="requests per batch, for --pair hf")
-    parser.add_argument("--statistics", action="store_true", help="also in the peer, for --pair vllm")
-    parser.add_argument("--arm", choices=("ours", "peer"), help=argparse.SUPPRESS)
-    return parser.parse_args()
+    parser.add_argument("--controls", nargs="+", choices=CONTROLS, default=[], help="further sides, for --pair vllm")
+    parser.add_argument("--arm", choices=("ours", "peer", *CONTROLS), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.controls and arguments.pair != "vllm":
+        parser.error("--controls: only with --pair vllm")
+    return arguments
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, list[tuple[float, int]]]:
-    """Alternating passes of both sides, the first of each discarded; the side that begins alternates too."""
+    """Alternating passes of all sides, the first of each discarded; every second time in reverse."""
     with turn(arguments) as taken:
-        workers = {arm: start_worker(arm) for arm in ("ours", "peer")}
+        workers = {arm: start_worker(arm) for arm in ("ours", "peer", *arguments.controls)}
         try:
             for arm, worker in workers.items():
                 expect_ready(arm, worker)
@@ -106,8 +119,9 @@ def work(arguments: argparse.Namespace) -> None:
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     order, settings = settle(arguments, OURS[arguments.pair], temperature=1.0)  # as in vLLM's benchmark
-    arm = {("vllm", "ours"): our_vllm, ("vllm", "peer"): bench_vllm, ("hf", "ours"): our_hf, ("hf", "peer"): bench_hf}
-    serve, close = arm[arguments.pair, arguments.arm](arguments, order, settings)
+    ours, peer = {"vllm": (our_vllm, bench_vllm), "hf": (our_hf, bench_hf)}[arguments.pair]
+    side = ours if arguments.arm in ("ours", "unrecorded") else peer
+    serve, close = side(arguments, order, settings)
     print("ready", file=answers)
     with contextlib.closing(sys.stdin):
         for _ in sys.stdin:
@@ -116,9 +130,12 @@ def work(arguments: argparse.Namespace) -> None:
 
 
 def our_vllm(arguments: argparse.Namespace, order: Order, settings: Any) -> tuple[Serve, Callable[[], None]]:
+    from kvbench.engines.recorded_passes import RecordedPasses
     from kvbench.engines.vllm.runner import VllmEngine
 
     engine = VllmEngine(settings)
+    if arguments.arm == "unrecorded":
+        engine.prepare(RecordedPasses(silent=list(range(arguments.passes + 1))))
     engine.load()
     passes = iter(range(10**6))
 
@@ -141,7 +158,7 @@ def bench_vllm(arguments: argparse.Namespace, order: Order, settings: Any) -> tu
 
     ours = ("scheduler_cls", "worker_extension_cls", "worker_cls", "disable_log_stats")
     equal = {name: value for name, value in engine_arguments(settings).items() if name not in ours}
-    llm = LLM(**equal, disable_log_stats=not arguments.statistics)
+    llm = LLM(**equal, disable_log_stats=arguments.arm != "statistics")
     requests = sample_requests(order, lambda r: {"prompt_token_ids": list(r.prompt_token_ids)})
 
     def serve() -> tuple[float, int]:
@@ -249,16 +266,21 @@ def sample_requests(order: Order, prompt: Callable[[Any], Any]) -> list[Any]:
 
 
 def result(arguments: argparse.Namespace, samples: dict[str, list[tuple[float, int]]]) -> dict[str, Any]:
-    """The names of the two sides, the tokens that each generated in a pass, and their rates."""
-    rates = {arm: [tokens / seconds for seconds, tokens in values] for arm, values in samples.items()}
+    """Our side and each control compared with the peer: tokens of a pass, rates and their ratio."""
+    peer = f"vllm bench throughput --backend {arguments.pair}"
+    names = {"ours": OURS[arguments.pair]} | {arm: CONTROLS[arm] for arm in arguments.controls}
     return {
         "kind": f"peer-{arguments.pair}",
-        "ours": OURS[arguments.pair],
-        "other": f"vllm bench throughput --backend {arguments.pair}{', statistics' * arguments.statistics}",
-        "ours_output_tokens": samples["ours"][0][1],
-        "other_output_tokens": samples["peer"][0][1],
-        **paired(rates["ours"], rates["peer"]),
+        "comparisons": [
+            {"measure": SPEED, "ours": name, "other": peer, **beside(samples[arm], samples["peer"])}
+            for arm, name in names.items()
+        ],
     }
+
+
+def beside(side: list[tuple[float, int]], peer: list[tuple[float, int]]) -> dict[str, Any]:
+    rates = [[tokens / seconds for seconds, tokens in passes] for passes in (side, peer)]
+    return {"ours_output_tokens": side[0][1], "other_output_tokens": peer[0][1], **paired(*rates)}
 
 
 if __name__ == "__main__":

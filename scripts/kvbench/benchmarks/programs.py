@@ -47,7 +47,16 @@ def arguments(settings: Mapping[str, Any], files: Mapping[str, str], out: str | 
     if pair == "serve":  # it reads the run itself
         program, given = ["peer_serve.py"], {}
     elif kind == "peer":
-        program = ["peers.py", "--pair", pair, "--batch", str(settings["batch"])]
+        controls = settings.get("controls") or []
+        program = [
+            "peers.py",
+            "--pair",
+            pair,
+            "--batch",
+            str(settings["batch"]),
+            *(controls and ["--controls"]),
+            *controls,
+        ]
     else:
         program = ["recording_cost.py"]
     given = {**files, **given, "passes": settings["passes"], "out": out}

@@ -11,6 +11,7 @@ import pytest
 from builders.configured import complete, configured
 from builders.engine_settings import engine_settings
 from builders.models import bare_model
+from builders.places import SCHEMA
 from builders.requests import requests_of
 
 from kvbench.benchmarks import programs as benchmarks
@@ -19,8 +20,10 @@ from kvbench.config.parameters import benchmark_settings, run_settings
 from kvbench.engines.transformers.batches import plan_batches
 from kvbench.errors import UserError
 from kvbench.files import write_json
+from kvbench.yaml_files import read_yaml
 
 FILES = {"environment": "e.json", "model": "m.json", "workload": "w.parquet"}
+INPUTS = [part for name, file in FILES.items() for part in (f"--{name}", file)]
 
 
 def _config(**own):
@@ -81,9 +84,44 @@ def test_each_kind_calls_its_program() -> None:
         "--out",
         "out.json",
     ]
+    vllm = benchmarks.arguments({"kind": "peer-vllm", "controls": ["again"], **common}, FILES, "out.json")
+    assert vllm[1:8] == ["--pair", "vllm", "--batch", "5", "--controls", "again", "--environment"]
     recording = benchmarks.arguments({"kind": "recording", **common}, FILES, "out.json")
     assert Path(recording[0]).name == "recording_cost.py"
     assert "--pair" not in recording
+
+
+def test_controls_are_compared_with_the_peer(
+    program: Callable[[str], ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the table they are rows of their own."""
+    peers = program("peers")
+    monkeypatch.setattr(sys, "argv", ["peers", "--pair", "vllm", *INPUTS, "--controls", "unrecorded", "again"])
+    samples = {
+        arm: [(s, 10), (s, 10)] for arm, s in {"ours": 2.0, "peer": 1.0, "unrecorded": 4.0, "again": 1.0}.items()
+    }
+    write_json(tmp_path / "b.json", peers.result(peers.parse(), samples))
+    found = table({"b": {"model": "m", "workload": "w"}}, [tmp_path / "b.json"])
+    peer = "vllm bench throughput --backend vllm"
+    assert found[["kind", "ours", "other", "measure", "ratio"]].to_numpy().tolist() == [
+        ["peer-vllm", "vllm", peer, "output_tokens_per_s", 0.5],
+        ["peer-vllm", "vllm, recording off", peer, "output_tokens_per_s", 0.25],
+        ["peer-vllm", f"{peer}, second process", peer, "output_tokens_per_s", 1.0],
+    ]
+
+
+def test_the_schema_has_the_controls_of_the_program(program: Callable[[str], ModuleType]) -> None:
+    own = read_yaml(SCHEMA)["$defs"]["benchmark"]["properties"]["controls"]
+    assert own["items"]["enum"] == list(program("peers").CONTROLS)
+
+
+def test_the_hf_pair_has_no_controls(
+    program: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["peers", "--pair", "hf", *INPUTS, "--controls", "again"])
+    with pytest.raises(SystemExit):
+        program("peers").parse()
+    assert "--controls: only with --pair vllm" in capsys.readouterr().err
 
 
 def test_a_failure_is_its_last_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,6 +152,8 @@ def test_the_table_has_a_row_a_benchmark(tmp_path: Path) -> None:
         ({"model": "gpt"}, "benchmarks.b.model: unknown model"),
         ({"kind": "peer"}, "benchmarks.b.kind"),
         ({"passes": 5}, "benchmarks.b.passes"),
+        ({"controls": ["again"]}, "benchmarks.b.controls: peer-hf has none"),
+        ({"controls": ["agian"]}, "benchmarks.b.controls"),
     ],
 )
 def test_what_is_wrong_is_named(own, word) -> None:

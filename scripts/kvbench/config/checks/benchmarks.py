@@ -19,6 +19,8 @@ def check_benchmarks(config: dict, plan: Plan) -> None:
         settings = _at_rate(own, at, plan) if own["kind"] == PEER_SERVE else _at_base(own, at, plan)
         if own["kind"] == PEER_SERVE:
             _check_repeats(own, at, settings.get("repeats", config["repeats"]))
+        if own.get("controls") and own["kind"] != "peer-vllm":
+            raise Invalid(f"{at}.controls", f"{own['kind']} has none; remove it")
         if own["kind"] == "peer-hf" and config["models"][own["model"]]["source"] == "shape":
             raise Invalid(f"{at}.model", f"the hf backend needs text, but {own['model']} is a shape; use another model")
         for key, wrong in (("kv_budget_mib", "auto"), ("prefix_sharing", True)):
