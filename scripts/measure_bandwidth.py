@@ -10,7 +10,7 @@ from kvbench.machine.turns import Turn
 def main(snakemake):
     with job(snakemake) as task, Turn(task.tell) as turn:
         device = read_record(snakemake.input.environment, "device")["device"]
-        threads = resolve_threads(snakemake.params.cpu_threads)
+        threads = resolve_threads(snakemake.params.cpu_threads, device)
         set_threads(threads)
         gpu_ids = shown_gpu_ids() if device == "cuda" else []
         from kvbench.machine.copy_bandwidth import copy_bandwidth

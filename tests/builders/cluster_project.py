@@ -32,7 +32,7 @@ with job(snakemake):
     names = ("SLURM_JOB_ID", "SLURMD_NODENAME", "SLURM_STEP_GPUS")
     told = {name: os.environ[name] for name in names if name in os.environ}
     told |= {"rule": snakemake.rule, "output": snakemake.output[0], "begun": begun, "ended": time.time()}
-    told |= {"measures": "measure" in snakemake.resources.keys(), "threads": resolve_threads("auto")}
+    told |= {"measures": "measure" in snakemake.resources.keys(), "threads": resolve_threads("auto", "cpu")}
     told |= {"missing": snakemake.params.get("missing"), "runs": len(snakemake.input.get("runs", []))}
     with open("ran.jsonl", "a") as ran:
         print(json.dumps(told), file=ran)

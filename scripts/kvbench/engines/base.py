@@ -34,7 +34,7 @@ class EngineSettings:
     random_weights: bool  # the model is a shape: weights are initialised at random on the device
     dtype: str
     device: str
-    threads: int
+    threads: int | None  # None: as the engine chooses
     max_length: int
     budget_bytes: int
     groups: tuple[LayerGroup, ...]  # what the library caches for a token, in elements

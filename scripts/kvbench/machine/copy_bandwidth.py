@@ -14,7 +14,7 @@ SHARE_OF_FREE = 8  # a buffer takes at most one part in so many of free memory
 COPIES, WARM_UP = {"cpu": 12, "cuda": 30}, 3
 
 
-def copy_bandwidth(device: str, threads: int, gpu_ids: Sequence[str] = ()) -> list[dict[str, Any]]:
+def copy_bandwidth(device: str, threads: int | None, gpu_ids: Sequence[str] = ()) -> list[dict[str, Any]]:
     """Bytes read and written per second when torch copies between two buffers, for each GPU or for the CPU.
 
     `gpu` is torch's number, None for a CPU, and `gpu_id` that of `gpu_ids`, in torch's order; `bytes_per_s` is the

@@ -72,7 +72,7 @@ def resolve(order: Order) -> EngineSettings:
         random_weights=order.record.source == "shape",
         dtype=dtype,
         device=device,
-        threads=resolve_threads(s["cpu_threads"]),
+        threads=resolve_threads(s["cpu_threads"], device),
         max_length=max_length,
         budget_bytes=kv_budget_bytes(_budget_mib(order, row), s["memory_fraction"], total, free, weights, row, key),
         groups=architecture.groups,

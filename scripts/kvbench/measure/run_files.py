@@ -165,7 +165,7 @@ def _record(measured: Measured) -> dict[str, Any]:
         "settings": {"given": given, "in_force": measured.in_force, "changed": measured.changed},
         "dtype": settings.dtype,
         "device": settings.device,
-        "threads": settings.threads,
+        "threads": measured.in_force["threads"],
         "slot_bytes": settings.slot_bytes,
         "token_bytes": settings.token_bytes,
         "parameters": {"all": architecture.parameters, "active": architecture.active_parameters},
