@@ -3,10 +3,11 @@
     python benchmarks/peers.py --pair vllm --model resources/models/smollm2-135m/model.json \\
         --workload results/workloads/smollm2-135m/mixed.parquet
 
-`--pair vllm`: our `vllm` (recording on) and `vllm bench throughput --backend vllm`, with the same token ids and equal
-engine arguments. vLLM's statistics, from which ours has the times of requests, are off in the peer, as in the
-benchmark. `--pair hf`: our `hf-batch` and `--backend hf --hf-max-batch-size N`, with the same texts in the same
-batches; both sides ignore the end of sequence. Each side runs in a process of its own, and their passes alternate.
+`--pair vllm`: our `vllm` (recording on) and `vllm bench throughput --prequeue-requests`, with the same token ids and
+equal engine arguments; in both, the first step finds all requests there. vLLM's statistics, from which ours has the
+times of requests, are off in the peer, as in the benchmark. `--pair hf`: our `hf-batch` and `--backend hf
+--hf-max-batch-size N`, with the same texts in the same batches; both sides ignore the end of sequence. Each side runs
+in a process of its own, and their passes alternate.
 
 `--controls`, for `--pair vllm`, adds sides that tell where a difference comes from: `unrecorded` (ours with recording
 off), `statistics` (the peer with vLLM's statistics on) and `again` (the peer in a second process: what the method
@@ -35,10 +36,11 @@ from kvbench.benchmarks.table import SPEED
 # A pass serves all requests and returns (seconds, output tokens); each arm returns such a function and one to close it.
 Serve = Callable[[], tuple[float, int]]
 OURS = {"vllm": "vllm", "hf": "hf-batch"}
+PEERS = {"vllm": "vllm bench throughput --prequeue-requests", "hf": "vllm bench throughput --backend hf"}
 CONTROLS = {
     "unrecorded": "vllm, recording off",
-    "statistics": "vllm bench throughput --backend vllm, statistics",
-    "again": "vllm bench throughput --backend vllm, second process",
+    "statistics": f"{PEERS['vllm']}, statistics",
+    "again": f"{PEERS['vllm']}, second process",
 }
 
 
@@ -162,7 +164,7 @@ def bench_vllm(arguments: argparse.Namespace, order: Order, settings: Any) -> tu
     requests = sample_requests(order, lambda r: {"prompt_token_ids": list(r.prompt_token_ids)})
 
     def serve() -> tuple[float, int]:
-        seconds, outputs = _run_vllm_requests(llm, requests, 1, True, False, False, False)
+        seconds, outputs = _run_vllm_requests(llm, requests, 1, True, False, prequeue_requests=True, enable_lora=False)
         return seconds, sum(len(output.outputs[0].token_ids) for output in outputs)
 
     return serve, llm.llm_engine.engine_core.shutdown
@@ -267,12 +269,11 @@ def sample_requests(order: Order, prompt: Callable[[Any], Any]) -> list[Any]:
 
 def result(arguments: argparse.Namespace, samples: dict[str, list[tuple[float, int]]]) -> dict[str, Any]:
     """Our side and each control compared with the peer: tokens of a pass, rates and their ratio."""
-    peer = f"vllm bench throughput --backend {arguments.pair}"
     names = {"ours": OURS[arguments.pair]} | {arm: CONTROLS[arm] for arm in arguments.controls}
     return {
         "kind": f"peer-{arguments.pair}",
         "comparisons": [
-            {"measure": SPEED, "ours": name, "other": peer, **beside(samples[arm], samples["peer"])}
+            {"measure": SPEED, "ours": name, "other": PEERS[arguments.pair], **beside(samples[arm], samples["peer"])}
             for arm, name in names.items()
         ],
     }

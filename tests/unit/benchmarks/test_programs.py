@@ -102,7 +102,7 @@ def test_controls_are_compared_with_the_peer(
     }
     write_json(tmp_path / "b.json", peers.result(peers.parse(), samples))
     found = table({"b": {"model": "m", "workload": "w"}}, [tmp_path / "b.json"])
-    peer = "vllm bench throughput --backend vllm"
+    peer = "vllm bench throughput --prequeue-requests"
     assert found[["kind", "ours", "other", "measure", "ratio"]].to_numpy().tolist() == [
         ["peer-vllm", "vllm", peer, "output_tokens_per_s", 0.5],
         ["peer-vllm", "vllm, recording off", peer, "output_tokens_per_s", 0.25],

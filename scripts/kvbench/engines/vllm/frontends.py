@@ -57,6 +57,16 @@ class Offline:
 
         self.llm = LLM(**arguments)
         link.watch(engine_processes())
+        self._hold()
+
+    def _hold(self) -> None:
+        """Have the engine schedule nothing until the next requests are all there.
+
+        In a process of its own it would begin with the few that have come by then, another number in each pass. vLLM's
+        benchmark has an option for this, `vllm bench throughput --prequeue-requests`.
+        """
+        if self.in_subprocess:
+            self.llm.sleep(level=0)
 
     @property
     def config(self) -> Any:
@@ -75,13 +85,20 @@ class Offline:
     def reset_prefix_cache(self) -> None:
         """Empty the cache, which ends a pass of the recording."""
         self.llm.reset_prefix_cache()
+        self._hold()
 
     def generate(self, prompts: Sequence[Any], sampling: Sequence[Any], bar: Any) -> list[Any]:
-        """vLLM's outputs of requests that are submitted at once."""
-        return self.llm.generate(prompts, sampling, use_tqdm=bar)
+        """vLLM's outputs of requests that are submitted at once: all of them are there when the first is scheduled."""
+        self.llm.enqueue(prompts, sampling, use_tqdm=bar)
+        if self.in_subprocess:
+            self.llm.wake_up(tags=["scheduling"])
+        return self.llm.wait_for_completion(use_tqdm=bar)
 
     def serve(self, prompts: Sequence[Any], sampling: Sequence[Any], due_ns: Sequence[int], tick: Tick) -> list[Answer]:
-        """The answers to requests that are submitted when due; what has arrived is taken between two steps."""
+        """The answers to requests that are submitted when due; what has arrived is taken between two steps.
+
+        The engine is in this process.
+        """
         engine = self.llm.llm_engine
         answers = [Answer(due) for due in due_ns]
         in_parts(sampling)
