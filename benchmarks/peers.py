@@ -67,7 +67,7 @@ def parse() -> argparse.Namespace:
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, list[tuple[float, int]]]:
-    """Alternating passes of all sides, the first of each discarded; every second time in reverse."""
+    """Alternating passes of all sides, the first of each discarded."""
     with turn(arguments) as taken:
         workers = {arm: start_worker(arm) for arm in ("ours", "peer", *arguments.controls)}
         try:
@@ -84,12 +84,19 @@ def measure(arguments: argparse.Namespace) -> dict[str, list[tuple[float, int]]]
 def take_turns(workers: dict[str, subprocess.Popen], passes: int) -> dict[str, list[tuple[float, int]]]:
     samples: dict[str, list[tuple[float, int]]] = {arm: [] for arm in workers}
     for number in range(passes + 1):
-        for arm in list(workers)[:: 1 if number % 2 else -1]:
+        for arm in order_of(list(workers), number):
             seconds, tokens = ask(workers[arm])
             print(f"{arm} pass {number}: {tokens} tokens in {seconds:.3f} s", file=sys.stderr, flush=True)
             if number:
                 samples[arm].append((seconds, tokens))
     return samples
+
+
+def order_of(arms: list[str], number: int) -> list[str]:
+    """The sides in the order of a round: each takes each place equally often."""
+    turned, first = divmod(number, len(arms))
+    order = arms[first:] + arms[:first]
+    return order[::-1] if turned % 2 else order
 
 
 def start_worker(arm: str) -> subprocess.Popen:

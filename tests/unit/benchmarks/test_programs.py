@@ -110,6 +110,13 @@ def test_controls_are_compared_with_the_peer(
     ]
 
 
+@pytest.mark.parametrize("sides", [2, 3, 5])
+def test_each_side_takes_each_place_equally_often(program: Callable[[str], ModuleType], sides: int) -> None:
+    arms = list("abcde"[:sides])
+    rounds = [program("peers").order_of(arms, number) for number in range(2 * sides)]
+    assert all(sorted(place) == sorted(2 * arms) for place in zip(*rounds, strict=True))
+
+
 def test_the_schema_has_the_controls_of_the_program(program: Callable[[str], ModuleType]) -> None:
     own = read_yaml(SCHEMA)["$defs"]["benchmark"]["properties"]["controls"]
     assert own["items"]["enum"] == list(program("peers").CONTROLS)
