@@ -39,8 +39,8 @@ OURS = {"vllm": "vllm", "hf": "hf-batch"}
 PEERS = {"vllm": "vllm bench throughput --prequeue-requests", "hf": "vllm bench throughput --backend hf"}
 CONTROLS = {
     "unrecorded": "vllm, recording off",
-    "statistics": f"{PEERS['vllm']}, statistics",
-    "again": f"{PEERS['vllm']}, second process",
+    "statistics": "vLLM's benchmark with statistics",
+    "again": "vLLM's benchmark in a second process",
 }
 
 

@@ -106,7 +106,7 @@ def test_controls_are_compared_with_the_peer(
     assert found[["kind", "ours", "other", "measure", "ratio"]].to_numpy().tolist() == [
         ["peer-vllm", "vllm", peer, "output_tokens_per_s", 0.5],
         ["peer-vllm", "vllm, recording off", peer, "output_tokens_per_s", 0.25],
-        ["peer-vllm", f"{peer}, second process", peer, "output_tokens_per_s", 1.0],
+        ["peer-vllm", "vLLM's benchmark in a second process", peer, "output_tokens_per_s", 1.0],
     ]
 
 
