@@ -1,23 +1,25 @@
-"""The record of one pass of a paged engine, kept in append-only arrays while it runs.
+"""The record of one pass of a paged engine, appended to while it runs.
 
-A step appends a row of counters and, if the set of requests has changed, a copy of the scheduled-token counts.
-`kvbench.kv.paged` rebuilds the slots afterwards. The engine waits for it, so a step makes few calls.
+A step appends a row of counters and, if the set of requests has changed, the engine's own scheduled-token counts. The
+engine waits for it, so a step makes few calls: names of requests become numbers when the pass has ended.
+`kvbench.kv.paged` rebuilds the slots afterwards.
 """
 
 from __future__ import annotations
 
 import time
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kvbench.kv.groups import ONE_GROUP, Paging
 from kvbench.kv.schedule import ADMITTED, Schedule
 
 # Columns of `Schedule`, in the order in which they are appended.
 SAMPLED = ("free_blocks", "running", "waiting", "scheduled_tokens", "dump_length", "unsettled")
-READ = ("block_step", "block_request", "block_tokens", "block_length", "block_group")
+READ = ("block_step", "block_tokens", "block_length", "block_group")
 
 
 class ScheduleLog:
@@ -27,23 +29,20 @@ class ScheduleLog:
         self.runs_ahead = runs_ahead
         self.steps = 0
         self.samples = array("q")  # nanoseconds and SAMPLED
-        self.dump_request, self.dump_tokens = array("i"), array("i")
-        self.events = array("i")  # step, kind, request, tokens
-        self.blocks = array("i")  # READ
+        self.dumps: list[Mapping[str, int]] = []  # scheduled tokens by request
+        self.events: list[tuple[int, int, str, int]] = []  # step, kind, request, tokens
+        self.readings, self.read_of = array("i"), list[str]()  # READ, and the request of each
         self.block_ids = array("i")
-        self.index: dict[str, int] = {}
         self.changed, self.all_scheduled = True, False
 
     def event(self, kind: int, request_id: str, tokens: int = 0) -> None:
-        """Note that a known request was admitted, preempted or freed before the next sample."""
-        if request_id in self.index:
-            self.events.extend((self.steps, kind, self.index[request_id], tokens))
-            self.changed = True
+        """Note that a request was admitted, preempted or freed before the next sample.
 
-    def admit(self, request_id: str, tokens: int) -> None:
-        """Note that a new or preempted request was admitted and starts with `tokens` computed tokens."""
-        self.index.setdefault(request_id, len(self.index))
-        self.event(ADMITTED, request_id, tokens)
+        Other events than its admission do not count before that. An admitted request starts with `tokens` computed
+        tokens.
+        """
+        self.events.append((self.steps, kind, request_id, tokens))
+        self.changed = True
 
     def goes_on(self, scheduled: int, total_tokens: int, running: int) -> bool:
         """Whether this step repeats the last one: the same requests, one token for each running request."""
@@ -52,12 +51,10 @@ class ScheduleLog:
         self.all_scheduled, self.changed = every_one, False
         return same
 
-    def dump(self, request_ids: Iterable[str], tokens: Iterable[int]) -> int:
-        """Copy the scheduled tokens of each request; return the number of requests, for `sample`."""
-        before = len(self.dump_request)
-        self.dump_request.extend(map(self.index.__getitem__, request_ids))
-        self.dump_tokens.extend(tokens)
-        return len(self.dump_request) - before
+    def dump(self, scheduled: Mapping[str, int]) -> int:
+        """Keep the scheduled tokens by request, which must not change; return their number, for `sample`."""
+        self.dumps.append(scheduled)
+        return len(scheduled)
 
     def sample(self, t_ns: int, *counts: int) -> None:
         """End the step with its time and its SAMPLED; `dump_length` is SAME_AS_BEFORE if the step repeats the last."""
@@ -69,7 +66,8 @@ class ScheduleLog:
         before = len(self.block_ids)
         self.block_ids.extend(ids)
         read = len(self.block_ids) - before
-        self.blocks.extend((self.steps, self.index[request_id], computed_tokens, read, group))
+        self.readings.extend((self.steps, computed_tokens, read, group))
+        self.read_of.append(request_id)
 
     def schedule(
         self,
@@ -86,19 +84,20 @@ class ScheduleLog:
         sampled = {name: column.astype(np.int32) for name, column in zip(SAMPLED, counts, strict=True)}
         if not self.runs_ahead:
             del sampled["unsettled"]
-        events = np.array(self.events, np.int32).reshape(-1, 4)
-        blocks = np.array(self.blocks, np.int32).reshape(-1, 5)
+        index, events = self._known_events()
+        readings = np.array(self.readings, np.int32).reshape(-1, len(READ))
         return Schedule(
             t_ns=t_ns,
             **sampled,
-            dump_request=np.array(self.dump_request, np.int32),
-            dump_tokens=np.array(self.dump_tokens, np.int32),
+            dump_request=_int32(index[name] for one in self.dumps for name in one),
+            dump_tokens=_int32(tokens for one in self.dumps for tokens in one.values()),
             event_step=events[:, 0],
             event_kind=events[:, 1].astype(np.int8),
             event_request=events[:, 2],
             event_tokens=events[:, 3],
-            request_ids=np.array(list(self.index), np.str_),
-            **dict(zip(READ, blocks.T, strict=True)),
+            request_ids=np.array(list(index), np.str_),
+            block_request=_int32(index[name] for name in self.read_of),
+            **dict(zip(READ, readings.T, strict=True)),
             block_ids=np.array(self.block_ids, np.int32),
             end_ns=time.monotonic_ns(),
             end_free_blocks=end_free_blocks,
@@ -108,3 +107,18 @@ class ScheduleLog:
             hook_s=hook_s,
             paging=paging,
         )
+
+    def _known_events(self) -> tuple[dict[str, int], NDArray[np.int32]]:
+        """Numbers of the requests in order of first admission, and the events from a request's admission on, (E, 4)."""
+        index: dict[str, int] = {}
+        rows = array("i")
+        for step, kind, request_id, tokens in self.events:
+            if kind == ADMITTED:
+                index.setdefault(request_id, len(index))
+            if request_id in index:
+                rows.extend((step, kind, index[request_id], tokens))
+        return index, np.array(rows, np.int32).reshape(-1, 4)
+
+
+def _int32(values: Iterable[int]) -> NDArray[np.int32]:
+    return np.fromiter(values, np.int32)

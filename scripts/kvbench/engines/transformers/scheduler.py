@@ -15,7 +15,7 @@ from transformers.generation.continuous_batching.scheduler import SCHEDULER_MAPP
 
 from kvbench.engines.schedule_log import ScheduleLog
 from kvbench.kv.groups import FULL, SLIDING, Paging
-from kvbench.kv.schedule import FREED, PREEMPTED, SAME_AS_BEFORE, Schedule
+from kvbench.kv.schedule import ADMITTED, FREED, PREEMPTED, SAME_AS_BEFORE, Schedule
 
 NAME = "kvbench-fifo"
 
@@ -80,7 +80,7 @@ class Recorder:
             self._note_admissions(scheduler)
         dumped = SAME_AS_BEFORE
         if not log.goes_on(len(batch), total_tokens, running):
-            dumped = log.dump([b.state.request_id for b in batch], [b.query_length for b in batch])
+            dumped = log.dump({b.state.request_id: b.query_length for b in batch})
         if self.read_blocks and log.steps % self.block_stride == 0:
             self._read_blocks(scheduler, batch)
         log.sample(begin, self.pool.free_blocks(), running, waiting, total_tokens, dumped, 0)
@@ -91,7 +91,7 @@ class Recorder:
         for state in scheduler.active_requests.values():
             if state.request_id not in self.held:
                 self.held.add(state.request_id)
-                self.log.admit(state.request_id, state.current_len())
+                self.log.event(ADMITTED, state.request_id, state.current_len())
 
     def _read_blocks(self, scheduler: RecordingScheduler, batch: Sequence[Any]) -> None:
         new = {b.state.request_id: b.query_length for b in batch}

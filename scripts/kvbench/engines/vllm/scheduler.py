@@ -19,7 +19,7 @@ from kvbench.engines.schedule_log import ScheduleLog
 from kvbench.engines.vllm.recording import Recording
 from kvbench.engines.vllm.reserving import Reserving
 from kvbench.engines.vllm.upkeep import BlocksTimer
-from kvbench.kv.schedule import FREED, PREEMPTED, SAME_AS_BEFORE, Schedule
+from kvbench.kv.schedule import ADMITTED, FREED, PREEMPTED, SAME_AS_BEFORE, Schedule
 
 
 class Recorder:
@@ -59,7 +59,7 @@ class Recorder:
         scheduled, total = output.num_scheduled_tokens, output.total_num_scheduled_tokens
         running, waiting = scheduler.get_request_counts()
         same = log.goes_on(len(scheduled), total, running)
-        dumped = SAME_AS_BEFORE if same else log.dump(scheduled, scheduled.values())
+        dumped = SAME_AS_BEFORE if same else log.dump(scheduled)
         if self.reads_blocks and log.steps % self.told.passes.stride == 0:
             self._read_blocks(scheduler)
         behind = self._behind(output, total) if self.runs_ahead else 0
@@ -71,12 +71,12 @@ class Recorder:
 
     def _note_admissions(self, output: SchedulerOutput) -> None:
         for new in output.scheduled_new_reqs:
-            self.log.admit(new.req_id, new.num_computed_tokens)
+            self.log.event(ADMITTED, new.req_id, new.num_computed_tokens)
         cached = output.scheduled_cached_reqs
         if cached.resumed_req_ids:
             for request_id, computed in zip(cached.req_ids, cached.num_computed_tokens, strict=True):
                 if request_id in cached.resumed_req_ids:
-                    self.log.admit(request_id, computed)
+                    self.log.event(ADMITTED, request_id, computed)
 
     def _read_blocks(self, scheduler: Scheduler) -> None:
         for request in scheduler.running:
