@@ -110,18 +110,13 @@ def test_a_schedule_under_another_rule_fails_the_check(served, form, policy):
             check_admission(schedule, lengths, policy)
 
 
-def worked(schedule: Schedule, field: str):
-    """A field of a schedule, of steps with tokens: an engine in a process of its own ends with one that has none."""
-    value = getattr(schedule, field)
-    return value[schedule.scheduled_tokens > 0] if field in SAMPLED and len(value) else value
-
-
 def check_same_schedules(one: list[Schedule], other: list[Schedule]) -> None:
-    """Check that each pass has the same schedule in both, apart from times and steps without tokens."""
+    """Check that each pass has the same schedule in both, times apart."""
     for first, second in zip(one, other, strict=True):
         for field in dataclasses.fields(Schedule):
             if field.name not in TIMES:
-                assert np.array_equal(worked(first, field.name), worked(second, field.name)), field.name
+                same = np.array_equal(getattr(first, field.name), getattr(second, field.name))
+                assert same, field.name
         assert first.submission_order().tolist() == second.submission_order().tolist()
 
 
@@ -133,7 +128,14 @@ def test_reserving_the_maximum_length_is_limiting_the_number_of_requests(served)
 @pytest.mark.parametrize("form", ["oracle", "paged"])
 def test_a_process_of_its_own_changes_no_schedule(served, form):
     """Its first step, too, finds all requests there."""
-    check_same_schedules(served[form], served[f"{form}, process of its own"])
+    check_same_schedules(served[form], [without_last_step(one) for one in served[f"{form}, process of its own"]])
+
+
+def without_last_step(schedule: Schedule) -> Schedule:
+    """Without the last step, which has no tokens: an engine in a process of its own takes one more."""
+    assert np.flatnonzero(schedule.scheduled_tokens == 0).tolist() == [len(schedule.t_ns) - 1]
+    columns = {name: getattr(schedule, name)[:-1] for name in ("t_ns", *SAMPLED)}
+    return dataclasses.replace(schedule, **columns)
 
 
 def test_the_less_is_reserved_the_more_requests_run(served):

@@ -110,19 +110,24 @@ def quantile(samples: Sequence[float], q: float) -> float | None:
     return float(np.quantile(_finite(samples), q)) if len(samples) >= needed else None
 
 
+def busy_share(repeat: dict[str, Any], device: str, threads: int) -> float | None:
+    """Share of the time of all threads that they worked in a repeat; None on a GPU, where they are not what works."""
+    return repeat["cpu_s"] / repeat["wall_s"] / threads if device == "cpu" else None
+
+
 def disturbed(repeats: Sequence[dict[str, Any]], device: str, threads: int) -> list[bool | None]:
     """Which of a run's repeats (run.json records of one scope) were disturbed by other load or stood still.
 
-    On a CPU other load takes CPU time away: a repeat is flagged if its busy share, cpu_s / wall_s / threads, is below
-    0.9 of the largest one of the run's repeats. The reference is the largest share, not the median, since load can only
-    lower the share, and not 1, since an engine may leave threads idle by itself. Load during all repeats is not
-    detected. A repeat during which the run was stopped is flagged wherever it ran. None if nothing can be determined:
-    on a GPU, or for a single repeat. Flagged repeats are never dropped.
+    On a CPU other load takes CPU time away: a repeat is flagged if its busy share is below 0.9 of the largest of the
+    run's repeats. The reference is the largest share, not the median, since load can only lower the share, and not 1,
+    since an engine may leave threads idle by itself. Load during all repeats is not detected. A repeat during which the
+    run was stopped is flagged wherever it ran. None if nothing can be determined: on a GPU, or for a single repeat.
+    Flagged repeats are never dropped.
     """
     stopped = [repeat.get("stopped_s", 0.0) > 0.0 for repeat in repeats]  # older records do not have it
     if device != "cpu" or len(repeats) < 2:
         return [True if one else None for one in stopped]
-    shares = [repeat["cpu_s"] / repeat["wall_s"] / threads for repeat in repeats]
+    shares = [busy_share(repeat, device, threads) for repeat in repeats]
     return [one or share < DISTURBED_BELOW * max(shares) for one, share in zip(stopped, shares, strict=True)]
 
 

@@ -47,16 +47,9 @@ def arguments(settings: Mapping[str, Any], files: Mapping[str, str], out: str | 
     if pair == "serve":  # it reads the run itself
         program, given = ["peer_serve.py"], {}
     elif kind == "peer":
-        controls = settings.get("controls") or []
-        program = [
-            "peers.py",
-            "--pair",
-            pair,
-            "--batch",
-            str(settings["batch"]),
-            *(controls and ["--controls"]),
-            *controls,
-        ]
+        program = ["peers.py", "--pair", pair, "--batch", str(settings["batch"])]
+        if controls := settings.get("controls"):
+            program += ["--controls", *controls]
     else:
         program = ["recording_cost.py"]
     given = {**files, **given, "passes": settings["passes"], "out": out}

@@ -38,8 +38,8 @@ class ScheduleLog:
     def event(self, kind: int, request_id: str, tokens: int = 0) -> None:
         """Note that a request was admitted, preempted or freed before the next sample.
 
-        Other events than its admission do not count before that. An admitted request starts with `tokens` computed
-        tokens.
+        An admitted request starts with `tokens` computed tokens. What happens to a request before its first admission
+        does not count.
         """
         self.events.append((self.steps, kind, request_id, tokens))
         self.changed = True

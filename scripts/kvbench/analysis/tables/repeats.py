@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from kvbench.analysis.results import SCOPES, Run
+from kvbench.analysis.statistics import busy_share
 from kvbench.analysis.tables.latency import samples
 from kvbench.analysis.tables.reuse import preemption_facts, sharing_facts
 from kvbench.analysis.tables.throughput import disturbances, energies, rates
@@ -61,7 +62,8 @@ def _rows(run: Run) -> list[dict[str, Any]]:
 def _row(run: Run, repeat: dict[str, Any], steps: pd.DataFrame, requests: pd.DataFrame) -> dict[str, Any]:
     tokens = repeat["output_tokens"]
     row = {**run.names, "scope": repeat["scope"], **{key: repeat[key] for key in ("process", "repeat", *WORK)}}
-    row |= {"wall_s": repeat["wall_s"], "busy_share": _busy_share(run, repeat)}
+    row["wall_s"] = repeat["wall_s"]
+    row["busy_share"] = busy_share(repeat, run.record["device"], run.record["threads"])
     row |= {**rates(repeat), "device_s_per_output_token": repeat["wall_s"] / tokens}
     row |= energies(repeat)
     row |= {f"{name}_median_s": samples(requests)[name].median() for name in LATENCIES}
@@ -131,11 +133,6 @@ def peak_correlation(steps: pd.DataFrame, requests: pd.DataFrame, start_ns: int)
 
 def _peak(allocated: np.ndarray) -> float:
     return float(allocated.max()) if len(allocated) else np.nan
-
-
-def _busy_share(run: Run, repeat: dict[str, Any]) -> float | None:
-    """Share of the time of all threads that they worked; None on a GPU, where they are not what works."""
-    return repeat["cpu_s"] / repeat["wall_s"] / run.record["threads"] if run.record["device"] == "cpu" else None
 
 
 def _with_external(steps: pd.DataFrame, slot_bytes: int, external_bytes: int | None) -> float | None:
