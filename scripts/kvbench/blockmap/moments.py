@@ -152,9 +152,9 @@ class Scout:
         return None
 
     def is_preempted(self, changes: list[Change]) -> Stop | None:
-        """A request loses its blocks."""
+        """A request loses its blocks, and needs them again."""
         for kind, request in self.kinds.get(self.walk.step, []):
-            if kind == PREEMPTED:
+            if kind == PREEMPTED and self.walk.step <= self.ends[request]:
                 blocks = len(self.walk.cells(request))
                 text = (
                     f"{self.names.of(request)} loses its {counted(blocks, self.unit)} with "

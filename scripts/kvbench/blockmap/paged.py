@@ -59,10 +59,16 @@ def _block_tables(run: Recorded, rows: BlockRows) -> dict[str, Any]:
 
 
 def _tables(run: Recorded, rows: BlockRows, read: Slots) -> Tables:
-    """Follow the tables from one reading to the next, and to the closing row, when nothing is held any more."""
+    """Follow the tables from one reading to the next, and to the closing row, when nothing is held any more.
+
+    An engine that schedules a step while the last one is computed holds the blocks of a request for one step after its
+    last token, unless it preempts it in that step.
+    """
     each = rows.tables
     tables = Tables(run.steps, run.final, each)
-    finish = _finishes(run) if run.record["blocks_every"] > 1 else {}
+    every_step = run.record["blocks_every"] == 1
+    finish = {} if every_step else _finishes(run)
+    ahead = every_step and bool(rows.ended.any())
     cells, begins, lengths = rows.cells.tolist(), rows.begins.tolist(), rows.length.tolist()
     values = [values[::each].tolist() for values in (rows.request, rows.tokens, rows.hits, rows.ended)]
     last = {request: row for row, request in enumerate(values[0])}
@@ -71,7 +77,9 @@ def _tables(run: Recorded, rows: BlockRows, read: Slots) -> Tables:
         """Requests that hold nothing any more are complete, unless they hold something later or finish later."""
         for request in [request for request in tables.held if request not in holding]:
             complete = last[request] < row and finish.get(request, -1) < step
-            (tables.completed if complete else tables.preempted)(step, request)
+            overtaken = complete and ahead and step < run.steps - 1 and not tables.held[request].ended
+            leave = tables.overtaken if overtaken else tables.completed if complete else tables.preempted
+            leave(step, request)
 
     ends = np.searchsorted(rows.step[::each], read, side="right").tolist()
     row = 0

@@ -66,6 +66,15 @@ class Tables:
         self._empty(step, request)
         self._no_tokens(step, request)
 
+    def overtaken(self, step: int, request: int) -> None:
+        """A request lost its blocks while its last token was under way: it waits in this step, and is then complete."""
+        check_equal("tokens of a request that ended while it waited", self.held[request].tokens, self.final[request])
+        self._empty(step, request)
+        self.tokens[request] += [step, self.final[request], step + 1, -1]
+        self.done[request] = step + 1
+        self.events.add(step - 1, COMPLETED, request)
+        self.events.add(step, PREEMPTED, request)
+
     def unseen(self, step: int, request: int) -> None:
         """A request came and went between two readings; `step` is the last in which it ran."""
         self.tokens[request] += [step, self.final[request], step + 1, -1]
