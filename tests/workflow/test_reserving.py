@@ -19,7 +19,7 @@ from builders.places import IMPORT_PATH
 from builders.tiny import BLOCK, MAX_LENGTH, generate, tiny_requests, tiny_settings
 
 from kvbench.engines.names import RESERVATION
-from kvbench.engines.schedule_log import SAMPLED
+from kvbench.engines.schedule_log import COUNTS
 from kvbench.kv.checks import AccountingError
 from kvbench.kv.policies import RESERVING
 from kvbench.kv.reservation import reserved_for
@@ -134,7 +134,7 @@ def test_a_process_of_its_own_changes_no_schedule(served, form):
 def without_last_step(schedule: Schedule) -> Schedule:
     """Without the last step, which has no tokens: an engine in a process of its own takes one more."""
     assert np.flatnonzero(schedule.scheduled_tokens == 0).tolist() == [len(schedule.t_ns) - 1]
-    columns = {name: getattr(schedule, name)[:-1] for name in ("t_ns", *SAMPLED)}
+    columns = {name: getattr(schedule, name)[:-1] for name in ("t_ns", *COUNTS, "dump_length", "unsettled")}
     return dataclasses.replace(schedule, **columns)
 
 

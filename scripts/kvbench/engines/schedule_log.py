@@ -1,8 +1,9 @@
 """The record of one pass of a paged engine, appended to while it runs.
 
-A step appends a row of counters and, if the set of requests has changed, the engine's own scheduled-token counts. The
-engine waits for it, so a step makes few calls: names of requests become numbers when the pass has ended.
-`kvbench.kv.paged` rebuilds the slots afterwards.
+A step appends one tuple: counters and, if the set of requests has changed, the engine's own scheduled-token counts. The
+engine waits for it, and what it touches has left the CPU's caches since the last step. A step therefore makes few calls
+and touches few objects: columns, and numbers in place of names, are made when the pass has ended. `kvbench.kv.paged`
+rebuilds the slots afterwards.
 """
 
 from __future__ import annotations
@@ -15,10 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kvbench.kv.groups import ONE_GROUP, Paging
-from kvbench.kv.schedule import ADMITTED, Schedule
+from kvbench.kv.schedule import ADMITTED, SAME_AS_BEFORE, Schedule
 
-# Columns of `Schedule`, in the order in which they are appended.
-SAMPLED = ("free_blocks", "running", "waiting", "scheduled_tokens", "dump_length", "unsettled")
+COUNTS = ("free_blocks", "running", "waiting", "scheduled_tokens")  # of a step, in the order in which it has them
 READ = ("block_step", "block_tokens", "block_length", "block_group")
 
 
@@ -27,13 +27,17 @@ class ScheduleLog:
 
     def __init__(self, *, runs_ahead: bool = False) -> None:
         self.runs_ahead = runs_ahead
-        self.steps = 0
-        self.samples = array("q")  # nanoseconds and SAMPLED
-        self.dumps: list[Mapping[str, int]] = []  # scheduled tokens by request
+        # Nanoseconds, COUNTS, steps seen, scheduled tokens by request or None for one that repeats the step before.
+        self.rows: list[tuple[int, int, int, int, int, int, Mapping[str, int] | None]] = []
         self.events: list[tuple[int, int, str, int]] = []  # step, kind, request, tokens
         self.readings, self.read_of = array("i"), list[str]()  # READ, and the request of each
         self.block_ids = array("i")
-        self.changed, self.all_scheduled = True, False
+        self.steady = False  # the last step scheduled all running requests, and they are still the same
+
+    @property
+    def steps(self) -> int:
+        """Steps that have ended."""
+        return len(self.rows)
 
     def event(self, kind: int, request_id: str, tokens: int = 0) -> None:
         """Note that a request was admitted, preempted or freed before the next sample.
@@ -41,28 +45,32 @@ class ScheduleLog:
         An admitted request starts with `tokens` computed tokens. What happens to a request before its first admission
         does not count.
         """
-        self.events.append((self.steps, kind, request_id, tokens))
-        self.changed = True
+        self.events.append((len(self.rows), kind, request_id, tokens))
+        self.steady = False
 
-    def goes_on(self, scheduled: int, total_tokens: int, running: int) -> bool:
-        """Whether this step repeats the last one: the same requests, one token for each running request."""
-        every_one = scheduled == running
-        same = every_one and total_tokens == running and self.all_scheduled and not self.changed
-        self.all_scheduled, self.changed = every_one, False
-        return same
+    def step(
+        self,
+        t_ns: int,
+        free_blocks: int,
+        running: int,
+        waiting: int,
+        total_tokens: int,
+        scheduled: Mapping[str, int],
+        steps_seen: int = 0,
+    ) -> None:
+        """End a step. `scheduled`: tokens by request, which must not change; `steps_seen`: how many of the pass's steps
+        with tokens the scheduler has seen the tokens of, for one that runs ahead.
 
-    def dump(self, scheduled: Mapping[str, int]) -> int:
-        """Keep the scheduled tokens by request, which must not change; return their number, for `sample`."""
-        self.dumps.append(scheduled)
-        return len(scheduled)
-
-    def sample(self, t_ns: int, *counts: int) -> None:
-        """End the step with its time and its SAMPLED; `dump_length` is SAME_AS_BEFORE if the step repeats the last."""
-        self.samples.extend((t_ns, *counts))
-        self.steps += 1
+        The scheduled tokens are kept unless the step repeats the last: one token for each of the same requests.
+        """
+        count = len(scheduled)
+        same = self.steady and total_tokens == running == count
+        self.steady = count == running
+        kept = None if same else scheduled
+        self.rows.append((t_ns, free_blocks, running, waiting, total_tokens, steps_seen, kept))
 
     def read_blocks(self, request_id: str, computed_tokens: int, ids: Iterable[int], group: int = 0) -> None:
-        """Copy the block ids of a request's table of a group before the step's sample."""
+        """Copy the block ids of a request's table of a group before the step ends."""
         before = len(self.block_ids)
         self.block_ids.extend(ids)
         read = len(self.block_ids) - before
@@ -80,17 +88,19 @@ class ScheduleLog:
         paging: Paging = ONE_GROUP,
     ) -> Schedule:
         """The finished record, once all requests have returned their blocks."""
-        t_ns, *counts = np.array(self.samples, np.int64).reshape(-1, 1 + len(SAMPLED)).T
-        sampled = {name: column.astype(np.int32) for name, column in zip(SAMPLED, counts, strict=True)}
-        if not self.runs_ahead:
-            del sampled["unsettled"]
+        t_ns, *columns, seen = np.array([row[:-1] for row in self.rows], np.int64).reshape(-1, 2 + len(COUNTS)).T
+        counts = {name: column.astype(np.int32) for name, column in zip(COUNTS, columns, strict=True)}
+        if self.runs_ahead:
+            counts["unsettled"] = _unsettled(counts["scheduled_tokens"], seen)
+        dumps = [row[-1] for row in self.rows]
         index, events = self._known_events()
         readings = np.array(self.readings, np.int32).reshape(-1, len(READ))
         return Schedule(
             t_ns=t_ns,
-            **sampled,
-            dump_request=_int32(index[name] for one in self.dumps for name in one),
-            dump_tokens=_int32(tokens for one in self.dumps for tokens in one.values()),
+            **counts,
+            dump_length=_int32(SAME_AS_BEFORE if one is None else len(one) for one in dumps),
+            dump_request=_int32(index[name] for one in dumps for name in one or ()),
+            dump_tokens=_int32(tokens for one in dumps if one is not None for tokens in one.values()),
             event_step=events[:, 0],
             event_kind=events[:, 1].astype(np.int8),
             event_request=events[:, 2],
@@ -122,3 +132,13 @@ class ScheduleLog:
 
 def _int32(values: Iterable[int]) -> NDArray[np.int32]:
     return np.fromiter(values, np.int32)
+
+
+def _unsettled(tokens: NDArray[np.int32], seen: NDArray[np.int64]) -> NDArray[np.int32]:
+    """Steps back from each to the oldest whose tokens the scheduler has not seen, shape (S,); it sees them in order.
+
+    `tokens` and, of the steps with tokens, how many it had `seen` when each step ended: shapes (S,).
+    """
+    steps = np.arange(len(tokens))
+    oldest = np.append(np.flatnonzero(tokens), len(tokens))[np.minimum(seen, np.count_nonzero(tokens))]
+    return np.maximum(steps - oldest, 0).astype(np.int32)

@@ -9,9 +9,7 @@ from kvbench.kv.schedule import ADMITTED, FREED, PREEMPTED, SAME_AS_BEFORE, Sche
 
 
 def step(log: ScheduleLog, scheduled: dict[str, int], running: int) -> None:
-    total = sum(scheduled.values())
-    dumped = SAME_AS_BEFORE if log.goes_on(len(scheduled), total, running) else log.dump(scheduled)
-    log.sample(log.steps, 9, running, 0, total, dumped, 0)
+    log.step(log.steps, 9, running, 0, sum(scheduled.values()), scheduled)
 
 
 def ended(log: ScheduleLog) -> Schedule:
@@ -67,3 +65,16 @@ def test_readings_of_blocks_have_their_request_and_step() -> None:
 def test_an_empty_log_has_the_shapes_of_a_schedule() -> None:
     found = ended(ScheduleLog())
     assert [len(found.t_ns), len(found.event_step), len(found.dump_request), len(found.block_request)] == [0, 0, 0, 0]
+
+
+def test_steps_whose_tokens_were_not_seen_are_counted_back_to_the_oldest() -> None:
+    """A step ahead, a step without tokens, and then two ahead, as with a deeper queue of batches."""
+    log = ScheduleLog(runs_ahead=True)
+    log.event(ADMITTED, "a")
+    for number, (tokens, seen) in enumerate([(3, 0), (1, 0), (1, 1), (0, 2), (0, 3), (1, 3), (1, 3), (1, 3)]):
+        log.step(number, 9, 1, 0, tokens, {"a": tokens} if tokens else {}, seen)
+    assert ended(log).unsettled.tolist() == [0, 1, 1, 1, 0, 0, 1, 2]
+
+
+def test_a_scheduler_that_is_never_ahead_has_no_such_count() -> None:
+    assert len(ended(filled()).unsettled) == 0

@@ -15,7 +15,7 @@ from transformers.generation.continuous_batching.scheduler import SCHEDULER_MAPP
 
 from kvbench.engines.schedule_log import ScheduleLog
 from kvbench.kv.groups import FULL, SLIDING, Paging
-from kvbench.kv.schedule import ADMITTED, FREED, PREEMPTED, SAME_AS_BEFORE, Schedule
+from kvbench.kv.schedule import ADMITTED, FREED, PREEMPTED, Schedule
 
 NAME = "kvbench-fifo"
 
@@ -78,12 +78,10 @@ class Recorder:
         running, waiting = len(scheduler.active_requests), len(scheduler.waiting_requests)
         if len(self.held) != running:
             self._note_admissions(scheduler)
-        dumped = SAME_AS_BEFORE
-        if not log.goes_on(len(batch), total_tokens, running):
-            dumped = log.dump({b.state.request_id: b.query_length for b in batch})
         if self.read_blocks and log.steps % self.block_stride == 0:
             self._read_blocks(scheduler, batch)
-        log.sample(begin, self.pool.free_blocks(), running, waiting, total_tokens, dumped, 0)
+        scheduled = {b.state.request_id: b.query_length for b in batch}
+        log.step(begin, self.pool.free_blocks(), running, waiting, total_tokens, scheduled)
         self.hook_ns += time.monotonic_ns() - begin
 
     def _note_admissions(self, scheduler: RecordingScheduler) -> None:

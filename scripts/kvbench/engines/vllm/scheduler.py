@@ -19,7 +19,7 @@ from kvbench.engines.schedule_log import ScheduleLog
 from kvbench.engines.vllm.recording import Recording
 from kvbench.engines.vllm.reserving import Reserving
 from kvbench.engines.vllm.upkeep import BlocksTimer
-from kvbench.kv.schedule import ADMITTED, FREED, PREEMPTED, SAME_AS_BEFORE, Schedule
+from kvbench.kv.schedule import ADMITTED, FREED, PREEMPTED, Schedule
 
 
 class Recorder:
@@ -31,7 +31,6 @@ class Recorder:
         self.told.write_tables(scheduler.kv_cache_config.kv_cache_groups)
         self.pool = self.manager.block_pool
         self.runs_ahead = isinstance(scheduler, AsyncScheduler)
-        self.under_way: dict[int, int] = {}  # samples of steps whose tokens the scheduler has not seen, by their output
         self.total_blocks = self.pool.get_num_free_blocks()
         self.number = 0
         self._begin()
@@ -40,7 +39,7 @@ class Recorder:
         self.enabled = self.number not in self.told.passes.silent
         self.reads_blocks = self.enabled and self.number in self.told.passes.blocks
         self.log = ScheduleLog(runs_ahead=self.runs_ahead)
-        self.under_way.clear()
+        self.steps_seen = 0  # steps of the pass whose tokens the scheduler has seen
         self.hook_ns = 0
         self.upkeep = BlocksTimer(self.manager) if self.number in self.told.passes.upkeep else None
 
@@ -56,14 +55,11 @@ class Recorder:
         begin, log = time.monotonic_ns(), self.log
         if output.scheduled_new_reqs or output.scheduled_cached_reqs.resumed_req_ids:
             self._note_admissions(output)
-        scheduled, total = output.num_scheduled_tokens, output.total_num_scheduled_tokens
-        running, waiting = scheduler.get_request_counts()
-        same = log.goes_on(len(scheduled), total, running)
-        dumped = SAME_AS_BEFORE if same else log.dump(scheduled)
         if self.reads_blocks and log.steps % self.told.passes.stride == 0:
             self._read_blocks(scheduler)
-        behind = self._behind(output, total) if self.runs_ahead else 0
-        log.sample(begin, self.pool.get_num_free_blocks(), running, waiting, total, dumped, behind)
+        running, waiting = scheduler.get_request_counts()
+        free, total = self.pool.get_num_free_blocks(), output.total_num_scheduled_tokens
+        log.step(begin, free, running, waiting, total, output.num_scheduled_tokens, self.steps_seen)
         spent = time.monotonic_ns() - begin
         self.hook_ns += spent
         if self.upkeep is not None:
@@ -83,17 +79,10 @@ class Recorder:
             for group, ids in enumerate(self.manager.get_block_ids(request.request_id)):
                 self.log.read_blocks(request.request_id, request.num_computed_tokens, ids, group)
 
-    def _behind(self, output: SchedulerOutput, total: int) -> int:
-        """Steps back to the oldest whose tokens the scheduler has not seen; from now on this step is one of them."""
-        now = self.log.steps
-        oldest = next(iter(self.under_way.values()), now)  # they are in order
-        if total:
-            self.under_way[id(output)] = now
-        return now - oldest
-
     def settled(self, output: SchedulerOutput) -> None:
-        """Note that the scheduler sees the tokens of a step."""
-        self.under_way.pop(id(output), None)
+        """Note that the scheduler sees the tokens of a step; it does so in order."""
+        if output.total_num_scheduled_tokens:
+            self.steps_seen += 1
 
     def end_pass(self, scheduler: Scheduler) -> bool:
         """Write the pass's record, if it has one, and begin the next; whether that is to find the cache as it is."""
