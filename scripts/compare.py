@@ -81,7 +81,7 @@ def _require_two(folders: Sequence[str]) -> None:
     if len(folders) < 2:
         raise UserError(
             "make compare: A and B: give two result folders, such as A=results B=/elsewhere/results, or any number, "
-            'such as DIRS="results docs/gallery/h100 docs/gallery/cpu-2-cores"'
+            'such as DIRS="results docs/gallery/h200 docs/gallery/cpu-2-cores"'
         )
 
 

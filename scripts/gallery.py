@@ -14,7 +14,7 @@ def main(name: str, folder: str = "") -> None:
     """`folder` holds results/ and logs/, as after `--directory`; ours by default."""
     base = Path(folder or ROOT)
     if not re.fullmatch(r"[\w.-]+", name):
-        sys.exit("gallery: NAME: give a name for the machine, such as make gallery NAME=h100")
+        sys.exit("gallery: NAME: give a name for the machine, such as make gallery NAME=h200")
     try:
         files = make_gallery(base / "results", base / "logs", ROOT / "docs/gallery" / name)
     except UserError as error:

@@ -14,10 +14,10 @@ ROW = {"value_ci95_low": 1.2, "value_ci95_high": 1.6, "threshold": 1.0, "reason"
 
 def test_the_easiest_run_with_a_verdict_is_taken(runs, claims):
     assert chosen(runs, claims, "guide-less-waste").name == "cpu-2-cores"
-    assert chosen(runs, claims, "guide-less-waste", "h100").name == "h100"
+    assert chosen(runs, claims, "guide-less-waste", "h200").name == "h200"
     assert chosen(runs, claims, "guide-cost-energy").name == "h200-shapes"
-    assert {run.name for run in judging(runs, "paper-existing-waste")} == {"cpu-2-cores", "h100"}
-    assert set(rows_of(runs["h100"], "paper-existing-waste")["id"]) == {"paper-existing-waste"}
+    assert {run.name for run in judging(runs, "paper-existing-waste")} == {"cpu-2-cores", "h200"}
+    assert set(rows_of(runs["h200"], "paper-existing-waste")["id"]) == {"paper-existing-waste"}
 
 
 @pytest.mark.parametrize(

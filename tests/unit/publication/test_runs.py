@@ -32,8 +32,8 @@ def test_disk_is_the_environment_and_the_weights_that_are_stored(runs):
 
 def test_what_most_can_run_comes_first(runs):
     order = [run.name for run in sorted(runs.values(), key=lambda run: run.order)]
-    assert order.index("cpu-2-cores") < order.index("cpu-2-cores-paper") < order.index("h100")
-    assert order.index("h100") < order.index("h100-two") < order.index("paper-traces")
+    assert order.index("cpu-2-cores") < order.index("cpu-2-cores-paper") < order.index("h200")
+    assert order.index("h200") < order.index("h100-two") < order.index("paper-traces")
 
 
 @pytest.mark.parametrize(

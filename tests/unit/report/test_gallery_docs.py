@@ -18,8 +18,8 @@ FOLDERS = sorted(path.name for path in GALLERY.iterdir() if path.is_dir())
 SPEED = "output_tokens_per_s_median"
 # Name in README.md, gallery, model, workload.
 ROWS = (
-    ("SmolLM2-135M, `sharegpt`", "h100", "smollm2-135m", "sharegpt"),
-    ("SmolLM2-135M, `mixed`", "h100", "smollm2-135m", "mixed"),
+    ("SmolLM2-135M, `sharegpt`", "h200", "smollm2-135m", "sharegpt"),
+    ("SmolLM2-135M, `mixed`", "h200", "smollm2-135m", "mixed"),
     ("GPT-2, `alpaca`", "h200-shapes", "gpt2", "alpaca"),
     ("Llama-2 7B, `alpaca`", "h200-shapes", "llama-2-7b", "alpaca"),
     ("Llama 13B, `alpaca-128`", "h200-shapes", "llama-13b", "alpaca-128"),
@@ -162,7 +162,7 @@ def test_durations_are_the_sums_of_the_jobs(gallery: str) -> None:
     assert f"| {seconds(gallery)} |" in row
 
 
-@pytest.mark.parametrize("gallery", ["h100", "h200-shapes"])
+@pytest.mark.parametrize("gallery", ["h200", "h200-shapes"])
 def test_the_readme_has_the_duration_of_a_gallery(gallery: str) -> None:
     assert re.search(rf"\b{seconds(gallery)}\b", (ROOT / "README.md").read_text())
 
