@@ -105,13 +105,18 @@ class Recorder:
         if state.timestamps:
             self.first_token_s.setdefault(request_id, state.timestamps[0])
         self.held.discard(request_id)
-        if self.record and state.generated_len() == state.max_new_tokens:
-            self.log.event(FREED, request_id)
+        if state.generated_len() == state.max_new_tokens:
+            self._event(FREED, request_id)
 
     def waits(self, request_id: str) -> None:
         """Note that a request was queued: it is a preemption if the request had been admitted before."""
+        self._event(PREEMPTED, request_id)
+
+    def _event(self, kind: int, request_id: str) -> None:
         if self.record:
-            self.log.event(PREEMPTED, request_id)
+            begin = time.monotonic_ns()
+            self.log.event(kind, request_id)
+            self.hook_ns += time.monotonic_ns() - begin
 
     def schedule(self, scheduler: RecordingScheduler) -> Schedule | None:
         """The record of the pass that has just ended; None if it was not recorded."""

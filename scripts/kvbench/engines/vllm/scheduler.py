@@ -46,7 +46,9 @@ class Recorder:
     def event(self, kind: int, request_id: str) -> None:
         """Note that a request was preempted or freed before the next sample."""
         if self.enabled:
+            begin = time.monotonic_ns()
             self.log.event(kind, request_id)
+            self.hook_ns += time.monotonic_ns() - begin
 
     def step(self, scheduler: Scheduler, output: SchedulerOutput) -> None:
         """Record one step, after schedule()."""
