@@ -58,17 +58,23 @@ class Answer:
 
 
 def chosen(tables: Tables, pairs: Sequence[tuple[str, str]]) -> tuple[str, str] | None:
-    """The model and workload of the first screen: the first in which memory binds, else where most steps waited."""
+    """The model and workload of the first screen: the first in which memory binds, with an interval if any has one.
+
+    Where it binds in none, that in which most steps waited.
+    """
     if not pairs:
         return None
     return max(pairs, key=lambda pair: _binding(of(tables["attribution"], *pair)))  # the first of equals
 
 
 def _binding(rows: pd.DataFrame) -> tuple[int, float]:
-    """Larger where capacity of paging has a ratio, then where more of vllm's steps waited for blocks."""
+    """Larger where capacity of paging has a ratio with an interval, then where it has one without, then where it has a
+    row, then where more of vllm's steps waited for blocks.
+    """
     rows = rows[rows["factor"] == CAPACITY]
+    known = rows[["requests", "ratio", "ratio_ci95_low"]].notna().any()
     waited = rows["numerator_steps_waiting_for_blocks_share"].astype(float).max()
-    return 2 if rows["ratio"].notna().any() else int(rows["requests"].notna().any()), 0 if pd.isna(waited) else waited
+    return int(known.sum()), 0 if pd.isna(waited) else waited
 
 
 def answers(tables: Tables, held: pd.DataFrame, model: str, workload: str) -> list[Answer]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from kvbench.analysis.slo_capacity import BRACKETED
+from kvbench.analysis.tables.hosts import SAME, apart
 from kvbench.report import rate_answer
 
 Tables = Mapping[str, pd.DataFrame]
@@ -38,10 +39,16 @@ def _speed(tables: Tables) -> list[str]:
     wanted = [("hf-batch", "all"), ("hf-sequential", "sequential"), ("hf-sequential", "all")]
     return [
         f"vllm made {_ratio(row)} times the output tokens per second of {row['denominator']}: "
-        f"{_speeds(row)}, on the same {_count(row['requests'], 'request')}."
+        f"{_speeds(row)}, on the same {_count(row['requests'], 'request')}{_apart(row)}."
         for denominator, scope in wanted
         for _, row in _where(ratios, numerator="vllm", denominator=denominator, scope=scope).iterrows()
     ]
+
+
+def _apart(row: pd.Series) -> str:
+    """That a ratio is of two hosts or GPUs, if it is known to be; tables of earlier versions do not know."""
+    note = apart({name: bool(row[name]) if pd.notna(row.get(name)) else None for name in SAME})
+    return f"; {note}" if note else ""
 
 
 def _rates(tables: Tables) -> list[str]:
@@ -70,15 +77,7 @@ def _rates(tables: Tables) -> list[str]:
 def _causes(tables: Tables) -> list[str]:
     """The measurable factors of the chain, then the capacity and the price of paging on all requests."""
     table = tables["attribution"]
-    chain = table[(table["part"] == "chain") & table["ratio"].notna()]
-    lines = []
-    if len(chain) and _where(table, part="total")["ratio"].notna().any():
-        factors = "; ".join(f"{row['factor']} × {_ratio(row)}" for _, row in chain.iterrows())
-        without = [
-            f"; {row['factor']} has no number on these requests: {row['reason']}"
-            for _, row in _where(table, part="chain", measurable="not measurable here").iterrows()
-        ]
-        lines.append(f"Of vllm over hf-sequential, on the requests that both served: {factors}{''.join(without)}.")
+    lines = _chain(table)
     for _, row in _where(table, numerator="vllm", denominator="vllm-reserved", scope="all").iterrows():
         waited = row["numerator_steps_waiting_for_blocks_share"]
         detail = f"; requests waited for blocks in {waited:.0%} of vllm's steps" if pd.notna(waited) else ""
@@ -91,14 +90,29 @@ def _causes(tables: Tables) -> list[str]:
     return lines
 
 
+def _chain(table: pd.DataFrame) -> list[str]:
+    """The factors from hf-sequential to vllm, what limits them, and those without a number."""
+    chain = table[(table["part"] == "chain") & table["ratio"].notna()]
+    if chain.empty or _where(table, part="total")["ratio"].isna().all():
+        return []
+    parts = ["; ".join(f"{row['factor']} × {_ratio(row)}" for _, row in chain.iterrows())]
+    parts += [f"{', '.join(rows['factor'])}: {reason}" for reason, rows in chain.groupby("reason", sort=False)]
+    parts += [
+        f"{row['factor']} has no number on these requests: {row['reason']}"
+        for _, row in _where(table, part="chain", measurable="not measurable here").iterrows()
+    ]
+    return [f"Of vllm over hf-sequential, on the requests that both served: {'; '.join(parts)}."]
+
+
 def _paging(side: str, row: pd.Series, detail: str) -> str:
     """The capacity or the price of paging as measured, with both speeds, or why it has no number."""
     if pd.isna(row["ratio"]):
         speeds = f" ({_speeds(row)} output tokens per second)" if pd.notna(row["requests"]) else ""
         return f"{side} of paging has no number here{speeds}: {row['reason']}."
+    note = f"; {row['reason']}" if pd.notna(row["reason"]) else ""
     return (
         f"{side} of paging, {row['numerator']} over {row['denominator']} on all requests: {_ratio(row)} times the "
-        f"output tokens per second ({_speeds(row)}){detail}."
+        f"output tokens per second ({_speeds(row)}){detail}{note}."
     )
 
 

@@ -184,6 +184,13 @@ def test_the_workload_in_which_memory_binds_comes_first() -> None:
     assert chosen(tables, []) is None
 
 
+def test_a_ratio_with_an_interval_comes_before_one_without() -> None:
+    few = factor("capacity of paging", workload="few", ratio_ci95_low=None, ratio_ci95_high=None)
+    tables = {"attribution": pd.DataFrame([few, factor("capacity of paging", workload="enough")])}
+    assert chosen(tables, [(M, "few"), (M, "enough")]) == (M, "enough")
+    assert chosen(tables, [(M, "few")]) == (M, "few")
+
+
 def test_each_number_of_the_first_screen_is_in_the_table_that_it_links_to(tmp_path: Path) -> None:
     _, given = report_inputs(tmp_path, ALL_ENGINES)
     page = render(*given)

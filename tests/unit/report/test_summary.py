@@ -11,6 +11,7 @@ from builders.simulated_requests import make_requests
 from kvbench.analysis.results import load_runs
 from kvbench.analysis.slo_capacity import ABOVE, BELOW, BRACKETED
 from kvbench.analysis.tables import attribution, kv_waste, ratios, repeats, roofline, sharing, sweeps, throughput
+from kvbench.analysis.tables.hosts import GPUS_DIFFER, HOSTS_DIFFER
 from kvbench.report import rate_answer
 from kvbench.report.summary import sentences
 
@@ -42,6 +43,13 @@ def test_speed_has_the_ratio_and_both_absolute_values(tables):
     assert f"{row['ratio']:.3g} [{row['ratio_ci95_low']:.3g}, {row['ratio_ci95_high']:.3g}] times" in line
     assert f"{row['numerator_output_tokens_per_s_median']:,.4g} against" in line
     assert f"{row['denominator_output_tokens_per_s_median']:,.4g}," in line
+
+
+def test_a_speed_up_between_two_hosts_is_said_to_be(tables):
+    found = tables["ratios"].assign(same_host=False, same_gpus=False)
+    lines = [s for s in sentences({**tables, "ratios": found}, "smollm2-135m", "mixed") if s.startswith("vllm made")]
+    assert lines
+    assert all(line.endswith(f"; {HOSTS_DIFFER}.") for line in lines)
 
 
 def test_a_batch_that_ran_out_of_memory_stands_beside_what_fit(tables):
@@ -95,6 +103,18 @@ def test_a_factor_of_the_chain_without_a_number_is_said_beside_the_others(tables
         "; capacity of paging has no number on these requests: requests waited in 0% of vllm's steps; memory counts"
         in line
     )
+
+
+def test_what_limits_a_factor_is_said_once_for_all_of_which_it_is_true(tables, tmp_path):
+    engines = ("hf-sequential", "vllm-sequential", "vllm-contiguous", "vllm-reserved", "vllm")
+    found = attribution.table(load_runs(write_runs(tmp_path, engines, requests=make_requests(60))), 0)
+    measured = found["ratio"].notna()
+    found.loc[measured & found["factor"].isin(["batching", "price of paging"]), "reason"] = GPUS_DIFFER
+    lines = sentences({**tables, "attribution": found}, "smollm2-135m", "mixed")
+    [chain] = [s for s in lines if s.startswith("Of vllm over hf-sequential")]
+    assert f"]; batching, price of paging: {GPUS_DIFFER}; capacity of paging has no number" in chain
+    [price] = [s for s in lines if s.startswith("Price of paging")]
+    assert price.endswith(f"; {GPUS_DIFFER}.")
 
 
 def test_capacity_of_paging_with_a_number_says_how_often_requests_waited(tmp_path):
