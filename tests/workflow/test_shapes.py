@@ -8,8 +8,10 @@ import pytest
 from builders.places import SHAPES
 from builders.plans import KNOWN
 
+from kvbench.config.named_shapes import sizes
 from kvbench.kv.groups import LayerGroup
 from kvbench.model.architecture import build_on_meta
+from kvbench.model.shape import make_config
 from kvbench.model.token_cache import KINDS, read_token_cache
 from kvbench.yaml_files import read_yaml
 
@@ -47,3 +49,11 @@ def test_a_shape_is_what_transformers_builds(name: str) -> None:
     model = build_on_meta(config_of(name), name)
     assert sum(parameter.numel() for parameter in model.parameters()) == KNOWN[name].parameters
     assert groups_in(name) == KNOWN[name].groups
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_a_shape_that_a_run_names_is_built_with_the_same_fields(name: str) -> None:
+    published = read_yaml(SHAPES)["shapes"][name]
+    made, wanted = make_config(sizes(published), name), config_of(name).to_dict()
+    assert {field: made.get(field) for field in published["config"]} == {f: wanted[f] for f in published["config"]}
+    assert made.get("max_position_embeddings", made.get("n_positions")) == published["max_context"]

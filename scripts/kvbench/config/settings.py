@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kvbench.config.checks.in_order import check
+from kvbench.config.named_shapes import with_shapes
 from kvbench.config.runs import plan
 from kvbench.config.schema import completed
 from kvbench.config.wording import Invalid
@@ -34,7 +35,7 @@ def validate(
     and files may be missing. UserError names the file, the key and the correction.
     """
     try:
-        complete = _with_home(completed(config, read_yaml(schema_path)))
+        complete = _with_home(completed(with_shapes(config), read_yaml(schema_path)))
         check(complete, plan(complete), uses_cuda(complete), sources=sources)
     except Invalid as error:
         raise UserError(f"{origin(error.at)}: {error}") from None

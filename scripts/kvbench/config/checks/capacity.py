@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from kvbench.capacity.groups import groups_of
 from kvbench.capacity.shapes import HEADS
 from kvbench.config.checks.names import check_known
+from kvbench.config.named_shapes import SHAPES
 from kvbench.config.wording import Invalid
 from kvbench.errors import UserError
 from kvbench.kv.policies import takes_time
 from kvbench.yaml_files import read_yaml
-
-SHAPES = Path(__file__).resolve().parents[4] / "config/shapes.yaml"
 
 
 def check_capacity(plans: dict, models: dict) -> None:
