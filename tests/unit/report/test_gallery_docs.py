@@ -134,8 +134,8 @@ def test_the_page_on_caches_has_what_was_planned_logged_and_held(name: str) -> N
 
 
 def token_bytes(model: str) -> int:
-    """Bytes of a token in two-byte types, from the sizes in the overlay."""
-    shape = read_yaml(ROOT / "config/gpu-caches.yaml")["models"][model]["shape"]
+    """Bytes of a token in two-byte types, from the sizes in the run's configuration."""
+    shape = read_yaml(GALLERY / "h100-caches/config.yaml")["models"][model]["shape"]
     if latent := shape.get("kv_lora_rank"):
         return 2 * shape["layers"] * (latent + shape["qk_rope_head_dim"])
     return 4 * shape["layers"] * shape["kv_heads"] * shape["head_dim"]
