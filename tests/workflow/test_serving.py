@@ -101,6 +101,7 @@ def test_other_limits_run_only_the_rates_that_they_need(tree: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert chosen(tree) == dict.fromkeys(ENGINES, 10.0)  # no rate keeps them: half the lowest
     assert {path: path.stat().st_mtime_ns for path in files} == files
-    new = {path.parent.name for path in (tree / "results/runs").rglob("run.json")} - {p.parent.name for p in files}
-    assert new == {"requests_per_s-10"}
+    served = {path.parent for path in (tree / "results/runs").rglob("run.json")}
+    halved = {tree / f"results/runs/{MODEL}/{engine}/{WORKLOAD}/requests_per_s-10" for engine in ENGINES}
+    assert served - {path.parent for path in files} <= halved <= served  # a slow machine may have run some before
     assert set(table(tree, "slo_capacity")["where"]) == {"below the lowest rate"}
