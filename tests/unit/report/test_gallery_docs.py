@@ -156,6 +156,15 @@ def test_the_page_on_caches_has_what_fp8_did() -> None:
     assert not fp8["same_host"]
 
 
+def test_the_gallery_says_how_far_processes_that_decide_the_same_differ() -> None:
+    table = pd.read_csv(GALLERY / "h200/tables/throughput.csv").query("workload == 'mixed' and scope == 'sequential'")
+    text = " ".join((GALLERY / "README.md").read_text().split())
+    for engine in ("vllm-contiguous", "vllm-reserved", "vllm"):
+        row = table[table["engine"] == engine].squeeze()
+        middle, *ends = (f"{row[f'output_tokens_per_s_{part}']:,.0f}" for part in ("median", "ci95_low", "ci95_high"))
+        assert f"{middle} [{', '.join(ends)}] with `{engine}`" in text
+
+
 @pytest.mark.parametrize("gallery", FOLDERS)
 def test_durations_are_the_sums_of_the_jobs(gallery: str) -> None:
     [row] = [row for row in (GALLERY / "README.md").read_text().splitlines() if row.startswith(f"| [{gallery}]")]
