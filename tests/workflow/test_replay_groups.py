@@ -5,15 +5,22 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Iterator, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from builders import kv_group_models
+from builders.read_maps import counts_of, recorded_of
+from builders.requests import requests_of
+from builders.served_passes import map_of_pass
 from builders.tiny import MAX_LENGTH
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from kvbench.blockmap.events import PREEMPTED
+from kvbench.engines.recorded_passes import RecordedPasses
+from kvbench.kv.schedule import Schedule
 from kvbench.measure.kv_rows import kv_rows
 from kvbench.replay import PARTS, Settings, Trace, replay
 
@@ -28,7 +35,7 @@ Lengths = Sequence[tuple[int, int]]
 
 @pytest.fixture(scope="module")
 def schedulers(tiny):
-    """A function that makes vLLM's scheduler for a replay's settings."""
+    """A function that makes vLLM's scheduler for a replay's settings, or ours of that kind."""
     import torch
     from vllm.config import CacheConfig, DeviceConfig, ModelConfig, SchedulerConfig, VllmConfig
     from vllm.v1.core.sched.async_scheduler import AsyncScheduler
@@ -39,7 +46,7 @@ def schedulers(tiny):
     length = {"max_model_len": MAX_LENGTH}
     model = ModelConfig(model=str(tiny), skip_tokenizer_init=True, dtype="float32", enforce_eager=True, **length)
 
-    def make(own: Settings) -> Any:
+    def make(own: Settings, kind: Any = None) -> Any:
         limits = SchedulerConfig(
             max_num_seqs=own.max_running,
             max_num_batched_tokens=own.max_step_tokens,
@@ -57,7 +64,7 @@ def schedulers(tiny):
         groups = [KVCacheGroupSpec([f"layer.{at}"], spec) for at, spec in enumerate(specs)]
         cache.num_gpu_blocks = own.pool_blocks + 1  # and the null block
         pool = KVCacheConfig(cache.num_gpu_blocks, [], groups)
-        kind = AsyncScheduler if own.async_scheduling else Scheduler
+        kind = kind or (AsyncScheduler if own.async_scheduling else Scheduler)
         return kind(config, pool, StructuredOutputManager(config), own.block_size)
 
     return make
@@ -178,6 +185,27 @@ def test_a_request_can_be_preempted_while_its_last_token_is_computed(schedulers)
     own = settings_with((0,), async_scheduling=True)
     assert_same(steps_of(schedulers(own), PREEMPTED_AT_ITS_END, own), PREEMPTED_AT_ITS_END, own)
     assert replay(Trace.of(*np.array(PREEMPTED_AT_ITS_END).T), own).requests.preemptions[-1] == 1
+
+
+@pytest.mark.parametrize("lengths", [PREEMPTED_AT_ITS_END, TIGHT])
+def test_the_map_of_a_scheduler_that_runs_ahead_adds_up(schedulers, lengths, tmp_path, monkeypatch):
+    from kvbench.engines.vllm.recording import VARIABLE, Recording
+    from kvbench.engines.vllm.scheduler import RecordingAsyncScheduler
+
+    monkeypatch.setenv(VARIABLE, "")
+    told = Recording(str(tmp_path), RecordedPasses(blocks=[0]))
+    told.announce()
+    own = settings_with((0,), async_scheduling=True)
+    scheduler = schedulers(own, RecordingAsyncScheduler)
+    live = steps_of(scheduler, lengths, own)
+    scheduler.reset_prefix_cache()
+    schedule = Schedule.load(told.file(0))
+    assert schedule.unsettled.tolist() == [0, *(live["scheduled_tokens"][:-1] > 0)], "the step before, if it has tokens"
+    sizes = {"slot_bytes": 1, "block_size": own.block_size, "blocks": own.pool_blocks, "shared": False}
+    generated = SimpleNamespace(schedule=schedule, batches=[])
+    [side] = map_of_pass(tmp_path / "map", "vllm", generated, requests_of(lengths), **sizes)["sides"]
+    assert counts_of(side) == recorded_of(side)
+    assert side["events"][1::3].count(PREEMPTED) == live["preemptions"][-1] > 0
 
 
 CHANGES = (
