@@ -40,7 +40,7 @@ class ScheduleLog:
         return len(self.rows)
 
     def event(self, kind: int, request_id: str, tokens: int = 0) -> None:
-        """Note that a request was admitted, preempted or freed before the next sample.
+        """Note that a request was admitted, preempted or freed before the next step ends.
 
         An admitted request starts with `tokens` computed tokens. What happens to a request before its first admission
         does not count.

@@ -20,8 +20,8 @@ LENGTHS = [(40, 4), (40, 3)]  # prompt and output tokens
 
 
 @pytest.fixture(scope="module")
-def side(tmp_path_factory) -> dict:
-    """Request 1 has its last token in step 2, and gives its two blocks to nobody in step 3; request 0 goes on."""
+def document(tmp_path_factory) -> dict:
+    """Request 1 has its last token in step 2, and is preempted in step 3; request 0 goes on."""
     schedule = schedule_of(
         t_ns=range(5),
         free_blocks=[5, 5, 5, 7, 7],
@@ -48,23 +48,23 @@ def side(tmp_path_factory) -> dict:
     return map_of_pass(folder, "vllm", generated, requests, shared=False, slot_bytes=1, block_size=32, blocks=9)
 
 
-def test_what_is_shown_of_each_step_adds_up_to_what_was_recorded(side: dict) -> None:
-    document = side["sides"][0]
-    assert document["waiting"] == [0, 0, 0, 1, 0, 0]
-    assert document["running"] == [2, 2, 2, 1, 0, 0]
-    assert counts_of(document) == recorded_of(document)
+def test_what_is_shown_of_each_step_adds_up_to_what_was_recorded(document: dict) -> None:
+    [side] = document["sides"]
+    assert side["waiting"] == [0, 0, 0, 1, 0, 0]
+    assert side["running"] == [2, 2, 2, 1, 0, 0]
+    assert counts_of(side) == recorded_of(side)
 
 
-def test_it_waits_for_a_step_and_is_complete_without_being_admitted_again(side: dict) -> None:
-    document = side["sides"][0]
-    assert document["tokens"][1] == [0, 40, 3, 42, 4, -1]
-    flat = document["events"]
+def test_it_waits_for_a_step_and_is_complete_without_being_admitted_again(document: dict) -> None:
+    [side] = document["sides"]
+    assert side["tokens"][1] == [0, 40, 3, 42, 4, -1]
+    flat = side["events"]
     events = [(step, kind) for step, kind, request in zip(flat[::3], flat[1::3], flat[2::3], strict=True) if request]
     assert events == [(0, ADMITTED), (2, COMPLETED), (3, PREEMPTED)]
 
 
-def test_the_tour_does_not_say_that_it_is_computed_again(side: dict) -> None:
-    assert not [stop for stop in side["tour"] if "preempted" in stop["title"]]
+def test_the_tour_does_not_say_that_it_is_computed_again(document: dict) -> None:
+    assert not [stop for stop in document["tour"] if "preempted" in stop["title"]]
 
 
 def test_a_request_without_its_last_token_is_refused() -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from kvbench.capacity.groups import groups_of
 from kvbench.capacity.shapes import HEADS
 from kvbench.config.checks.names import check_known
-from kvbench.config.named_shapes import SHAPES
+from kvbench.config.named_shapes import published
 from kvbench.config.wording import Invalid
 from kvbench.errors import UserError
 from kvbench.kv.policies import takes_time
-from kvbench.yaml_files import read_yaml
 
 
 def check_capacity(plans: dict, models: dict) -> None:
@@ -53,6 +52,6 @@ def _check_models(plans: dict, models: dict) -> None:
     """Each model that a plan names is one of the configuration or of config/shapes.yaml."""
     named = {f"capacity.{name}.model": own["model"] for name, own in plans.items() if "model" in own}
     if not set(named.values()) <= set(models):
-        known = [*models, *read_yaml(SHAPES)["shapes"]]
+        known = [*models, *published()]
         for at, model in named.items():
             check_known([model], known, "model", at)

@@ -7,7 +7,7 @@ submitted, so the two never write at the same time.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from transformers.generation.continuous_batching.cache import PagedAttentionCache
@@ -78,9 +78,9 @@ class Recorder:
         running, waiting = len(scheduler.active_requests), len(scheduler.waiting_requests)
         if len(self.held) != running:
             self._note_admissions(scheduler)
-        if self.read_blocks and log.steps % self.block_stride == 0:
-            self._read_blocks(scheduler, batch)
         scheduled = {b.state.request_id: b.query_length for b in batch}
+        if self.read_blocks and log.steps % self.block_stride == 0:
+            self._read_blocks(scheduler, scheduled)
         log.step(begin, self.pool.free_blocks(), running, waiting, total_tokens, scheduled)
         self.hook_ns += time.monotonic_ns() - begin
 
@@ -91,10 +91,9 @@ class Recorder:
                 self.held.add(state.request_id)
                 self.log.event(ADMITTED, state.request_id, state.current_len())
 
-    def _read_blocks(self, scheduler: RecordingScheduler, batch: Sequence[Any]) -> None:
-        new = {b.state.request_id: b.query_length for b in batch}
+    def _read_blocks(self, scheduler: RecordingScheduler, scheduled: Mapping[str, int]) -> None:
         for request_id, state in scheduler.active_requests.items():
-            computed = state.current_len() + new.get(request_id, 0)
+            computed = state.current_len() + scheduled.get(request_id, 0)
             for group, ids in enumerate(self.pool.tables(request_id)):
                 self.log.read_blocks(request_id, computed, ids, group)
 

@@ -44,7 +44,7 @@ class Recorder:
         self.upkeep = BlocksTimer(self.manager) if self.number in self.told.passes.upkeep else None
 
     def event(self, kind: int, request_id: str) -> None:
-        """Note that a request was preempted or freed before the next sample."""
+        """Note that a request was preempted or freed before the next step ends."""
         if self.enabled:
             begin = time.monotonic_ns()
             self.log.event(kind, request_id)
