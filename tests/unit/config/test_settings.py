@@ -583,15 +583,19 @@ def test_the_gpu_overlays_take_the_whole_ladder_at_two_sizes() -> None:
     assert read_yaml(ROOT / "profiles/gpu/config.yaml")["configfile"] == ["config.yaml", "config/gpu.yaml"]
 
 
-def test_the_gpu_benchmarks_are_all_kinds_without_arrivals_on_a_run_of_the_gpu_overlay() -> None:
-    ladder, own = overlaid("gpu"), overlaid("gpu-benchmarks")
-    assert ladder["benchmarks"] == {}
+def test_the_gpu_benchmarks_are_all_kinds_without_arrivals_on_runs_of_the_gpu_overlays() -> None:
+    own = overlaid("gpu-benchmarks")
     assert {one["kind"] for one in own["benchmarks"].values()} == set(BENCHMARKED) - {PEER_SERVE}
-    [mixed] = {(one["model"], one["workload"]) for one in own["benchmarks"].values()}
-    assert run_settings(own, mixed[0], "vllm", mixed[1], "base") | {"sequential_requests": 8} == run_settings(
-        ladder, mixed[0], "vllm", mixed[1], "base"
-    )
-    assert workload_settings(own, *mixed) == workload_settings(ladder, *mixed)
+    subjects = {(one["model"], one["workload"]) for one in own["benchmarks"].values()}
+    assert subjects == {("smollm2-135m", "mixed"), ("llama-2-7b", "alpaca")}
+    for overlay, (model, workload) in zip(("gpu", "gpu-shapes"), sorted(subjects, reverse=True), strict=True):
+        ladder = overlaid(overlay)
+        assert run_settings(own, model, "vllm", workload, "base") | {"sequential_requests": 8} == run_settings(
+            ladder, model, "vllm", workload, "base"
+        )
+        assert workload_settings(own, model, workload) == workload_settings(ladder, model, workload)
+    assert overlaid("gpu")["benchmarks"] == {}
+    assert own["benchmarks"]["peer-vllm-7b"] == overlaid("gpu-shapes")["benchmarks"]["peer-vllm-7b"]
 
 
 def test_schema_and_config_yaml_know_the_same_keys() -> None:
