@@ -19,8 +19,8 @@ def test_a_gallerys_command_is_that_of_its_readme(runs, gallery):
 
 
 def test_minutes_are_those_of_all_jobs_rounded_up(runs):
-    seconds = pd.read_csv(GALLERY / "h100-two/durations.csv")["seconds"].sum()
-    assert 60 * (runs["h100-two"].minutes - 1) < seconds <= 60 * runs["h100-two"].minutes
+    seconds = pd.read_csv(GALLERY / "h200-two/durations.csv")["seconds"].sum()
+    assert 60 * (runs["h200-two"].minutes - 1) < seconds <= 60 * runs["h200-two"].minutes
     assert runs["full"].minutes is None
 
 
@@ -33,7 +33,7 @@ def test_disk_is_the_environment_and_the_weights_that_are_stored(runs):
 def test_what_most_can_run_comes_first(runs):
     order = [run.name for run in sorted(runs.values(), key=lambda run: run.order)]
     assert order.index("cpu-2-cores") < order.index("cpu-2-cores-paper") < order.index("h200")
-    assert order.index("h200") < order.index("h100-two") < order.index("paper-traces")
+    assert order.index("h200") < order.index("h200-two") < order.index("paper-traces")
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ ROWS = (
     ("GPT-2, `alpaca`", "h200-shapes", "gpt2", "alpaca"),
     ("Llama-2 7B, `alpaca`", "h200-shapes", "llama-2-7b", "alpaca"),
     ("Llama 13B, `alpaca-128`", "h200-shapes", "llama-13b", "alpaca-128"),
-    ("Llama-2 7B on two GPUs, `mixed`", "h100-two", "llama-2-7b", "mixed"),
+    ("Llama-2 7B on two GPUs, `mixed`", "h200-two", "llama-2-7b", "mixed"),
 )
 
 
@@ -104,6 +104,35 @@ def test_the_readme_says_by_how_much_replays_miss_the_first_token() -> None:
         )
         found.append(f"{errors.min():.0f} to {errors.max():.0f}%")
     assert f"its median first token comes {found[0]} too early; at 13B, made since, {found[1]}." in text
+
+
+def test_the_readme_says_what_transformers_serves_of_the_requests_that_arrive() -> None:
+    table = pd.read_csv(GALLERY / "h200-serving-transformers/tables/serving.csv").set_index(
+        ["engine", "requests_per_s"]
+    )
+    kept = (100 * table["attainment_share_median"]).round()
+    assert kept["hf-batch"].tolist() == [0, 0] and kept["vllm"].tolist() == [100, 100]
+    assert (table["requests"] == 24).all()
+    text = " ".join((ROOT / "README.md").read_text().split())
+    first, second = kept["hf-continuous"]
+    assert (
+        "padded batches kept the limits for none of 24 requests at 0.25 requests/s and for none at 0.5, its continuous "
+        f"batching for {first:.0f}% and {second:.0f}%, and `vllm` for all at both"
+    ) in text
+
+
+def test_the_readme_says_how_vllm_compares_with_its_own_benchmark() -> None:
+    table = pd.read_csv(GALLERY / "h200-benchmarks/tables/benchmarks.csv").set_index(["name", "ours"])
+    text = " ".join((ROOT / "README.md").read_text().split())
+    for ours, form in (
+        ("vllm", "recording on made {} times the output tokens per second on SmolLM2 and {} at 7B;"),
+        ("vLLM's benchmark in a second process", "beside itself in a second process made {} and {}."),
+    ):
+        rows = [table.loc[name, ours] for name in ("peer-vllm", "peer-vllm-7b")]
+        spans = (span(*row[["ratio", "ratio_ci95_low", "ratio_ci95_high"]]) for row in rows)
+        assert form.format(*spans) in text
+    recorded = table.loc[("recording", "vllm"), "hook_share_of_wall"]
+    assert f"Recording took {recorded:.3%} of a pass on SmolLM2" in text
 
 
 CACHES = {"Gemma 3 27B": "gemma-3-27b", "Qwen3 8B": "qwen3-8b", "gpt-oss 20B": "gpt-oss-20b"} | {
