@@ -67,8 +67,8 @@ def compare_replay(policy: str, found: dict[str, Any], wanted: dict[str, Any]) -
     for name, mine in RATIOS.items():
         assert same(fit[mine], expected[name]), (policy, name)
     times = found["plan"].get("step_time", {})
-    cost = [round(times.get(f"{name}_s", 0) * 1e9) for name in ("constant", "per_sequence", "per_token")]
-    work = (totals["steps"], int(own["work"]["sequences"]), int(own["work"]["computed"]))
+    cost = [round(times.get(f"{name}_s", 0) * 1e9) for name in ("constant", "per_sequence", "per_token", "prefill")]
+    work = (totals["steps"], *(int(own["work"][name]) for name in ("sequences", "computed", "prefills")))
     assert sum(each * count for each, count in zip(cost, work, strict=True)) == totals["end_ns"]
     demand = wanted["demands"][policy]
     assert (fit["demand"] is None) == (demand is None)

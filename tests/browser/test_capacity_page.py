@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from builders.capacity_pages import PLANS, page_data, write_page
+from builders.capacity_pages import PLANS, STEP, page_data, write_page
 from builders.plans import KNOWN, make_plan
 from builders.refusals import refused
 from builders.shown_plans import at_once, errors, ready
@@ -64,7 +64,7 @@ def test_a_rate_and_a_step_time_need_no_new_replay(address: str, open_page: Open
     page.locator("#in-per_token_s").fill("1e-3")
     page.locator("#in-requests_per_s").fill("300")
     assert page.locator("#calculator").get_attribute("aria-busy") == "false"
-    step = {"constant_s": 0.02, "per_sequence_s": 1e-4, "per_token_s": 1e-3, "source": "a test"}
+    step = {**STEP, "per_token_s": 1e-3}
     found = answer("x", make_plan(requests_per_s=300, step_time=step), KNOWN, 0)
     cards = page.locator("[data-part=demands] tbody tr td:nth-child(6)").all_inner_texts()
     assert cards == [number(one.cards) for one in found.demands]
@@ -132,7 +132,7 @@ def test_a_bad_value_gets_a_line_beside_it(address: str, open_page: Opened) -> N
         assert "from before" in page.locator("[data-part=status]").inner_text()
         page.locator(f"#in-{field}").fill(before)
         assert errors(page) == {}
-    for name in ("constant_s", "per_sequence_s", "per_token_s"):
+    for name in ("constant_s", "per_sequence_s", "per_token_s", "prefill_s"):
         page.locator(f"#in-{name}").fill("")
     assert errors(page) == {"requests_per_s": "a rate needs the time of a step; write it below, or leave this empty"}
 

@@ -15,7 +15,7 @@ from kvbench.report.calculator import document
 from kvbench.report.capacity import render
 from kvbench.yaml_files import read_yaml
 
-STEP = {"constant_s": 0.02, "per_sequence_s": 1e-4, "per_token_s": 2e-5, "source": "a test"}
+STEP = {"constant_s": 0.02, "per_sequence_s": 1e-4, "per_token_s": 2e-5, "prefill_s": 3e-3, "source": "a test"}
 PLANS = {
     "plain": make_plan(requests_per_s=40, step_time=STEP),
     "windows": make_plan(model="gemma-3-27b", kv_dtype="fp8"),

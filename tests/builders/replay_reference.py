@@ -45,6 +45,7 @@ class Time:
         cost = self.cost
         if self.clock is None:
             spent = cost.constant_ns + cost.per_sequence_ns * sequences + cost.per_token_ns * tokens
+            spent += cost.prefill_ns * (tokens > sequences)
             spent = round(spent * self.noise())
             if ahead:
                 self.now = max(self.now, self.computed)

@@ -17,7 +17,7 @@ from kvbench.workload.arrivals import due_s
 SLOT_BYTES = 1024
 BEGIN_NS = 5_000_000_000
 BETWEEN_NS = 10_000_000_000
-COST = StepTime.of(0.01, 1e-4, 2e-3)
+COST = StepTime.of(0.01, 1e-4, 2e-3, 4e-3)
 POLICIES = {"hf-sequential": "hf-batch", "hf-batch": "hf-batch", "hf-static": "hf-static"}
 RESERVING = {"vllm-reserved-power-of-two": "power-of-two", "vllm-reserved-oracle": "oracle"}
 

@@ -15,4 +15,4 @@ ROUTERS = ("round-robin", "least-outstanding", PREFIX_AWARE)  # in the order of 
 
 def takes_time(own: Mapping[str, Any]) -> bool:
     """Whether steps of a scenario or plan take time, so that arrivals can spread over them."""
-    return any(own.get("step_time", {}).get(key) for key in ("constant_s", "per_token_s", "per_sequence_s"))
+    return any(value for key, value in own.get("step_time", {}).items() if key != "source")

@@ -1,4 +1,4 @@
-"""Fits a step time to the steps of live runs: a constant, a cost per sequence and a cost per token, none negative."""
+"""Fits a step time to the steps of live runs: a constant, costs per sequence, token and prefill, none negative."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ class Durations:
     sequences: NDArray[np.int64]  # (S,)
     tokens: NDArray[np.int64]  # (S,)
     steps: NDArray[np.int64]  # (S,)
+    prefills: NDArray[np.int64]  # (S,) steps of more tokens than sequences
 
     def __len__(self) -> int:
         return len(self.seconds)
@@ -69,9 +70,8 @@ def pooled(parts: Iterable[Durations]) -> Durations:
     """The steps of several runs or repeats together."""
     parts = list(parts)
     if not parts:
-        return Durations(np.zeros(0), *np.zeros((3, 0), np.int64))
-    names = ("seconds", "sequences", "tokens", "steps")
-    return Durations(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+        return Durations(np.zeros(0), *np.zeros((4, 0), np.int64))
+    return Durations(*(np.concatenate([getattr(part, one.name) for part in parts]) for one in fields(Durations)))
 
 
 def fit(steps: Durations) -> Fitted | None:
@@ -85,27 +85,29 @@ def fit(steps: Durations) -> Fitted | None:
     """
     if len(steps) < MIN_STEPS:
         return None
-    terms = np.stack([steps.steps, steps.sequences, steps.tokens], axis=1).astype(float)
+    terms = np.stack([steps.steps, steps.sequences, steps.tokens, steps.prefills], axis=1).astype(float)
     usual = terms @ _costs(terms / steps.seconds[:, None], np.ones(len(steps)))
     kept = steps.seconds <= STALL * usual
     if kept.sum() < MIN_STEPS:
         return None
     terms, seconds = terms[kept], steps.seconds[kept]
-    constant, per_sequence, per_token = _costs(terms, seconds)
-    found = StepTime.of(constant, per_token, per_sequence)
+    constant, per_sequence, per_token, prefill = _costs(terms, seconds)
+    found = StepTime.of(constant, per_token, per_sequence, prefill)
     return None if found == NO_TIME else _described(found, terms, seconds, int((~kept).sum()))
 
 
 def _costs(terms: NDArray[np.float64], seconds: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Seconds per unit of each column; columns are scaled alike, since tokens are far more than sequences."""
+    """Seconds per unit of each column, 0 for one of zeros; columns are scaled alike, since tokens are far more than
+    sequences.
+    """
     from scipy.optimize import nnls
 
-    scale = terms.max(axis=0)
+    scale = np.maximum(terms.max(axis=0), np.finfo(float).tiny)
     return nnls(terms / scale, seconds)[0] / scale
 
 
 def _described(found: StepTime, terms: NDArray[np.float64], seconds: NDArray[np.float64], stalls: int) -> Fitted:
-    costs = np.array([found.constant_ns, found.per_sequence_ns, found.per_token_ns]) / 1e9
+    costs = np.array([found.constant_ns, found.per_sequence_ns, found.per_token_ns, found.prefill_ns]) / 1e9
     residual = seconds - terms @ costs
     spread = float(((seconds - seconds.mean()) ** 2).sum())
     return Fitted(
@@ -135,7 +137,7 @@ def _paged(one: LiveRepeat, ahead: int) -> Durations:
     waited = np.append(0, np.cumsum(waits))
     known = waited[last + ahead + 1] == waited[first + ahead]
     sequences = np.minimum(running - _complete(one, admitted) if ahead else running, tokens)
-    sums = (_sums(values, first, last) for values in (sequences, tokens, tokens > 0))
+    sums = (_sums(values, first, last) for values in (sequences, tokens, tokens > 0, tokens > sequences))
     found = Durations((begin[last + ahead + 1] - begin[first + ahead]) / 1e9, *sums)
     return Durations(*(getattr(found, field.name)[known & (found.steps > 0)] for field in fields(found)))
 
@@ -172,4 +174,5 @@ def _padded(one: LiveRepeat) -> Durations:
     place = np.repeat(np.arange(len(first)), np.diff(np.append(first, len(one.batch))))
     tokens = rows[place]
     tokens[first] = rows * width
-    return Durations((one.end_ns - one.begin_ns) / 1e9, rows[place], tokens, np.ones(len(tokens), np.int64))
+    each = np.ones(len(tokens), np.int64)
+    return Durations((one.end_ns - one.begin_ns) / 1e9, rows[place], tokens, each, (tokens > rows[place]).astype(int))

@@ -55,6 +55,7 @@ def fit_columns(points: int, fitted: Fitted | None) -> dict[str, Any]:
         "constant_s": cost and cost.constant_ns / 1e9,
         "per_sequence_s": cost and cost.per_sequence_ns / 1e9,
         "per_token_s": cost and cost.per_token_ns / 1e9,
+        "prefill_s": cost and cost.prefill_ns / 1e9,
         "fit_points": points,
         "fit_steps": fitted and fitted.steps,
         "fit_stalls": fitted and fitted.stalls,

@@ -41,7 +41,8 @@ def clock_of(settings: Settings, starts_ns: NDArray[np.int64]) -> Clock:
     from kvbench.replay.kernels.clock import Clock
 
     cost = settings.step_time
-    return Clock(starts_ns, np.array([cost.constant_ns, cost.per_sequence_ns, cost.per_token_ns], np.int64))
+    costs = [cost.constant_ns, cost.per_sequence_ns, cost.per_token_ns, cost.prefill_ns]
+    return Clock(starts_ns, np.array(costs, np.int64))
 
 
 def _paged(trace: Trace, settings: Settings, clock: Clock) -> tuple[Any, Advance]:

@@ -12,29 +12,35 @@ from numpy.typing import ArrayLike, NDArray
 from kvbench.errors import UserError
 
 DAY_S = 86_400
+TIMES = ("constant_s", "per_token_s", "per_sequence_s", "prefill_s")  # of a key `step_time`
 
 
 @dataclass(frozen=True)
 class StepTime:
-    """Duration of a step in whole nanoseconds: a constant, a cost per computed token, a cost per scheduled sequence."""
+    """Duration of a step in whole nanoseconds: a constant, a cost per computed token and per scheduled sequence, and a
+    further constant for a step of more tokens than sequences, as one with a prompt is.
+    """
 
     constant_ns: int = 0
     per_token_ns: int = 0
     per_sequence_ns: int = 0
+    prefill_ns: int = 0
 
     @classmethod
-    def of(cls, constant_s: float, per_token_s: float = 0.0, per_sequence_s: float = 0.0) -> StepTime:
+    def of(
+        cls, constant_s: float, per_token_s: float = 0.0, per_sequence_s: float = 0.0, prefill_s: float = 0.0
+    ) -> StepTime:
         """A StepTime from seconds; UserError if a value is negative, not finite or longer than a day."""
-        seconds = (constant_s, per_token_s, per_sequence_s)
+        seconds = (constant_s, per_token_s, per_sequence_s, prefill_s)
         if not all(0 <= value <= DAY_S for value in seconds):
-            told = f"{constant_s} s + {per_sequence_s} s per sequence + {per_token_s} s per token"
+            told = f"{constant_s} s + {per_sequence_s} s per sequence + {per_token_s} s per token + {prefill_s} s"
             raise UserError(f"replay: step time {told}; give times from 0 to a day")
         return cls(*(round(value * 1e9) for value in seconds))
 
     @classmethod
     def given(cls, own: Mapping[str, Any] | None) -> StepTime:
         """The StepTime of a key `step_time` of config.yaml; without one, steps take no time."""
-        return cls.of(*((own or {}).get(f"{name}_s", 0) for name in ("constant", "per_token", "per_sequence")))
+        return cls.of(*((own or {}).get(name, 0) for name in TIMES))
 
 
 NO_TIME = StepTime()

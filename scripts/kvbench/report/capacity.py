@@ -157,7 +157,7 @@ def step_text(step: dict[str, Any] | None) -> str:
     """The step time as given, with its source; empty if none is given."""
     if not step:
         return ""
-    each = {"per_sequence_s": "sequences", "per_token_s": "tokens computed"}
+    each = {"per_sequence_s": "sequences", "per_token_s": "tokens computed", "prefill_s": "steps with a prompt"}
     terms = [f"{step['constant_s']:g} s", *(f"{step[key]:g} s × {of}" for key, of in each.items() if step.get(key))]
     return f"{' + '.join(terms)} ({step['source']})"
 

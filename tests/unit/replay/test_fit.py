@@ -29,13 +29,12 @@ def test_a_step_time_is_found_in_the_steps_that_it_made(tmp_path, engine):
 
 
 def cost(step, steps):
-    return (
-        step.constant_ns * steps.steps + step.per_sequence_ns * steps.sequences + step.per_token_ns * steps.tokens
-    ) / 1e9
+    constants = step.constant_ns * steps.steps + step.prefill_ns * steps.prefills
+    return (constants + step.per_sequence_ns * steps.sequences + step.per_token_ns * steps.tokens) / 1e9
 
 
 def near(one, other, share):
-    names = ("constant_ns", "per_token_ns", "per_sequence_ns")
+    names = ("constant_ns", "per_token_ns", "per_sequence_ns", "prefill_ns")
     return all(getattr(one, name) == pytest.approx(getattr(other, name), rel=share) for name in names)
 
 
@@ -102,6 +101,7 @@ def test_rows_of_a_batch_are_computed_until_it_ends_with_their_padding(tmp_path)
     if len(set(repeat.batch)) == 1:
         assert steps.sequences.tolist() == [2] * 5
         assert steps.tokens.tolist() == [16, 2, 2, 2, 2]
+        assert steps.prefills.tolist() == [1, 0, 0, 0, 0]
     else:  # the second arrives after the first batch was formed
         assert steps.sequences.tolist() == [1] * 7
         assert steps.tokens.tolist() == [8, 1, 1, 1, 1, 3, 1]
@@ -110,7 +110,7 @@ def test_rows_of_a_batch_are_computed_until_it_ends_with_their_padding(tmp_path)
 def known(count, seconds=0.5):
     rng = np.random.default_rng(0)
     computed = rng.integers(1, 9, count), rng.integers(1, 500, count)
-    return Durations(np.full(count, seconds), *computed, np.ones(count, np.int64))
+    return Durations(np.full(count, seconds), *computed, np.ones(count, np.int64), rng.integers(0, 2, count))
 
 
 def test_too_few_steps_are_not_fitted():
@@ -123,6 +123,12 @@ def test_equal_steps_have_no_variance_to_explain():
     found = fit(known(30))
     assert found.step_time == StepTime.of(0.5)
     assert found.r2 is None
+
+
+def test_what_no_step_has_costs_nothing():
+    steps = replace(known(200), prefills=np.zeros(200, np.int64))
+    found = fit(replace(steps, seconds=0.5 + 1e-4 * steps.tokens)).step_time
+    assert found == StepTime.of(0.5, 1e-4)
 
 
 def test_no_cost_is_negative():

@@ -21,7 +21,7 @@ from kvbench.replay.step_time import NO_TIME
 
 EXAMPLES = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 REQUESTS = st.lists(REQUEST, min_size=1, max_size=18)
-STEP = StepTime(7, 1, 3)
+STEP = StepTime(7, 1, 3, 2)
 
 
 def work_of(rows):
@@ -142,9 +142,9 @@ def test_an_even_load_stays_even_and_a_long_request_is_avoided() -> None:
 
 
 def test_a_request_that_ends_at_an_arrival_has_ended() -> None:
-    """The first request's only step takes 7 + 5 + 3 ns."""
+    """The first request's only step takes 7 + 5 + 3 + 2 ns."""
     own = own_settings("paged", 4, 9)
-    for ns, chosen in ((14, 1), (15, 0)):
+    for ns, chosen in ((16, 1), (17, 0)):
         trace = Trace.of([5, 5], [1, 1], [0, ns / 1e9])
         assert replay_fleet(trace, own, Routing("least-outstanding", 2)).replica.tolist() == [0, chosen]
 

@@ -187,6 +187,18 @@ def test_each_scheduled_sequence_has_its_own_cost():
     assert padded.totals.end_ns == padded.steps["t_ns"][2] + 5.2e9
 
 
+def test_a_step_with_a_prompt_takes_longer():
+    """Steps of 1 s, and 4 s more where a prompt or a part of one is computed, of two requests or in three steps."""
+    cost = StepTime.of(1, prefill_s=4)
+    paged = replay(Trace.of([4, 2], [2, 3]), Settings("paged", 64, step_time=cost), keep_steps=True)
+    assert (np.append(paged.steps["t_ns"], paged.totals.end_ns) / 1e9).tolist() == [0, 5, 6, 7]
+    padded = replay(Trace.of([4, 2], [2, 3]), Settings("hf-batch", 64, step_time=cost), keep_steps=True)
+    assert (np.append(padded.steps["t_ns"], padded.totals.end_ns) / 1e9).tolist() == [0, 5, 6, 7]
+    parts = replay(Trace.of([9], [2]), Settings("paged", 64, max_step_tokens=4, step_time=cost), keep_steps=True)
+    assert parts.steps["scheduled_tokens"].tolist() == [4, 4, 1, 1]
+    assert parts.totals.end_ns == (5 + 5 + 1 + 1) * 1e9  # the last part is one token, as a decode step
+
+
 @pytest.mark.parametrize(
     ("clock", "told"),
     [([], "not a list of whole nanoseconds"), ([0.5], "not a list"), ([3, 5, 4], "step 2 begins before step 1")],

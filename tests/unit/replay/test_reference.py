@@ -68,7 +68,7 @@ def test_paged(rows, block_size, spare, running, tokens, long, watermark, must_f
         prompt_must_fit=must_fit,
         prefix_sharing=sharing,
         async_scheduling=ahead,
-        step_time=StepTime(7, 1, 3),
+        step_time=StepTime(7, 1, 3, 2),
     )
     assert_equal(rows, own)
 
@@ -100,7 +100,7 @@ def test_paged_with_groups(rows, windows, block_size, spare, running, tokens, lo
         prompt_must_fit=must_fit,
         windows=tuple(windows),
         async_scheduling=ahead,
-        step_time=StepTime(7, 1, 3),
+        step_time=StepTime(7, 1, 3, 2),
     )
     assert_equal(rows, own)
 
@@ -118,7 +118,7 @@ def test_paged_with_reservations(reserves, rows, block_size, spare, tokens, shar
         prefix_sharing=sharing,
         reserves=reserves,
         async_scheduling=ahead,
-        step_time=StepTime(7, 1, 3),
+        step_time=StepTime(7, 1, 3, 2),
     )
     assert assert_equal(rows, own).totals.preemptions == 0
 
@@ -142,7 +142,7 @@ def test_reservations(rows, policy, allocator, pool, running, tokens, long):
         max_running=running,
         max_step_tokens=tokens,
         long_prefill_tokens=long,
-        step_time=StepTime(7, 1, 3),
+        step_time=StepTime(7, 1, 3, 2),
     )
     assert_equal(rows, own)
 
@@ -164,7 +164,7 @@ def test_padded(rows, policy, pool, spare, running, block_size):
         max_length=longest,
         block_size=block_size,
         max_running=running,
-        step_time=StepTime(7, 1, 3),
+        step_time=StepTime(7, 1, 3, 2),
     )
     assert_equal(rows, own)
 
@@ -189,7 +189,7 @@ def test_a_clock_decides_what_each_step_knows(policy, ahead, rows, gaps, tokens,
 def test_the_times_of_a_replays_own_steps_give_the_same_replay(policy, ahead):
     rng = np.random.default_rng(5)
     trace, _ = work_of(alone(rng.integers(1, 40, 60), rng.integers(1, 24, 60), rng.integers(0, 90, 60)))
-    own = Settings(policy, 200, max_length=64, block_size=4, async_scheduling=ahead, step_time=StepTime(7, 1, 3))
+    own = Settings(policy, 200, max_length=64, block_size=4, async_scheduling=ahead, step_time=StepTime(7, 1, 3, 2))
     timed = replay(trace, own, keep_steps=True)
     found = replay(trace, own, clock_ns=timed.steps["t_ns"], keep_steps=True)
     for name in COLUMNS:
@@ -206,7 +206,7 @@ def test_a_crowded_pool(allocator):
         assert_equal(rows, Settings("oracle", pool, allocator=allocator, max_running=40, max_step_tokens=30))
 
 
-@pytest.mark.parametrize("step_time", [StepTime(7, 1, 3), NO_TIME])
+@pytest.mark.parametrize("step_time", [StepTime(7, 1, 3, 2), NO_TIME])
 @pytest.mark.parametrize(("policy", "ahead"), [("paged", False), ("paged", True), ("reserve-max", False)])
 def test_many_decode_steps_between_two_events(policy, ahead, step_time):
     """More steps than the kernel takes in one go, with arrivals during them that wait and that are admitted."""
@@ -224,7 +224,7 @@ def test_the_comparison_can_fail(policy):
     rng = np.random.default_rng(3)
     rows = alone(rng.integers(1, 40, 30), rng.integers(1, 24, 30), rng.integers(0, 7, 30))
     trace, given = work_of(rows)
-    own = Settings(policy, 150, max_length=64, block_size=4, max_running=6, step_time=StepTime(7, 1, 3))
+    own = Settings(policy, 150, max_length=64, block_size=4, max_running=6, step_time=StepTime(7, 1, 3, 2))
     assert_equal(rows, own)
     for change in ({"pool_slots": 100}, {"max_running": 2}, {"step_time": StepTime(7, 1, 2)}):
         rows, _ = reference(*given, dataclasses.replace(own, **change))

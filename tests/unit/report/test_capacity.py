@@ -77,3 +77,4 @@ def test_the_step_time_is_told_with_the_terms_that_it_has():
     assert step_text({**own, "per_token_s": 2e-5, "per_sequence_s": 0.001}) == (
         "0.1 s + 0.001 s × sequences + 2e-05 s × tokens computed (a test)"
     )
+    assert step_text({**own, "prefill_s": 0.02}) == "0.1 s + 0.02 s × steps with a prompt (a test)"

@@ -106,6 +106,18 @@ def test_the_readme_says_by_how_much_replays_miss_the_first_token() -> None:
     assert f"its median first token comes {found[0]} too early; at 13B, made since, {found[1]}." in text
 
 
+def test_the_page_on_replays_says_how_much_longer_steps_with_prompts_take() -> None:
+    text = " ".join((ROOT / "docs/replay.md").read_text().split())
+    found = {}
+    for gallery in ("h200-serving-transformers", "h100-serving-13b"):
+        table = pd.read_csv(GALLERY / gallery / "tables/predictions.csv").query("engine == 'vllm' and is_point")
+        found[gallery] = 1000 * table["prefill_s"]
+    own, larger = found.values()
+    assert f"at 7B on an H200 it took {own.min():.1f} to {own.max():.1f} ms longer" in text
+    assert larger.max().round(1) == larger.min().round(1)
+    assert f"longer than the launches, {larger.max():.1f} ms" in text
+
+
 def test_the_readme_says_what_transformers_serves_of_the_requests_that_arrive() -> None:
     table = pd.read_csv(GALLERY / "h200-serving-transformers/tables/serving.csv").set_index(
         ["engine", "requests_per_s"]

@@ -16,7 +16,7 @@ class Clock(NamedTuple):
     """One of the two: without measured times, the costs apply."""
 
     starts_ns: NDArray[np.int64]  # (S,) start of each step, or (0,)
-    cost_ns: NDArray[np.int64]  # (3,) of a step: constant, per sequence, per token
+    cost_ns: NDArray[np.int64]  # (4,) of a step: constant, per sequence, per token, and of one with a prompt
 
 
 @inner
@@ -24,7 +24,8 @@ def step_cost(clock, sequences, tokens):
     """How long a step takes, in ns; 0 if starts were measured."""
     if clock.starts_ns.size:
         return np.int64(0)
-    return clock.cost_ns[0] + clock.cost_ns[1] * sequences + clock.cost_ns[2] * tokens
+    prefill = clock.cost_ns[3] if tokens > sequences else 0
+    return clock.cost_ns[0] + clock.cost_ns[1] * sequences + clock.cost_ns[2] * tokens + prefill
 
 
 @inner

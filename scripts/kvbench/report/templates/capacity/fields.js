@@ -30,7 +30,7 @@ const SIZE_NAMES = {
 };
 const REALS = { memory_fraction: [0, 1], activation_reserve: [0, 1] };
 const RATE = [0.0001, 1000000];
-const TIMES = ["constant_s", "per_sequence_s", "per_token_s"];
+const TIMES = ["constant_s", "per_sequence_s", "per_token_s", "prefill_s"];
 const LONGEST_STEP_S = 3600;
 const DEFAULTS = {
   dtype: "float16",

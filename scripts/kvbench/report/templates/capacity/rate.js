@@ -28,11 +28,11 @@ function stepSeconds(window, stepTime) {
 }
 
 // What steps with this work take, in nanoseconds; null without times.
-function nanoseconds({ steps, sequences, computed }, stepTime) {
+function nanoseconds({ steps, sequences, computed, prefills }, stepTime) {
   const cost = (name) => BigInt(roundEven((stepTime?.[name] || 0) * 1e9));
-  const costs = [cost("constant_s"), cost("per_sequence_s"), cost("per_token_s")];
+  const costs = [cost("constant_s"), cost("per_sequence_s"), cost("per_token_s"), cost("prefill_s")];
   if (costs.every((one) => one === 0n)) return null;
-  return costs[0] * steps + costs[1] * sequences + costs[2] * computed;
+  return costs[0] * steps + costs[1] * sequences + costs[2] * computed + costs[3] * prefills;
 }
 
 // What follows from the replays found so far, by policy.

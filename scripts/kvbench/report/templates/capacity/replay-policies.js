@@ -8,7 +8,7 @@ function replayed({ prompt, output }, own) {
   const kernel = new Kernel({ prompt, output, asked }, own, series);
   kernel.run();
   const totals = series.totals(kernel.preemptions);
-  const work = bigInts({ sequences: series.sequences, computed: series.computed });
+  const work = bigInts({ sequences: series.sequences, computed: series.computed, prefills: series.prefills });
   const window = series.fullQueue(prompt.length);
   return { policy: own.policy, requests: prompt.length, totals, work, window, limitedBy: null };
 }

@@ -24,7 +24,8 @@ const UNUSED_WHEN_REFUSED = 12;
 const BIN_STEPS = 13;
 const SEQUENCES_BEFORE = 14;
 const COMPUTED_BEFORE = 15;
-const BIN = 16;
+const PREFILLS_BEFORE = 16;
+const BIN = 17;
 
 const NAMES = [
   "running",
@@ -53,6 +54,7 @@ class Series {
     this.width = 1;
     this.sequences = 0;
     this.computed = 0;
+    this.prefills = 0; // steps of more tokens than sequences
     this.waitingSteps = 0;
     this.maxRunning = 0;
     this.maxAllocated = 0;
@@ -80,6 +82,7 @@ class Series {
     if (bins[at + BIN_STEPS] === 0) {
       bins[at + SEQUENCES_BEFORE] = this.sequences;
       bins[at + COMPUTED_BEFORE] = this.computed;
+      bins[at + PREFILLS_BEFORE] = this.prefills;
     }
     for (let column = 0; column < SUMMED; column++) bins[at + column] += row[column] * take;
     const moved = row[RUNNING] * (first * take + (take * (take - 1)) / 2); // from reserved to live
@@ -90,6 +93,7 @@ class Series {
     bins[at + BIN_STEPS] += take;
     this.sequences += row[SEQUENCES] * take;
     this.computed += row[COMPUTED] * take;
+    if (row[COMPUTED] > row[SEQUENCES]) this.prefills += take;
   }
 
   // Neighbours are merged where there are too many bins.
@@ -100,8 +104,8 @@ class Series {
     for (let one = 0; one < BINS / 2; one++) {
       for (let column = 0; column < SEQUENCES_BEFORE; column++)
         bins[one * BIN + column] = bins[2 * one * BIN + column] + bins[(2 * one + 1) * BIN + column];
-      bins[one * BIN + SEQUENCES_BEFORE] = bins[2 * one * BIN + SEQUENCES_BEFORE];
-      bins[one * BIN + COMPUTED_BEFORE] = bins[2 * one * BIN + COMPUTED_BEFORE];
+      for (let column = SEQUENCES_BEFORE; column < BIN; column++)
+        bins[one * BIN + column] = bins[2 * one * BIN + column];
     }
     bins.fill(0, (BINS / 2) * BIN);
     this.bin = BINS / 2;
@@ -142,7 +146,8 @@ class Series {
   // Sums of bins, and what their steps computed.
   window(first, last) {
     const between = (column) => this.bins[last * BIN + column] - this.bins[first * BIN + column];
-    const work = { sequences: between(SEQUENCES_BEFORE), computed: between(COMPUTED_BEFORE) };
+    const [sequences, computed] = [between(SEQUENCES_BEFORE), between(COMPUTED_BEFORE)];
+    const work = { sequences, computed, prefills: between(PREFILLS_BEFORE) };
     return { ...this.sums(first, last), ...bigInts(work) };
   }
 }
