@@ -33,8 +33,8 @@ class StepTime:
         """A StepTime from seconds; UserError if a value is negative, not finite or longer than a day."""
         seconds = (constant_s, per_token_s, per_sequence_s, prefill_s)
         if not all(0 <= value <= DAY_S for value in seconds):
-            told = f"{constant_s} s + {per_sequence_s} s per sequence + {per_token_s} s per token + {prefill_s} s"
-            raise UserError(f"replay: step time {told}; give times from 0 to a day")
+            told = f"{constant_s} s + {per_sequence_s} s per sequence + {per_token_s} s per token"
+            raise UserError(f"replay: step time {told}, {prefill_s} s with a prompt; give times from 0 to a day")
         return cls(*(round(value * 1e9) for value in seconds))
 
     @classmethod
