@@ -11,6 +11,12 @@ from collections.abc import Iterator
 
 import pytest
 from builders.slurm import UP_S, Slurm, missing
+from xdist.plugin import pytest_xdist_auto_num_workers as usual_number
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One more than there would be, since these tests wait most of their time."""
+    return usual_number(config) + 1
 
 
 @pytest.fixture(scope="session")

@@ -1,23 +1,21 @@
 """The hit rates of all pool sizes, computed in one pass, are what vLLM counts on the CPU at three of them.
 
 vLLM loads only once per process, so each pool has a child: this file as a program, which holds conversations and
-prints a line of JSON (prompts, outputs, prompt tokens that vLLM found again).
+writes JSON (prompts, outputs, prompt tokens that vLLM found again).
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from builders.places import IMPORT_PATH
 from builders.requests import request
 from builders.tiny import BLOCK, MAX_LENGTH, VOCABULARY, generate, tiny_settings
+from builders.vllm_children import run_program
 
 from kvbench.replay.hit_rate import HitCurve, hit_curve
 from kvbench.replay.hit_rate_blocks import blocks_of_tokens
@@ -29,15 +27,9 @@ TURNS, LONGEST = 60, 12
 @pytest.fixture(scope="module", params=POOLS)
 def served(tiny, request, tmp_path_factory):
     """(Blocks of the pool, what was served with it)."""
-    log = tmp_path_factory.mktemp("vllm") / "vllm.log"
-    command = [sys.executable, __file__, str(tiny), str(request.param)]
-    env = os.environ | {"PYTHONPATH": IMPORT_PATH, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
-    with open(log, "w") as err:
-        ended = subprocess.run(
-            command, stdout=subprocess.PIPE, stderr=err, text=True, env=env, timeout=600, check=False
-        )
-    assert ended.returncode == 0, log.read_text()[-2000:]
-    return request.param, json.loads(ended.stdout)
+    folder = tmp_path_factory.mktemp("vllm")
+    run_program(__file__, str(tiny), str(request.param), str(folder / "found.json"), log=folder / "vllm.log")
+    return request.param, json.loads((folder / "found.json").read_text())
 
 
 def curve_of(prompts, outputs) -> HitCurve:
@@ -57,10 +49,8 @@ def test_the_curve_is_what_the_live_vllm_counts(served):
     assert curve_of(prompts, other).hit_tokens(pool) < sum(found)
 
 
-def converse(model, blocks):
+def converse(model, blocks, answer):
     """The child: eight conversations after one system prompt, a turn at a time; each prompt is all that was said."""
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # vLLM's own output goes to the log
     from kvbench.engines.vllm.runner import VllmEngine
 
     engine = VllmEngine(dataclasses.replace(tiny_settings(Path(model), "vllm", blocks), prefix_sharing=True))
@@ -78,9 +68,9 @@ def converse(model, blocks):
         prompts.append(prompt)
         outputs.append(list(completion.output_token_ids))
         found.append(completion.cached_tokens)
-    print(json.dumps([prompts, outputs, found]), file=answers, flush=True)
+    Path(answer).write_text(json.dumps([prompts, outputs, found]))
     engine.close()
 
 
 if __name__ == "__main__":
-    converse(sys.argv[1], int(sys.argv[2]))
+    converse(sys.argv[1], int(sys.argv[2]), sys.argv[3])

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -16,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from builders.places import IMPORT_PATH
 from builders.requests import requests_of
 from builders.tiny import MAX_LENGTH, SLOT_BYTES, tiny_settings
+from builders.vllm_children import run_program
 from builders.workloads import workload
 
 from kvbench.analysis.results import load_run
@@ -143,16 +141,7 @@ def steps_with_work_left(one):
 
 @pytest.mark.parametrize("name", PAGED)
 def test_vllm_decides_as_the_replay_does(tiny, tmp_path, name):
-    log = tmp_path / "vllm.log"
-    with open(log, "w") as output:
-        subprocess.run(
-            [sys.executable, __file__, str(tiny), name, str(tmp_path)],
-            stdout=output,
-            stderr=output,
-            timeout=300,
-            check=True,
-            env=os.environ | {"PYTHONPATH": IMPORT_PATH, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"},
-        )
+    run_program(__file__, str(tiny), name, str(tmp_path), log=tmp_path / "vllm.log")
     run = assert_same(tmp_path, 100)
     steps = durations(run)
     assert len(steps) == sum(map(steps_with_work_left, timed_repeats(run)))

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from builders.places import IMPORT_PATH
 from builders.tiny import BLOCK, MAX_LENGTH, generate, tiny_requests, tiny_settings
+from builders.vllm_children import run_program
 
 from kvbench.engines.names import RESERVATION
 from kvbench.engines.schedule_log import COUNTS
@@ -53,11 +52,8 @@ def served(tiny, tmp_path_factory):
 
 
 def serve_in_child(form: str, model: Path, folder: Path) -> list[Schedule]:
-    own = {"PYTHONPATH": IMPORT_PATH, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
-    own["VLLM_ENABLE_V1_MULTIPROCESSING"] = str(int(form.endswith("its own")))  # as on CUDA
-    command = [sys.executable, __file__, form, str(model), str(folder)]
-    with open(folder / "vllm.log", "w") as log:
-        subprocess.run(command, env=os.environ | own, stdout=log, stderr=log, check=True, timeout=300)
+    own = {"VLLM_ENABLE_V1_MULTIPROCESSING": str(int(form.endswith("its own")))}  # as on CUDA
+    run_program(__file__, form, str(model), str(folder), log=folder / "vllm.log", **own)
     in_force = json.loads((folder / "in_force.json").read_text())
     assert in_force["engine_in_subprocess"] == form.endswith("its own")
     assert in_force["max_num_seqs"] == (BLOCKS * BLOCK // MAX_LENGTH if form == "rows" else 256)
