@@ -60,21 +60,23 @@ class Answer:
 def chosen(tables: Tables, pairs: Sequence[tuple[str, str]]) -> tuple[str, str] | None:
     """The model and workload of the first screen: the first in which memory binds, with an interval if any has one.
 
-    Where it binds in none, that in which most steps waited.
+    Where it binds in none, one in which engines were compared, if there is any; of these the one with most steps that
+    waited.
     """
     if not pairs:
         return None
     return max(pairs, key=lambda pair: _binding(of(tables["attribution"], *pair)))  # the first of equals
 
 
-def _binding(rows: pd.DataFrame) -> tuple[int, float]:
+def _binding(rows: pd.DataFrame) -> tuple[int, bool, float]:
     """Larger where capacity of paging has a ratio with an interval, then where it has one without, then where it has a
-    row, then where more of vllm's steps waited for blocks.
+    row, then where any factor has a ratio, then where more of vllm's steps waited for blocks.
     """
+    compared = bool(rows["ratio"].notna().any())
     rows = rows[rows["factor"] == CAPACITY]
     known = rows[["requests", "ratio", "ratio_ci95_low"]].notna().any()
     waited = rows["numerator_steps_waiting_for_blocks_share"].astype(float).max()
-    return int(known.sum()), 0 if pd.isna(waited) else waited
+    return int(known.sum()), compared, 0 if pd.isna(waited) else waited
 
 
 def answers(tables: Tables, held: pd.DataFrame, model: str, workload: str) -> list[Answer]:

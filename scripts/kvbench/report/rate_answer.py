@@ -12,8 +12,9 @@ from kvbench.report.cells import number, span
 KEY, TITLE, EVIDENCE = "rate", "Largest rate within the limits", "serving"
 UNIT = " requests/s"
 PAGED = "vllm"
-# Beside vllm stands the first that ran of each: what its admission would be without pages, and padded batches.
-BESIDE = (("vllm-reserved", "vllm-contiguous"), ("hf-batch", "hf-static", "hf-continuous"))
+# Beside vllm stands the first that ran of each: what its admission would be without pages, Transformers' own continuous
+# batching, and padded batches.
+BESIDE = (("vllm-reserved", "vllm-contiguous"), ("hf-continuous",), ("hf-batch", "hf-static"))
 NO_BREAK = "\u00a0"
 PARTS = ("median", "ci95_low", "ci95_high", "min", "max")
 

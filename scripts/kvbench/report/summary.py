@@ -52,8 +52,8 @@ def _apart(row: pd.Series) -> str:
 
 
 def _rates(tables: Tables) -> list[str]:
-    """The largest rate within the limits of vllm, over those of other engines; and of engines whose rates do not
-    enclose it, the bound.
+    """The largest rate within the limits of vllm, over those of other engines, or those of the others if its is not
+    known; and of engines whose rates do not enclose it, the bound.
     """
     if "slo_capacity" not in tables or tables["slo_capacity"].empty:  # tables of earlier versions have none
         return []
@@ -61,12 +61,13 @@ def _rates(tables: Tables) -> list[str]:
     first, known = table.iloc[0], table[table["where"] == BRACKETED].set_index("engine")["capacity_per_s"]
     limits = f"a first token within {first['slo_ttft_s']:g} s and {first['slo_tpot_s']:g} s a token after it"
     lines = []
-    if "vllm" in known:
-        rest = known.drop("vllm").items()
-        others = [f"{known['vllm'] / rate:.3g} times {rate:.3g} of {name}" for name, rate in rest]
+    names = ["vllm"] if "vllm" in known else list(known.index)
+    for name in names:
+        rest = known.drop(names).items()
+        others = [f"{known[name] / rate:.3g} times {rate:.3g} of {other}" for other, rate in rest]
         beside = f", {', '.join(others)}" if others else ""
-        begins = f"With requests arriving over time, vllm gave {first['slo_share']:.0%} of them {limits}"
-        lines.append(f"{begins} at up to {known['vllm']:.3g} requests/s{beside}.")
+        begins = f"With requests arriving over time, {name} gave {first['slo_share']:.0%} of them {limits}"
+        lines.append(f"{begins} at up to {known[name]:.3g} requests/s{beside}.")
     bounds = [f"{row['engine']} {rate_answer.text(row)}" for _, row in table[table["where"] != BRACKETED].iterrows()]
     if bounds:
         begins = f"The largest rate at which {first['slo_share']:.0%} of the requests have {limits}"

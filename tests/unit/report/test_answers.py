@@ -184,6 +184,15 @@ def test_the_workload_in_which_memory_binds_comes_first() -> None:
     assert chosen(tables, []) is None
 
 
+def test_compared_engines_come_before_one_that_waits_alone() -> None:
+    alone, beside = (
+        factor("capacity of paging", ratio=None, workload=name, numerator_steps_waiting_for_blocks_share=share)
+        for name, share in (("alone", 0.9), ("beside", 0.1))
+    )
+    rows = [alone, beside, factor("over padded batches", workload="beside")]
+    assert chosen({"attribution": pd.DataFrame(rows)}, [(M, "alone"), (M, "beside")]) == (M, "beside")
+
+
 def test_a_ratio_with_an_interval_comes_before_one_without() -> None:
     few = factor("capacity of paging", workload="few", ratio_ci95_low=None, ratio_ci95_high=None)
     tables = {"attribution": pd.DataFrame([few, factor("capacity of paging", workload="enough")])}

@@ -252,5 +252,12 @@ def test_rates_that_are_not_enclosed_are_said_as_bounds(tables):
     assert second.endswith("outside the rates that were run: hf-batch below 2 requests/s.")
 
 
+def test_a_rate_of_another_engine_is_said_where_that_of_vllm_is_not_enclosed(tables):
+    first, second = of_rates(tables, vllm=ABOVE, hf_continuous=BRACKETED, hf_batch=BELOW)
+    assert first.startswith("With requests arriving over time, hf-continuous gave 90% of them a first token within")
+    assert first.endswith("at up to 3 requests/s.")
+    assert second.endswith("outside the rates that were run: vllm above 4, hf-batch below 2 requests/s.")
+
+
 def test_without_rates_nothing_is_said_of_them(tables):
     assert of_rates(tables) == []
