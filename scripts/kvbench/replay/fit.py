@@ -107,8 +107,7 @@ def _costs(terms: NDArray[np.float64], seconds: NDArray[np.float64]) -> NDArray[
 
 
 def _described(found: StepTime, terms: NDArray[np.float64], seconds: NDArray[np.float64], stalls: int) -> Fitted:
-    costs = np.array([found.constant_ns, found.per_sequence_ns, found.per_token_ns, found.prefill_ns]) / 1e9
-    residual = seconds - terms @ costs
+    residual = seconds - terms @ (found.costs_ns / 1e9)
     spread = float(((seconds - seconds.mean()) ** 2).sum())
     return Fitted(
         step_time=found,

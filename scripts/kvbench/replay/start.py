@@ -40,9 +40,7 @@ def clock_of(settings: Settings, starts_ns: NDArray[np.int64]) -> Clock:
     """The clock of measured starts or, if there are none, of the settings' step time."""
     from kvbench.replay.kernels.clock import Clock
 
-    cost = settings.step_time
-    costs = [cost.constant_ns, cost.per_sequence_ns, cost.per_token_ns, cost.prefill_ns]
-    return Clock(starts_ns, np.array(costs, np.int64))
+    return Clock(starts_ns, settings.step_time.costs_ns)
 
 
 def _paged(trace: Trace, settings: Settings, clock: Clock) -> tuple[Any, Advance]:

@@ -37,6 +37,11 @@ class StepTime:
             raise UserError(f"replay: step time {told}, {prefill_s} s with a prompt; give times from 0 to a day")
         return cls(*(round(value * 1e9) for value in seconds))
 
+    @property
+    def costs_ns(self) -> NDArray[np.int64]:
+        """(4,) of a step, of a sequence, of a token and of a prefill, the order of `kernels.clock.Clock`."""
+        return np.array([self.constant_ns, self.per_sequence_ns, self.per_token_ns, self.prefill_ns], np.int64)
+
     @classmethod
     def given(cls, own: Mapping[str, Any] | None) -> StepTime:
         """The StepTime of a key `step_time` of config.yaml; without one, steps take no time."""
