@@ -21,7 +21,7 @@ IMPORTED = ["kvbench.engines.vllm.runner", "vllm.entrypoints.llm", "vllm.v1.engi
 def run_program(program: str, *arguments: str, log: Path, timeout_s: float = 300, **environment: str) -> None:
     """Run a Python file as a program of its own, with its output in `log`.
 
-    CalledProcessError if it fails, also where it does not end in time.
+    CalledProcessError with the end of the log if it fails, also where it does not end in time.
     """
     context = multiprocessing.get_context("forkserver")
     _start_server(context)
@@ -33,7 +33,9 @@ def run_program(program: str, *arguments: str, log: Path, timeout_s: float = 300
         child.kill()
         child.join()
     if child.exitcode:
-        raise subprocess.CalledProcessError(child.exitcode, command)
+        error = subprocess.CalledProcessError(child.exitcode, command)
+        error.add_note(log.read_text()[-2000:])
+        raise error
 
 
 def _start_server(context: multiprocessing.context.ForkServerContext) -> None:

@@ -18,6 +18,7 @@ import pytest
 from builders.places import IMPORT_PATH
 from builders.requests import request, requests_of
 from builders.tiny import BLOCK, MAX_LENGTH, SLOT_BYTES, VOCABULARY, generate, tiny_requests, tiny_settings
+from builders.vllm_children import ENVIRONMENT
 from builders.workloads import workload
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -59,8 +60,7 @@ class Child:
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
-            # one thread that sleeps while waiting: spinning threads are slow when other processes run
-            env=os.environ | {"PYTHONPATH": IMPORT_PATH, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"},
+            env=os.environ | ENVIRONMENT | {"PYTHONPATH": IMPORT_PATH},
         )
 
     def __call__(self, requests, limits):

@@ -115,7 +115,7 @@ def test_the_page_on_replays_says_how_much_longer_steps_with_prompts_take() -> N
     own, larger = found.values()
     assert f"at 7B on an H200 it took {own.min():.1f} to {own.max():.1f} ms longer" in text
     assert larger.max().round(1) == larger.min().round(1)
-    assert f"longer than the launches, {larger.max():.1f} ms" in text
+    assert f"at 13B on an H100 {larger.max():.1f} ms longer" in text
 
 
 def test_the_readme_says_what_transformers_serves_of_the_requests_that_arrive() -> None:

@@ -21,7 +21,7 @@ def predictions_view(table: pd.DataFrame) -> pd.DataFrame:
                 "a step (ms)": 1e3 * table["constant_s"],
                 "a sequence (ms)": 1e3 * table["per_sequence_s"],
                 "a token (ms)": 1e3 * table["per_token_s"],
-                "a step with a prompt (ms)": 1e3 * table["prefill_s"],
+                "more with a prompt (ms)": 1e3 * table["prefill_s"],
                 "steps fitted": table["fit_steps"],
                 "residual: p10, p50, p90 (%)": _residuals(table),
                 "normalized latency: predicted (s/token)": table["normalized_latency_mean_s_predicted"],
