@@ -7,7 +7,7 @@ out  results/replays/<scenario>/{replay.json,series.parquet,steps.parquet}, resu
      results/replays/<scenario>/hit_rate.csv, results/tables/hit_rates.csv,
      results/replays/<scenario>/fleet.json, results/tables/fleets.csv,
      results/sweeps/<model>/<workload>/<sweep>.csv, results/tables/sweeps.csv,
-     results/serving/<model>/<workload>/predicted.csv
+     results/serving/<model>/<workload>/predicted.csv, predicted_capacity.csv
 """
 
 
@@ -185,12 +185,13 @@ rule summarise_sweeps:
 
 
 rule predict_serving:
-    """Fit a step time to runs at rates of arrival, and predict the latencies at these and other rates."""
+    """Fit a step time to runs at rates of arrival; predict latencies at these and other rates, and capacities."""
     input:
         unpack(by_wildcards(paths.predicted_inputs)),
         workload="results/workloads/{model}/{workload}.parquet",
     output:
         table="results/serving/{model}/{workload}/predicted.csv",
+        capacity="results/serving/{model}/{workload}/predicted_capacity.csv",
     log:
         "logs/predict_serving/{model}/{workload}.log",
     benchmark:
@@ -199,17 +200,20 @@ rule predict_serving:
         CONDA
     params:
         slo=slo_params(config),
+        seed=config["seed"],
         code=code_digest("predict_serving"),
     script:
         "../scripts/predict_serving.py"
 
 
 rule summarise_predictions:
-    """The predicted latencies of all models and workloads in one table."""
+    """The predicted latencies of all models and workloads in one table, and the predicted capacities in another."""
     input:
         predicted=paths.predicted_files(config),
+        capacity=paths.predicted_capacity_files(config),
     output:
         table="results/tables/predictions.csv",
+        capacity="results/tables/predicted_capacity.csv",
     log:
         "logs/summarise_predictions.log",
     benchmark:

@@ -1,19 +1,24 @@
-"""Predict latencies at rates of arrival from step times fitted to live runs, and set them beside what was measured."""
+"""Predict latencies at rates of arrival, and capacities at the SLO over patterns of arrivals, from live runs' steps."""
 
 from kvbench.adapter import job
 from kvbench.analysis.results import load_runs
 from kvbench.files import read_parquet, write_csv
-from kvbench.replay import prediction, prediction_table
+from kvbench.replay import predicted_capacity, predicted_capacity_table, prediction, prediction_table
 
 
 def main(snakemake):
     slo = snakemake.params.slo
     with job(snakemake) as task:
-        plan = prediction.plan(load_runs(snakemake.input.runs))
+        runs, workload = load_runs(snakemake.input.runs), read_parquet(snakemake.input.workload)
+        plan = prediction.plan(runs)
         with task.progress(len(plan), "rates") as bar:
             limits = (slo["ttft_s"], slo["tpot_s"])
-            table = prediction_table.table(plan, read_parquet(snakemake.input.workload), limits, bar.update)
+            table = prediction_table.table(plan, workload, limits, bar.update)
+        servers = predicted_capacity.servers(runs, workload)
+        with task.progress(len(servers) * predicted_capacity.PATTERNS, "patterns of arrivals") as bar:
+            found = [predicted_capacity.predict(one, slo, bar.update) for one in servers]
         write_csv(snakemake.output.table, table)
+        write_csv(snakemake.output.capacity, predicted_capacity_table.table(found, slo, snakemake.params.seed))
 
 
 if __name__ == "__main__":

@@ -70,6 +70,25 @@ def capacity() -> pd.DataFrame:
     return pd.DataFrame([PAIR | known | row for row in rows])
 
 
+def predicted_capacity() -> pd.DataFrame:
+    """Rows of predicted_capacity.csv: an engine with a capacity in every pattern, and one beyond the rates in some."""
+    limits = {f"slo_{name}": SLO[name] for name in ("ttft_s", "tpot_s", "share")}
+    parts = ("median", "ci95_low", "ci95_high", "min", "max")
+    rows = [
+        {
+            "engine": "vllm-reserved",
+            "known_patterns": 24,
+            **dict(zip((f"patterns_per_s_{part}" for part in parts), (3.2, 3.1, 3.3, 2.9, 3.9), strict=True)),
+            **dict(zip((f"vllm_ratio_{part}" for part in parts), (1.9, 1.8, 2.1, 1.7, 2.2), strict=True)),
+            "run_per_s_predicted": 3.3,
+            "run_per_s_measured": 3.0,
+            "run_per_s_relative_error": 0.1,
+        },
+        {"engine": "vllm", "known_patterns": 7},
+    ]
+    return pd.DataFrame([PAIR | limits | {"patterns": 24, "fit_points": 2} | row for row in rows])
+
+
 def ratios() -> pd.DataFrame:
     """A row of slo_ratios.csv."""
     interval = {"ratio": 1.8, "ratio_ci95_low": 1.6, "ratio_ci95_high": 2.0, "verdict": "above 1"}

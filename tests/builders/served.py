@@ -62,7 +62,7 @@ def write_served(root: Path, engine="vllm", per_s=2.0, repeats=2, requests=None,
     folder = root / "tiny" / engine / "mixed" / f"requests_per_s-{per_s:g}"
     write_parquet(folder / "kv.parquet", pa.Table.from_pylist(kv, schema=KV))
     write_parquet(folder / "requests.parquet", pa.Table.from_pylist(rows, schema=REQUESTS))
-    write_json(folder / "run.json", record(engine, folder.name, own, records, batches))
+    write_json(folder / "run.json", record(engine, folder.name, own, records, batches, per_s, seed))
     return folder / "run.json"
 
 
@@ -100,17 +100,18 @@ def kv_row(repeat, number, row, begin):
     return {"t_ns": row["t_ns"] + begin, "repeat": repeat, "phase": f"repeat-{repeat}", "step": number, **named}
 
 
-def record(engine, point, own, repeats, batches):
+def record(engine, point, own, repeats, batches, per_s, seed):
     """What run.json has of such a run."""
     padded = engine in POLICIES
     limits = {"max_num_seqs": own.max_running, "max_num_batched_tokens": own.max_step_tokens}
     limits["async_scheduling"] = own.async_scheduling
+    given = {"block_size": own.block_size, "seed": seed, "requests_per_s": per_s, "burstiness": 1.0}
     return {
         "model": "tiny",
         "engine": engine,
         "workload": "mixed",
         "point": point,
-        "settings": {"given": {"block_size": own.block_size}, "in_force": {} if padded else limits},
+        "settings": {"given": given, "in_force": {} if padded else limits},
         "device": "cpu",
         "slot_bytes": SLOT_BYTES,
         "block_size": None if padded else own.block_size,

@@ -72,6 +72,9 @@ def test_capacities_slowest_requests_and_predictions_are_made(tree: Path) -> Non
     predicted = pd.read_csv(tree / f"results/serving/{MODEL}/{WORKLOAD}/predicted.csv")
     assert set(predicted["engine"]) == set(ENGINES)
     assert predicted["is_point"].any()
+    capacity = table(tree, "predicted_capacity")
+    assert set(capacity["engine"]) == set(ENGINES)
+    assert (capacity["patterns"] == 24).all()
     claims = table(tree, "claims").set_index("id")
     assert claims.loc["paper-same-latency", "metric"].startswith("slo_capacity_per_s: vllm (slo) / hf-batch (slo)")
 

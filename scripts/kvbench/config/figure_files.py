@@ -13,6 +13,7 @@ from kvbench.config.paths import (
     hit_rate_files,
     of_project,
     pairs_of,
+    predicted_capacity_files,
     predicted_file,
     predicted_files,
     prices_paging,
@@ -143,4 +144,5 @@ def replay_files(config: Mapping[str, Any], formats: Sequence[str]) -> list[str]
         *fleet_files(config),
         *replay_figures(config, formats),
         *predicted_files(config),
+        *predicted_capacity_files(config),
     ]

@@ -148,7 +148,7 @@ def tables(config: Mapping[str, Any], runs: Sequence[RunName]) -> list[str]:
     names += ["hit_rates"] if hit_rate_files(config) else []
     names += ["fleets"] if fleet_files(config) else []
     names += ["paging_price"] if prices_paging(config, runs) else []
-    names += ["predictions"] if predicted_files(config) else []
+    names += ["predictions", "predicted_capacity"] if predicted_files(config) else []
     return [table_file(name) for name in names]
 
 
@@ -201,6 +201,11 @@ def at_rates(runs: Iterable[RunName]) -> list[RunName]:
 def predicted_files(config: Mapping[str, Any]) -> list[str]:
     """The predictions of a configuration: one of each model and workload with runs at rates."""
     return [predicted_file(*pair) for pair in pairs_of(at_rates(run_list(config)))]
+
+
+def predicted_capacity_files(config: Mapping[str, Any]) -> list[str]:
+    """The predicted capacities at the SLO, beside each of `predicted_files`."""
+    return [file.replace("predicted.csv", "predicted_capacity.csv") for file in predicted_files(config)]
 
 
 def predicted_inputs(config: Mapping[str, Any], model: str, workload: str) -> dict[str, list[str]]:

@@ -77,26 +77,36 @@ def plan(runs: Sequence[Run]) -> list[Prediction]:
 
     First its live points, each with a step time fitted to its other points, so that the error is that of a rate which
     was not run. Then GRID_RATES rates at equal ratios from the lowest to BEYOND the highest, with a step time fitted to
-    all points. Saturated points are left out of every fit: with the longest queues they have steps like no other.
-    Runs that a replay does not know how to serve are left out, and logged.
+    all points. Saturated points are left out of every fit.
     """
     found = []
-    for engine in MODELLED:
-        points = [Point(run, rate) for run in runs if run.engine == engine and (rate := rate_of(run.point)) is not None]
-        if points and (what := unmodelled(points[0].run)):
-            log.warning("%s: the replay does not model %s; nothing is predicted", points[0].run.folder, what)
-            continue
-        points.sort(key=lambda point: point.per_s)
-        usable = [point for point in points if not point.saturated]
+    for points in by_engine(runs):
+        usable = unsaturated(points)
         for point in points:
             others = [one for one in usable if one is not point]
-            found.append(Prediction(point, point.per_s, True, _fitted(others), len(others)))
-        together = _fitted(usable)
+            found.append(Prediction(point, point.per_s, True, step_time_of(others), len(others)))
+        together = step_time_of(usable)
         found += [Prediction(points[0], rate, False, together, len(usable)) for rate in _grid(points)]
     return found
 
 
-def _fitted(points: Sequence[Point]) -> Fitted | None:
+def by_engine(runs: Sequence[Run]) -> Iterator[list[Point]]:
+    """The points at rates of each engine of `MODELLED`, slowest arrivals first; what is not modelled is logged."""
+    for engine in MODELLED:
+        points = [Point(run, rate) for run in runs if run.engine == engine and (rate := rate_of(run.point)) is not None]
+        if points and (what := unmodelled(points[0].run)):
+            log.warning("%s: the replay does not model %s; nothing is predicted", points[0].run.folder, what)
+        elif points:
+            yield sorted(points, key=lambda point: point.per_s)
+
+
+def unsaturated(points: Sequence[Point]) -> list[Point]:
+    """The points that a step time is fitted to: with the longest queues, saturated ones have steps like no other."""
+    return [point for point in points if not point.saturated]
+
+
+def step_time_of(points: Sequence[Point]) -> Fitted | None:
+    """A step time fitted to the steps of all these points together; None if they are too few."""
     return fit(pooled(point.steps for point in points))
 
 
@@ -129,8 +139,6 @@ def _replays(
 
 
 def _grid(points: Sequence[Point]) -> list[float]:
-    if not points:
-        return []
     rates = np.geomspace(points[0].per_s, BEYOND * points[-1].per_s, GRID_RATES)
     run = [point.per_s for point in points]
     return [float(rate) for rate in rates if not np.isclose(rate, run).any()]

@@ -112,8 +112,9 @@ def test_figures_of_replays_and_plans() -> None:
     assert set(paths.tables(asked, [])) - set(paths.tables(config, [])) == {"results/tables/fleets.csv"}
     assert figure_files.replay_files({**config, "replays": {}}, ["png"]) == []
     runs = [{**config["runs"][0], "requests_per_s": 2}]
-    [predicted] = figure_files.replay_files({**config, "replays": {}, "runs": runs}, ["png"])
+    predicted, capacity = figure_files.replay_files({**config, "replays": {}, "runs": runs}, ["png"])
     assert predicted.endswith("/predicted.csv")
+    assert capacity.endswith("/predicted_capacity.csv")
     assert figure_files.capacity_files(config, ["png"]) == [
         "results/tables/capacity.csv",
         "results/tables/kv_by_context.csv",

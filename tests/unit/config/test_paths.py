@@ -98,7 +98,12 @@ def test_latencies_are_predicted_where_requests_arrive_at_rates(config: dict) ->
     others = [entry, {**entry, "workloads": ["alpaca"], "requests_per_s": "file"}]
     served = {**config, "runs": [*rates, *others]}
     assert paths.predicted_files(served) == ["results/serving/smollm2-135m/mixed/predicted.csv"]
-    assert paths.predicted_files({**config, "runs": others}) == []
+    assert paths.predicted_capacity_files(served) == ["results/serving/smollm2-135m/mixed/predicted_capacity.csv"]
+    assert (
+        paths.predicted_files({**config, "runs": others})
+        == paths.predicted_capacity_files({**config, "runs": []})
+        == []
+    )
     inputs = paths.predicted_inputs(served, "smollm2-135m", "mixed")
     runs = [
         run for run in run_list(served) if run.point in ("requests_per_s-1", "requests_per_s-2.5", "requests_per_s-2")

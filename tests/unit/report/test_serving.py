@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from builders.arriving_tables import capacity, ratios
+from builders.arriving_tables import capacity, predicted_capacity, ratios
 from builders.page_text import cells, folded, part, parts, rows, text
 from builders.pictures import write_picture
 from builders.report_inputs import report_inputs
@@ -90,6 +90,14 @@ def test_capacities_are_shown_once_they_are_known(given: tuple) -> None:
     assert "Capacity at the SLO" not in part(render(*given), "serving")
     shown = part(with_tables(given, slo_capacity=capacity(), slo_ratios=ratios()), "serving")
     assert {"3 [2.50, 3.50]", "above the highest rate", "vllm / vllm-reserved", "1.80 [1.60, 2]"} <= cells(shown)
+
+
+def test_capacities_over_patterns_that_were_not_run_are_shown_with_their_error(given: tuple) -> None:
+    assert "more patterns of arrivals" not in part(render(*given), "serving")
+    shown = part(with_tables(given, predicted_capacity=predicted_capacity()), "serving")
+    [reserved] = [row for row in rows(shown) if row[1:3] == ["3.20 [3.10, 3.30]", "24 of 24"]]
+    assert reserved == ["vllm-reserved", "3.20 [3.10, 3.30]", "24 of 24", "1.90 [1.80, 2.10]", "3.30", "3", "10"]
+    assert ["vllm", "–", "7 of 24", "–", "–", "–", "–"] in rows(shown)
 
 
 def test_the_slowest_requests_have_the_parts_that_occur(given: tuple) -> None:

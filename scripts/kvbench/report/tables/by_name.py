@@ -12,7 +12,7 @@ from kvbench.report.tables.memory import (
     sharing_view,
     sweeps_view,
 )
-from kvbench.report.tables.predictions import predictions_view
+from kvbench.report.tables.predictions import predicted_capacity_view, predictions_view
 from kvbench.report.tables.runs import workloads_view
 from kvbench.report.tables.serving import serving_view, slo_capacity_view, slo_ratios_view, slowest_view
 from kvbench.report.tables.speed import (
@@ -40,6 +40,7 @@ VIEWS = {
     "slo_capacity": slo_capacity_view,
     "slo_ratios": slo_ratios_view,
     "predictions": predictions_view,
+    "predicted_capacity": predicted_capacity_view,
     "slowest_requests": slowest_view,
     "kv_waste": kv_waste_view,
     "kv_groups": kv_groups_view,

@@ -1,11 +1,12 @@
-"""The replay's predictions at the rates that were run, with the step time that they rest on."""
+"""The replay's predictions at the rates that were run with their step times, and capacities over more arrivals."""
 
 from __future__ import annotations
 
 import pandas as pd
 
+from kvbench.analysis.statistics import PARTS
 from kvbench.figures.data.rates import is_true
-from kvbench.report.cells import NONE, number, text, text_column
+from kvbench.report.cells import NONE, number, spans, text, text_column
 
 PERCENT = 100
 
@@ -32,6 +33,29 @@ def predictions_view(table: pd.DataFrame) -> pd.DataFrame:
             }
         )
     )
+
+
+def predicted_capacity_view(table: pd.DataFrame) -> pd.DataFrame:
+    """A row per engine: its capacity over the patterns, `vllm` over it, and the error at what was run."""
+    return text(
+        pd.DataFrame(
+            {
+                "engine": table["engine"],
+                "capacity (requests/s)": _over_patterns(table, "patterns_per_s"),
+                "patterns with one": text_column(table["known_patterns"].map(number))
+                + " of "
+                + table["patterns"].map(number),
+                "vllm / engine": _over_patterns(table, "vllm_ratio"),
+                "at the rates that were run": table["run_per_s_predicted"],
+                "measured there": table["run_per_s_measured"],
+                "error (%)": PERCENT * table["run_per_s_relative_error"],
+            }
+        )
+    )
+
+
+def _over_patterns(table: pd.DataFrame, name: str) -> pd.Series:
+    return spans(table, *(f"{name}_{part}" for part in PARTS))
 
 
 def _residuals(table: pd.DataFrame) -> pd.Series:

@@ -1,0 +1,128 @@
+"""Predicts an engine's capacity at an SLO over patterns of arrivals that were not run, from steps that were."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from kvbench.analysis.results import Run
+from kvbench.analysis.slo_capacity import Attained, Capacity, attained, crossing, over_repeats
+from kvbench.replay.fit import Fitted
+from kvbench.replay.inputs import Settings, Trace
+from kvbench.replay.live_run import server_settings
+from kvbench.replay.live_serving import with_texts
+from kvbench.replay.prediction import Point, by_engine, step_time_of, unsaturated
+from kvbench.replay.simulate import replay
+from kvbench.workload.arrivals import due_s, pattern_of
+from kvbench.workload.latencies import in_window, latencies, within
+
+PATTERNS = 24
+BEYOND = 2.0  # factor by which it looks beyond the rates that were run
+FINENESS = 1.04  # at most, between the rates that are replayed
+
+
+@dataclass(frozen=True)
+class Server:
+    """An engine at the rates at which it was run, as the replay knows it; `fitted` is to all unsaturated points."""
+
+    points: Sequence[Point]
+    fitted: Fitted
+    fit_points: int
+    workload: pa.Table | None
+
+    @property
+    def run(self) -> Run:
+        """The run whose requests and settings all replays have."""
+        return self.points[0].run
+
+    @cached_property
+    def settings(self) -> Settings:
+        """Its limits in force and its step time."""
+        return replace(server_settings(self.run), step_time=self.fitted.step_time)
+
+    @cached_property
+    def trace(self) -> Trace:
+        """The workload's requests in their order, arriving at 0."""
+        rows = self.points[0].repeats[0].requests.sort_values("due_s", kind="stable")
+        trace = Trace.of(rows["prompt_tokens"].to_numpy(), rows["output_tokens"].to_numpy())
+        return with_texts(self.run, trace, rows["request_id"].tolist(), self.workload)
+
+    def within_share(self, per_s: float, pattern: int, slo: Mapping[str, Any]) -> float:
+        """The share of the window's requests within the limits, arriving at a rate in a pattern (`pattern_of`)."""
+        given = self.run.record["settings"]["given"]
+        due = due_s(len(self.trace), per_s, given["seed"], pattern, given["burstiness"])
+        times = replay(replace(self.trace, arrival_ns=np.rint(due * 1e9).astype(np.int64)), self.settings).requests
+        found = latencies(due, times.first_token_ns / 1e9, times.finish_ns / 1e9, self.trace.output_tokens)
+        return float(within(found.of(in_window(due)), slo["ttft_s"], slo["tpot_s"]).mean())
+
+    @cached_property
+    def rates(self) -> NDArray[np.float64]:
+        """The rates that are replayed: from half the lowest that was run to twice the highest, at equal ratios."""
+        low, high = self.points[0].per_s / BEYOND, self.points[-1].per_s * BEYOND
+        return np.geomspace(low, high, 1 + int(np.ceil(np.log(high / low) / np.log(FINENESS))))
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What is predicted of one engine.
+
+    `each` is the capacity in requests a second in each of PATTERNS patterns, None where it is not between `rates`.
+    `again` and `measured` are of the rates and patterns that were run, where there are two rates or more.
+    """
+
+    server: Server
+    each: tuple[float | None, ...]
+    again: Capacity | None
+    measured: Capacity | None
+
+
+def servers(runs: Sequence[Run], workload: pa.Table | None) -> list[Server]:
+    """The engines of one model and workload whose step time is known."""
+    found = []
+    for points in by_engine(runs):
+        usable = unsaturated(points)
+        if (fitted := step_time_of(usable)) is not None:
+            found.append(Server(points, fitted, len(usable), workload))
+    return found
+
+
+def predict(server: Server, slo: Mapping[str, Any], progress: Callable[[int], Any] | None = None) -> Predicted:
+    """The capacity in patterns 1 to PATTERNS, those of a run's first process; `progress` gets numbers of patterns."""
+    each = []
+    for number in range(1, PATTERNS + 1):
+        each.append(_capacity(server, pattern_of(1, number), slo))
+        if progress:
+            progress(1)
+    live = attained([point.run for point in server.points], slo)
+    if len(live) < 2:
+        return Predicted(server, tuple(each), None, None)
+    return Predicted(
+        server, tuple(each), over_repeats(_again(server, live, slo), slo["share"]), over_repeats(live, slo["share"])
+    )
+
+
+def _capacity(server: Server, pattern: int, slo: Mapping[str, Any]) -> float | None:
+    """Where the share first falls below the one that is asked for; rates beyond need no replay."""
+    shares: dict[float, float] = {}
+    for rate in server.rates.tolist():
+        shares[rate] = server.within_share(rate, pattern, slo)
+        if shares[rate] < slo["share"]:
+            break
+    return crossing(shares, slo["share"]).per_s
+
+
+def _again(server: Server, live: Attained, slo: Mapping[str, Any]) -> dict[float, dict[tuple[int, int], float]]:
+    """The shares that are predicted where `live` has measured ones."""
+    return {rate: {key: server.within_share(rate, pattern_of(*key), slo) for key in own} for rate, own in live.items()}
+
+
+def paired(above: Iterable[float | None], below: Iterable[float | None]) -> list[float | None]:
+    """The ratio of two engines' capacities in each pattern; None where one of them is not known."""
+    pairs = zip(above, below, strict=True)
+    return [None if one is None or other is None else one / other for one, other in pairs]
