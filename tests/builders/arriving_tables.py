@@ -86,7 +86,7 @@ def predicted_capacity() -> pd.DataFrame:
         },
         {"engine": "vllm", "known_patterns": 7},
     ]
-    return pd.DataFrame([PAIR | limits | {"patterns": 24, "fit_points": 2} | row for row in rows])
+    return pd.DataFrame([PAIR | limits | {"requests": 480, "patterns": 24, "fit_points": 2} | row for row in rows])
 
 
 def ratios() -> pd.DataFrame:

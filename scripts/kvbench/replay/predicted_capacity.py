@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -23,6 +24,7 @@ from kvbench.workload.arrivals import due_s, pattern_of
 from kvbench.workload.latencies import in_window, latencies, within
 
 PATTERNS = 24
+LONGER = 8  # times the workload's requests: over a short run requests pile up without being late yet
 BEYOND = 2.0  # factor by which it looks beyond the rates that were run
 FINENESS = 1.04  # at most, between the rates that are replayed
 
@@ -53,12 +55,20 @@ class Server:
         trace = Trace.of(rows["prompt_tokens"].to_numpy(), rows["output_tokens"].to_numpy())
         return with_texts(self.run, trace, rows["request_id"].tolist(), self.workload)
 
-    def within_share(self, per_s: float, pattern: int, slo: Mapping[str, Any]) -> float:
+    @cached_property
+    def long_trace(self) -> Trace:
+        """The workload's requests LONGER times over; once where they share prefixes, as no second copy is computed."""
+        once = self.trace
+        if self.settings.prefix_sharing:
+            return once
+        return Trace.of(np.tile(once.prompt_tokens, LONGER), np.tile(once.output_tokens, LONGER))
+
+    def within_share(self, trace: Trace, per_s: float, pattern: int, slo: Mapping[str, Any]) -> float:
         """The share of the window's requests within the limits, arriving at a rate in a pattern (`pattern_of`)."""
         given = self.run.record["settings"]["given"]
-        due = due_s(len(self.trace), per_s, given["seed"], pattern, given["burstiness"])
-        times = replay(replace(self.trace, arrival_ns=np.rint(due * 1e9).astype(np.int64)), self.settings).requests
-        found = latencies(due, times.first_token_ns / 1e9, times.finish_ns / 1e9, self.trace.output_tokens)
+        due = due_s(len(trace), per_s, given["seed"], pattern, given["burstiness"])
+        times = replay(replace(trace, arrival_ns=np.rint(due * 1e9).astype(np.int64)), self.settings).requests
+        found = latencies(due, times.first_token_ns / 1e9, times.finish_ns / 1e9, trace.output_tokens)
         return float(within(found.of(in_window(due)), slo["ttft_s"], slo["tpot_s"]).mean())
 
     @cached_property
@@ -72,8 +82,9 @@ class Server:
 class Predicted:
     """What is predicted of one engine.
 
-    `each` is the capacity in requests a second in each of PATTERNS patterns, None where it is not between `rates`.
-    `again` and `measured` are of the rates and patterns that were run, where there are two rates or more.
+    `each` is the capacity in requests a second in each of PATTERNS patterns of `long_trace`, None where it is not
+    between `rates`. `again` and `measured` are of the requests, rates and patterns that were run, where there are two
+    rates or more.
     """
 
     server: Server
@@ -93,7 +104,7 @@ def servers(runs: Sequence[Run], workload: pa.Table | None) -> list[Server]:
 
 
 def predict(server: Server, slo: Mapping[str, Any], progress: Callable[[int], Any] | None = None) -> Predicted:
-    """The capacity in patterns 1 to PATTERNS, those of a run's first process; `progress` gets numbers of patterns."""
+    """The capacity in patterns 1 to PATTERNS; `progress` gets numbers of patterns."""
     each = []
     for number in range(1, PATTERNS + 1):
         each.append(_capacity(server, pattern_of(1, number), slo))
@@ -108,18 +119,23 @@ def predict(server: Server, slo: Mapping[str, Any], progress: Callable[[int], An
 
 
 def _capacity(server: Server, pattern: int, slo: Mapping[str, Any]) -> float | None:
-    """Where the share first falls below the one that is asked for; rates beyond need no replay."""
+    """Where the share, taken to fall with the rate, falls below the one that is asked for; between two of `rates`."""
     shares: dict[float, float] = {}
-    for rate in server.rates.tolist():
-        shares[rate] = server.within_share(rate, pattern, slo)
-        if shares[rate] < slo["share"]:
-            break
+
+    def fails(rate: float) -> bool:
+        shares[rate] = server.within_share(server.long_trace, rate, pattern, slo)
+        return shares[rate] < slo["share"]
+
+    bisect_left(server.rates.tolist(), True, key=fails)
     return crossing(shares, slo["share"]).per_s
 
 
 def _again(server: Server, live: Attained, slo: Mapping[str, Any]) -> dict[float, dict[tuple[int, int], float]]:
     """The shares that are predicted where `live` has measured ones."""
-    return {rate: {key: server.within_share(rate, pattern_of(*key), slo) for key in own} for rate, own in live.items()}
+    return {
+        rate: {key: server.within_share(server.trace, rate, pattern_of(*key), slo) for key in own}
+        for rate, own in live.items()
+    }
 
 
 def paired(above: Iterable[float | None], below: Iterable[float | None]) -> list[float | None]:

@@ -18,7 +18,7 @@ NUMERATOR = "vllm"
 def columns() -> list[str]:
     """The columns of the table, also of one without rows."""
     return [
-        *(*NAMES, "slo_ttft_s", "slo_tpot_s", "slo_share", "patterns", "known_patterns", "fit_points"),
+        *(*NAMES, "slo_ttft_s", "slo_tpot_s", "slo_share", "requests", "patterns", "known_patterns", "fit_points"),
         *(f"patterns_per_s_{part}" for part in PARTS),
         *("run_per_s_predicted", "run_per_s_measured", "run_per_s_relative_error"),
         *(f"vllm_ratio_{part}" for part in PARTS),
@@ -35,6 +35,7 @@ def table(predicted: Sequence[Predicted], slo: Mapping[str, Any], seed: int) -> 
             {
                 **{name: one.server.run.names[name] for name in NAMES},
                 **{f"slo_{name}": slo[name] for name in ("ttft_s", "tpot_s", "share")},
+                "requests": len(one.server.long_trace),
                 "patterns": PATTERNS,
                 "known_patterns": sum(capacity is not None for capacity in one.each),
                 "fit_points": one.server.fit_points,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from builders.served import lengths, write_served
 
 from kvbench.analysis.results import load_run
 from kvbench.analysis.slo_capacity import attained, over_repeats
-from kvbench.replay.predicted_capacity import BEYOND, FINENESS, PATTERNS, paired, predict, servers
+from kvbench.replay.predicted_capacity import BEYOND, FINENESS, LONGER, PATTERNS, paired, predict, servers
 from kvbench.replay.predicted_capacity_table import columns, table
 
 SLO = {"ttft_s": 0.3, "tpot_s": 0.05, "share": 0.9}
@@ -40,7 +42,7 @@ def test_steps_by_the_formula_give_the_shares_that_were_measured(both):
     for server in servers(both, None):
         live = attained([point.run for point in server.points], SLO)
         for rate, own in live.items():
-            again = [server.within_share(rate, repeat, SLO) for _, repeat in own]
+            again = [server.within_share(server.trace, rate, repeat, SLO) for _, repeat in own]
             assert again == pytest.approx(list(own.values()), abs=1.5 / len(REQUESTS))
 
 
@@ -55,18 +57,34 @@ def test_the_capacity_at_what_was_run_is_the_measured_one(both, found):
     )
 
 
-def test_the_patterns_of_the_repeats_are_the_first_ones(both):
-    """A capacity lies between rates around which the share was measured or predicted in that pattern."""
+def test_a_capacity_lies_where_the_share_falls(both):
     one = predicted(both)[-1]
     for number in (1, 2):
         capacity = one.each[number - 1]
-        assert one.server.within_share(0.95 * capacity, number, SLO) >= SLO["share"]
-        assert one.server.within_share(FINENESS * capacity, number, SLO) < SLO["share"]
+        assert one.server.within_share(one.server.long_trace, 0.95 * capacity, number, SLO) >= SLO["share"]
+        assert one.server.within_share(one.server.long_trace, FINENESS * capacity, number, SLO) < SLO["share"]
+
+
+def test_a_longer_pattern_asks_for_a_rate_that_can_go_on(both):
+    server = servers(both, None)[-1]
+    short, long = server.trace, server.long_trace
+    assert long.prompt_tokens.tolist() == LONGER * short.prompt_tokens.tolist()
+    assert long.output_tokens.tolist() == LONGER * short.output_tokens.tolist()
+    rate = 2 * max(predict(server, SLO).each)  # more than it can serve
+    shares = [[server.within_share(trace, rate, number, SLO) for number in range(1, 7)] for trace in (short, long)]
+    assert 2 * np.mean(shares[1]) < np.mean(shares[0])
+
+
+def test_requests_that_share_prefixes_are_not_repeated(both):
+    server = servers(both, None)[-1]
+    server.__dict__["settings"] = dataclasses.replace(server.settings, prefix_sharing=True)
+    assert server.long_trace is server.trace
 
 
 def test_patterns_differ_and_their_interval_is_of_the_median(found):
     row = found.loc["vllm"]
     assert row["patterns"] == row["known_patterns"] == PATTERNS
+    assert row["requests"] == LONGER * len(REQUESTS)
     assert row["patterns_per_s_min"] < row["patterns_per_s_ci95_low"] < row["patterns_per_s_median"]
     assert row["patterns_per_s_median"] < row["patterns_per_s_ci95_high"] < row["patterns_per_s_max"]
 

@@ -93,7 +93,7 @@ def test_capacities_are_shown_once_they_are_known(given: tuple) -> None:
 
 
 def test_capacities_over_patterns_that_were_not_run_are_shown_with_their_error(given: tuple) -> None:
-    assert "more patterns of arrivals" not in part(render(*given), "serving")
+    assert "longer patterns of arrivals" not in part(render(*given), "serving")
     shown = part(with_tables(given, predicted_capacity=predicted_capacity()), "serving")
     [reserved] = [row for row in rows(shown) if row[1:3] == ["3.20 [3.10, 3.30]", "24 of 24"]]
     assert reserved == ["vllm-reserved", "3.20 [3.10, 3.30]", "24 of 24", "1.90 [1.80, 2.10]", "3.30", "3", "10"]
