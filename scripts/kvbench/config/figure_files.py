@@ -13,6 +13,7 @@ from kvbench.config.paths import (
     hit_rate_files,
     of_project,
     pairs_of,
+    predicted_capacity_file,
     predicted_capacity_files,
     predicted_file,
     predicted_files,
@@ -75,6 +76,7 @@ def figure_inputs(entry: Entry, runs: Sequence[RunName], names: Mapping[str, str
     found |= {name: table_file(name) for name in entry.beside if name in there}
     if entry.predicted:
         found["predicted"] = predicted_file(names["model"], names["workload"])
+        found["sustained"] = predicted_capacity_file(names["model"], names["workload"])
     if entry.replays:
         found["replays"] = sweep_file(names["model"], names["workload"], entry.sweep)
     if entry.workload:

@@ -193,6 +193,11 @@ def predicted_file(model: str, workload: str) -> str:
     return f"results/serving/{model}/{workload}/predicted.csv"
 
 
+def predicted_capacity_file(model: str, workload: str) -> str:
+    """Predicted capacities at the SLO."""
+    return f"results/serving/{model}/{workload}/predicted_capacity.csv"
+
+
 def at_rates(runs: Iterable[RunName]) -> list[RunName]:
     """The runs whose requests arrive at a rate."""
     return [run for run in runs if arrives(run) and run.point != rate_point(FROM_FILE)]
@@ -205,7 +210,7 @@ def predicted_files(config: Mapping[str, Any]) -> list[str]:
 
 def predicted_capacity_files(config: Mapping[str, Any]) -> list[str]:
     """The predicted capacities at the SLO, beside each of `predicted_files`."""
-    return [file.replace("predicted.csv", "predicted_capacity.csv") for file in predicted_files(config)]
+    return [predicted_capacity_file(*pair) for pair in pairs_of(at_rates(run_list(config)))]
 
 
 def predicted_inputs(config: Mapping[str, Any], model: str, workload: str) -> dict[str, list[str]]:

@@ -33,6 +33,9 @@ from kvbench.files import read_table
 
 OPTIONS = {"width_in": WIDTH_IN}
 LIMIT = {"color": "0.15", "lw": 1.1, "ls": (0, (1, 1.8)), "zorder": 1.2}
+DIAMOND = {"marker": "D", "ms": 4.6, "mfc": "white", "mew": 1.4, "ls": "", "zorder": 8}
+SUSTAINED = "patterns_per_s_median"
+MARGIN = 1.05  # of the axis of rates beyond the outermost ones
 # Columns of predicted.csv beside those of serving.csv.
 PREDICTED = {
     "normalized_s_per_token": "normalized_latency_mean_s_predicted",
@@ -46,13 +49,9 @@ PREDICTED = {
 def from_job(job: Any) -> Figure:
     """The figure of a plot rule's inputs; the prediction and the capacities are there where they were made."""
     names = (job.wildcards.model, job.wildcards.workload)
-    predicted, capacity = (getattr(job.input, name, None) for name in ("predicted", "slo_capacity"))
-    return draw(
-        rows_of(job.input.table, *names),
-        rows_of_pair(read_table(predicted), *names) if predicted else None,
-        rows_of_pair(read_table(capacity), *names) if capacity else None,
-        job.params.options,
-    )
+    files = (getattr(job.input, name, None) for name in ("predicted", "slo_capacity", "sustained"))
+    beside = (rows_of_pair(read_table(file), *names) if file else None for file in files)
+    return draw(rows_of(job.input.table, *names), *beside, job.params.options)
 
 
 @styled
@@ -60,24 +59,28 @@ def draw(
     table: pd.DataFrame,
     predicted: pd.DataFrame | None = None,
     capacity: pd.DataFrame | None = None,
+    sustained: pd.DataFrame | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Figure:
     """A panel per quantity of serving.csv over the rate, a curve per engine.
 
-    `predicted` has rows of predicted.csv, `capacity` those of slo_capacity.csv; None where there are none.
+    `predicted` has rows of predicted.csv, `capacity` those of slo_capacity.csv, `sustained` those of
+    predicted_capacity.csv; None where there are none.
     """
     width_in, table = settle(options, OPTIONS)["width_in"], at_rates(table)
     if table.empty:
         return said(NO_ARRIVALS, width_in)
     table = table.assign(beside=dodged(table))
     replayed = _curves_of(predicted, table)
-    below = wrapped(_caption(table, predicted if replayed else None, capacity), width_in)
+    sustained = _inside(sustained, table)
+    below = wrapped(_caption(table, predicted if replayed else None, capacity, sustained), width_in)
     figure, panels = _panels(width_in, below.count("\n"))
     _draw_panels(panels, table, replayed, capacity)
+    _sustained(panels[3], sustained, 100 * table["slo_share"].iloc[0])
     for axes in panels[:5]:
         rate_axis(axes, table)
         axes.set_xlabel("Requests per second that arrive" if is_narrow(width_in) else "Requests/s that arrive")
-    _legend(figure, panels, table, replayed)
+    _legend(figure, panels, table, replayed, sustained)
     figure.supxlabel(below, fontsize=7.5)
     return figure
 
@@ -180,6 +183,19 @@ def _bracketed(capacity: pd.DataFrame | None) -> pd.DataFrame:
     return pd.DataFrame() if capacity is None else capacity.dropna(subset=["capacity_per_s"])
 
 
+def _inside(sustained: pd.DataFrame | None, table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of engines of the table whose predicted capacity the axis of rates has room for."""
+    if sustained is None:
+        return pd.DataFrame()
+    room = (table["rate"].min() / MARGIN, table["rate"].max() * MARGIN)
+    return sustained[sustained["engine"].isin(table["engine"]) & sustained[SUSTAINED].astype(float).between(*room)]
+
+
+def _sustained(axes: Axes, rows: pd.DataFrame, share: float) -> None:
+    for row in rows.to_dict("records"):
+        axes.plot(row[SUSTAINED], share, **DIAMOND, mec=look(row["engine"]).colour)
+
+
 def _completed(axes: Axes, table: pd.DataFrame, replayed: Sequence[pd.DataFrame]) -> None:
     """Completed over offered requests; the grey line has both equal."""
     equal = np.geomspace(table["rate"].min() / 2, table["rate"].max() * 2, 50)  # no straight line where y is linear
@@ -191,7 +207,13 @@ def _completed(axes: Axes, table: pd.DataFrame, replayed: Sequence[pd.DataFrame]
     scaled(axes, table["completed_per_s_median"].astype(float).tolist(), [table["rate"].max()])
 
 
-def _legend(figure: Figure, panels: Sequence[Axes], table: pd.DataFrame, replayed: Sequence[pd.DataFrame]) -> None:
+def _legend(
+    figure: Figure,
+    panels: Sequence[Axes],
+    table: pd.DataFrame,
+    replayed: Sequence[pd.DataFrame],
+    sustained: pd.DataFrame,
+) -> None:
     """Engines and, once each, what else is drawn, in the place of the last panel."""
     handles = [_engine(name) for name in dict.fromkeys(table["engine"])]
     grey = {"color": OUTLINE, "ls": ""}
@@ -201,6 +223,8 @@ def _legend(figure: Figure, panels: Sequence[Axes], table: pd.DataFrame, replaye
         handles.append(Line2D([], [], marker="x", ms=5, label="submitted late", **grey))
     if replayed:
         handles.append(Line2D([], [], color=OUTLINE, lw=1, ls=DASHED, label="predicted by replay"))
+    if len(sustained):
+        handles.append(Line2D([], [], **DIAMOND, mec=OUTLINE, label="capacity, by replay"))
     handles.append(Line2D([], [], **LIMIT, label="limit of the SLO"))
     panels[5].legend(handles=handles, loc="center", ncols=2 if is_narrow(figure.get_figwidth()) else 1)
 
@@ -210,7 +234,9 @@ def _engine(name: str) -> Line2D:
     return Line2D([], [], color=own.colour, marker=own.marker, ms=4.6, mec=OUTLINE, mew=0.4, label=name)
 
 
-def _caption(table: pd.DataFrame, predicted: pd.DataFrame | None, capacity: pd.DataFrame | None) -> str:
+def _caption(
+    table: pd.DataFrame, predicted: pd.DataFrame | None, capacity: pd.DataFrame | None, sustained: pd.DataFrame
+) -> str:
     """What a point, a whisker and each mark is."""
     known = table["completed_per_s_ci95_low"].notna()
     whisker = "95% bootstrap interval" if known.all() else "95% interval, or range below 6 repeats"
@@ -230,6 +256,8 @@ def _caption(table: pd.DataFrame, predicted: pd.DataFrame | None, capacity: pd.D
         parts += _misses(predicted)
     if len(_bracketed(capacity)):
         parts.append("bar across the limit: capacity at the SLO, with its interval")
+    if len(sustained):
+        parts.append("diamond on the limit: capacity that replays predict where arrivals go on for eight times as long")
     return "; ".join(parts)
 
 

@@ -56,6 +56,7 @@ def test_figures_over_rates_exist_where_requests_arrive_at_one_and_read_the_pred
     found = inputs("latency_rate")
     assert found["table"] == "results/tables/serving.csv"
     assert found["predicted"] == "results/serving/m/w/predicted.csv"
+    assert found["sustained"] == "results/serving/m/w/predicted_capacity.csv"
     assert inputs("request_time")["slowest_requests"] == "results/tables/slowest_requests.csv"
 
 

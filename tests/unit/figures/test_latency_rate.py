@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from builders.arriving_runs import SLO
-from builders.arriving_tables import PLACES, RATES, capacity, predicted
+from builders.arriving_tables import PLACES, RATES, capacity, predicted, predicted_capacity
 from builders.pipeline import texts
 
 from kvbench.analysis.results import rows_of_pair
@@ -148,6 +148,19 @@ def test_a_capacity_between_two_rates_is_marked_on_the_limit(table: pd.DataFrame
     assert "capacity at the SLO" in " ".join(figure._supxlabel.get_text().split())
 
 
+def test_a_predicted_capacity_that_the_axis_has_room_for_is_a_diamond_on_the_limit(table: pd.DataFrame) -> None:
+    rows = predicted_capacity()
+    figure = latency_rate.draw(table, sustained=rows)
+    [line] = [line for line in figure.axes[3].lines if line.get_marker() == "D"]
+    assert (line.get_xdata()[0], line.get_ydata()[0]) == (3.2, 100 * SLO["share"])
+    assert line.get_markeredgecolor() == look("vllm-reserved").colour
+    assert "capacity, by replay" in texts(figure)
+    assert "eight times as long" in " ".join(figure._supxlabel.get_text().split())
+    far = latency_rate.draw(table, sustained=rows.assign(patterns_per_s_median=1.2 * max(RATES)))
+    assert not [line for line in far.axes[3].lines if line.get_marker() == "D"]
+    assert "capacity, by replay" not in texts(far)
+
+
 def test_late_points_are_crossed(table: pd.DataFrame) -> None:
     late = table.assign(late=(table["engine"] == "vllm") & (table["requests_per_s"] == 2))
     crosses = [line for line in latency_rate.draw(late).axes[4].lines if line.get_marker() == "x"]
@@ -188,7 +201,7 @@ def test_it_draws_what_little_there_is(table: pd.DataFrame, how: str, width_in: 
         "one row": table.iloc[:1],
         "no values": table.assign(**dict.fromkeys(numbers, np.nan)),
     }[how]
-    figure = latency_rate.draw(some, predicted(["vllm"]).iloc[:0], capacity().iloc[:0], {"width_in": width_in})
+    figure = latency_rate.draw(some, predicted(["vllm"]).iloc[:0], capacity().iloc[:0], None, {"width_in": width_in})
     save(figure, [tmp_path / "a.png"], 40)
     assert figure.get_size_inches()[0] == width_in
     assert "nan" not in texts(figure).lower().split()

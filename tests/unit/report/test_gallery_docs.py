@@ -134,6 +134,59 @@ def test_the_readme_says_what_transformers_serves_of_the_requests_that_arrive() 
     ) in text
 
 
+def capacities(gallery: str, name: str, part: str) -> dict[str, str]:
+    """Engines with medians and intervals of a column of predicted_capacity.csv."""
+    table = pd.read_csv(GALLERY / gallery / "tables/predicted_capacity.csv").set_index("engine")
+    columns = (f"{name}_{part}_median", f"{name}_{part}_ci95_low", f"{name}_{part}_ci95_high")
+    return {str(engine): span(*row) for engine, row in table[list(columns)].iterrows() if row.notna().all()}
+
+
+def test_the_readme_says_what_is_served_at_13b_if_arrivals_go_on() -> None:
+    text = " ".join((ROOT / "README.md").read_text().split())
+    rates = capacities("h100-serving-13b", "patterns", "per_s")
+    ratios = capacities("h100-serving-13b", "vllm", "ratio")
+    assert (
+        f"keep the limits up to {rates['vllm']} requests/s with paging and {rates['vllm-reserved']} with reservations: "
+        f"{ratios['vllm-reserved']} times as much."
+    ) in text
+
+
+def test_the_readme_says_what_paging_gives_with_most_of_the_card() -> None:
+    tables = GALLERY / "h200-serving-whole/tables"
+    text = " ".join((ROOT / "README.md").read_text().split())
+    live = pd.read_csv(tables / "slo_capacity.csv").set_index("engine")
+    assert live["where"].tolist().count("above the highest rate") == 2
+    kept = live["highest_keeping_per_s"]
+    ratio = pd.read_csv(tables / "slo_ratios.csv").set_index("denominator").loc["vllm-reserved", "ratio"]
+    assert (
+        f"up to {number(live.loc['vllm', 'capacity_per_s'])} requests/s with paging and "
+        f"{number(live.loc['vllm-reserved', 'capacity_per_s'])} with reservations of the maximum length, a ratio of "
+        f"{number(ratio)}, and at all rates that were run with reservations of the true length "
+        f"({number(kept['vllm-reserved-oracle'])}) and of the next power of two "
+        f"({number(kept['vllm-reserved-power-of-two'])}); one repeat of 768 requests each."
+    ) in text
+    served = pd.read_csv(tables / "serving.csv").set_index(["engine", "requests_per_s"])
+    assert served.loc[("vllm", 34), "saturated"]
+    ratios = capacities("h200-serving-whole", "vllm", "ratio")
+    assert (
+        f"replays predict {capacities('h200-serving-whole', 'patterns', 'per_s')['vllm']} for paging: "
+        f"{ratios['vllm-reserved']} times as much as with the maximum length, {ratios['vllm-reserved-power-of-two']} "
+        f"as with the next power of two and {ratios['vllm-reserved-oracle']} as with the true length."
+    ) in text
+
+
+def test_the_gallery_says_what_to_know_of_the_whole_card_under_arrivals() -> None:
+    text = " ".join((GALLERY / "README.md").read_text().split())
+    tables = GALLERY / "h200-serving-whole/tables"
+    served = pd.read_csv(tables / "serving.csv").set_index(["engine", "requests_per_s"])
+    late = served[served["late"]]
+    assert late.index.tolist() == [("vllm", 40)]
+    assert f"were submitted up to {late['lateness_p99_s'].iloc[0]:.2f} s late (p99)" in text
+    predicted = pd.read_csv(tables / "predicted_capacity.csv").set_index("engine").loc["vllm"]
+    assert predicted["fit_points"] == 1
+    assert predicted["patterns_per_s_min"] > 34
+
+
 def test_the_readme_says_how_vllm_compares_with_its_own_benchmark() -> None:
     table = pd.read_csv(GALLERY / "h200-benchmarks/tables/benchmarks.csv").set_index(["name", "ours"])
     text = " ".join((ROOT / "README.md").read_text().split())
