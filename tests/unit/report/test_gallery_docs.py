@@ -166,7 +166,10 @@ def test_the_readme_says_what_paging_gives_with_most_of_the_card() -> None:
         f"({number(kept['vllm-reserved-power-of-two'])}); one repeat of 768 requests each."
     ) in text
     served = pd.read_csv(tables / "serving.csv").set_index(["engine", "requests_per_s"])
-    assert served.loc[("vllm", 34), "saturated"]
+    piled_up = served.loc[("vllm", 34)]
+    assert piled_up["saturated"]
+    arrive_s = piled_up["requests"] / piled_up["offered_per_s"]
+    assert f"At 34 requests/s they arrive within {arrive_s:.0f} s, in which they still piled up." in text
     ratios = capacities("h200-serving-whole", "vllm", "ratio")
     assert (
         f"replays predict {capacities('h200-serving-whole', 'patterns', 'per_s')['vllm']} for paging: "
