@@ -7,8 +7,10 @@ from collections.abc import Mapping
 import pandas as pd
 
 from kvbench.analysis.slo_capacity import BRACKETED
+from kvbench.analysis.statistics import PARTS
 from kvbench.analysis.tables.hosts import SAME, apart
 from kvbench.report import rate_answer
+from kvbench.report.cells import span
 
 Tables = Mapping[str, pd.DataFrame]
 SHARES = {"reserved": "reserved for later tokens", "internal": "in space that is never filled"} | {
@@ -20,11 +22,11 @@ SLOTS_OF = ("hf-batch", "hf-static", "hf-continuous", "vllm")
 
 def sentences(tables: Tables, model: str, workload: str) -> list[str]:
     """The sentences for a model and workload. For point `base`: speed, causes, batches that did not fit, slots,
-    requests at once and equal text; for rates, the largest within the limits; for a sweep of prefix_sharing, the effect
-    of sharing; for sweeps of block size and budget, the first and the last point.
+    requests at once and equal text; for rates, the largest within the limits, and what replays say of it; for a sweep
+    of prefix_sharing, the effect of sharing; for sweeps of block size and budget, the first and the last point.
     """
     found = {name: _of(table, model, workload, swept=name == "sweeps") for name, table in tables.items()}
-    parts = (_speed, _causes, _memory, _steps, _slots, _at_once, _equal, _rates, _sharing, _sweeps, _replayed)
+    parts = (_speed, _causes, _memory, _steps, _slots, _at_once, _equal, _rates, _go_on, _sharing, _sweeps, _replayed)
     return [sentence for part in parts for sentence in part(found)]
 
 
@@ -73,6 +75,27 @@ def _rates(tables: Tables) -> list[str]:
         begins = f"The largest rate at which {first['slo_share']:.0%} of the requests have {limits}"
         lines.append(f"{begins} lies outside the rates that were run: {', '.join(bounds)} requests/s.")
     return lines
+
+
+def _go_on(tables: Tables) -> list[str]:
+    """The rate that replays of longer arrivals predict for vllm, and over other engines, if every pattern has one."""
+    if "predicted_capacity" not in tables:  # tables of earlier versions have none
+        return []
+    table = tables["predicted_capacity"]
+    own = _where(table, engine="vllm").dropna(subset=["patterns_per_s_median"])
+    others = [
+        f"{_over_patterns(row, 'vllm_ratio')} times {row['engine']}"
+        for _, row in table.dropna(subset=["vllm_ratio_median"]).iterrows()
+    ]
+    return [
+        f"Replays of {row['requests']:,.0f} requests with the fitted step times keep the limits up to "
+        f"{_over_patterns(row, 'patterns_per_s')} requests/s with vllm{': ' if others else ''}{', '.join(others)}."
+        for _, row in own.iterrows()
+    ]
+
+
+def _over_patterns(row: pd.Series, name: str) -> str:
+    return span(*(row[f"{name}_{part}"] for part in PARTS))
 
 
 def _causes(tables: Tables) -> list[str]:

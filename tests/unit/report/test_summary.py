@@ -15,6 +15,8 @@ from kvbench.analysis.tables.hosts import GPUS_DIFFER, HOSTS_DIFFER
 from kvbench.report import rate_answer
 from kvbench.report.summary import sentences
 
+PAIR = ("smollm2-135m", "mixed")
+
 BANDWIDTH = bandwidth(1e12)
 PARITY = {"model": "smollm2-135m", "workload": "mixed", "engine": "vllm", "point": "base", "comparable": "yes"}
 
@@ -257,6 +259,23 @@ def test_a_rate_of_another_engine_is_said_where_that_of_vllm_is_not_enclosed(tab
     assert first.startswith("With requests arriving over time, hf-continuous gave 90% of them a first token within")
     assert first.endswith("at up to 3 requests/s.")
     assert second.endswith("outside the rates that were run: vllm above 4, hf-batch below 2 requests/s.")
+
+
+def test_rates_that_replays_of_longer_arrivals_predict_are_said(tables):
+    parts = ("median", "ci95_low", "ci95_high", "min", "max")
+    names = {"model": "smollm2-135m", "workload": "mixed", "requests": 6144}
+    rates = dict(zip((f"patterns_per_s_{part}" for part in parts), (35.6, 35.3, 35.7, 34.0, 37.0), strict=True))
+    ratios = dict(zip((f"vllm_ratio_{part}" for part in parts), (2.13, 2.12, 2.14, 2.0, 2.2), strict=True))
+    rows = [{**names, "engine": "vllm-reserved", **ratios}, {**names, "engine": "vllm", **rates}]
+    for known, end in ((rows, ": 2.13 [2.12, 2.14] times vllm-reserved."), (rows[1:], ".")):
+        table = pd.DataFrame(known, columns=[*names, "engine", *rates, *ratios])
+        [line] = [one for one in sentences({**tables, "predicted_capacity": table}, *PAIR) if "Replays" in one]
+        assert line == (
+            "Replays of 6,144 requests with the fitted step times keep the limits up to 35.6 [35.3, 35.7] requests/s "
+            f"with vllm{end}"
+        )
+    unknown = pd.DataFrame(rows[:1], columns=[*names, "engine", *rates, *ratios])
+    assert not [one for one in sentences({**tables, "predicted_capacity": unknown}, *PAIR) if "Replays" in one]
 
 
 def test_without_rates_nothing_is_said_of_them(tables):

@@ -46,8 +46,8 @@ def predicted_capacity_view(table: pd.DataFrame) -> pd.DataFrame:
                 + " of "
                 + table["patterns"].map(number),
                 "vllm / engine": _over_patterns(table, "vllm_ratio"),
-                "at the rates that were run": table["run_per_s_predicted"],
-                "measured there": table["run_per_s_measured"],
+                "for what was run": table["run_per_s_predicted"],
+                "measured": table["run_per_s_measured"],
                 "error (%)": PERCENT * table["run_per_s_relative_error"],
             }
         )
