@@ -116,19 +116,29 @@ def runs_before_round(wildcards):
     return rates.rate_runs(config, model, workload) + before
 
 
+def all_searched(model, workload):
+    """All runs that the search for capacities has added for a model and workload; none if no rate is swept there."""
+    swept = (model, workload) in rates.swept_pairs(config)
+    return searched_runs(model, workload, config["slo"]["bisections"]) if swept else []
+
+
 def arriving_runs():
     """All runs whose requests arrive over time, those of the search included."""
-    rounds = config["slo"]["bisections"]
     found = [run for run in MEASURED if arrives(run)]
     for pair in rates.swept_pairs(config):
-        found += searched_runs(*pair, rounds)
+        found += all_searched(*pair)
     return found
+
+
+def predicted_inputs(wildcards):
+    """The runs at rates of a model and workload, those of the search included."""
+    pair = (wildcards.model, wildcards.workload)
+    return paths.predicted_inputs(config, *pair, all_searched(*pair))
 
 
 def sources(wildcards):
     """What results are made from, with the files of the runs that the search for capacities has added."""
-    pairs, rounds = rates.swept_pairs(config), config["slo"]["bisections"]
-    found = [run for pair in pairs for run in searched_runs(*pair, rounds)]
+    found = [run for pair in rates.swept_pairs(config) for run in all_searched(*pair)]
     return SOURCES + paths.record_files(found) + paths.data_files(found)
 
 

@@ -187,7 +187,7 @@ rule summarise_sweeps:
 rule predict_serving:
     """Fit a step time to runs at rates of arrival; predict latencies at these and other rates, and capacities."""
     input:
-        unpack(by_wildcards(paths.predicted_inputs)),
+        unpack(predicted_inputs),
         workload="results/workloads/{model}/{workload}.parquet",
     output:
         table="results/serving/{model}/{workload}/predicted.csv",

@@ -71,9 +71,13 @@ def test_capacities_slowest_requests_and_predictions_are_made(tree: Path) -> Non
     assert slowest.groupby(["engine", "point"]).size().max() == 10
     predicted = pd.read_csv(tree / f"results/serving/{MODEL}/{WORKLOAD}/predicted.csv")
     assert set(predicted["engine"]) == set(ENGINES)
-    assert predicted["is_point"].any()
-    capacity = table(tree, "predicted_capacity")
-    assert set(capacity["engine"]) == set(ENGINES)
+    names = ["engine", "requests_per_s"]
+    live, run = predicted[predicted["is_point"]][names], table(tree, "serving")[names]
+    assert set(live.itertuples(index=False, name=None)) == set(run.itertuples(index=False, name=None))
+    capacity = table(tree, "predicted_capacity").set_index("engine")
+    measured = table(tree, "slo_capacity").set_index("engine")["capacity_per_s"].reindex(capacity.index)
+    pd.testing.assert_series_equal(capacity["run_per_s_measured"], measured, check_names=False, check_dtype=False)
+    assert set(capacity.index) == set(ENGINES)
     assert (capacity["patterns"] == 24).all()
     claims = table(tree, "claims").set_index("id")
     assert claims.loc["paper-same-latency", "metric"].startswith("slo_capacity_per_s: vllm (slo) / hf-batch (slo)")

@@ -213,9 +213,14 @@ def predicted_capacity_files(config: Mapping[str, Any]) -> list[str]:
     return [predicted_capacity_file(*pair) for pair in pairs_of(at_rates(run_list(config)))]
 
 
-def predicted_inputs(config: Mapping[str, Any], model: str, workload: str) -> dict[str, list[str]]:
-    """The records and Parquet files of the runs at rates from which latencies are predicted."""
-    runs = at_rates(runs_of_pair(config, model, workload))
+def predicted_inputs(
+    config: Mapping[str, Any], model: str, workload: str, searched: Sequence[RunName]
+) -> dict[str, list[str]]:
+    """The records and Parquet files of the runs at rates from which latencies are predicted.
+
+    `searched` are those that the search for capacities has added.
+    """
+    runs = [*at_rates(runs_of_pair(config, model, workload)), *searched]
     return {"runs": record_files(runs), "data": data_files(runs)}
 
 

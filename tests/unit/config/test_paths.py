@@ -99,16 +99,15 @@ def test_latencies_are_predicted_where_requests_arrive_at_rates(config: dict) ->
     served = {**config, "runs": [*rates, *others]}
     assert paths.predicted_files(served) == ["results/serving/smollm2-135m/mixed/predicted.csv"]
     assert paths.predicted_capacity_files(served) == ["results/serving/smollm2-135m/mixed/predicted_capacity.csv"]
-    assert (
-        paths.predicted_files({**config, "runs": others})
-        == paths.predicted_capacity_files({**config, "runs": []})
-        == []
-    )
-    inputs = paths.predicted_inputs(served, "smollm2-135m", "mixed")
+    for files in (paths.predicted_files, paths.predicted_capacity_files):
+        assert files({**config, "runs": others}) == []
+    searched = [RunName("smollm2-135m", "vllm", "mixed", "requests_per_s-1.5")]
+    inputs = paths.predicted_inputs(served, "smollm2-135m", "mixed", searched)
     runs = [
         run for run in run_list(served) if run.point in ("requests_per_s-1", "requests_per_s-2.5", "requests_per_s-2")
     ]
     assert len(runs) == 5
+    runs += searched
     assert inputs == {"runs": paths.record_files(runs), "data": paths.data_files(runs)}
 
 
