@@ -9,12 +9,12 @@ from kvbench.replay import predicted_capacity, predicted_capacity_table, predict
 def main(snakemake):
     slo = snakemake.params.slo
     with job(snakemake) as task:
-        runs, workload = load_runs(snakemake.input.runs), read_parquet(snakemake.input.workload)
-        plan = prediction.plan(runs)
+        engines = prediction.served(load_runs(snakemake.input.runs))
+        workload, plan = read_parquet(snakemake.input.workload), prediction.plan(engines)
         with task.progress(len(plan), "rates") as bar:
             limits = (slo["ttft_s"], slo["tpot_s"])
             table = prediction_table.table(plan, workload, limits, bar.update)
-        servers = predicted_capacity.servers(runs, workload)
+        servers = predicted_capacity.servers(engines, workload)
         with task.progress(len(servers) * predicted_capacity.PATTERNS, "patterns of arrivals") as bar:
             found = [predicted_capacity.predict(one, slo, bar.update) for one in servers]
         write_csv(snakemake.output.table, table)

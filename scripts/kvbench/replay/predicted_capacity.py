@@ -13,45 +13,41 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from kvbench.analysis.results import Run
-from kvbench.analysis.slo_capacity import Attained, Capacity, attained, crossing, over_repeats
-from kvbench.replay.fit import Fitted
+from kvbench.analysis.slo_capacity import BEYOND, Attained, Capacity, attained, crossing, over_repeats
 from kvbench.replay.inputs import Settings, Trace
 from kvbench.replay.live_run import server_settings
 from kvbench.replay.live_serving import with_texts
-from kvbench.replay.prediction import Point, by_engine, step_time_of, unsaturated
+from kvbench.replay.prediction import Served
 from kvbench.replay.simulate import replay
 from kvbench.workload.arrivals import due_s, pattern_of
 from kvbench.workload.latencies import in_window, latencies, within
 
 PATTERNS = 24
 LONGER = 8  # times the workload's requests: over a short run requests pile up without being late yet
-BEYOND = 2.0  # factor by which it looks beyond the rates that were run
 FINENESS = 1.04  # at most, between the rates that are replayed
 
 
 @dataclass(frozen=True)
 class Server:
-    """An engine at the rates at which it was run, as the replay knows it; `fitted` is to all unsaturated points."""
+    """An engine as the replay knows it; `workload` is needed where requests share blocks."""
 
-    points: Sequence[Point]
-    fitted: Fitted
-    fit_points: int
+    served: Served
     workload: pa.Table | None
 
     @property
     def run(self) -> Run:
         """The run whose requests and settings all replays have."""
-        return self.points[0].run
+        return self.served.points[0].run
 
     @cached_property
     def settings(self) -> Settings:
         """Its limits in force and its step time."""
-        return replace(server_settings(self.run), step_time=self.fitted.step_time)
+        return replace(server_settings(self.run), step_time=self.served.fitted.step_time)
 
     @cached_property
     def trace(self) -> Trace:
         """The workload's requests in their order, arriving at 0."""
-        rows = self.points[0].repeats[0].requests.sort_values("due_s", kind="stable")
+        rows = self.served.points[0].repeats[0].requests.sort_values("due_s", kind="stable")
         trace = Trace.of(rows["prompt_tokens"].to_numpy(), rows["output_tokens"].to_numpy())
         return with_texts(self.run, trace, rows["request_id"].tolist(), self.workload)
 
@@ -74,7 +70,8 @@ class Server:
     @cached_property
     def rates(self) -> NDArray[np.float64]:
         """The rates that are replayed: from half the lowest that was run to twice the highest, at equal ratios."""
-        low, high = self.points[0].per_s / BEYOND, self.points[-1].per_s * BEYOND
+        points = self.served.points
+        low, high = points[0].per_s / BEYOND, points[-1].per_s * BEYOND
         return np.geomspace(low, high, 1 + int(np.ceil(np.log(high / low) / np.log(FINENESS))))
 
 
@@ -93,14 +90,9 @@ class Predicted:
     measured: Capacity | None
 
 
-def servers(runs: Sequence[Run], workload: pa.Table | None) -> list[Server]:
-    """The engines of one model and workload whose step time is known."""
-    found = []
-    for points in by_engine(runs):
-        usable = unsaturated(points)
-        if (fitted := step_time_of(usable)) is not None:
-            found.append(Server(points, fitted, len(usable), workload))
-    return found
+def servers(engines: Sequence[Served], workload: pa.Table | None) -> list[Server]:
+    """The engines whose step time is known."""
+    return [Server(one, workload) for one in engines if one.fitted is not None]
 
 
 def predict(server: Server, slo: Mapping[str, Any], progress: Callable[[int], Any] | None = None) -> Predicted:
@@ -110,7 +102,7 @@ def predict(server: Server, slo: Mapping[str, Any], progress: Callable[[int], An
         each.append(_capacity(server, pattern_of(1, number), slo))
         if progress:
             progress(1)
-    live = attained([point.run for point in server.points], slo)
+    live = attained([point.run for point in server.served.points], slo)
     if len(live) < 2:
         return Predicted(server, tuple(each), None, None)
     return Predicted(

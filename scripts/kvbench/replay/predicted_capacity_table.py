@@ -9,10 +9,10 @@ import pandas as pd
 
 from kvbench.analysis.slo_capacity import Capacity
 from kvbench.analysis.statistics import PARTS, known_columns
+from kvbench.analysis.tables.slo import NUMERATOR
 from kvbench.replay.predicted_capacity import PATTERNS, Predicted, paired
 
 NAMES = ("model", "workload", "engine")
-NUMERATOR = "vllm"
 
 
 def columns() -> list[str]:
@@ -38,7 +38,7 @@ def table(predicted: Sequence[Predicted], slo: Mapping[str, Any], seed: int) -> 
                 "requests": len(one.server.long_trace),
                 "patterns": PATTERNS,
                 "known_patterns": sum(capacity is not None for capacity in one.each),
-                "fit_points": one.server.fit_points,
+                "fit_points": len(one.server.served.usable),
                 **known_columns("patterns_per_s", one.each, seed),
                 **_beside(one.again, one.measured),
                 **known_columns("vllm_ratio", ratios, seed),

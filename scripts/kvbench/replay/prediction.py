@@ -59,6 +59,23 @@ class Point:
 
 
 @dataclass(frozen=True)
+class Served:
+    """An engine's points on one model and workload, slowest arrivals first."""
+
+    points: tuple[Point, ...]
+
+    @cached_property
+    def usable(self) -> list[Point]:
+        """The points to fit step times to: saturated ones, with the longest queues, have steps like no other."""
+        return [point for point in self.points if not point.saturated]
+
+    @cached_property
+    def fitted(self) -> Fitted | None:
+        """The step time of all usable points together; None if they have too few steps."""
+        return _fitted(self.usable)
+
+
+@dataclass(frozen=True)
 class Prediction:
     """A rate to replay: the patterns of arrivals of `source`, at the rate `per_s`.
 
@@ -72,41 +89,36 @@ class Prediction:
     fit_points: int
 
 
-def plan(runs: Sequence[Run]) -> list[Prediction]:
-    """The replays for one model and workload, for each engine of `MODELLED` that was run at rates.
+def plan(engines: Sequence[Served]) -> list[Prediction]:
+    """The replays for the engines of one model and workload.
 
-    First its live points, each with a step time fitted to its other points, so that the error is that of a rate which
-    was not run. Then GRID_RATES rates at equal ratios from the lowest to BEYOND the highest, with a step time fitted to
-    all points. Saturated points are left out of every fit.
+    First an engine's live points, each with a step time fitted to its other points, so that the error is that of a rate
+    which was not run. Then GRID_RATES rates at equal ratios from the lowest to BEYOND the highest, with a step time
+    fitted to all points. Saturated points are left out of every fit.
     """
     found = []
-    for points in by_engine(runs):
-        usable = unsaturated(points)
-        for point in points:
-            others = [one for one in usable if one is not point]
-            found.append(Prediction(point, point.per_s, True, step_time_of(others), len(others)))
-        together = step_time_of(usable)
-        found += [Prediction(points[0], rate, False, together, len(usable)) for rate in _grid(points)]
+    for one in engines:
+        for point in one.points:
+            others = [other for other in one.usable if other is not point]
+            found.append(Prediction(point, point.per_s, True, _fitted(others), len(others)))
+        grid = _grid(one.points)
+        found += [Prediction(one.points[0], rate, False, one.fitted, len(one.usable)) for rate in grid]
     return found
 
 
-def by_engine(runs: Sequence[Run]) -> Iterator[list[Point]]:
-    """The points at rates of each engine of `MODELLED`, slowest arrivals first; what is not modelled is logged."""
+def served(runs: Sequence[Run]) -> list[Served]:
+    """The engines of one model and workload that were run at rates; what a replay cannot serve is logged."""
+    found = []
     for engine in MODELLED:
         points = [Point(run, rate) for run in runs if run.engine == engine and (rate := rate_of(run.point)) is not None]
         if points and (what := unmodelled(points[0].run)):
             log.warning("%s: the replay does not model %s; nothing is predicted", points[0].run.folder, what)
         elif points:
-            yield sorted(points, key=lambda point: point.per_s)
+            found.append(Served(tuple(sorted(points, key=lambda point: point.per_s))))
+    return found
 
 
-def unsaturated(points: Sequence[Point]) -> list[Point]:
-    """The points that a step time is fitted to: with the longest queues, saturated ones have steps like no other."""
-    return [point for point in points if not point.saturated]
-
-
-def step_time_of(points: Sequence[Point]) -> Fitted | None:
-    """A step time fitted to the steps of all these points together; None if they are too few."""
+def _fitted(points: Sequence[Point]) -> Fitted | None:
     return fit(pooled(point.steps for point in points))
 
 

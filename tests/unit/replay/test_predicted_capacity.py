@@ -9,9 +9,10 @@ import pytest
 from builders.served import lengths, write_served
 
 from kvbench.analysis.results import load_run
-from kvbench.analysis.slo_capacity import attained, over_repeats
-from kvbench.replay.predicted_capacity import BEYOND, FINENESS, LONGER, PATTERNS, paired, predict, servers
+from kvbench.analysis.slo_capacity import BEYOND, attained, over_repeats
+from kvbench.replay.predicted_capacity import FINENESS, LONGER, PATTERNS, paired, predict, servers
 from kvbench.replay.predicted_capacity_table import columns, table
+from kvbench.replay.prediction import served
 
 SLO = {"ttft_s": 0.3, "tpot_s": 0.05, "share": 0.9}
 RATES = (6.0, 11.0, 17.0)
@@ -23,7 +24,7 @@ def runs(root, engine="vllm", rates=RATES, **given):
 
 
 def predicted(own, told=None):
-    return [predict(one, SLO, told) for one in servers(own, None)]
+    return [predict(one, SLO, told) for one in servers(served(own), None)]
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +40,8 @@ def found(both):
 
 
 def test_steps_by_the_formula_give_the_shares_that_were_measured(both):
-    for server in servers(both, None):
-        live = attained([point.run for point in server.points], SLO)
+    for server in servers(served(both), None):
+        live = attained([point.run for point in server.served.points], SLO)
         for rate, own in live.items():
             again = [server.within_share(server.trace, rate, repeat, SLO) for _, repeat in own]
             assert again == pytest.approx(list(own.values()), abs=1.5 / len(REQUESTS))
@@ -66,7 +67,7 @@ def test_a_capacity_lies_where_the_share_falls(both):
 
 
 def test_a_longer_pattern_asks_for_a_rate_that_can_go_on(both):
-    server = servers(both, None)[-1]
+    server = servers(served(both), None)[-1]
     short, long = server.trace, server.long_trace
     assert long.prompt_tokens.tolist() == LONGER * short.prompt_tokens.tolist()
     assert long.output_tokens.tolist() == LONGER * short.output_tokens.tolist()
@@ -76,7 +77,7 @@ def test_a_longer_pattern_asks_for_a_rate_that_can_go_on(both):
 
 
 def test_requests_that_share_prefixes_are_not_repeated(both):
-    server = servers(both, None)[-1]
+    server = servers(served(both), None)[-1]
     server.__dict__["settings"] = dataclasses.replace(server.settings, prefix_sharing=True)
     assert server.long_trace is server.trace
 
@@ -117,7 +118,7 @@ def test_a_single_rate_has_capacities_and_none_measured(tmp_path):
 
 def test_an_engine_without_a_step_time_is_left_out(tmp_path):
     """All of its rates are saturated."""
-    assert servers(runs(tmp_path, rates=(300.0,), repeats=3), None) == []
+    assert servers(served(runs(tmp_path, rates=(300.0,), repeats=3)), None) == []
     assert table([], SLO, 0).columns.tolist() == columns()
 
 

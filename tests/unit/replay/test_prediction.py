@@ -10,8 +10,9 @@ from builders.served import COST, lengths, write_served
 
 from kvbench.analysis.results import load_run
 from kvbench.analysis.serving_summary import METRICS
+from kvbench.replay import prediction
 from kvbench.replay.live_run import MODELLED, PAGED
-from kvbench.replay.prediction import plan, predicted
+from kvbench.replay.prediction import predicted, served
 from kvbench.replay.prediction_table import columns, table
 from kvbench.workload.arrivals import due_s
 from kvbench.workload.rates import rate_of
@@ -23,6 +24,10 @@ REQUESTS = lengths(150)
 
 def runs(root, engine="vllm", rates=RATES, **given):
     return [load_run(write_served(root, engine, rate, requests=REQUESTS, **given)) for rate in rates]
+
+
+def plan(own):
+    return prediction.plan(served(own))
 
 
 @pytest.fixture(scope="module")
