@@ -12,6 +12,11 @@ settings.register_profile("kvbench", deadline=None)
 settings.load_profile("kvbench")
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name of a binary parameter: a compressed file holds the time, and workers compare the names of tests."""
+    return argname if isinstance(val, bytes) and not val.isascii() else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if has_engines():
         return
