@@ -257,7 +257,8 @@ def _caption(
     if len(_bracketed(capacity)):
         parts.append("bar across the limit: capacity at the SLO, with its interval")
     if len(sustained):
-        parts.append("diamond on the limit: capacity that replays predict where arrivals go on for eight times as long")
+        arriving = range_text(sustained["requests"])
+        parts.append(f"diamond on the limit: capacity that replays predict where {arriving} requests arrive")
     return "; ".join(parts)
 
 

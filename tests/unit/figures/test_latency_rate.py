@@ -155,7 +155,8 @@ def test_a_predicted_capacity_that_the_axis_has_room_for_is_a_diamond_on_the_lim
     assert (line.get_xdata()[0], line.get_ydata()[0]) == (3.2, 100 * SLO["share"])
     assert line.get_markeredgecolor() == look("vllm-reserved").colour
     assert "capacity, by replay" in texts(figure)
-    assert "eight times as long" in " ".join(figure._supxlabel.get_text().split())
+    said = " ".join(figure._supxlabel.get_text().split())
+    assert "replays predict where 480 requests arrive" in said
     far = latency_rate.draw(table, sustained=rows.assign(patterns_per_s_median=1.2 * max(RATES)))
     assert not [line for line in far.axes[3].lines if line.get_marker() == "D"]
     assert "capacity, by replay" not in texts(far)
