@@ -40,7 +40,7 @@ def range_text(counts: Iterable[float]) -> str:
     known = sorted({int(count) for count in counts if not np.isnan(count)})
     if not known:
         return UNKNOWN
-    return str(known[0]) if len(known) == 1 else f"{known[0]} to {known[-1]}"
+    return f"{known[0]:,}" if len(known) == 1 else f"{known[0]:,} to {known[-1]:,}"
 
 
 def share_text(share: float) -> str:

@@ -26,7 +26,7 @@ from kvbench.figures.data.speeds import speeds
 from kvbench.figures.data.steps import thin
 from kvbench.figures.saving import save
 from kvbench.figures.style import LOOKS, look, settle
-from kvbench.figures.words import value_text
+from kvbench.figures.words import range_text, value_text
 from kvbench.records import SPLIT
 
 MIB = 2**20
@@ -256,3 +256,10 @@ def test_options_and_formats_are_checked(results, tmp_path):
 )
 def test_three_digits(value, text):
     assert value_text(value) == text
+
+
+@pytest.mark.parametrize(
+    ("counts", "text"), [([6.0, np.nan], "6"), ([12, 6], "6 to 12"), ([6144], "6,144"), ([192, 6144], "192 to 6,144")]
+)
+def test_counts_are_a_range(counts: list[float], text: str) -> None:
+    assert range_text(counts) == text
