@@ -100,6 +100,14 @@ def test_the_report_of_copied_results_is_made_by_rules_that_only_read(tmp_path: 
     ran = {line.split()[0] for line in (copied / "ran.txt").read_text().splitlines()}
     assert ran <= set(READ_ONLY)
     assert {"summarise_runs", "check_parity", "plot_throughput", "make_report"} <= ran
+    (copied / "ran.txt").unlink()
+    with (tree / "scripts/plot_figure.py").open("a") as script:
+        script.write("CHANGED = True\n")
+    done = report_again(tree, copied, none)
+    assert done.returncode == 0, done.stderr
+    ran = {line.split()[0] for line in (copied / "ran.txt").read_text().splitlines()}
+    assert {"plot_throughput", "make_report"} <= ran
+    assert not {"summarise_runs", "check_parity"} & ran
     next((copied / "results/runs").rglob("kv.parquet")).unlink()
     done = report_again(tree, copied, none)
     assert done.returncode == 1

@@ -19,8 +19,9 @@ TARGET = "results"  # the rule that requests all that is made from runs
 def arguments(folder: Path, rules: Sequence[str], *, partial: bool = False) -> list[str]:
     """Arguments of Snakemake that let only `rules` run in a folder; UserError if its `results/` are not complete.
 
-    `partial`: runs may be missing, but not all of them. The configuration and the device are those of the runs. Time
-    stamps alone say what is older than its inputs: results that were copied have no record of parameters.
+    `partial`: runs may be missing, but not all of them. The configuration and the device are those of the runs. What is
+    older than its inputs is made again, and what other code made: the latter only where Snakemake's records are there,
+    which results that were copied lack.
     """
     for name in (paths.CONFIG, paths.ENVIRONMENT):
         if not (folder / name).is_file():
@@ -42,7 +43,7 @@ def arguments(folder: Path, rules: Sequence[str], *, partial: bool = False) -> l
     device = read_record(folder / paths.ENVIRONMENT, "device")["device"]
     chosen = ["--config", f"device={device}"] if device else []
     given = ["--directory", str(folder), "--replace-workflow-config", "--configfile", str(folder / paths.CONFIG)]
-    return [*given, *chosen, "--rerun-triggers", "mtime", "--allowed-rules", TARGET, *rules, "--", TARGET]
+    return [*given, *chosen, "--rerun-triggers", "mtime", "params", "--allowed-rules", TARGET, *rules, "--", TARGET]
 
 
 def _is_map(name: str) -> bool:

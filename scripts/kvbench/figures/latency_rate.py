@@ -33,9 +33,9 @@ from kvbench.files import read_table
 
 OPTIONS = {"width_in": WIDTH_IN}
 LIMIT = {"color": "0.15", "lw": 1.1, "ls": (0, (1, 1.8)), "zorder": 1.2}
-DIAMOND = {"marker": "D", "ms": 4.6, "mfc": "white", "mew": 1.4, "ls": "", "zorder": 8}
+# No engine has a star, and an open marker of an engine is a saturated point.
+STAR = {"marker": "*", "ms": 9, "mfc": "white", "mew": 1.2, "ls": "", "zorder": 8}
 SUSTAINED = "patterns_per_s_median"
-MARGIN = 1.05  # of the axis of rates beyond the outermost ones
 # Columns of predicted.csv beside those of serving.csv.
 PREDICTED = {
     "normalized_s_per_token": "normalized_latency_mean_s_predicted",
@@ -72,13 +72,13 @@ def draw(
         return said(NO_ARRIVALS, width_in)
     table = table.assign(beside=dodged(table))
     replayed = _curves_of(predicted, table)
-    sustained = _inside(sustained, table)
+    sustained = _drawn(sustained, table)
     below = wrapped(_caption(table, predicted if replayed else None, capacity, sustained), width_in)
     figure, panels = _panels(width_in, below.count("\n"))
     _draw_panels(panels, table, replayed, capacity)
     _sustained(panels[3], sustained, 100 * table["slo_share"].iloc[0])
     for axes in panels[:5]:
-        rate_axis(axes, table)
+        rate_axis(axes, table, sustained.get(SUSTAINED, ()))
         axes.set_xlabel("Requests per second that arrive" if is_narrow(width_in) else "Requests/s that arrive")
     _legend(figure, panels, table, replayed, sustained)
     figure.supxlabel(below, fontsize=7.5)
@@ -183,22 +183,21 @@ def _bracketed(capacity: pd.DataFrame | None) -> pd.DataFrame:
     return pd.DataFrame() if capacity is None else capacity.dropna(subset=["capacity_per_s"])
 
 
-def _inside(sustained: pd.DataFrame | None, table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of engines of the table whose predicted capacity the axis of rates has room for."""
+def _drawn(sustained: pd.DataFrame | None, table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of engines of the table that have a predicted capacity."""
     if sustained is None:
         return pd.DataFrame()
-    room = (table["rate"].min() / MARGIN, table["rate"].max() * MARGIN)
-    return sustained[sustained["engine"].isin(table["engine"]) & sustained[SUSTAINED].astype(float).between(*room)]
+    return sustained[sustained["engine"].isin(table["engine"])].dropna(subset=[SUSTAINED])
 
 
 def _sustained(axes: Axes, rows: pd.DataFrame, share: float) -> None:
     for row in rows.to_dict("records"):
-        axes.plot(row[SUSTAINED], share, **DIAMOND, mec=look(row["engine"]).colour)
+        axes.plot(row[SUSTAINED], share, **STAR, mec=look(row["engine"]).colour)
 
 
 def _completed(axes: Axes, table: pd.DataFrame, replayed: Sequence[pd.DataFrame]) -> None:
     """Completed over offered requests; the grey line has both equal."""
-    equal = np.geomspace(table["rate"].min() / 2, table["rate"].max() * 2, 50)  # no straight line where y is linear
+    equal = np.geomspace(table["rate"].min() / 4, table["rate"].max() * 4, 50)  # no straight line where y is linear
     axes.plot(equal, equal, color="0.7", lw=0.8, zorder=1)
     for rows in replayed:
         prediction(axes, rows, PREDICTED["completed_per_s"])
@@ -224,7 +223,7 @@ def _legend(
     if replayed:
         handles.append(Line2D([], [], color=OUTLINE, lw=1, ls=DASHED, label="predicted by replay"))
     if len(sustained):
-        handles.append(Line2D([], [], **DIAMOND, mec=OUTLINE, label="capacity, by replay"))
+        handles.append(Line2D([], [], **STAR, mec=OUTLINE, label="capacity, by replay"))
     handles.append(Line2D([], [], **LIMIT, label="limit of the SLO"))
     panels[5].legend(handles=handles, loc="center", ncols=2 if is_narrow(figure.get_figwidth()) else 1)
 
@@ -258,7 +257,7 @@ def _caption(
         parts.append("bar across the limit: capacity at the SLO, with its interval")
     if len(sustained):
         arriving = range_text(sustained["requests"])
-        parts.append(f"diamond on the limit: capacity that replays predict where {arriving} requests arrive")
+        parts.append(f"star on the limit: capacity that replays predict where {arriving} requests arrive")
     return "; ".join(parts)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -110,9 +110,13 @@ def _make_room(axes: Axes, share: float) -> None:
         axes.set_ylim(low, low + (high - low) / (1 - share))
 
 
-def rate_axis(axes: Axes, table: pd.DataFrame) -> None:
-    """A logarithmic x axis with numbers at rates that were run, first those of several engines, where there is room."""
-    low, high = table["rate"].min(), table["rate"].max()
+def rate_axis(axes: Axes, table: pd.DataFrame, beside: Iterable[float] = ()) -> None:
+    """A logarithmic x axis with numbers at rates that were run, first those of several engines, where there is room.
+
+    It has room for the rates `beside` too.
+    """
+    shown = [*table["rate"], *beside]
+    low, high = min(shown), max(shown)
     room = max((high / low) ** 0.07, 1.15)
     axes.set_xscale("log")
     axes.set_xlim(low / room, high * room)

@@ -15,7 +15,7 @@ from kvbench.analysis.results import rows_of_pair
 from kvbench.figures import latency_rate
 from kvbench.figures.data import rates
 from kvbench.figures.saving import save
-from kvbench.figures.style import look
+from kvbench.figures.style import LOOKS, look
 
 Tables = tuple[pd.DataFrame, pd.DataFrame]
 
@@ -148,18 +148,30 @@ def test_a_capacity_between_two_rates_is_marked_on_the_limit(table: pd.DataFrame
     assert "capacity at the SLO" in " ".join(figure._supxlabel.get_text().split())
 
 
-def test_a_predicted_capacity_that_the_axis_has_room_for_is_a_diamond_on_the_limit(table: pd.DataFrame) -> None:
+def test_a_predicted_capacity_is_a_star_on_the_limit(table: pd.DataFrame) -> None:
     rows = predicted_capacity()
     figure = latency_rate.draw(table, sustained=rows)
-    [line] = [line for line in figure.axes[3].lines if line.get_marker() == "D"]
+    [line] = [line for line in figure.axes[3].lines if line.get_marker() == "*"]
     assert (line.get_xdata()[0], line.get_ydata()[0]) == (3.2, 100 * SLO["share"])
     assert line.get_markeredgecolor() == look("vllm-reserved").colour
     assert "capacity, by replay" in texts(figure)
     said = " ".join(figure._supxlabel.get_text().split())
     assert "replays predict where 480 requests arrive" in said
-    far = latency_rate.draw(table, sustained=rows.assign(patterns_per_s_median=1.2 * max(RATES)))
-    assert not [line for line in far.axes[3].lines if line.get_marker() == "D"]
-    assert "capacity, by replay" not in texts(far)
+    none = latency_rate.draw(table, sustained=rows.assign(patterns_per_s_median=np.nan))
+    assert not [line for line in none.axes[3].lines if line.get_marker() == "*"]
+    assert "capacity, by replay" not in texts(none)
+
+
+@pytest.mark.parametrize("rate", [min(RATES) / 2, 2 * max(RATES)])
+def test_the_axis_has_room_for_a_predicted_capacity_beyond_the_rates(table: pd.DataFrame, rate: float) -> None:
+    figure = latency_rate.draw(table, sustained=predicted_capacity().assign(patterns_per_s_median=rate))
+    assert len({axes.get_xlim() for axes in figure.axes[:5]}) == 1
+    low, high = figure.axes[3].get_xlim()
+    assert low < rate < high
+
+
+def test_no_engine_has_the_marker_of_a_predicted_capacity() -> None:
+    assert latency_rate.STAR["marker"] not in {one.marker for one in LOOKS.values()}
 
 
 def test_late_points_are_crossed(table: pd.DataFrame) -> None:
