@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from kvbench.figures.data.rates import at_rates, common_rates, is_true
+from kvbench.figures.data.rates import at_common_rates, at_rates, is_true
 from kvbench.figures.data.rows import by_engine, rows_of
 from kvbench.figures.rates import NO_ARRIVALS
 from kvbench.figures.style import WIDTH_IN, is_narrow, said, settle, styled, wrapped
@@ -75,9 +75,9 @@ def draw(table: pd.DataFrame, slowest: pd.DataFrame, options: Mapping[str, Any] 
 
 
 def _by_rate(table: pd.DataFrame) -> list[Block]:
-    """A block per engine, a bar per rate of those that most engines were run at; rows without parts are left out."""
+    """A block per engine, a bar per rate; rows without parts are left out."""
     columns = [f"{name}_share_of_time" for name in LOOKS]
-    shown = table[table["rate"].isin(common_rates(table, MOST_RATES))].dropna(subset=columns)
+    shown = at_common_rates(table, MOST_RATES).dropna(subset=columns)
     return [
         Block(
             rows["engine"].iloc[0],
@@ -91,8 +91,8 @@ def _by_rate(table: pd.DataFrame) -> list[Block]:
 
 def _slowest(table: pd.DataFrame, slowest: pd.DataFrame) -> list[Block]:
     """A block per engine: the slowest requests at the highest rate at which it is not saturated, or at its lowest."""
-    columns, shown, found = [f"{name}_s" for name in LOOKS], common_rates(table, MOST_RATES), []
-    for rows in by_engine(table[table["rate"].isin(shown)]):
+    columns, found = [f"{name}_s" for name in LOOKS], []
+    for rows in by_engine(at_common_rates(table, MOST_RATES)):
         kept = rows[~_full(rows)]
         chosen = rows.iloc[0] if kept.empty else kept.iloc[-1]
         own = slowest[(slowest["engine"] == chosen["engine"]) & (slowest["point"] == chosen["point"])]

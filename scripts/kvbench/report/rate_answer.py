@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from kvbench.analysis.slo_capacity import ABOVE, BRACKETED
+from kvbench.analysis.statistics import PARTS
 from kvbench.report.cells import number, span
 
 KEY, TITLE, EVIDENCE = "rate", "Largest rate within the limits", "serving"
@@ -16,7 +17,7 @@ PAGED = "vllm"
 # batching, and padded batches.
 BESIDE = (("vllm-reserved", "vllm-contiguous"), ("hf-continuous",), ("hf-batch", "hf-static"))
 NO_BREAK = "\u00a0"
-PARTS = ("median", "ci95_low", "ci95_high", "min", "max")
+SPREAD = PARTS[1:]
 
 
 def shown(capacities: pd.DataFrame) -> list[pd.Series]:
@@ -31,8 +32,7 @@ def text(row: pd.Series) -> str:
     if row["where"] != BRACKETED:
         bound = row["highest_keeping_per_s"] if row["where"] == ABOVE else row["lowest_failing_per_s"]
         return f"{'above' if row['where'] == ABOVE else 'below'}{NO_BREAK}{number(bound)}"
-    values = [row[f"repeats_per_s_{part}"] for part in PARTS]
-    return number(row["capacity_per_s"]) if row["n_repeats"] < 2 or pd.isna(values[0]) else span(*values)
+    return span(row["capacity_per_s"], *(row[f"repeats_per_s_{part}"] for part in SPREAD))
 
 
 def length(row: pd.Series, rows: Sequence[pd.Series]) -> float:

@@ -60,21 +60,34 @@ def _rates(tables: Tables) -> list[str]:
     if "slo_capacity" not in tables or tables["slo_capacity"].empty:  # tables of earlier versions have none
         return []
     table = tables["slo_capacity"]
-    first, known = table.iloc[0], table[table["where"] == BRACKETED].set_index("engine")["capacity_per_s"]
+    first, known = table.iloc[0], {row["engine"]: row for _, row in table[table["where"] == BRACKETED].iterrows()}
     limits = f"a first token within {first['slo_ttft_s']:g} s and {first['slo_tpot_s']:g} s a token after it"
     lines = []
-    names = ["vllm"] if "vllm" in known else list(known.index)
+    names = ["vllm"] if "vllm" in known else list(known)
     for name in names:
-        rest = known.drop(names).items()
-        others = [f"{known[name] / rate:.3g} times {rate:.3g} of {other}" for other, rate in rest]
+        others = [
+            f"{_times(tables, known[name], row)} times {rate_answer.text(row)} of {other}"
+            for other, row in known.items()
+            if other not in names
+        ]
         beside = f", {', '.join(others)}" if others else ""
         begins = f"With requests arriving over time, {name} gave {first['slo_share']:.0%} of them {limits}"
-        lines.append(f"{begins} at up to {known[name]:.3g} requests/s{beside}.")
+        lines.append(f"{begins} at up to {rate_answer.text(known[name])} requests/s{beside}.")
     bounds = [f"{row['engine']} {rate_answer.text(row)}" for _, row in table[table["where"] != BRACKETED].iterrows()]
     if bounds:
         begins = f"The largest rate at which {first['slo_share']:.0%} of the requests have {limits}"
         lines.append(f"{begins} lies outside the rates that were run: {', '.join(bounds)} requests/s.")
     return lines
+
+
+def _times(tables: Tables, above: pd.Series, below: pd.Series) -> str:
+    """One engine's capacity over another's, with its interval if every repeat of both has a capacity."""
+    ratios = tables.get("slo_ratios", pd.DataFrame())
+    if not ratios.empty:
+        own = _where(ratios, numerator=above["engine"], denominator=below["engine"]).dropna(subset=["ratio"])
+        if len(own):
+            return _ratio(own.iloc[0])
+    return f"{above['capacity_per_s'] / below['capacity_per_s']:.3g}"
 
 
 def _go_on(tables: Tables) -> list[str]:

@@ -225,9 +225,17 @@ def test_rates_of_one_engine_alone_give_way_to_common_ones(table: pd.DataFrame) 
     searched = table.query("engine == 'vllm' and requests_per_s == 2").assign(requests_per_s=5.13)
     found = rates.at_rates(pd.concat([table, searched]))
     assert rates.common_rates(found) == list(RATES)
-    assert rates.common_rates(found, 2) == [0.5, 8]
-    assert rates.common_rates(found, 4) == [0.5, 2, 5.13, 8]
     assert rates.common_rates(found[found["engine"] == "vllm"]) == [0.5, 2, 5.13, 8]
+    assert sorted(set(rates.at_common_rates(found, 2)["rate"])) == [0.5, 8]
+    assert sorted(set(rates.at_common_rates(found, 3)["rate"])) == list(RATES)
+    assert sorted(set(rates.at_common_rates(found, 4)["rate"])) == [0.5, 2, 5.13, 8]
+
+
+def test_engines_without_common_rates_keep_their_own(table: pd.DataFrame) -> None:
+    times = {name: 1 + number / 8 for number, name in enumerate(PLACES)}
+    found = rates.at_rates(table.assign(requests_per_s=table["requests_per_s"] * table["engine"].map(times)))
+    shown = rates.at_common_rates(found, 3).groupby("engine")["rate"].unique()
+    assert {name: sorted(own / times[name]) for name, own in shown.items()} == {name: list(RATES) for name in PLACES}
 
 
 def test_the_line_of_equal_rates_is_where_they_are_equal(table: pd.DataFrame) -> None:

@@ -59,6 +59,23 @@ def test_the_slowest_are_of_the_highest_rate_that_is_not_saturated(tables: Table
     assert slow.texts[len(PLACES)].get_text().endswith(" s")
 
 
+def test_an_engine_with_rates_of_its_own_is_shown_at_these(tables: Tables) -> None:
+    alone = tables[0]["engine"] == "vllm"
+    rates = tables[0]["requests_per_s"].where(~alone, 10 * tables[0]["requests_per_s"])
+    points = tables[0]["point"].where(~alone, "requests_per_s-" + rates.astype(str))
+    figure = request_time.draw(tables[0].assign(requests_per_s=rates, point=points), tables[1])
+    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert names == ["0.5/s", "2/s", "8/s"] * (len(PLACES) - 1) + ["5/s", "20/s", "80/s"]
+
+
+def test_of_many_rates_those_of_several_engines_are_shown(tables: Tables) -> None:
+    [last] = [rows for _, rows in tables[0].groupby("engine") if rows["engine"].iloc[0] == "vllm"]
+    more = [last.assign(requests_per_s=rate, point=f"requests_per_s-{rate}") for rate in (3.0, 4.0, 5.0, 6.0)]
+    table = pd.concat([tables[0], *(rows.iloc[:1] for rows in more)])
+    names = [label.get_text() for label in request_time.draw(table, tables[1]).axes[0].get_yticklabels()]
+    assert names == ["0.5/s", "2/s", "8/s"] * len(PLACES)
+
+
 def test_only_parts_that_occur_are_in_the_legend(tables: Tables) -> None:
     [legend] = request_time.draw(*tables).legends
     assert [text.get_text() for text in legend.get_texts()] == ["entering", "waiting for memory", "prefill", "decoding"]

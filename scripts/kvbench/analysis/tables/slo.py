@@ -71,16 +71,18 @@ def _each(
 def _capacity(found: Attained, each: Sequence[Mapping[str, Any]], slo: Mapping[str, Any], seed: int) -> dict[str, Any]:
     known = over_repeats(found, slo["share"])
     values, processes = [row["slo_capacity_per_s"] for row in each], [row["process"] for row in each]
+    over = known_columns("repeats_per_s", values, seed, processes)
+    median = over["repeats_per_s_median"]
     return {
         **{f"slo_{name}": slo[name] for name in ("ttft_s", "tpot_s", "share")},
         "rates": len(found),
         "n_repeats": len(each),
         "n_processes": len(set(processes)),
-        "capacity_per_s": known.per_s,
+        "capacity_per_s": known.per_s if median is None or known.per_s is None else median,
         "where": known.where,
         "highest_keeping_per_s": known.keeps,
         "lowest_failing_per_s": known.fails,
-        **known_columns("repeats_per_s", values, seed, processes),
+        **over,
     }
 
 

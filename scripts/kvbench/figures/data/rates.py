@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from kvbench.figures.data.rows import by_engine
 from kvbench.workload.rates import rate_of
 
 DODGE = 0.5  # of the smallest gap between two rates, over which points at one rate are spread
@@ -30,17 +31,32 @@ def at_rates(table: pd.DataFrame) -> pd.DataFrame:
     return known.assign(place=known["engine"].map(order)).sort_values(["place", "rate"], kind="stable")
 
 
-def common_rates(table: pd.DataFrame, most: int | None = None) -> list[float]:
-    """The rates that at least two engines were run at, or all if fewer than two are common.
+def common_rates(table: pd.DataFrame) -> list[float]:
+    """The rates that at least two engines were run at, or all if fewer than two are common."""
+    engines_at = table.groupby("rate")["engine"].nunique()
+    common = engines_at.index[engines_at > 1].tolist()
+    return common if len(common) > 1 else sorted(engines_at.index)
 
-    With `most`, all rates if there are no more, else as many of the common ones, evenly chosen.
+
+def at_common_rates(table: pd.DataFrame, most: int) -> pd.DataFrame:
+    """The rows of each engine at rates that another was run at too, or, of an engine with fewer than two, at its own.
+
+    All rows if there are no more than `most` rates, else at most so many of each engine, evenly chosen.
     """
     engines_at = table.groupby("rate")["engine"].nunique()
-    if most is not None and len(engines_at) <= most:
-        return sorted(engines_at.index)
-    common = engines_at[engines_at > 1].index.tolist()
-    rates = common if len(common) > 1 else sorted(engines_at.index)
-    if most is None or len(rates) <= most:
+    if len(engines_at) <= most:
+        return table
+    common, chosen = _evenly(sorted(engines_at.index[engines_at > 1]), most), []
+    for rows in by_engine(table):
+        run = sorted(set(rows["rate"]))
+        shared = [rate for rate in run if rate in common]
+        chosen.append(rows[rows["rate"].isin(shared if len(shared) > 1 else _evenly(run, most))])
+    return pd.concat(chosen)
+
+
+def _evenly(rates: list[float], most: int) -> list[float]:
+    """At most `most` of the rates, the outermost among them."""
+    if len(rates) <= most:
         return rates
     return [rates[place] for place in np.unique(np.linspace(0, len(rates) - 1, most).round().astype(int))]
 
