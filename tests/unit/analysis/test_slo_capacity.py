@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from builders.arriving_runs import SLO, write_arriving
 
@@ -83,10 +84,12 @@ def test_capacities_and_their_ratio(runs: list) -> None:
     capacity = found["slo_capacity"].set_index("engine")
     assert set(capacity.index) == {"vllm", "vllm-reserved"}  # one rate encloses nothing
     assert (capacity["where"] == BRACKETED).all()
+    [ratio] = found["slo_ratios"].to_dict("records")
     for _, row in capacity.iterrows():
         assert row["highest_keeping_per_s"] <= row["capacity_per_s"] <= row["lowest_failing_per_s"]
         assert row["repeats_per_s_ci95_low"] <= row["repeats_per_s_median"] <= row["repeats_per_s_ci95_high"]
-    [ratio] = found["slo_ratios"].to_dict("records")
+        assert row["capacity_per_s"] == row["repeats_per_s_median"]  # what the interval is of
+        assert row["capacity_per_s"] in (ratio["numerator_per_s"], ratio["denominator_per_s"])
     assert (ratio["numerator"], ratio["denominator"], ratio["n_repeats"]) == ("vllm", "vllm-reserved", 6)
     assert 1 < ratio["ratio_ci95_low"] <= ratio["ratio"] <= ratio["ratio_ci95_high"]
     assert ratio["ratio"] == pytest.approx(ratio["numerator_per_s"] / ratio["denominator_per_s"])
@@ -102,6 +105,14 @@ def test_each_repeat_has_a_capacity_of_its_own(runs: list) -> None:
     assert own["slo_capacity_per_s"].tolist() == [one.per_s for one in each.values()]
     assert len(set(own["slo_capacity_per_s"])) > 1
     assert own["requests"].unique().tolist() == [40]
+
+
+def test_the_mean_share_tells_if_a_repeat_has_no_capacity(monkeypatch: pytest.MonkeyPatch, runs: list) -> None:
+    shares = {1.0: {(1, 1): 1.0, (1, 2): 1.0}, 2.0: {(1, 1): 0.5, (1, 2): 1.0}}
+    monkeypatch.setattr(slo, "attained", lambda *_: shares)
+    [row] = slo.tables([run for run in runs if run.engine == "vllm"], SLO, 0)["slo_capacity"].to_dict("records")
+    assert row["capacity_per_s"] == pytest.approx(1 + 0.1 / 0.25)
+    assert pd.isna(row["repeats_per_s_median"])
 
 
 def test_an_engine_whose_rates_do_not_enclose_it_has_no_ratio(tmp_path: Path) -> None:

@@ -246,6 +246,18 @@ def test_a_rate_that_the_rates_enclose_stands_beside_those_of_other_engines(tabl
     assert line.endswith("at up to 3 requests/s, 1 times 3 of vllm-reserved.")
 
 
+def test_capacities_and_their_ratio_are_said_with_intervals(tables):
+    both = {"model": "smollm2-135m", "workload": "mixed", "numerator": "vllm", "denominator": "vllm-reserved"}
+    ratio = pd.DataFrame([both | {"ratio": 1.02, "ratio_ci95_low": 1.01, "ratio_ci95_high": 1.03}])
+    ends = {"n_repeats": 6, "repeats_per_s_median": 3.0, "repeats_per_s_ci95_low": 2.5, "repeats_per_s_ci95_high": 3.5}
+    rated_often = rated(vllm=BRACKETED, vllm_reserved=BRACKETED).assign(**ends)
+    lines = sentences({**tables, "slo_capacity": rated_often, "slo_ratios": ratio}, "smollm2-135m", "mixed")
+    assert any(
+        line.endswith("at up to 3 [2.50, 3.50] requests/s, 1.02 [1.01, 1.03] times 3 [2.50, 3.50] of vllm-reserved.")
+        for line in lines
+    )
+
+
 def test_rates_that_are_not_enclosed_are_said_as_bounds(tables):
     [line] = of_rates(tables, vllm=ABOVE, vllm_reserved=BELOW)
     assert line.endswith("lies outside the rates that were run: vllm above 4, vllm-reserved below 2 requests/s.")
