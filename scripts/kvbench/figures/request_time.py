@@ -58,7 +58,8 @@ def draw(table: pd.DataFrame, slowest: pd.DataFrame, options: Mapping[str, Any] 
     width_in, table = settle(options, OPTIONS)["width_in"], at_rates(table)
     if table.empty:
         return said(NO_ARRIVALS, width_in)
-    panels = [("All requests", _by_rate(table)), ("The slowest requests", _slowest(table, slowest))]
+    shown = at_common_rates(table, MOST_RATES)
+    panels = [("All requests", _by_rate(shown)), ("The slowest requests", _slowest(shown, slowest))]
     panels = [(title, blocks) for title, blocks in panels if blocks]
     if not panels or panels[0][0] != "All requests":
         return said(NOT_RECORDED, width_in)
@@ -77,7 +78,6 @@ def draw(table: pd.DataFrame, slowest: pd.DataFrame, options: Mapping[str, Any] 
 def _by_rate(table: pd.DataFrame) -> list[Block]:
     """A block per engine, a bar per rate; rows without parts are left out."""
     columns = [f"{name}_share_of_time" for name in LOOKS]
-    shown = at_common_rates(table, MOST_RATES).dropna(subset=columns)
     return [
         Block(
             rows["engine"].iloc[0],
@@ -85,14 +85,14 @@ def _by_rate(table: pd.DataFrame) -> list[Block]:
             100 * rows[columns].to_numpy(float),
             rows["e2e_s_median"].map(_seconds).mask(_full(rows), "saturated").tolist(),
         )
-        for rows in by_engine(shown)
+        for rows in by_engine(table.dropna(subset=columns))
     ]
 
 
 def _slowest(table: pd.DataFrame, slowest: pd.DataFrame) -> list[Block]:
     """A block per engine: the slowest requests at the highest rate at which it is not saturated, or at its lowest."""
     columns, found = [f"{name}_s" for name in LOOKS], []
-    for rows in by_engine(at_common_rates(table, MOST_RATES)):
+    for rows in by_engine(table):
         kept = rows[~_full(rows)]
         chosen = rows.iloc[0] if kept.empty else kept.iloc[-1]
         own = slowest[(slowest["engine"] == chosen["engine"]) & (slowest["point"] == chosen["point"])]

@@ -82,11 +82,10 @@ def _rates(tables: Tables) -> list[str]:
 
 def _times(tables: Tables, above: pd.Series, below: pd.Series) -> str:
     """One engine's capacity over another's, with its interval if every repeat of both has a capacity."""
-    ratios = tables.get("slo_ratios", pd.DataFrame())
-    if not ratios.empty:
-        own = _where(ratios, numerator=above["engine"], denominator=below["engine"]).dropna(subset=["ratio"])
-        if len(own):
-            return _ratio(own.iloc[0])
+    if "slo_ratios" in tables:
+        own = _where(tables["slo_ratios"], numerator=above["engine"], denominator=below["engine"])
+        for _, row in own.dropna(subset=["ratio"]).iterrows():
+            return _ratio(row)
     return f"{above['capacity_per_s'] / below['capacity_per_s']:.3g}"
 
 

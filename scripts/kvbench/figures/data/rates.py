@@ -33,9 +33,8 @@ def at_rates(table: pd.DataFrame) -> pd.DataFrame:
 
 def common_rates(table: pd.DataFrame) -> list[float]:
     """The rates that at least two engines were run at, or all if fewer than two are common."""
-    engines_at = table.groupby("rate")["engine"].nunique()
-    common = engines_at.index[engines_at > 1].tolist()
-    return common if len(common) > 1 else sorted(engines_at.index)
+    shared = _shared(table)
+    return shared if len(shared) > 1 else sorted(set(table["rate"]))
 
 
 def at_common_rates(table: pd.DataFrame, most: int) -> pd.DataFrame:
@@ -43,15 +42,20 @@ def at_common_rates(table: pd.DataFrame, most: int) -> pd.DataFrame:
 
     All rows if there are no more than `most` rates, else at most so many of each engine, evenly chosen.
     """
-    engines_at = table.groupby("rate")["engine"].nunique()
-    if len(engines_at) <= most:
+    if table["rate"].nunique() <= most:
         return table
-    common, chosen = _evenly(sorted(engines_at.index[engines_at > 1]), most), []
+    shared, chosen = _evenly(_shared(table), most), []
     for rows in by_engine(table):
-        run = sorted(set(rows["rate"]))
-        shared = [rate for rate in run if rate in common]
-        chosen.append(rows[rows["rate"].isin(shared if len(shared) > 1 else _evenly(run, most))])
+        own = rows[rows["rate"].isin(shared)]
+        alone = own["rate"].nunique() < 2
+        chosen.append(rows[rows["rate"].isin(_evenly(sorted(set(rows["rate"])), most))] if alone else own)
     return pd.concat(chosen)
+
+
+def _shared(table: pd.DataFrame) -> list[float]:
+    """The rates that at least two engines were run at."""
+    engines_at = table.groupby("rate")["engine"].nunique()
+    return sorted(engines_at.index[engines_at > 1])
 
 
 def _evenly(rates: list[float], most: int) -> list[float]:
