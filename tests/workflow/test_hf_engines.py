@@ -17,6 +17,7 @@ from kvbench.engines.transformers import padded as hf
 from kvbench.engines.transformers.compilation import compiled_so_far
 from kvbench.errors import UserError
 from kvbench.measure.kv_rows import kv_rows
+from kvbench.measure.passes import plan_passes
 
 BLOCKS = 12  # three reservations of the maximum length
 LENGTHS = [(20, 10), (5, 30), (61, 8), (33, 20), (90, 1), (2, 25), (40, 17)]
@@ -147,6 +148,17 @@ def test_compiled_decoding_has_one_shape_and_the_same_tokens(tiny, compiling_on_
     columns, _ = kv_rows(first, tiny_requests(LENGTHS), slot_bytes=SLOT_BYTES, static_length=MAX_LENGTH, shared=False)
     assert set(columns["pool"]) == {3 * MAX_LENGTH}
     assert columns["allocated"][-2] == MAX_LENGTH
+
+
+def test_the_warm_up_compiles_all_that_wider_and_longer_batches_need(compiling_on_a_cpu):
+    engine = compiling_on_a_cpu
+    engine.load()
+    warm_up, timed = plan_passes(engine.settings.engine, tiny_requests(LENGTHS), 1, 0, read_blocks=False)
+    for one in (warm_up, timed):
+        engine.collect(generate(engine, one.requests), one.repeat)
+    assert max(r.output_tokens for r in warm_up.requests) < max(r.output_tokens for r in timed.requests)
+    found = engine.in_force()
+    assert found["compiled"]["graphs"] == found["compiled_in_warm_up"]["graphs"]
 
 
 def scarce(engine, most, monkeypatch):

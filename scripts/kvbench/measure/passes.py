@@ -11,7 +11,7 @@ from kvbench.engines.names import BESIDE_SEQUENTIAL, COMPILED, SEQUENTIAL
 from kvbench.workload.read import Request
 
 WARM_UP, BLOCKS, UPKEEP, AGAIN = "warm-up", "blocks", "upkeep", "again"
-WARM_UP_TOKENS = 4
+WARM_UP_TOKENS = 4  # a CUDA graph is warmed up, recorded and replayed in the three steps after the first token
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ def plan_passes(
 
     `sequential_requests` is the size of the subset, 0 for none. If the subset is the whole workload, there is one
     scope, `all`. Only sequential engines and those compared with them run the subset. The warm-up serves the first
-    `warm_up_requests` (None: all) with few output tokens. For engines that compile, it serves all requests at full
-    length, because the compiled shapes depend on the width of a batch and its number of steps.
+    `warm_up_requests` (None: all) with few output tokens. For engines that compile, it serves all requests, because
+    the compiled shape depends on the rows of a batch. It does not depend on a batch's width and number of steps.
     """
     whole = tuple(requests)
     subset = whole[:sequential_requests] if sequential_requests else whole
@@ -57,11 +57,8 @@ def plan_passes(
     if subset != whole and engine in (*SEQUENTIAL, *BESIDE_SEQUENTIAL):
         scopes["sequential"] = subset
     widest = scopes.get("all", subset)
-    warm_up = widest
-    if engine not in COMPILED:
-        warm_up = tuple(
-            replace(r, output_tokens=min(r.output_tokens, WARM_UP_TOKENS)) for r in widest[:warm_up_requests]
-        )
+    first = widest if engine in COMPILED else widest[:warm_up_requests]
+    warm_up = tuple(replace(r, output_tokens=min(r.output_tokens, WARM_UP_TOKENS)) for r in first)
     plan = [Pass(0, WARM_UP, "all" if widest == whole else "sequential", False, warm_up)]
     for scope, chosen in scopes.items():
         for _ in range(repeats):

@@ -12,6 +12,8 @@ from builders.tables import only
 
 from kvbench.analysis.results import load_run, load_runs, point_key
 from kvbench.analysis.tables import devices, kv_waste, latency, memory, ratios, throughput
+from kvbench.benchmarks import targets
+from kvbench.benchmarks.targets import read_targets
 from kvbench.errors import UserError
 from kvbench.files import read_parquet, write_json, write_parquet
 from kvbench.records import SPLIT
@@ -271,3 +273,13 @@ def test_energy_is_for_a_token_and_for_a_request_where_every_repeat_has_it(tmp_p
     row = throughput.table(load_runs([path]), seed=0).iloc[0]
     assert pd.isna(row["energy_j_per_output_token_median"])
     assert pd.isna(row["energy_j_per_request_max"])
+
+
+def test_graphs_compiled_after_the_warm_up_are_counted_and_a_target_says_none(tmp_path):
+    paths = [write_run(tmp_path, engine, "mixed", requests=make_requests(4)) for engine in ("hf-batch", "hf-static")]
+    with changed_record(paths[1]) as record:
+        record["settings"]["in_force"] |= {"compiled_in_warm_up": {"graphs": 1}, "compiled": {"graphs": 3}}
+    table = throughput.table(load_runs(paths), seed=0).set_index("engine")
+    assert table["compiled_after_warm_up"].dropna().to_dict() == {"hf-static": 2}
+    (target,) = [t for t in read_targets("config/targets.yaml") if t["column"] == "compiled_after_warm_up"]
+    assert list(targets.table([target], {"throughput": table.reset_index()}, {})["verdict"]) == ["missed"]

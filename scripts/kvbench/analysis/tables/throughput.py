@@ -56,6 +56,7 @@ def _row(run: Run, scope: str, seed: int) -> dict[str, Any]:
         "n_processes": len(set(processes)),
         "disturbed_repeats": count_disturbed(flags),
         "first_repeat_over_others": _first_over_others(repeats),
+        "compiled_after_warm_up": _compiled_after_warm_up(run),
         **summarise([r["wall_s"] for r in repeats], seed, processes).columns("wall_s"),
     }
     total_s = sum(r["wall_s"] for r in repeats)
@@ -74,6 +75,14 @@ def _first_over_others(repeats: Sequence[dict[str, Any]]) -> float | None:
     for repeat in repeats:
         walls.setdefault(repeat["process"], []).append(repeat["wall_s"])
     return max((first / median(others) for first, *others in walls.values() if len(others) > 1), default=None)
+
+
+def _compiled_after_warm_up(run: Run) -> int | None:
+    """Graphs that the engine compiled after its warm-up, over all processes; None if it does not compile."""
+    settings = [one.record["settings"].get("in_force") or {} for one in run.processes]
+    if not all("compiled" in found for found in settings):
+        return None
+    return sum(found["compiled"]["graphs"] - found["compiled_in_warm_up"]["graphs"] for found in settings)
 
 
 def _energy_columns(repeats: Sequence[dict[str, Any]], seed: int, processes: Sequence[int]) -> dict[str, Any]:
