@@ -124,6 +124,8 @@ def _iterations(jobs, own, time):
 
 def _padded(jobs, own, time):
     future = list(jobs)
+    static = own.policy == "hf-static"
+    longest_row = own.max_length if static or own.max_context is None else own.max_context
     while future and not time.over:
         time.idle_until(future[0].arrival)
         now = time.now
@@ -133,8 +135,8 @@ def _padded(jobs, own, time):
                 break
             wider = [*batch, job]
             p, o = max(j.prompt for j in wider), max(j.output for j in wider)
-            row = -(-own.max_length // own.block_size) * own.block_size if own.policy == "hf-static" else p + o - 1
-            if len(wider) * row > own.pool_slots or (batch and p + o > own.max_length):
+            row = -(-own.max_length // own.block_size) * own.block_size if static else p + o - 1
+            if len(wider) * row > own.pool_slots or (batch and p + o > longest_row):
                 refused = True
                 break
             batch = wider
@@ -148,7 +150,7 @@ def _padded(jobs, own, time):
         widest = max(j.prompt for j in batch)
         longest = max(j.output for j in batch)
         for step in range(1, longest + 1):
-            width = own.max_length if own.policy == "hf-static" else widest + step - 1
+            width = own.max_length if static else widest + step - 1
             cells = []
             for job in batch:
                 if step > job.output:

@@ -55,6 +55,19 @@ def test_greedy_tokens_are_those_of_one_request_at_a_time(tiny, engine):
     assert tokens_of(settings_of(tiny, engine)) == reference
 
 
+def test_a_row_padded_beyond_the_maximum_length_returns_the_same_tokens(tiny):
+    lengths = [(90, 2), (5, 100), (20, 10)]
+    alone, batched = (hf_engines.make_engine(settings_of(tiny, name)) for name in ("hf-sequential", "hf-batch"))
+    batched.settings = dataclasses.replace(batched.settings, max_context=2 * MAX_LENGTH, budget_bytes=10**9)
+    try:
+        [reference], [generated] = serve(alone, lengths), serve(batched, lengths)
+    finally:
+        alone.close()
+        batched.close()
+    assert [b.width.max() > MAX_LENGTH for b in generated.batches] == [True]
+    assert [c.output_token_ids for c in generated.completions] == [c.output_token_ids for c in reference.completions]
+
+
 def test_preempted_requests_return_the_same_tokens_and_sane_times(tiny):
     lengths = [(60, 30)] * 5
     engine = hf_engines.make_engine(settings_of(tiny, "hf-continuous", budget_bytes=8 * 32 * SLOT_BYTES))

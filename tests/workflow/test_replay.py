@@ -165,11 +165,15 @@ def test_shared_prefixes_are_found_from_token_ids(vllm, members, branch_tokens, 
     assert (members, branch_tokens) != BRANCHES or live["prefix_hit_tokens"][-1] > 8 * 64
 
 
-@pytest.fixture(scope="module", params=["hf-sequential", "hf-batch", "hf-static"])
+PADDED = [("hf-sequential", None), ("hf-batch", None), ("hf-batch", 2 * MAX_LENGTH), ("hf-static", 2 * MAX_LENGTH)]
+
+
+@pytest.fixture(scope="module", params=PADDED)
 def transformers(tiny, request):
     from kvbench.engines.transformers.padded import TransformersEngine
 
-    engine = TransformersEngine(tiny_settings(tiny, request.param, BLOCKS))
+    name, max_context = request.param
+    engine = TransformersEngine(dataclasses.replace(tiny_settings(tiny, name, BLOCKS), max_context=max_context))
     engine.prepare()
     engine.load()
     yield engine
@@ -182,6 +186,7 @@ def padded_settings(engine):
         "hf-static" if own.engine == "hf-static" else "hf-batch",
         pool_slots=own.budget_bytes // own.slot_bytes,
         max_length=own.max_length,
+        max_context=own.max_context,
         block_size=own.block_size,
         max_running=1 if own.engine == "hf-sequential" else 256,
     )

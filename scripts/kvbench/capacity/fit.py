@@ -36,7 +36,7 @@ class Fit:
     steps_per_request: float | None = None
     preemptions_per_request: float | None = None
     step_s: float | None = None
-    limited_by: str | None = None  # memory, max_running, max_step_tokens or max_length
+    limited_by: str | None = None  # memory, max_running, max_step_tokens or max_context
 
     @property
     def replayed(self) -> bool:
@@ -116,8 +116,8 @@ def _limit(trace: Trace, settings: Settings, found: Replay, refused_share: float
     if settings.policy == "hf-batch":
         if refused_share < 0.5:
             return "max_running"
-        wider = run_replay(trace, replace(settings, max_length=None), series_bins=BINS)
-        return "memory" if wider.totals.steps == found.totals.steps else "max_length"
+        wider = run_replay(trace, replace(settings, max_length=None, max_context=None), series_bins=BINS)
+        return "memory" if wider.totals.steps == found.totals.steps else "max_context"
     if refused_share >= 0.5:
         return "memory"
     return "max_running" if running > 0.95 * settings.max_running else "max_step_tokens"

@@ -118,6 +118,7 @@ def settings_of(policy: str, room: Room, plan: Mapping[str, Any]) -> Settings:
         max_running=plan["max_running"],
         max_step_tokens=plan["max_step_tokens"],
         max_length=plan["max_length"],
+        max_context=room.shape.max_context or None,
         block_size=plan["block_size"],
         allocator="best-fit",
         step_time=StepTime.given(plan.get("step_time")),

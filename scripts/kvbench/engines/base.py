@@ -35,7 +35,7 @@ class EngineSettings:
     dtype: str
     device: str
     threads: int | None  # None: as the engine chooses
-    max_length: int
+    max_length: int  # of a request, prompt + output
     budget_bytes: int
     groups: tuple[LayerGroup, ...]  # what the library caches for a token, in elements
     kv_itemsize: int  # bytes of an element of the cache
@@ -50,6 +50,14 @@ class EngineSettings:
     gpus: int = 1  # on CUDA: GPUs that the model and its cache are split over
     row_limit: int | None = None  # most rows of a padded batch, set after a larger batch ran out of memory
     kv_dtype: str = "auto"  # number type of the cache; auto: that of the model
+    max_context: int | None = None  # the model's positions, None: unknown
+
+    @property
+    def longest_row(self) -> int:
+        """Tokens that a row of a padded batch may reach: a static cache has `max_length` slots, a growing one no limit
+        but the model's positions. Where these are unknown, `max_length` stands for them.
+        """
+        return self.max_length if is_static(self.engine) else self.max_context or self.max_length
 
     @property
     def slot_bytes(self) -> int:

@@ -74,6 +74,7 @@ def resolve(order: Order) -> EngineSettings:
         device=device,
         threads=resolve_threads(s["cpu_threads"], device),
         max_length=max_length,
+        max_context=architecture.max_position_embeddings,
         budget_bytes=kv_budget_bytes(_budget_mib(order, row), s["memory_fraction"], total, free, weights, row, key),
         groups=architecture.groups,
         kv_itemsize=kv_itemsize,

@@ -174,6 +174,7 @@ def _record(measured: Measured) -> dict[str, Any]:
         "block_size": settings.block_size if is_paged(settings.engine) else None,
         "blocks_every": measured.blocks_every,
         "max_length": settings.max_length,
+        "max_context": settings.max_context,
         "gpus": settings.gpus if settings.device == "cuda" else None,
         "capacity": measured.capacity,
         "out_of_memory": measured.limit and measured.limit.record(),

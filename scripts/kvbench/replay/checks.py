@@ -23,6 +23,8 @@ def check(trace: Trace, settings: Settings, *, has_clock: bool = False) -> None:
         _whole(name, getattr(settings, name), 1)
     for name in ("long_prefill_tokens", "watermark_blocks"):
         _whole(name, getattr(settings, name), 0)
+    if settings.max_context is not None:
+        _whole("max_context", settings.max_context, 1)
     if settings.max_length is not None:
         _whole("max_length", settings.max_length, 1)
     elif needs := {"reserve-max", "hf-static"} & {settings.policy, settings.reserves}:

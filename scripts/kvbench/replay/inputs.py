@@ -114,6 +114,7 @@ class Settings:
     max_running: int = 256
     max_step_tokens: int = 2048
     max_length: int | None = None  # longest prompt + output; what reserve-max and hf-static reserve
+    max_context: int | None = None  # hf-batch: longest padded row, the model's positions; None: max_length
     block_size: int = 16  # paged; for hf-static, rows of max_length are rounded up to it
     prefix_sharing: bool = False  # paged: cached blocks are reused
     allocator: str = "buddy"  # of the reserving policies
@@ -124,6 +125,11 @@ class Settings:
     windows: tuple[int, ...] = ONE_GROUP  # paged: of each KV cache group in tokens, 0: full attention
     async_scheduling: bool = False  # paged: a step is scheduled while the one before is computed
     step_time: StepTime = NO_TIME
+
+    @property
+    def longest_row(self) -> int:
+        """Tokens that a row of a padded batch may reach (`EngineSettings.longest_row`)."""
+        return (self.policy != "hf-static" and self.max_context) or self.max_length or LARGEST
 
     @property
     def pool_blocks(self) -> int:

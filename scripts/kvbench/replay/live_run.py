@@ -87,6 +87,7 @@ def _padded(run: Run) -> Settings:
         "hf-static" if run.engine == "hf-static" else "hf-batch",
         pool_slots=budget // run.record["slot_bytes"],
         max_length=run.record["max_length"],
+        max_context=run.record.get("max_context"),  # absent from older records, whose batches kept to max_length
         block_size=AUTO_BLOCK_SIZE["cpu" if run.record["device"] == "cpu" else "cuda"] if size == "auto" else size,
         max_running=1 if run.engine == "hf-sequential" else most,
     )

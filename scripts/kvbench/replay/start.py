@@ -198,7 +198,7 @@ def padded_engine(trace: Trace, settings: Settings, shape: tuple[int, ...]) -> p
             settings.max_running,
             settings.pool_slots,
             settings.row_slots if settings.policy == "hf-static" else 0,
-            (1 << 31) if settings.max_length is None else settings.max_length,
+            settings.longest_row,
         ],
         np.int64,
     )

@@ -97,7 +97,8 @@ def test_limits_are_told_apart():
     assert limit("hf-batch", max_running=5) == "max_running"
     assert limit("hf-batch") == "memory"
     uneven = Trace.of([80, 8] * 200, [8, 80] * 200)
-    assert fit(uneven, Settings("hf-batch", 6000, max_length=100), "x").limited_by == "max_length"
+    assert fit(uneven, Settings("hf-batch", 6000, max_length=100), "x").limited_by == "max_context"
+    assert fit(uneven, Settings("hf-batch", 6000, max_length=100, max_context=160), "x").limited_by == "memory"
 
 
 def test_the_replay_agrees_with_the_arithmetic_where_memory_binds():

@@ -66,9 +66,15 @@ def test_a_longer_request_ends_the_batch_that_it_would_blow_up():
     assert [len(b) for b in plan_batches(s, [request(5, 5), request(40, 5), request(5, 5)])] == [1, 1, 1]
 
 
-def test_padding_may_not_pass_the_maximum_length():
-    s = engine_settings(budget_bytes=10**6, max_length=50)
-    assert [len(b) for b in plan_batches(s, [request(40, 5), request(5, 40)])] == [1, 1]
+@pytest.mark.parametrize(
+    ("engine", "max_context", "rows"),
+    [("hf-batch", 80, [2]), ("hf-batch", 79, [1, 1]), ("hf-batch", None, [1, 1]), ("hf-static", 80, [1, 1])],
+)
+def test_padding_may_pass_the_maximum_length_but_neither_a_static_row_nor_the_models_positions(
+    engine, max_context, rows
+):
+    s = engine_settings(engine, budget_bytes=10**6, max_length=50, max_context=max_context)
+    assert [len(b) for b in plan_batches(s, [request(40, 5), request(5, 40)])] == rows
 
 
 def test_static_batches_hold_as_many_reservations_as_fit():

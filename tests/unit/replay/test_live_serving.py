@@ -184,6 +184,14 @@ def test_the_limit_on_rows_is_that_of_memory_where_a_batch_did_not_fit(tmp_path)
     assert server_settings(run).block_size == 16
 
 
+def test_a_padded_row_may_reach_the_models_positions_where_the_record_has_them(tmp_path):
+    run = load_run(write_served(tmp_path, "hf-batch", 1.0))
+    known = dataclasses.replace(run, record={**run.record, "max_context": 4096})
+    older = dataclasses.replace(run, record={k: v for k, v in run.record.items() if k != "max_context"})
+    assert server_settings(known).longest_row == 4096
+    assert server_settings(older).longest_row == run.record["max_length"]
+
+
 def test_frames_are_read_once_for_each_process(tmp_path):
     run = load_run(write_served(tmp_path, "vllm", 1.0, repeats=3))
     assert [one.repeat for one in timed_repeats(run)] == [1, 2, 3]

@@ -153,15 +153,17 @@ def test_reservations(rows, policy, allocator, pool, running, tokens, long):
     st.sampled_from(["hf-batch", "hf-static"]),
     st.integers(72, 400),
     st.integers(0, 2),
+    st.none() | st.integers(0, 30),
     st.integers(1, 9),
     st.integers(1, 9),
 )
-def test_padded(rows, policy, pool, spare, running, block_size):
+def test_padded(rows, policy, pool, spare, positions, running, block_size):
     longest = max(prompt + output for prompt, output, *_ in rows) + spare
     own = Settings(
         policy,
         pool_slots=pool,
         max_length=longest,
+        max_context=None if positions is None else longest + positions,
         block_size=block_size,
         max_running=running,
         step_time=StepTime(7, 1, 3, 2),

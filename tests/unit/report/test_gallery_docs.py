@@ -7,11 +7,16 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from builders.engine_settings import engine_settings
 from builders.places import GALLERY, ROOT
+from builders.requests import request
 
 from kvbench.analysis.published import read_published
+from kvbench.engines.transformers.batches import longest_output, plan_batches
 from kvbench.files import read_json
 from kvbench.report.cells import NONE, number, span
+from kvbench.workload.lengths import draw_lengths
+from kvbench.workload.order import representative_first
 from kvbench.yaml_files import read_yaml
 
 FOLDERS = sorted(path.name for path in GALLERY.iterdir() if path.is_dir())
@@ -22,6 +27,7 @@ ROWS = (
     ("SmolLM2-135M, `mixed`", "h200", "smollm2-135m", "mixed"),
     ("GPT-2, `alpaca`", "h200-shapes", "gpt2", "alpaca"),
     ("Llama-2 7B, `alpaca`", "h200-shapes", "llama-2-7b", "alpaca"),
+    ("Llama-2 7B, `sharegpt-256`, 50 GiB for KV", "h100-whole", "llama-2-7b", "sharegpt-256"),
     ("Llama 13B, `alpaca-128`", "h200-shapes", "llama-13b", "alpaca-128"),
     ("Llama-2 7B on two GPUs, `mixed`", "h200-two", "llama-2-7b", "mixed"),
 )
@@ -269,6 +275,35 @@ def test_durations_are_the_sums_of_the_jobs(gallery: str) -> None:
 @pytest.mark.parametrize("gallery", ["h200", "h200-shapes"])
 def test_the_readme_has_the_duration_of_a_gallery(gallery: str) -> None:
     assert re.search(rf"\b{seconds(gallery)}\b", (ROOT / "README.md").read_text())
+
+
+def padded(gallery: str, workload: str, slots: int, positions: int) -> list[tuple[int, int]]:
+    """Numbers of batches and steps of `hf-batch` on a gallery's workload, with rows up to `max_length` and up to the positions."""
+    config = read_yaml(GALLERY / gallery / "config.yaml")
+    own, most = config["workloads"][workload], config["max_length"]
+    for run in config["runs"]:
+        most = run.get("max_length", most) if workload in run["workloads"] else most
+    prompt, output = draw_lengths(own["kind"], own["requests"], config["seed"], workload, most)
+    order = representative_first(prompt + output)
+    requests = [request(p, o) for p, o in zip(prompt[order].tolist(), output[order].tolist(), strict=True)]
+    found = []
+    for longest in (most, positions):
+        settings = engine_settings(max_length=most, max_context=longest, budget_bytes=slots)
+        batches = plan_batches(settings, requests)
+        found.append((len(batches), sum(longest_output(batch) for batch in batches)))
+    return found
+
+
+def test_the_gallery_says_which_padded_batches_were_split_too_early() -> None:
+    readme, text = (" ".join((folder / "README.md").read_text().split()) for folder in (ROOT, GALLERY))
+    (many, steps), (few, fewer) = padded("h100-whole", "sharegpt-256", 102_400, 4096)
+    assert (
+        f"the 256 requests of `h100-whole` made {many} batches and {steps:,} steps, and would make {few} and {fewer:,}"
+        in text
+    )
+    (some, short), (less, shorter) = padded("h200-shapes", "alpaca", 960, 1024)
+    assert f"`alpaca` in `h200-shapes` made {some} and {short}, and would make {less} and {shorter}" in text
+    assert f"would take {fewer / steps:.2f} and {shorter / short:.2f} of the steps" in readme
 
 
 def test_the_gallery_names_the_rows_that_fit() -> None:

@@ -40,12 +40,12 @@ def first_batch(settings: EngineSettings, queue: Sequence[Request]) -> list[Requ
 
 
 def fits(settings: EngineSettings, batch: Sequence[Request]) -> bool:
-    """Whether a batch keeps to the budget, the maximum length after padding and the engine's limits on rows."""
+    """Whether a batch keeps to the budget, the longest row after padding and the engine's limits on rows."""
     if len(batch) > 1 and settings.engine == "hf-sequential":
         return False
     if settings.row_limit is not None and len(batch) > settings.row_limit:
         return False
-    too_long = longest_prompt(batch) + longest_output(batch) > settings.max_length
+    too_long = longest_prompt(batch) + longest_output(batch) > settings.longest_row
     return batch_bytes(settings, batch) <= settings.budget_bytes and not (too_long and len(batch) > 1)
 
 

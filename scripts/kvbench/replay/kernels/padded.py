@@ -11,7 +11,7 @@ from kvbench.replay.kernels.compiled import inner, outer
 from kvbench.replay.kernels.runs import STEP_NS, STEPS
 
 DONE, COMPLETED, NOW, STEP, NEXT, ARRIVED, HEAD, ENDED, FIRST, ROWS, PASS, WIDTH, LONGEST, REFUSED = range(14)
-MAX_ROWS, POOL, ROW, MAX_LENGTH = range(4)
+MAX_ROWS, POOL, ROW, LONGEST_ROW = range(4)
 
 
 class Requests(NamedTuple):
@@ -49,7 +49,7 @@ def of_replica(state, replica):
 
 @inner
 def _form_batch(requests, options, state, sent):
-    """Add arrived requests while the batch stays within the pool, the maximum length and the row limit.
+    """Add arrived requests while the batch stays within the pool, the longest row and the row limit.
 
     A growing cache (ROW 0) ends at max p + max o - 1 slots per row; a static cache holds ROW slots per row.
     """
@@ -61,7 +61,7 @@ def _form_batch(requests, options, state, sent):
         longest = max(at[LONGEST], requests.output[at[HEAD]])
         rows = at[ROWS] + 1
         slots = rows * (options[ROW] if options[ROW] else width + longest - 1)
-        if slots > options[POOL] or (rows > 1 and width + longest > options[MAX_LENGTH]):
+        if slots > options[POOL] or (rows > 1 and width + longest > options[LONGEST_ROW]):
             at[REFUSED] = 1
             break
         at[WIDTH], at[LONGEST], at[ROWS] = width, longest, rows
@@ -74,7 +74,7 @@ def _note(requests, options, state, sent, row):
     """Fill a row of one step, in the order of `result.COLUMNS`, for pass at[PASS] (from 1)."""
     at = state.at
     grown = at[WIDTH] + at[PASS] - 1
-    width = options[MAX_LENGTH] if options[ROW] else grown
+    width = options[LONGEST_ROW] if options[ROW] else grown
     running = live = reserved = padding = tokens = 0
     request = at[FIRST]
     for _ in range(at[ROWS]):

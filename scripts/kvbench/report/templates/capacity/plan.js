@@ -46,6 +46,7 @@ function replayOf(policy, room, plan) {
     maxRunning: plan.max_running,
     maxStepTokens: plan.max_step_tokens,
     maxLength: plan.max_length,
+    longestRow: room.shape.max_context || plan.max_length,
     blockSize: plan.block_size,
     tables: room.paging.tables,
   };

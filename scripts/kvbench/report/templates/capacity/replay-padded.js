@@ -19,7 +19,7 @@ class Padded {
       const width = Math.max(batch.width, prompt[this.next]);
       const longest = Math.max(batch.longest, output[this.next]);
       const rows = this.next - batch.first + 1;
-      if (rows * (width + longest - 1) > own.pool || (rows > 1 && width + longest > own.maxLength)) {
+      if (rows * (width + longest - 1) > own.pool || (rows > 1 && width + longest > own.longestRow)) {
         batch.refused = 1;
         break;
       }

@@ -1,6 +1,6 @@
 // Replays a queue of requests under a policy. What follows is that of kvbench/replay/simulate.py and capacity/fit.py.
 
-// own: policy, pool (slots), maxRunning, maxStepTokens, maxLength, blockSize, tables (of `paged`).
+// own: policy, pool (slots), maxRunning, maxStepTokens, maxLength, longestRow (of `hf-batch`), blockSize, tables (of `paged`).
 function replayed({ prompt, output }, own) {
   const series = new Series(own.pool, prompt.length);
   const asked = isReserving(own.policy) ? reserved(own.policy, prompt, output, own.maxLength) : null;
@@ -24,8 +24,8 @@ function limit(lengths, own, { totals, window }) {
   const refused = Number(window.refused) / Number(window.steps);
   if (own.policy === "hf-batch") {
     if (refused < 0.5) return "max_running";
-    const wider = replayed(lengths, { ...own, maxLength: Infinity });
-    return wider.totals.steps === totals.steps ? "memory" : "max_length";
+    const wider = replayed(lengths, { ...own, longestRow: Infinity });
+    return wider.totals.steps === totals.steps ? "memory" : "max_context";
   }
   if (refused >= 0.5) return "memory";
   return Number(window.running) / Number(window.steps) > 0.95 * own.maxRunning ? "max_running" : "max_step_tokens";
