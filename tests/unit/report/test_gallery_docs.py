@@ -278,7 +278,7 @@ def test_the_readme_has_the_duration_of_a_gallery(gallery: str) -> None:
 
 
 def padded(gallery: str, workload: str, slots: int, positions: int) -> list[tuple[int, int]]:
-    """Numbers of batches and steps of `hf-batch` on a gallery's workload, with rows up to `max_length` and up to the positions."""
+    """Numbers of batches and steps of `hf-batch`, with rows up to `max_length` and with rows up to `positions`."""
     config = read_yaml(GALLERY / gallery / "config.yaml")
     own, most = config["workloads"][workload], config["max_length"]
     for run in config["runs"]:
