@@ -199,7 +199,7 @@ def our_hf(arguments: argparse.Namespace, order: Order, settings: Any) -> tuple[
 
 
 def roomy(settings: Any, batches: list[list[Any]]) -> Any:
-    """Settings under which neither KV budget nor maximum length splits a batch: the peer has no such limits."""
+    """Settings under which neither KV budget nor longest row splits a batch: the peer has no such limits."""
     from dataclasses import replace
 
     from kvbench.engines.transformers.batches import batch_bytes, longest_output, longest_prompt
@@ -207,7 +207,7 @@ def roomy(settings: Any, batches: list[list[Any]]) -> Any:
     return replace(
         settings,
         budget_bytes=max(batch_bytes(settings, batch) for batch in batches),
-        max_length=max(longest_prompt(batch) + longest_output(batch) for batch in batches),
+        max_context=max(longest_prompt(batch) + longest_output(batch) for batch in batches),
     )
 
 
