@@ -306,6 +306,19 @@ def test_the_gallery_says_which_padded_batches_were_split_too_early() -> None:
     assert f"would take {fewer / steps:.2f} and {shorter / short:.2f} of the steps" in readme
 
 
+def test_the_gallery_says_what_limits_padded_batches_of_a_plan() -> None:
+    text = " ".join((GALLERY / "README.md").read_text().split())
+    (new, limit), (same, _), (old, older) = (
+        pd.read_csv(GALLERY / gallery / "tables/capacity.csv")
+        .query("policy == 'hf-batch'")[["requests_at_once", "limited_by"]]
+        .squeeze()
+        for gallery in ("cpu-2-cores", "h200", "cpu-2-cores-paper")
+    )
+    assert new == same
+    assert f"padded batches run {number(new)} requests at once, limited by {limit};" in text
+    assert f"`cpu-2-cores-paper` {number(old)}, limited by `{older}`" in text
+
+
 def test_the_gallery_names_the_rows_that_fit() -> None:
     table = pd.read_csv(GALLERY / "h100-out-of-memory/tables/throughput.csv").set_index("engine")
     rows = table[["out_of_memory_rows", "largest_batch_rows"]].astype(int)
