@@ -11,7 +11,7 @@ from typing import Any, Protocol, TextIO
 from kvbench.engines.names import CUDA_ONLY, is_static
 from kvbench.engines.recorded_passes import SCHEDULES_ONLY, RecordedPasses
 from kvbench.errors import UserError
-from kvbench.kv.contiguous import BatchRecord
+from kvbench.kv.contiguous import BatchRecord, longest_row
 from kvbench.kv.groups import LayerGroup, Paging, paging_of, slot_elements, token_elements
 from kvbench.kv.schedule import Schedule
 from kvbench.machine.processes import rss_bytes
@@ -54,10 +54,8 @@ class EngineSettings:
 
     @property
     def longest_row(self) -> int:
-        """Tokens that a row of a padded batch may reach: a static cache has `max_length` slots, a growing one no limit
-        but the model's positions. Where these are unknown, `max_length` stands for them.
-        """
-        return self.max_length if is_static(self.engine) else self.max_context or self.max_length
+        """Tokens that a row of a padded batch may reach (`kv.contiguous.longest_row`)."""
+        return longest_row(self.max_length, self.max_context, static=is_static(self.engine))
 
     @property
     def slot_bytes(self) -> int:

@@ -73,6 +73,15 @@ def dynamic_width(group: LayerGroup, prompt_tokens: int, passes: Slots) -> Slots
     return np.where(passes == 0, prompt_tokens, np.minimum(prompt_tokens + passes - 1, group.window - 1) + 1)
 
 
+def longest_row(max_length: int, max_context: int | None, *, static: bool) -> int:
+    """Tokens that a row of a padded batch may reach, its padding included.
+
+    A row of a static cache has `max_length` slots. A growing cache has no limit but the model's positions,
+    `max_context`; where these are unknown, `max_length` stands for them.
+    """
+    return max_length if static or max_context is None else max_context
+
+
 def running_rows(batch: BatchRecord) -> Slots:
     """Requests not yet ended at each pass, shape (K,)."""
     step = np.arange(1, len(batch.t_ns) + 1)[:, None]

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kvbench.errors import UserError
+from kvbench.kv.contiguous import longest_row
 from kvbench.kv.policies import RESERVING
 from kvbench.kv.reservation import reserved_for
 from kvbench.replay.step_time import NO_TIME, StepTime
@@ -128,8 +129,8 @@ class Settings:
 
     @property
     def longest_row(self) -> int:
-        """Tokens that a row of a padded batch may reach (`EngineSettings.longest_row`)."""
-        return (self.policy != "hf-static" and self.max_context) or self.max_length or LARGEST
+        """Tokens that a row of a padded batch may reach (`kv.contiguous.longest_row`)."""
+        return longest_row(self.max_length or LARGEST, self.max_context, static=self.policy == "hf-static")
 
     @property
     def pool_blocks(self) -> int:

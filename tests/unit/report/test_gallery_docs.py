@@ -306,6 +306,24 @@ def test_the_gallery_says_which_padded_batches_were_split_too_early() -> None:
     assert f"would take {fewer / steps:.2f} and {shorter / short:.2f} of the steps" in readme
 
 
+@pytest.mark.parametrize(
+    ("gallery", "workload", "slots", "positions"),
+    [
+        ("cpu-2-cores", "mixed", 193, 8192),
+        ("h100-out-of-memory", "alpaca-400", 135_600, 4096),
+        ("h200", "mixed", 1092, 8192),
+        ("h200-benchmarks", "mixed", 1092, 8192),
+        ("h200-shapes", "alpaca-128", 15_700, 2048),
+        ("h200-two", "mixed", 2048, 4096),
+    ],
+)
+def test_the_other_galleries_have_the_same_padded_batches(
+    gallery: str, workload: str, slots: int, positions: int
+) -> None:
+    before, now = padded(gallery, workload, slots, positions)
+    assert before == now
+
+
 def test_the_gallery_says_what_limits_padded_batches_of_a_plan() -> None:
     text = " ".join((GALLERY / "README.md").read_text().split())
     (new, limit), (same, _), (old, older) = (

@@ -1,6 +1,7 @@
 // Replays a queue of requests under a policy. What follows is that of kvbench/replay/simulate.py and capacity/fit.py.
 
-// own: policy, pool (slots), maxRunning, maxStepTokens, maxLength, longestRow (of `hf-batch`), blockSize, tables (of `paged`).
+// own: policy, pool (slots), maxRunning, maxStepTokens, maxLength, blockSize, longestRow (of `hf-batch`), tables (of
+// `paged`).
 function replayed({ prompt, output }, own) {
   const series = new Series(own.pool, prompt.length);
   const asked = isReserving(own.policy) ? reserved(own.policy, prompt, output, own.maxLength) : null;
