@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from builders.changed_runs import changed_record, replace_rows
 from builders.run_recording import MIB, SLOT_BYTES
@@ -11,7 +12,7 @@ from builders.simulated_requests import Request, make_requests
 from builders.tables import only
 
 from kvbench.analysis.results import load_run, load_runs, point_key
-from kvbench.analysis.tables import devices, kv_waste, latency, memory, ratios, throughput
+from kvbench.analysis.tables import devices, kv_waste, latency, memory, ratios, repeats, throughput, timed_steps
 from kvbench.benchmarks import targets
 from kvbench.benchmarks.targets import read_targets
 from kvbench.errors import UserError
@@ -179,6 +180,19 @@ def test_live_share_with_external_fragmentation_only_where_the_allocator_tells(t
     assert expected < row.live_share_of_allocated
 
 
+def test_kv_waste_leaves_out_the_idle_row_that_ends_a_repeat_as_repeats_do(tmp_path):
+    run = load_run(write_run(tmp_path, "vllm-reserved"))
+    busy, path = kv_waste.table([run]), run.folder / "kv.parquet"
+    recorded = read_parquet(path)
+    rows = recorded.to_pandas()
+    last = rows.groupby("repeat").tail(1).assign(running=0, waiting=0, **dict.fromkeys(("allocated", *SPLIT), 0))
+    write_parquet(path, pa.Table.from_pandas(pd.concat([rows, last], ignore_index=True), recorded.schema))
+    pd.testing.assert_frame_equal(kv_waste.table([load_run(run.folder)]), busy)
+    table = repeats.table([load_run(run.folder)]).query("scope == 'all'")
+    assert busy["steps_with_waiting_share"].item() == pytest.approx(table["steps_waiting_share"].mean())
+    assert busy["steps"].item() == table["steps"].sum()
+
+
 def test_a_split_that_does_not_add_up_is_refused(tmp_path):
     run = load_run(write_run(tmp_path, "vllm", repeats=1))
     path = run.folder / "kv.parquet"
@@ -193,7 +207,7 @@ def test_a_split_that_does_not_add_up_is_refused(tmp_path):
 
 def test_the_streamed_sum_does_not_depend_on_the_batch_size(runs, by_engine, monkeypatch):
     whole = kv_waste.table(runs)
-    monkeypatch.setattr(kv_waste, "BATCH_ROWS", 17)
+    monkeypatch.setattr(timed_steps, "BATCH_ROWS", 17)
     pd.testing.assert_frame_equal(kv_waste.table(runs), whole)
 
 

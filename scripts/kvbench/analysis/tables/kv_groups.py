@@ -11,11 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kvbench.analysis.results import Run
-from kvbench.files import read_batches
+from kvbench.analysis.tables.timed_steps import timed_steps
 from kvbench.kv.groups import LayerGroup
 from kvbench.records import SPLIT
 
-BATCH_ROWS = 1 << 16
 COUNTS = ("allocated", *SPLIT)
 COLUMNS = (
     *("model", "workload", "engine", "point", "scope", "kind", "window_tokens", "layers", "token_bytes", "steps"),
@@ -61,19 +60,17 @@ def _rows(run: Run) -> list[dict[str, Any]]:
 
 
 def _add(path: Path, repeats: Sequence[int], sums: dict[tuple[str, int | None], dict[str, int]]) -> int:
-    """Add the slots of each group in the rows of `repeats`; the number of rows, closing ones included."""
-    rows = 0
-    wanted = pa.array(sorted(repeats), pa.int16())
-    for batch in read_batches(path, ["repeat", "groups"], BATCH_ROWS):
-        inside = batch.filter(pc.is_in(batch["repeat"], value_set=wanted))
-        rows += inside.num_rows
-        entries = pa.Table.from_struct_array(pc.list_flatten(inside["groups"]))
+    """Add the slots of each group in the steps of `repeats` in which a request runs; the number of these steps."""
+    steps = 0
+    for rows in timed_steps(path, repeats, ["groups"]):
+        steps += rows.num_rows
+        entries = pa.Table.from_struct_array(pc.list_flatten(rows["groups"]))
         grouped = entries.group_by(["kind", "window"]).aggregate([(name, "sum") for name in COUNTS])
         for found in grouped.to_pylist():
             own = sums.setdefault((found["kind"], found["window"]), dict.fromkeys(COUNTS, 0))
             for name in COUNTS:
                 own[name] += found[f"{name}_sum"]
-    return rows
+    return steps
 
 
 def _over(part: float, whole: float) -> float | None:

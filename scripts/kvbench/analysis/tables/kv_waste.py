@@ -13,12 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kvbench.analysis.results import Run
+from kvbench.analysis.tables.timed_steps import timed_steps
 from kvbench.errors import UserError
-from kvbench.files import read_batches
 from kvbench.records import SPLIT
 
 COUNTS = ("pool", "allocated", *SPLIT)
-BATCH_ROWS = 1 << 18
 
 
 @dataclass
@@ -49,22 +48,17 @@ class Sums:
 
 
 def sums(path: Path, repeats: Sequence[int]) -> Sums:
-    """Sum the rows of `repeats` in a kv.parquet, batch by batch to limit memory use.
+    """Sum the steps of `repeats` in a kv.parquet in which a request runs.
 
     UserError if the file is missing or its split does not add up to the allocated slots.
     """
     found = Sums()
-    wanted = pa.array(sorted(repeats), pa.int16())
-    for batch in read_batches(path, ["repeat", "waiting", *COUNTS], BATCH_ROWS):
-        inside = pc.is_in(batch["repeat"], value_set=wanted)
-        count = pc.sum(inside).as_py() or 0
-        if count:
-            rows = batch if count == batch.num_rows else batch.filter(inside)
-            if not adds_up(rows):
-                raise UserError(
-                    f"{path}: the split of slots does not add up to the allocated slots; delete it and run again"
-                )
-            found.add(rows)
+    for rows in timed_steps(path, repeats, ["waiting", *COUNTS]):
+        if not adds_up(rows):
+            raise UserError(
+                f"{path}: the split of slots does not add up to the allocated slots; delete it and run again"
+            )
+        found.add(rows)
     return found
 
 
@@ -77,7 +71,8 @@ def adds_up(rows: pa.RecordBatch) -> bool:
 def table(runs: Sequence[Run]) -> pd.DataFrame:
     """A row per run from its timed repeats of scope `all`, or of scope `sequential` if it has no others.
 
-    Shares are Σ part / Σ allocated over the rows. The unused pool is idle, not waste, so it has its own columns.
+    Shares are Σ part / Σ allocated over the steps in which a request runs. The unused pool is idle, not waste, so it
+    has its own columns.
     """
     return pd.DataFrame([_row(run) for run in runs if run.timed()])
 
