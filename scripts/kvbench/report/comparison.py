@@ -12,8 +12,10 @@ import pandas as pd
 from kvbench.analysis.results import Run, load_runs, run_label
 from kvbench.analysis.statistics import ratio
 from kvbench.analysis.tables.repeats import WORK, table
+from kvbench.engines.names import is_paged, is_static
 from kvbench.errors import UserError
 from kvbench.files import read_record
+from kvbench.kv.contiguous import longest_row
 from kvbench.report.cells import MIB, number, span
 from kvbench.report.comparison_page import RATIOS
 from kvbench.report.machine import machine_facts
@@ -97,9 +99,15 @@ def flat(value: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def in_force(run: Run) -> dict[str, Any]:
-    """The settings that the engine reports as in force, with dtype, device, threads, budget and code digest."""
+    """The settings that the engine reports as in force, with dtype, device, threads, budget and code digest.
+
+    For padded batches also the length that a row may reach: earlier versions ended them at `max_length`.
+    """
     facts = {key: run.record[key] for key in ("dtype", "device", "threads", "max_length", "block_size")}
     facts |= {"kv_budget_bytes": run.record["capacity"]["budget_bytes"]} | flat(run.record["settings"]["in_force"])
+    if not is_paged(run.engine):
+        limits = (run.record["max_length"], run.record.get("max_context"))
+        facts["longest padded row (tokens)"] = longest_row(*limits, static=is_static(run.engine))
     facts["digest of the code"] = run.record["digests"]["code"]
     return {f"{run.model}, {run.workload}, {run.label}: {key}": value for key, value in facts.items()}
 

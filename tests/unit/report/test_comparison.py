@@ -7,13 +7,14 @@ import pytest
 from builders.changed_runs import changed_record
 from builders.places import SCRIPTS
 from builders.runs import write_runs
+from builders.simulated_engine import MAX_LENGTH
 from builders.simulated_requests import make_requests
 from builders.speeds import median_speed
 from builders.tables import only
 
 from compare import run
 from kvbench.errors import UserError
-from kvbench.files import write_json
+from kvbench.files import read_json, write_json
 from kvbench.report.comparison import compare, flat, load_side
 from kvbench.report.comparison_page import as_html, as_markdown
 
@@ -55,6 +56,18 @@ def test_only_what_differs_is_listed(folders):
     assert tables["Settings in force that differ"].empty
     alone = tables["Runs of one folder only"]
     assert alone[["folder", "engine"]].to_numpy().tolist() == [["A", "hf-batch"], ["B", "hf-static"]]
+
+
+def test_how_long_a_padded_row_may_be_is_a_setting_of_engines_with_padded_batches(tmp_path):
+    engines = ("hf-batch", "hf-static", "vllm")
+    older, newer = (_folder(tmp_path / name, engines) for name in ("older", "newer"))
+    for engine in engines:
+        [path] = newer.glob(f"results/runs/*/{engine}/*/*/run.json")
+        write_json(path, read_json(path) | {"max_context": 4096})
+    found = compare(load_side(older), load_side(newer), 0)["Settings in force that differ"]
+    [(name, before, after)] = found.to_numpy().tolist()
+    assert name.endswith("hf-batch: longest padded row (tokens)")
+    assert (before, after) == (str(MAX_LENGTH), "4096")
 
 
 def test_other_requests_and_few_repeats_are_said(tmp_path, folders):
