@@ -47,10 +47,10 @@ raise SystemExit(0)
 
 
 def copy_project(target: Path) -> Path:
-    """Copy the project files that Snakemake reads to `target`."""
+    """Copy the project files that Snakemake reads to `target`, with what is remembered of them."""
     for name in PARTS:
         if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns("*.pyc"))
         elif (ROOT / name).exists():
             target.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, target / name)

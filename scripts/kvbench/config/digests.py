@@ -6,17 +6,14 @@ code reruns only the rules that use it.
 
 from __future__ import annotations
 
-import ast
 import hashlib
-import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from kvbench.config.module_facts import ModuleFacts, RememberedFacts
+
 SCRIPTS = Path(__file__).resolve().parents[2]
-DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-NAMED = re.compile(r"kvbench(\.\w+)+")
 
 
 def code_digest(script: str, *also: str, modules: Iterable[str] = ()) -> str:
@@ -30,9 +27,10 @@ def code_digest(script: str, *also: str, modules: Iterable[str] = ()) -> str:
     begin = [SCRIPTS / f"{script}.py", *(file for name in modules for file in _module_files(name))]
     for path in sorted(_closure(begin)):
         digest.update(str(path.relative_to(SCRIPTS)).encode())
-        digest.update(_read(path).digest)
+        digest.update(bytes.fromhex(_facts(path).code))
     for name in also:
         digest.update((SCRIPTS.parent / name).read_bytes())
+    _remembered(SCRIPTS).save()
     return digest.hexdigest()[:16]
 
 
@@ -44,45 +42,24 @@ def _closure(begin: Iterable[Path]) -> set[Path]:
         path = waiting.pop()
         if path not in seen:
             seen.add(path)
-            waiting.extend(_read(path).imported)
+            waiting.extend(_imported(path))
     return seen
 
 
-@dataclass(frozen=True)
-class _Module:
-    """Digest of a file's syntax tree, and the files that it imports itself."""
-
-    digest: bytes
-    imported: tuple[Path, ...]
+@cache
+def _remembered(scripts: Path) -> RememberedFacts:
+    return RememberedFacts(scripts)
 
 
 @cache
-def _read(path: Path) -> _Module:
-    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-    names: set[str] = set()
-    for node in ast.walk(tree):
-        names |= _names(node, path)
-        if isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
-            node.body = node.body[1:]
-    files = tuple(file for name in names if name.split(".")[0] == "kvbench" for file in _module_files(name))
-    return _Module(hashlib.sha256(ast.dump(tree).encode()).digest(), files)
+def _facts(path: Path) -> ModuleFacts:
+    return _remembered(SCRIPTS).of(path)
 
 
-def _names(node: ast.AST, path: Path) -> set[str]:
-    """The modules that a node imports or names, and what may be a module in them."""
-    if isinstance(node, ast.Import):
-        return {alias.name for alias in node.names}
-    if isinstance(node, ast.ImportFrom):
-        module = ".".join(filter(None, [_package(path, node.level), node.module]))
-        return {module, *(f"{module}.{alias.name}" for alias in node.names)}
-    if isinstance(node, ast.Constant) and isinstance(node.value, str) and NAMED.fullmatch(node.value):
-        return {node.value, node.value.rpartition(".")[0]}
-    return set()
-
-
-def _package(path: Path, level: int) -> str:
-    """The package to which `level` leading dots refer in `path`; empty for an absolute import."""
-    return ".".join(path.relative_to(SCRIPTS).with_suffix("").parts[:-level]) if level else ""
+@cache
+def _imported(path: Path) -> tuple[Path, ...]:
+    """The files that a file imports itself."""
+    return tuple(file for name in _facts(path).names for file in _module_files(name))
 
 
 def _module_files(name: str) -> list[Path]:

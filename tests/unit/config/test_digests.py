@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -40,13 +41,16 @@ def scripts(tmp_path: Path) -> Path:
 def digest(scripts: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     module = importlib.import_module("kvbench.config.digests")
     monkeypatch.setattr(module, "SCRIPTS", scripts)
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
     forget(module)
     yield module
     forget(module)
 
 
 def forget(module: ModuleType) -> None:
-    module._read.cache_clear()
+    """As in a new process, which knows only what is kept on disk."""
+    for known in (module._remembered, module._facts, module._imported):
+        known.cache_clear()
 
 
 def edited(digest: ModuleType, path: Path, text: str, script: str = "rule", *also: str) -> bool:
