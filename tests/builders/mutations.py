@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -72,7 +73,8 @@ def _change(draw: st.DrawFn, around: Any, key: Any, other: Callable[[], Any]) ->
             around[draw(st.sampled_from([f"{key}x", str(key)[:-1], f"{key}\n", str(key).upper(), 1, None]))] = value
             around.pop(key, None)
         case 4 if isinstance(value, int | float):
-            around[key] = draw(st.sampled_from([value * 10 ** draw(st.integers(1, 13)), -value, value / 3, str(value)]))
+            third = value / 3 if abs(value) < sys.float_info.max else -value
+            around[key] = draw(st.sampled_from([value * 10 ** draw(st.integers(1, 13)), -value, third, str(value)]))
         case 5:
             around[key] = draw(st.sampled_from([[value], {"x": value}, str(value), [value, value]]))
         case _ if isinstance(around, list):
