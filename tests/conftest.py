@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from hypothesis import settings
 
 from kvbench.machine.packages import has_engines
+
+# Tests that run side by side share the processors: the OpenMP threads of one engine, which spin while they wait, would
+# take them from the other's. It is read when torch is loaded; children inherit it.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # An example may take as long as the machine needs: a deadline would fail tests on a busy one.
 settings.register_profile("kvbench", deadline=None)

@@ -233,7 +233,7 @@ def test_a_tight_pool_preempts_and_still_adds_up(paged):
     assert sum(c.preemptions for c in generated.completions) == columns["preemptions"][-1]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def schedule(paged):
     """A recorded schedule with waiting requests, preemptions and freed requests."""
     lengths = [(60, 30)] * 6
