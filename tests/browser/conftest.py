@@ -57,7 +57,7 @@ def simulated() -> Simulated:
     requests = requests_of()
     paged = paged_side(requests, blocks=30, block_size=16, chunk=48)
     rows = rows_side(requests, rows=3, width=160, pool_slots=480)
-    growing = rows_side(requests, engine="hf-batch", rows=4, width=None, pool_slots=480)
+    growing = rows_side(requests, engine="hf-batch", rows=3, width=None, pool_slots=480)
     tour = [
         {"title": "The first", "text": "It comes.", "side": 0, "step": 2, "request": 1, "cell": None},
         {"title": "A row", "text": "It is long.", "side": 2, "step": 9, "request": None, "cell": 1},

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from builders.block_map_pages import write_page
-from builders.block_maps import Simulated, paged_side, requests_of, simulate
+from builders.block_maps import Simulated, paged_side, requests_of, rows_side, simulate
 from builders.shown_maps import counts, holds, moment, shown, times
 from builders.simulated_requests import Request
 
@@ -43,8 +43,24 @@ def test_counts_on_screen_are_the_recorded_ones(opened: Any, simulated: Simulate
         assert {name: found[name] for name in PARTS} == {name: recorded[name][step] for name in PARTS}
         assert (found["running"], found["waiting"]) == (recorded["running"][step], recorded["waiting"][step])
         assert found["used"] == len({cell for cells in simulated.holds[side][step].values() for cell in cells})
-        assert found["used"] + found["free"] == recorded["cells"]
+        whole, held = ("pool_slots", "allocated") if recorded["form"] == "rows" else ("cells", "used")
+        assert found["free"] == recorded[whole] - {**found, "allocated": sum(found[name] for name in PARTS)}[held]
     assert opened.locator("[data-part=warning]:visible").count() == 0
+
+
+@pytest.mark.parametrize("rows", [3, 4, 5, 6])
+def test_rows_that_the_memory_holds_lie_within_its_lines(tmp_path: Path, open_page: Opened, rows: int) -> None:
+    """Both sides have one scale: a batch that fills the memory is as high as the blocks of as much of it."""
+    few_and_long = Request("long", 300, 90)  # alone in the last batch, whose row sets the length of a line
+    requests = [*requests_of(60), few_and_long]
+    batch = rows_side(requests, engine="hf-batch", rows=rows, width=None)
+    blocks = -(-max(map(sum, zip(*(batch[0][part] for part in PARTS), strict=True))) // 16)
+    batch[0]["pool_slots"] = 16 * blocks
+    both = simulate(requests, paged_side(requests, blocks=blocks, block_size=16, chunk=48), batch)
+    page = shown(open_page(write_page(tmp_path / "page.html", {"map": both.document})))
+    heights = page.locator("[data-part=grid]").evaluate_all("all => all.map((canvas) => canvas.height)")
+    assert len(heights) == 2
+    assert heights[0] == heights[1]
 
 
 def test_shared_blocks_count_once(tmp_path: Path, open_page: Opened) -> None:

@@ -27,22 +27,22 @@ function poolSlots(replay) {
 
 // Rows: of each step, the width and number of rows of the batch that it belongs to, so that rows stay where they are.
 function batchesOf(replay) {
-  const { width, changes, groups } = replay.side;
+  const { width, changes } = replay.side;
   const held = new Map();
   const batches = [];
   let batch = null;
   for (let step = 0; step < replay.steps; step++) {
     holdRows(held, changes[step] || []);
-    if (!batch || (groups ? begins(changes[step] || []) : width[step] < batch.last)) batch = { width: 1, rows: Math.max(0, ...held.values()) };
+    if (!batch || begins(changes[step] || [])) batch = { width: 1, rows: Math.max(0, ...held.values()) };
     for (let i = 2; i < (changes[step] || []).length; i += 3) batch.rows = Math.max(batch.rows, changes[step][i] + 1);
     batch.width = Math.max(batch.width, width[step]);
-    batch.last = width[step];
     batches.push(batch);
   }
   return batches;
 }
 
-// Whether requests take rows: where layers have a window, a row may become shorter within a batch.
+// Whether requests take rows. The width does not tell: a batch may begin wider than the one before ended, and where layers
+// have a window a row may become shorter within a batch.
 function begins(changes) {
   for (let i = 1; i < changes.length; i += 3) if (changes[i] >= 0) return true;
   return false;
@@ -62,20 +62,22 @@ class Layout {
     this.batches = replay.rows ? batchesOf(replay) : [];
     this.width = Math.round(width * ratio);
     this.scale = this.width / line;
-    const pool = Math.max(1, Math.ceil(poolSlots(replay) / line));
-    this.lines = this.batches.reduce((most, b) => Math.max(most, this.linesOf(b)), pool);
+    this.pool = Math.max(1, Math.ceil(poolSlots(replay) / line));
+    this.lines = this.batches.reduce((most, b) => Math.max(most, this.linesOf(b)), this.pool);
     this.ratio = ratio;
   }
 
   linesOf(batch) {
-    const { each, stride } = this.packing(batch.width);
-    return (Math.ceil(batch.rows / each) * stride) / this.line;
+    const { each, stride } = this.packing(batch);
+    return Math.ceil((Math.ceil(batch.rows / each) * stride) / this.line);
   }
 
-  // How rows of a width lie: several in a line, or each over whole lines.
-  packing(width) {
+  // How a batch's rows lie: several in a line, or each over whole lines; one after the other where the ends of lines that
+  // this leaves empty would make rows that memory holds look as if it did not.
+  packing({ width, rows }) {
     const each = Math.max(1, Math.floor(this.line / width));
-    return { each, stride: Math.ceil(width / this.line) * this.line };
+    const stride = Math.ceil(width / this.line) * this.line;
+    return Math.ceil(rows / each) * stride <= this.pool * this.line ? { each, stride } : { each: 1, stride: width };
   }
 
   setHeight(pixels) {
@@ -90,9 +92,9 @@ class Layout {
 
   start(cell) {
     if (!this.replay.rows) return cell * this.replay.side.cell_slots;
-    const { width } = this.batch();
-    const { each, stride } = this.packing(width);
-    return Math.floor(cell / each) * stride + (cell % each) * width;
+    const batch = this.batch();
+    const { each, stride } = this.packing(batch);
+    return Math.floor(cell / each) * stride + (cell % each) * batch.width;
   }
 
   size() {
@@ -121,9 +123,9 @@ class Layout {
   cellAt(x, y) {
     const slot = Math.floor((y * this.ratio) / this.pitch) * this.line + Math.floor((x * this.ratio) / this.scale);
     if (!this.replay.rows) return slot < this.replay.side.cells * this.size() ? Math.floor(slot / this.size()) : -1;
-    const { width } = this.batch();
-    const { each, stride } = this.packing(width);
-    const column = Math.floor((slot % stride) / width);
+    const batch = this.batch();
+    const { each, stride } = this.packing(batch);
+    const column = Math.floor((slot % stride) / batch.width);
     const row = Math.floor(slot / stride) * each + Math.min(column, each - 1);
     return row < this.replay.side.cells && slot - this.start(row) < this.size() ? row : -1;
   }

@@ -179,12 +179,12 @@ class Occupancy {
     }
     counts.waiting = this.queue.length;
     for (let cell = 0; cell < this.owner.length; cell++) if (this.owner[cell] >= 0) counts.used++;
-    counts.free = this.owner.length - counts.used;
     for (const part of PARTS) counts[part] = 0;
     for (const part of this.parts) {
       counts[part] = this[part].reduce((sum, slots) => sum + slots, 0);
       counts.allocated += counts[part];
     }
+    counts.free = replay.rows ? Math.max(0, poolSlots(replay) - counts.allocated) : this.owner.length - counts.used;
     counts.kinds = this.countKinds();
     counts.share = counts.allocated ? counts.live / counts.allocated : null;
     return counts;

@@ -47,6 +47,11 @@ function unitOf(replay) {
   return (replay.side.tables || []).some((table) => table.pages > 1) ? "page" : "block";
 }
 
+// What is counted as free: memory for rows, whose length differs from batch to batch.
+function freeUnit(replay) {
+  return replay.rows ? "slots" : `${unitOf(replay)}s`;
+}
+
 function attentionOf({ kind, window }) {
   return window === null ? kind : `${kind}, window ${number(window)}`;
 }

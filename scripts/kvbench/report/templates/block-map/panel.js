@@ -22,7 +22,7 @@ class Panel {
     setText(this.parts.engine, replay.side.engine);
     setText(this.parts.source, replay.side.source || "");
     setText(this.parts.unit, `${unitOf(replay)}s in use`);
-    setText(this.parts.unused, `${unitOf(replay)}s free`);
+    setText(this.parts.unused, `${freeUnit(replay)} free`);
     setText(this.parts.needed, replay.side.groups ? " that a later one attends to" : "");
     this.parts.queued.parentElement.classList.toggle("bm-never", !replay.side.waiting.some((count) => count > 0));
     for (const part of ["padding", "finished", "expired", "page_padding"]) {
@@ -57,7 +57,7 @@ class Panel {
   described(counts) {
     return (
       `${this.replay.side.engine}, ${this.where()}: ${counts.running} running, ${counts.waiting} waiting; ` +
-      `${counts.used} ${unitOf(this.replay)}s in use, ${counts.free} free; ` +
+      `${counts.used} ${unitOf(this.replay)}s in use, ${counts.free} ${freeUnit(this.replay)} free; ` +
       PARTS.filter((part) => !(part in LATER) || counts[part] > 0)
         .map((part) => `${counts[part]} ${wordOf(part)}`)
         .join(", ") +
