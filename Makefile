@@ -47,8 +47,9 @@ serve:  ## show the report in a browser, on this machine only; PORT=8000, ARGS=f
 # Unit tests run one file per core. Two calls, because vLLM does not start after some modules that unit tests import.
 UNIT := pytest tests/unit --numprocesses auto --maxprocesses 8 --dist loadfile
 # Of the tests of the workflow those that load engines take gigabytes each, so two files of them run at a time, and with
-# them, so that no process is idle at the end, those of faults and browser. The others are as many as there are CPUs, the
-# longest first. Beside them SLURM's, which wait most of their time, in one more process.
+# them those of faults, which are few and long and so come first, and of pages, so that no process is idle at the end. The
+# others are as many as there are CPUs, the longest first. Beside them SLURM's, which wait most of their time, in one more
+# process.
 APART := $(patsubst %,tests/workflow/test_%.py,\
 	reruns bad_input hostile_model lint model partial places plan shapes snakemake_report terminal trace_files)
 # The plan flavour has neither engines nor a browser's driver.
@@ -58,8 +59,8 @@ ifeq ($(FLAVOUR),plan)
 	@.venv/bin/python -m pytest tests/workflow/test_plan.py $(ARGS)
 else
 	@.venv/bin/python -m pytest tests/slurm $(APART) --numprocesses auto --maxprocesses 9 --dist loadfile --no-loadscope-reorder $(ARGS)
-	@.venv/bin/python -m pytest tests/workflow $(APART:%=--ignore=%) tests/faults tests/browser -m "not long" \
-		--numprocesses auto --maxprocesses 2 --dist loadfile $(ARGS)
+	@.venv/bin/python -m pytest tests/faults tests/workflow $(APART:%=--ignore=%) tests/browser -m "not long" \
+		--numprocesses auto --maxprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 endif
 
 faults: setup  ## test all faults: kills, stops, signals; writes the table of docs/reliability.md
