@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from kvbench.errors import UserError
+from kvbench.lifetime.forking import undivided
 
 PHASE, LIMIT, WAIT, GO, WATCH, UNWATCH = "phase", "limit", "wait", "go", "watch", "unwatch"
 
@@ -94,7 +95,7 @@ def lives(pid: int) -> bool:
     """Whether a process has not ended."""
     import psutil
 
-    with suppress(psutil.Error):
+    with suppress(psutil.Error), undivided:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     return False
 

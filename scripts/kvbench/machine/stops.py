@@ -9,6 +9,7 @@ from contextlib import suppress
 import psutil
 
 from kvbench.lifetime import link
+from kvbench.lifetime.forking import undivided
 
 PERIOD_S = 0.25
 # A thread may wait so long for the interpreter's lock without the process having stood still.
@@ -56,6 +57,6 @@ def stood_still(gap_ns: int, cpu_ns: int) -> bool:
 
 
 def _is_stopped(pid: int) -> bool:
-    with suppress(psutil.Error):
+    with suppress(psutil.Error), undivided:
         return psutil.Process(pid).status() == psutil.STATUS_STOPPED
     return False

@@ -8,6 +8,7 @@ from typing import Any
 
 import psutil
 
+from kvbench.lifetime.forking import undivided
 from kvbench.machine.nvml import Session
 from kvbench.machine.processes import process_ids, rss_bytes
 from kvbench.machine.stops import Stops
@@ -40,6 +41,10 @@ class Sampler:
 
     def sample(self) -> None:
         """Take one sample now."""
+        with undivided:
+            self._sample()
+
+    def _sample(self) -> None:
         row = {"t_ns": time.monotonic_ns(), "phase": self.phases.name, "host_rss_bytes": rss_bytes(), **_torch_bytes()}
         gpus = self.session.gpus()
         ours = set(process_ids())
