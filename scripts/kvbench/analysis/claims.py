@@ -27,7 +27,8 @@ SUPPORTED, NOT_SUPPORTED, NOT_MEASURABLE = "supported", "not supported", "not me
 POINT = "base"
 KEYS = dict.fromkeys(("id", "source", "wording", "quotation", "reading"), str)
 TEST = {"metric": dict, "is": str, "threshold": float}
-OPTIONAL = {"published": str, "requires": list, "min_repeats": int, "min_requests": int, "kinds": list}
+LEAST = dict.fromkeys(("min_repeats", "min_processes", "min_requests"), int)
+OPTIONAL = {"published": str, "requires": list, "kinds": list} | LEAST
 METRIC = dict.fromkeys(("column", "engine", "scope"), str), dict.fromkeys(("over", "point", "over_point"), str)
 
 # A claim holds if the first function is true for the interval (low, high) and threshold, and fails if the second is.
@@ -163,13 +164,13 @@ def judge(claim: Mapping[str, Any], row: Mapping[str, Any]) -> tuple[str, str]:
         return NOT_MEASURABLE, f"n = {row['n_repeats']}; a verdict needs {claim['min_repeats']} repeats"
     if row["requests"] < claim.get("min_requests", 0):
         return NOT_MEASURABLE, f"{row['requests']} requests; a verdict needs {claim['min_requests']}"
-    holds, fails = COMPARISONS[claim["is"]]
-    words = f"{claim['is'].replace('_', ' ')} {threshold:g}"
-    if holds(low, high, threshold):
-        return SUPPORTED, f"the whole interval is {words}"
-    if fails(low, high, threshold):
-        return NOT_SUPPORTED, f"no part of the interval is {words}"
-    return NOT_MEASURABLE, f"the interval has values on both sides of {threshold:g}"
+    holds, fails = (test(low, high, threshold) for test in COMPARISONS[claim["is"]])
+    if not (holds or fails):
+        return NOT_MEASURABLE, f"the interval has values on both sides of {threshold:g}"
+    if row["n_processes"] < claim.get("min_processes", 0):
+        return NOT_MEASURABLE, f"processes of an engine: {row['n_processes']}; a verdict needs {claim['min_processes']}"
+    verdict, part = (SUPPORTED, "the whole") if holds else (NOT_SUPPORTED, "no part of the")
+    return verdict, f"{part} interval is {claim['is'].replace('_', ' ')} {threshold:g}"
 
 
 def _measure(metric: Mapping[str, str], repeats: pd.DataFrame, seed: int) -> dict[str, Any]:

@@ -148,9 +148,9 @@ def _own(attribution: pd.DataFrame) -> Answer:
         measured = rows[rows["ratio"].notna()]
         if len(measured):
             found.append(_ratio(factor, measured.iloc[0]))
-            notes += [f"{reason}." for reason in measured["reason"].dropna()[:1]]
+            notes += [f"{factor.capitalize()}: {reason}." for reason in measured["reason"].dropna()[:1]]
         elif len(rows) and (factor == CAPACITY or rows["requests"].notna().any()):
-            notes.append(f"{factor} has no number: {rows.iloc[0]['reason']}.")
+            notes.append(f"{factor.capitalize()} has no number: {rows.iloc[0]['reason']}.")
     parts = ("factor", "Paging's own factor in speed", "×", "factors")
     if not found:
         return Answer(*parts, [], missing=" ".join(notes) or NO_BASE)

@@ -152,7 +152,7 @@ def test_what_was_not_measured_has_the_tables_reason() -> None:
     assert {key: one.missing for key, one in found.items()} == {
         "at-once": f"{why}.",
         "live": f"{why}.",
-        "factor": f"capacity of paging has no number: {why}.",
+        "factor": f"Capacity of paging has no number: {why}.",
         "same": "sampled.",
     }
     assert not any(one.numbers for one in found.values())
@@ -165,7 +165,7 @@ def test_a_price_without_a_capacity_says_why() -> None:
     ]
     found = answered(repeats(vllm=STEADY), rows, [])["factor"]
     assert [one.name for one in found.numbers] == ["price of paging: vllm over other"]
-    assert found.note.endswith("capacity of paging has no number: requests waited in 0% of vllm's steps.")
+    assert found.note.endswith(" Capacity of paging has no number: requests waited in 0% of vllm's steps.")
 
 
 def test_no_table_has_a_row() -> None:
