@@ -168,6 +168,12 @@ def test_a_price_without_a_capacity_says_why() -> None:
     assert found.note.endswith(" Capacity of paging has no number: requests waited in 0% of vllm's steps.")
 
 
+def test_what_speaks_against_a_ratio_is_a_sentence_of_its_own() -> None:
+    rows = [factor("capacity of paging", reason="n = 2; an interval needs 6 repeats"), factor("price of paging")]
+    found = answered(repeats(vllm=STEADY), rows, [])["factor"]
+    assert found.note == "Of output tokens per second. Capacity of paging: n = 2; an interval needs 6 repeats."
+
+
 def test_no_table_has_a_row() -> None:
     found = answered(repeats(), [], [])
     assert all(one.missing and not one.numbers for one in found.values())
