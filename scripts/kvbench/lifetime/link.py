@@ -13,6 +13,7 @@ from kvbench.errors import UserError
 from kvbench.lifetime.forking import undivided
 
 PHASE, LIMIT, WAIT, GO, WATCH, UNWATCH = "phase", "limit", "wait", "go", "watch", "unwatch"
+STARTING, STARTED = "starting", "started"
 
 ENDING_S = 1.0  # for a process that has told of its failure to end
 KEEPER_S = 10.0  # for who watches over the job to end it
@@ -45,6 +46,16 @@ def waiting() -> Iterator[None]:
         yield
     finally:
         _tell(GO)
+
+
+@contextmanager
+def starting() -> Iterator[None]:
+    """In the block an engine starts in processes of its own; the job ends with one line if they do nothing for long."""
+    _tell(STARTING)
+    try:
+        yield
+    finally:
+        _tell(STARTED)
 
 
 def watch(processes: dict[int, str]) -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+from kvbench.lifetime.idle import STILL_S
+
 KEPT = "finished runs are kept, run the same command again to go on"
 
 
@@ -30,6 +32,10 @@ class Order:
         """The line for a job that has reached its limit."""
         more = f"set timeout_s: {{{self.rule}: seconds}} in config.yaml if it needs longer"
         return f"ended in phase {phase}, since it took longer than {limit_s:.0f} s; see {self.log}; {more}"
+
+    def stands_still(self, phase: str) -> str:
+        """The line for a job whose engine does nothing while it starts."""
+        return f"ended in phase {phase}, since its engine did nothing for {STILL_S:.0f} s of its start; see {self.log}; {KEPT}"
 
     def lost(self, name: str, pid: int, phase: str) -> str:
         """The line for a job one of whose processes has ended."""

@@ -12,6 +12,8 @@ from kvbench.lifetime import link
 class Told:
     """Phase, limit and indispensable processes of a job that began at `began` (CLOCK_MONOTONIC, seconds).
 
+    `starting`: its engine starts in processes of its own.
+
     `given_s` is the user's limit, 0 for none; until the job says what its work takes, `limit_s` holds.
     """
 
@@ -19,6 +21,7 @@ class Told:
     given_s: float
     limit_s: float
     phase: str = "start"
+    starting: bool = False
     watched: dict[int, str] = field(default_factory=dict)
     _waiting_since: float | None = None
     _waited_s: float = 0.0
@@ -38,6 +41,8 @@ class Told:
         elif kind == link.GO and self._waiting_since is not None:
             self._waited_s += now - self._waiting_since
             self._waiting_since = None
+        elif kind in (link.STARTING, link.STARTED):
+            self.starting = kind == link.STARTING
         elif kind == link.WATCH:
             pid, _, name = rest.partition(" ")
             self.watched[int(pid)] = name

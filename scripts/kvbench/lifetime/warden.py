@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
-from kvbench.lifetime import link, scratch
+from kvbench.lifetime import idle, link, scratch
 from kvbench.lifetime.order import KEPT, Order
 from kvbench.lifetime.parents import end_with_parent, exit_when_terminated
 from kvbench.lifetime.told import Told
@@ -91,6 +91,7 @@ class Warden:
         self.reading, self.waking = reading, waking
         self.watched: dict[int, int | None] = {}  # descriptors of processes by their numbers; None: already gone
         self.lost: tuple[int, str, float] | None = None  # number, name and time of the first that has ended
+        self.idle = idle.Idle(child)
         self.asked_to_end: float | None = None
         self.code = 1
         self.rest = ""
@@ -115,7 +116,7 @@ class Warden:
             left = 0.0
         else:
             looked_at += [self.caller, self.reading]
-            left = max(0.0, min(left, self.told.left_s(now)))
+            left = max(0.0, min(left, self.told.left_s(now), idle.LOOK_S if self.told.starting else left))
             if self.lost is not None:
                 left = max(0.0, min(left, self.lost[2] + LOST_S - now))
             elif None in self.watched.values():
@@ -152,6 +153,8 @@ class Warden:
             self._end(self.order.lost(self.lost[1], self.lost[0], told.phase))
         elif told.left_s(now) <= 0:
             self._end(self.order.too_long(told.limit_s, told.phase))
+        elif self.idle.stands_still(told.starting, now):
+            self._end(self.order.stands_still(told.phase))
 
     def _reap_orphans(self) -> None:
         """Let go of the processes that have ended after the one of the job that started them."""

@@ -43,6 +43,9 @@ def test_it_takes_all_lines_that_a_job_sends() -> None:
         assert link.watched() == one.watched
         link.unwatch()
         assert one.watched == link.watched() == {}
+        with link.starting():
+            assert one.starting
+        assert not one.starting
         with link.waiting():
             assert one.left_s(1000) == math.inf
         assert one.left_s(1000) == 8

@@ -22,7 +22,9 @@ JOB = """
 import os, signal, subprocess, sys, tempfile, time
 from types import SimpleNamespace
 from kvbench import adapter
-from kvbench.lifetime import link, warden, watch
+from kvbench.lifetime import idle, link, order, warden, watch
+idle.STILL_S = order.STILL_S = 1.0
+idle.LOOK_S, idle.LEAST_CPU_S = 0.1, 0.02
 log, given, keeper, work = sys.argv[1:]
 if keeper == "watch":
     warden.available = lambda: False
@@ -123,6 +125,30 @@ def test_it_ends_with_a_process_that_it_needs(start: Started, keeper: str) -> No
     os.kill(number, signal.SIGKILL)
     [line] = ended(process)[1]
     assert line.startswith(f"run x: engine (pid {number}) ended in phase start before its work was done; see ")
+
+
+@pytest.mark.parametrize("keeper", KEEPERS)
+def test_a_job_whose_engine_does_nothing_while_it_starts(start: Started, keeper: str) -> None:
+    work = "child = subprocess.Popen(['sleep', '60'])\nwith link.starting():\n    child.wait()"
+    code, [line] = ended(start(work, keeper=keeper))
+    assert code == (1 if keeper == "warden" else 128 + signal.SIGTERM)
+    assert line.startswith("run x: ended in phase start, since its engine did nothing for 1 s of its start; see ")
+    assert left(start) == []
+
+
+@pytest.mark.parametrize("keeper", KEEPERS)
+@pytest.mark.parametrize(
+    "engine", ["while :; do :; done", "while :; do sleep 0.05; done"], ids=["works", "starts others"]
+)
+def test_an_engine_that_does_something_may_take_its_time(start: Started, keeper: str, engine: str) -> None:
+    work = f"child = subprocess.Popen(['sh', '-c', {engine!r}])\nwith link.starting():\n    time.sleep(3)\nchild.kill()"
+    assert ended(start(work, keeper=keeper)) == (0, [])
+
+
+@pytest.mark.parametrize("keeper", KEEPERS)
+def test_after_its_start_an_engine_may_wait_for_requests(start: Started, keeper: str) -> None:
+    work = "child = subprocess.Popen(['sleep', '60'])\nwith link.starting():\n    pass\ntime.sleep(3); child.kill()"
+    assert ended(start(work, keeper=keeper)) == (0, [])
 
 
 @pytest.mark.parametrize("keeper", KEEPERS)

@@ -13,7 +13,7 @@ import itertools
 import os
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any
 
 from kvbench.engines.client import Client
@@ -55,7 +55,8 @@ class Offline:
     def __init__(self, arguments: dict[str, Any]) -> None:
         from vllm import LLM
 
-        self.llm = LLM(**arguments)
+        with nullcontext() if in_this_process() else link.starting():
+            self.llm = LLM(**arguments)
         link.watch(engine_processes())
         self._hold()
 
@@ -134,7 +135,8 @@ class Online:
     def __init__(self, arguments: dict[str, Any]) -> None:
         self.runner = asyncio.Runner()
         self.numbers = itertools.count()
-        self.engine = self.runner.run(self._make(arguments))
+        with link.starting():
+            self.engine = self.runner.run(self._make(arguments))
         link.watch(engine_processes())
 
     async def _make(self, arguments: dict[str, Any]) -> Any:
