@@ -35,7 +35,8 @@ class Order:
 
     def stands_still(self, phase: str) -> str:
         """The line for a job whose engine does nothing while it starts."""
-        return f"ended in phase {phase}, since its engine did nothing for {STILL_S:.0f} s of its start; see {self.log}; {KEPT}"
+        why = f"since its engine did nothing for {STILL_S:.0f} s of its start"
+        return f"ended in phase {phase}, {why}; see {self.log}; {KEPT}"
 
     def lost(self, name: str, pid: int, phase: str) -> str:
         """The line for a job one of whose processes has ended."""
