@@ -321,10 +321,12 @@ def test_the_readme_says_where_memory_binds_on_the_whole_card_and_what_each_part
 
 def test_the_readme_says_what_the_price_of_paging_in_its_figure_is() -> None:
     table = pd.read_csv(GALLERY / "h200-shapes/tables/roofline.csv").query("model == 'llama-2-7b' and scope == 'all'")
-    steps = 1e3 * table.set_index("engine")["decode_step_s_median"]
-    paged, contiguous = steps[["vllm-reserved", "vllm-contiguous"]]
+    found = table.set_index("engine").loc[["vllm-reserved", "vllm-contiguous"]]
+    paged, contiguous = 1e3 * found["decode_step_s_median"]
+    busy = [f"{100 * share:.0f}" for share in found["gpu_busy_share"]]
     text = " ".join((ROOT / "README.md").read_text().split())
     assert f"took {paged:.2f} ms with blocks of 16 and {contiguous:.2f} ms with one contiguous block" in text
+    assert f"the GPU was busy in {busy[0]} and {busy[1]}% of the time" in text
 
 
 def test_h200_shapes_has_batches_that_only_the_budget_ends() -> None:
