@@ -138,7 +138,9 @@ def test_a_job_whose_engine_does_nothing_while_it_starts(start: Started, keeper:
 
 @pytest.mark.parametrize("keeper", KEEPERS)
 @pytest.mark.parametrize(
-    "engine", ["while :; do :; done", "while :; do sleep 0.05; done"], ids=["works", "starts others"]
+    "engine",
+    ["ulimit -t 10; while :; do :; done", "for n in $(seq 200); do sleep 0.05; done"],
+    ids=["works", "starts others"],
 )
 def test_an_engine_that_does_something_may_take_its_time(start: Started, keeper: str, engine: str) -> None:
     work = f"child = subprocess.Popen(['sh', '-c', {engine!r}])\nwith link.starting():\n    time.sleep(3)\nchild.kill()"
