@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from kvbench.lifetime.idle import STILL_S
-
 KEPT = "finished runs are kept, run the same command again to go on"
 
 
@@ -33,9 +31,9 @@ class Order:
         more = f"set timeout_s: {{{self.rule}: seconds}} in config.yaml if it needs longer"
         return f"ended in phase {phase}, since it took longer than {limit_s:.0f} s; see {self.log}; {more}"
 
-    def stands_still(self, phase: str) -> str:
-        """The line for a job whose engine does nothing while it starts."""
-        why = f"since its engine did nothing for {STILL_S:.0f} s of its start"
+    def stands_still(self, still_s: float, phase: str) -> str:
+        """The line for a job whose engine has done nothing for so long while it starts."""
+        why = f"since its engine did nothing for {still_s:.0f} s of its start"
         return f"ended in phase {phase}, {why}; see {self.log}; {KEPT}"
 
     def lost(self, name: str, pid: int, phase: str) -> str:

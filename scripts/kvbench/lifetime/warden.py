@@ -91,7 +91,7 @@ class Warden:
         self.reading, self.waking = reading, waking
         self.watched: dict[int, int | None] = {}  # descriptors of processes by their numbers; None: already gone
         self.lost: tuple[int, str, float] | None = None  # number, name and time of the first that has ended
-        self.idle = idle.Idle(child)
+        self.engine = idle.Idle(child)
         self.asked_to_end: float | None = None
         self.code = 1
         self.rest = ""
@@ -153,8 +153,8 @@ class Warden:
             self._end(self.order.lost(self.lost[1], self.lost[0], told.phase))
         elif told.left_s(now) <= 0:
             self._end(self.order.too_long(told.limit_s, told.phase))
-        elif self.idle.stands_still(told.starting, now):
-            self._end(self.order.stands_still(told.phase))
+        elif self.engine.stands_still(told.starting, now):
+            self._end(self.order.stands_still(idle.STILL_S, told.phase))
 
     def _reap_orphans(self) -> None:
         """Let go of the processes that have ended after the one of the job that started them."""

@@ -8,8 +8,7 @@ import threading
 import time
 from contextlib import suppress
 
-from kvbench.lifetime import link, scratch
-from kvbench.lifetime.idle import Idle
+from kvbench.lifetime import idle, link, scratch
 from kvbench.lifetime.order import Order
 from kvbench.lifetime.parents import exit_when_terminated
 from kvbench.lifetime.told import Told
@@ -28,7 +27,7 @@ def keep(order: Order) -> None:
     threading.Thread(target=_watch, args=(order, told), name="kvbench-watch", daemon=True).start()
 
 
-def reason_to_end(order: Order, told: Told, idle: Idle, now: float) -> str | None:
+def reason_to_end(order: Order, told: Told, engine: idle.Idle, now: float) -> str | None:
     """The line with which the job has to end now; None while it may go on."""
     if not link.lives(order.caller):
         return "ended, because its Snakemake has ended; run make unlock, then the same command to go on"
@@ -37,12 +36,12 @@ def reason_to_end(order: Order, told: Told, idle: Idle, now: float) -> str | Non
             return order.lost(name, pid, told.phase)
     if told.left_s(now) <= 0:
         return order.too_long(told.limit_s, told.phase)
-    return order.stands_still(told.phase) if idle.stands_still(told.starting, now) else None
+    return order.stands_still(idle.STILL_S, told.phase) if engine.stands_still(told.starting, now) else None
 
 
 def _watch(order: Order, told: Told) -> None:
-    idle = Idle(os.getpid())
-    while not (line := reason_to_end(order, told, idle, time.monotonic())):
+    engine = idle.Idle(os.getpid())
+    while not (line := reason_to_end(order, told, engine, time.monotonic())):
         time.sleep(PERIOD_S)
     time.sleep(PERIOD_S)  # for a job that can tell itself why one of its processes has ended
     order.say(line)

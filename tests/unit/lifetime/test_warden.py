@@ -22,9 +22,8 @@ JOB = """
 import os, signal, subprocess, sys, tempfile, time
 from types import SimpleNamespace
 from kvbench import adapter
-from kvbench.lifetime import idle, link, order, warden, watch
-idle.STILL_S = order.STILL_S = 1.0
-idle.LOOK_S, idle.LEAST_CPU_S = 0.1, 0.02
+from kvbench.lifetime import idle, link, warden, watch
+idle.STILL_S, idle.LOOK_S, idle.LEAST_CPU_S = 1.0, 0.1, 0.02
 log, given, keeper, work = sys.argv[1:]
 if keeper == "watch":
     warden.available = lambda: False
