@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from builders.engine_settings import engine_settings
@@ -14,7 +15,11 @@ from builders.requests import request
 from kvbench.analysis.published import read_published
 from kvbench.engines.transformers.batches import longest_output, plan_batches
 from kvbench.files import read_json
+from kvbench.replay.inputs import Settings, Trace
+from kvbench.replay.simulate import replay
+from kvbench.replay.step_time import StepTime
 from kvbench.report.cells import NONE, number, span
+from kvbench.workload.arrivals import due_s, pattern_of
 from kvbench.workload.lengths import draw_lengths
 from kvbench.workload.order import representative_first
 from kvbench.yaml_files import read_yaml
@@ -334,6 +339,34 @@ def test_h200_shapes_has_batches_that_only_the_budget_ends() -> None:
     steps = repeats.query("engine == 'hf-batch' and workload == 'alpaca' and scope == 'all'")["steps"]
     (_, split), (_, whole) = padded("h200-shapes", "alpaca", 960, 1024)
     assert set(steps) == {whole} != {split}
+
+
+def served_in_batches(per_s: float, positions: int) -> list[int]:
+    """Requests of each padded batch of `h200-serving-transformers` by replay, with rows up to `positions` tokens."""
+    config = read_yaml(GALLERY / "h200-serving-transformers/config.yaml")
+    own, longest, seed = config["workloads"]["sharegpt"], config["max_length"], config["seed"]
+    lengths = np.stack(draw_lengths(own["kind"], own["requests"], seed, "sharegpt", longest))
+    prompt, output = lengths[:, representative_first(lengths.sum(axis=0))]
+    table = pd.read_csv(GALLERY / "h200-serving-transformers/tables/predictions.csv")
+    fitted = table.query("engine == 'hf-batch' and requests_per_s == 0.5").iloc[0]
+    step = StepTime.given({name: fitted[name] for name in ("constant_s", "per_sequence_s", "per_token_s", "prefill_s")})
+    settings = Settings("hf-batch", 15_700, max_length=longest, max_context=positions, step_time=step)
+    trace = Trace.of(prompt, output, due_s(len(prompt), per_s, seed, pattern_of(1, 1), 1.0))
+    return np.unique(replay(trace, settings).requests.start_ns, return_counts=True)[1].tolist()
+
+
+def test_the_gallery_says_what_the_older_rule_did_to_requests_that_arrive() -> None:
+    text = " ".join((GALLERY / "README.md").read_text().split())
+    *first, last = served_in_batches(0.5, 2048)
+    assert served_in_batches(0.5, 4096) == [*first, last]
+    assert f"same batches of {', '.join(map(str, first))} and {last} under both rules" in text
+    slowest = pd.read_csv(GALLERY / "h200-serving-transformers/tables/slowest_requests.csv")
+    found = slowest.query("engine == 'hf-batch' and point == 'requests_per_s-0.25'").sort_values("due_s")
+    waited = found.loc[found["memory_wait_s"].idxmax()]
+    assert f"waited longest, `{waited['request_id']}`," in text
+    pair = found[(found["due_s"] < waited["due_s"]) & (found["memory_wait_s"] == 0)].tail(2)
+    row = max(waited["prompt_tokens"], *pair["prompt_tokens"]) + max(waited["output_tokens"], *pair["output_tokens"])
+    assert 2048 < row < 15_700 / 3
 
 
 @pytest.mark.parametrize(
