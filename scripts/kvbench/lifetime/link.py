@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 
 from kvbench.errors import UserError
 from kvbench.lifetime.forking import undivided
@@ -38,24 +38,23 @@ def limit(seconds: float) -> None:
     _tell(f"{LIMIT} {seconds:.0f}")
 
 
-@contextmanager
-def waiting() -> Iterator[None]:
+def waiting() -> AbstractContextManager[None]:
     """Time in the block does not count, since the job waits for others."""
-    _tell(WAIT)
-    try:
-        yield
-    finally:
-        _tell(GO)
+    return _between(WAIT, GO)
+
+
+def starting() -> AbstractContextManager[None]:
+    """In the block an engine starts in processes of its own; the job ends with one line if they do nothing for long."""
+    return _between(STARTING, STARTED)
 
 
 @contextmanager
-def starting() -> Iterator[None]:
-    """In the block an engine starts in processes of its own; the job ends with one line if they do nothing for long."""
-    _tell(STARTING)
+def _between(begin: str, end: str) -> Iterator[None]:
+    _tell(begin)
     try:
         yield
     finally:
-        _tell(STARTED)
+        _tell(end)
 
 
 def watch(processes: dict[int, str]) -> None:
