@@ -141,20 +141,22 @@ def _compared(key: str, title: str, unit: str, name: str, pair: Sequence[pd.Seri
 
 def _own(attribution: pd.DataFrame) -> Answer:
     """Capacity and, where it ran, price of paging: of all requests if there is such a row."""
-    found, notes = [], []
+    found, notes, limits = [], [], {}
     for factor in (CAPACITY, PRICE):
         rows = attribution[attribution["factor"] == factor]
         rows = rows.loc[rows["scope"].map({"all": 0, "sequential": 1}).sort_values(kind="stable").index]
         measured = rows[rows["ratio"].notna()]
         if len(measured):
             found.append(_ratio(factor, measured.iloc[0]))
-            notes += [f"{factor.capitalize()}: {reason}." for reason in measured["reason"].dropna()[:1]]
+            for reason in measured["reason"].dropna()[:1]:
+                limits.setdefault(reason, []).append(factor)
         elif len(rows) and (factor == CAPACITY or rows["requests"].notna().any()):
             notes.append(f"{factor.capitalize()} has no number: {rows.iloc[0]['reason']}.")
     parts = ("factor", "Paging's own factor in speed", "×", "factors")
     if not found:
         return Answer(*parts, [], missing=" ".join(notes) or NO_BASE)
-    return Answer(*parts, found, " ".join(dict.fromkeys([RATES, *notes])))
+    limited = [f"{' and '.join(factors).capitalize()}: {reason}." for reason, factors in limits.items()]
+    return Answer(*parts, found, " ".join([RATES, *limited, *notes]))
 
 
 def _rate(capacities: pd.DataFrame) -> list[Answer]:

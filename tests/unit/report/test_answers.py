@@ -172,6 +172,10 @@ def test_what_speaks_against_a_ratio_is_a_sentence_of_its_own() -> None:
     rows = [factor("capacity of paging", reason="n = 2; an interval needs 6 repeats"), factor("price of paging")]
     found = answered(repeats(vllm=STEADY), rows, [])["factor"]
     assert found.note == "Of output tokens per second. Capacity of paging: n = 2; an interval needs 6 repeats."
+    names = ("capacity of paging", "price of paging")
+    both = [factor(name, reason="n = 2; an interval needs 6 repeats") for name in names]
+    found = answered(repeats(vllm=STEADY), both, [])["factor"]
+    assert found.note.endswith(" Capacity of paging and price of paging: n = 2; an interval needs 6 repeats.")
 
 
 def test_no_table_has_a_row() -> None:
