@@ -282,15 +282,20 @@ def test_the_readme_has_the_duration_of_a_gallery(gallery: str) -> None:
     assert re.search(rf"\b{seconds(gallery)}\b", (ROOT / "README.md").read_text())
 
 
+def drawn(config: dict[str, Any], workload: str, longest: int) -> np.ndarray:
+    """Tokens of prompts and outputs in the order of the workload's requests, shape (2, R)."""
+    own = config["workloads"][workload]
+    lengths = np.stack(draw_lengths(own["kind"], own["requests"], config["seed"], workload, longest))
+    return lengths[:, representative_first(lengths.sum(axis=0))]
+
+
 def padded(gallery: str, workload: str, slots: int, positions: int) -> list[tuple[int, int]]:
     """Numbers of batches and steps of `hf-batch`, with rows up to `max_length` and with rows up to `positions`."""
     config = read_yaml(GALLERY / gallery / "config.yaml")
-    own, most = config["workloads"][workload], config["max_length"]
+    most = config["max_length"]
     for run in config["runs"]:
         most = run.get("max_length", most) if workload in run["workloads"] else most
-    prompt, output = draw_lengths(own["kind"], own["requests"], config["seed"], workload, most)
-    order = representative_first(prompt + output)
-    requests = [request(p, o) for p, o in zip(prompt[order].tolist(), output[order].tolist(), strict=True)]
+    requests = [request(p, o) for p, o in drawn(config, workload, most).T.tolist()]
     found = []
     for longest in (most, positions):
         settings = engine_settings(max_length=most, max_context=longest, budget_bytes=slots)
@@ -328,10 +333,10 @@ def test_the_readme_says_what_the_price_of_paging_in_its_figure_is() -> None:
     table = pd.read_csv(GALLERY / "h200-shapes/tables/roofline.csv").query("model == 'llama-2-7b' and scope == 'all'")
     found = table.set_index("engine").loc[["vllm-reserved", "vllm-contiguous"]]
     paged, contiguous = 1e3 * found["decode_step_s_median"]
-    busy = [f"{100 * share:.0f}" for share in found["gpu_busy_share"]]
+    idle = [f"{100 * (1 - share):.0f}" for share in found["gpu_busy_share"]]
     text = " ".join((ROOT / "README.md").read_text().split())
     assert f"took {paged:.2f} ms with blocks of 16 and {contiguous:.2f} ms with one contiguous block" in text
-    assert f"the GPU was busy in {busy[0]} and {busy[1]}% of the time" in text
+    assert f"the GPU was idle in {idle[0]} and {idle[1]}% of the time" in text
 
 
 def test_h200_shapes_has_batches_that_only_the_budget_ends() -> None:
@@ -344,14 +349,13 @@ def test_h200_shapes_has_batches_that_only_the_budget_ends() -> None:
 def served_in_batches(per_s: float, positions: int) -> list[int]:
     """Requests of each padded batch of `h200-serving-transformers` by replay, with rows up to `positions` tokens."""
     config = read_yaml(GALLERY / "h200-serving-transformers/config.yaml")
-    own, longest, seed = config["workloads"]["sharegpt"], config["max_length"], config["seed"]
-    lengths = np.stack(draw_lengths(own["kind"], own["requests"], seed, "sharegpt", longest))
-    prompt, output = lengths[:, representative_first(lengths.sum(axis=0))]
+    longest = config["max_length"]
+    prompt, output = drawn(config, "sharegpt", longest)
     table = pd.read_csv(GALLERY / "h200-serving-transformers/tables/predictions.csv")
     fitted = table.query("engine == 'hf-batch' and requests_per_s == 0.5").iloc[0]
     step = StepTime.given({name: fitted[name] for name in ("constant_s", "per_sequence_s", "per_token_s", "prefill_s")})
     settings = Settings("hf-batch", 15_700, max_length=longest, max_context=positions, step_time=step)
-    trace = Trace.of(prompt, output, due_s(len(prompt), per_s, seed, pattern_of(1, 1), 1.0))
+    trace = Trace.of(prompt, output, due_s(len(prompt), per_s, config["seed"], pattern_of(1, 1), 1.0))
     return np.unique(replay(trace, settings).requests.start_ns, return_counts=True)[1].tolist()
 
 
