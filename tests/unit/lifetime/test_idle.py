@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 
 import psutil
@@ -77,5 +81,46 @@ def test_what_else_begins_it_anew(below: Processes, change: str) -> None:
     assert not one.stands_still(True, later)
 
 
-def test_real_processes_are_seen() -> None:
-    assert idle._cpu_s(os.getppid()).keys() >= {os.getpid()}
+@pytest.fixture
+def job() -> Iterator[Callable[[str], subprocess.Popen]]:
+    """Starts a shell whose child, the engine, does what is given. The time between two looks is the test's."""
+    shells = []
+
+    def start(engine: str) -> subprocess.Popen:
+        command = ["sh", "-c", f"exec 3<&0; ({engine}) <&3 & wait"]
+        shells.append(subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True))
+        until(lambda: idle._cpu_s(shells[-1].pid))
+        return shells[-1]
+
+    yield start
+    for shell in shells:
+        os.killpg(shell.pid, signal.SIGKILL)
+        shell.communicate()
+
+
+def until(happened: Callable[[], object]) -> None:
+    while not happened():
+        time.sleep(0.01)
+
+
+def test_a_real_engine_that_works(job: Callable[[str], subprocess.Popen]) -> None:
+    shell = job("ulimit -t 60; while :; do :; done")
+    one, used = Idle(shell.pid), sum(idle._cpu_s(shell.pid).values())
+    looks(one, 1000, 990 + STILL_S)
+    until(lambda: sum(idle._cpu_s(shell.pid).values()) > used + 2 * LEAST_CPU_S)
+    assert not one.stands_still(True, 1000 + STILL_S)
+
+
+def test_a_real_engine_that_starts_a_process(job: Callable[[str], subprocess.Popen]) -> None:
+    shell = job("read line; sleep 60; :")
+    one = Idle(shell.pid)
+    looks(one, 1000, 990 + STILL_S)
+    shell.stdin.write(b"go\n")
+    shell.stdin.flush()
+    until(lambda: len(idle._cpu_s(shell.pid)) == 2)
+    assert not one.stands_still(True, 1000 + STILL_S)
+
+
+def test_a_real_engine_that_does_nothing(job: Callable[[str], subprocess.Popen]) -> None:
+    one = Idle(job("read line").pid)
+    assert looks(one, 1000, 1000 + STILL_S)

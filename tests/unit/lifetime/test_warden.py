@@ -136,17 +136,6 @@ def test_a_job_whose_engine_does_nothing_while_it_starts(start: Started, keeper:
 
 
 @pytest.mark.parametrize("keeper", KEEPERS)
-@pytest.mark.parametrize(
-    "engine",
-    ["ulimit -t 10; while :; do :; done", "for n in $(seq 200); do sleep 0.05; done"],
-    ids=["works", "starts others"],
-)
-def test_an_engine_that_does_something_may_take_its_time(start: Started, keeper: str, engine: str) -> None:
-    work = f"child = subprocess.Popen(['sh', '-c', {engine!r}])\nwith link.starting():\n    time.sleep(3)\nchild.kill()"
-    assert ended(start(work, keeper=keeper)) == (0, [])
-
-
-@pytest.mark.parametrize("keeper", KEEPERS)
 def test_after_its_start_an_engine_may_wait_for_requests(start: Started, keeper: str) -> None:
     work = "child = subprocess.Popen(['sleep', '60'])\nwith link.starting():\n    pass\ntime.sleep(3); child.kill()"
     assert ended(start(work, keeper=keeper)) == (0, [])
