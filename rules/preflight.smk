@@ -20,6 +20,7 @@ from kvbench.preflight.cluster_jobs import refuse_running
 from kvbench.preflight.interpreter import startable
 from kvbench.config.overlays import read_layers
 from kvbench.preflight.engines import require_engines
+from kvbench.preflight.job_steps import stop_without_waiting
 from kvbench.preflight.stopping import Stopping
 from kvbench.preflight.terminal import shorten, stamp, tell_found, with_pages
 from kvbench.preflight.time_left import TimeLeft
@@ -34,6 +35,8 @@ if workflow.is_main_process:
     logging.raiseExceptions = False
     # Ctrl-C is for Snakemake, which ends its jobs. Before a job takes signals itself it would print a traceback.
     shell.prefix("trap '' INT; ")
+else:
+    stop_without_waiting()
 
 # One line per job on the terminal if the profile hides reasons; --quiet host and --verbose show everything. The time
 # left is for a person who watches jobs of this machine: a file or a cluster has plain lines.

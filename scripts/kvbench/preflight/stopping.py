@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import sys
-import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -35,7 +35,7 @@ class Stopping:
     def _stop(self, number: int, frame: FrameType | None) -> None:
         if self.signal is None:
             self.signal = signal.Signals(number)
-            threading.Thread(target=_end_jobs, name="kvbench-stopping", daemon=True).start()
+            _thread.start_new_thread(_end_jobs, ())  # a Thread's start waits for a lock, perhaps this thread's
         # Snakemake's scheduler takes this as it takes KeyboardInterrupt; before that it is the last line of the call.
         sys.exit(self.line())
 
