@@ -27,7 +27,8 @@ def outcome(trace: Trace, found: FleetReplay, slo: Mapping[str, Any]) -> dict[st
     `slo` has `ttft_s` and `tpot_s`. A time is None where there are too few requests for it (`statistics.quantile`).
     """
     due, start, finish = (ns / 1e9 for ns in (trace.arrival_ns, found.requests.start_ns, found.requests.finish_ns))
-    rate, saturated = completed_per_s(due, finish), growth([(due, start, finish)]).saturated
+    rate = completed_per_s(due, finish)
+    saturated = growth([(due, start, finish, trace.output_tokens)]).saturated
     kept = in_window(due)
     del due, start, finish
     return {

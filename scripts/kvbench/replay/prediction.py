@@ -130,7 +130,7 @@ def predicted(one: Prediction, step_time: StepTime, workload: pa.Table | None, s
         clocks = (trace.arrival_ns, times.start_ns, times.first_token_ns, times.finish_ns)
         due, start, first, finish = (ns / 1e9 for ns in clocks)
         results.append(summary(due, first, finish, trace.output_tokens, slo))
-        spans.append((due, start, finish))
+        spans.append((due, start, finish, trace.output_tokens))
     return medians(results), growth(spans).saturated
 
 
