@@ -47,7 +47,7 @@ def draw(table: pd.DataFrame, options: Mapping[str, Any] | None = None) -> Figur
         return said("No factor of the speed: no two engines of one have a run at point base.", width_in)
     figure, panels = rows_figure(len(rows), 3, width_in=width_in, row_in=0.4, margin_in=1.2, ratios=[2.2, 1.1, 0.9])
     ratios, speeds, waits = panels
-    _draw_ratios(ratios, rows, with_interval=not narrow)
+    _draw_ratios(ratios, rows, width_in, with_interval=not narrow)
     for y, row in enumerate(rows):
         _draw_pair(speeds, y, row, [row[f"{name}_{METRIC}_median"] for name in ARMS])
         _draw_pair(waits, y, row, [row[f"{name}_steps_waiting_share"] * 100 for name in ARMS])
@@ -84,14 +84,14 @@ def _name(row: Mapping[str, Any], narrow: bool) -> str:
     return f"{factor}{served}\n{row['numerator']} / {row['denominator']}"
 
 
-def _draw_ratios(axes: Axes, rows: Sequence[Mapping[str, Any]], with_interval: bool) -> None:
+def _draw_ratios(axes: Axes, rows: Sequence[Mapping[str, Any]], width_in: float, *, with_interval: bool) -> None:
     """Bars that begin at 1; each bar of the chain begins at the end of the previous one."""
     reached, ends, text_room = 1.0, [1.0], 0.75 if with_interval else 0.7
     for y, row in enumerate(rows):
         start = reached if row["part"] == "chain" else 1.0
         if pd.isna(row["ratio"]):
             text = row["reason"] if row["measurable"] == NOT_RUN else row["measurable"]
-            _note(axes, start * 1.06, y, text)
+            _note(axes, start * 1.06, y, wrapped(text, width_in / 3))
             continue
         end = start * row["ratio"]
         _draw_bar(axes, y, row, start, end, with_interval)

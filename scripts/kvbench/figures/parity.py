@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from kvbench.engines.names import REFERENCE
 from kvbench.figures.data.rows import rows_of
-from kvbench.figures.style import WIDTH_IN, look, name_rows, rows_figure, settle, styled, wrapped
+from kvbench.figures.style import WIDTH_IN, is_narrow, look, name_rows, rows_figure, settle, styled, wrapped
 from kvbench.figures.words import UNKNOWN, value_text
 
 OPTIONS = {"width_in": WIDTH_IN}
@@ -28,7 +28,8 @@ def draw(table: pd.DataFrame, options: Mapping[str, Any] | None = None) -> Figur
     rows = table.to_dict("records")
     outputs = [row["median_output_tokens"] for row in rows if _compared(row)]
     width_in = settle(options, OPTIONS)["width_in"]
-    figure, panels = rows_figure(len(rows), 2 if outputs else 1, width_in=width_in)
+    narrow = is_narrow(width_in)
+    figure, panels = rows_figure(len(rows), 2 if outputs else 1, width_in=width_in, row_in=0.45 if narrow else 0.3)
     left, right, longest = panels[0], panels[-1], max(outputs, default=1)
     if not rows:
         left.text(2, 0, "no engine was compared with the reference", va="center", color="0.35")
@@ -37,7 +38,7 @@ def draw(table: pd.DataFrame, options: Mapping[str, Any] | None = None) -> Figur
         given = {"height": 0.6, "color": style.colour, "hatch": style.hatch, "edgecolor": "white", "linewidth": 0}
         if not _compared(row):
             reason = f"not comparable ({_reason(row)})"
-            left.text(2, y, wrapped(reason, width_in / 2), va="center", color="0.35", fontsize=7.5)
+            left.text(2, y, wrapped(reason, width_in / (2 if narrow else 3)), va="center", color="0.35", fontsize=7.5)
             continue
         share, prefix, n = row["share_equal"] * 100, row["median_common_prefix_tokens"], row["requests_compared"]
         left.barh(y, share, **given)
@@ -52,9 +53,17 @@ def draw(table: pd.DataFrame, options: Mapping[str, Any] | None = None) -> Figur
     if outputs:
         right.set_xlim(0, longest * 1.25)
         right.set_xlabel("Median common prefix (tokens);\nline: median output length")
-    name_rows(left, [f"{row['label']} ({row['dtype']})" for row in rows] or [""])
+    name_rows(left, [_name(row, narrow) for row in rows] or [""])
+    if narrow:
+        for axes in panels:
+            axes.tick_params(axis="y", labelsize=6.5)
     left.set_title(f"compared with {REFERENCE}", loc="left")
     return figure
+
+
+def _name(row: Mapping[str, Any], narrow: bool) -> str:
+    name = f"{row['label']} ({row['dtype']})"
+    return name.replace(" (", "\n(") if narrow else name
 
 
 def _compared(row: Mapping[str, Any]) -> bool:

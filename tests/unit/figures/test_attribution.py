@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from builders.speeds import median_speed
 from builders.tables import factor_row, figure_rows
+from builders.text_boxes import assert_inside
 
 from kvbench.analysis.tables import attribution
 from kvbench.figures import attribution as figure
@@ -53,8 +54,17 @@ def test_the_caption_says_if_engines_of_a_pair_ran_in_different_places(table, tm
 def test_engines_that_were_not_run_are_said_in_the_figure(long_runs, tmp_path):
     some = [run for run in long_runs if run.engine in ("hf-sequential", "vllm")]
     axes = figure.draw(figure_rows(tmp_path, attribution.table(some, 0)), {"width_in": 3.5}).axes[0]
-    assert "vllm-sequential was not run" in {text.get_text() for text in axes.texts}
+    assert "vllm-sequential was not run" in {" ".join(text.get_text().split()) for text in axes.texts}
     assert len(axes.get_yticklabels()) == 4
+
+
+@pytest.mark.parametrize("width_in", [3.5, 7])
+def test_reasons_leave_room_for_the_panels_beside_them(long_runs, tmp_path, width_in):
+    some = [run for run in long_runs if run.engine in ("vllm-contiguous", "vllm-reserved", "vllm")]
+    drawn = figure.draw(figure_rows(tmp_path, attribution.table(some, 0)), {"width_in": width_in})
+    said = {" ".join(text.get_text().split()) for text in drawn.axes[0].texts}
+    assert "vllm-sequential and hf-sequential were not run" in said
+    assert_inside(drawn)
 
 
 def test_of_two_engines_without_the_chain_the_ratio_is_drawn(long_runs, tmp_path):

@@ -10,6 +10,7 @@ from builders.runs import ENGINES, write_margins, write_run, write_runs
 from builders.simulated_engine import simulate
 from builders.simulated_requests import make_requests
 from builders.tables import figure_rows
+from builders.text_boxes import assert_inside
 from matplotlib.colors import to_hex
 
 from kvbench.analysis import parity as parity_table
@@ -167,6 +168,17 @@ def test_where_no_run_is_comparable_there_is_no_panel_of_prefixes(results):
     (only,) = parity.draw(tables["parity"].assign(comparable="no: sampled")).axes
     assert {t.get_text() for t in only.texts} == {"not comparable (sampled)"}
     assert not _bars(only)
+
+
+@pytest.mark.parametrize("width_in", [3.4, 7])
+def test_parity_stays_in_the_picture_with_long_names_and_reasons(results, width_in):
+    _, tables = results
+    table = tables["parity"].astype({"comparable": object})
+    table["label"] = [f"{label} (requests_per_s-0.25)" for label in table["label"]]
+    table.loc[1:, "comparable"] = "no: each library drew its own weights"
+    figure = parity.draw(table, {"width_in": width_in})
+    assert len(figure.axes) == 2
+    assert_inside(figure)
 
 
 def test_memory_draws_totals_in_gib_and_the_split_in_mib(results):

@@ -11,6 +11,7 @@ import pytest
 from builders.engine_settings import engine_settings
 from builders.places import GALLERY, ROOT
 from builders.requests import request
+from PIL import Image
 
 from kvbench.analysis.published import read_published
 from kvbench.engines.transformers.batches import longest_output, plan_batches
@@ -32,6 +33,15 @@ ROWS = (
     ("Llama 13B, `alpaca-128`", "h200-shapes", "llama-13b", "alpaca-128"),
     ("Llama-2 7B on two GPUs, `mixed`", "h200-two", "llama-2-7b", "mixed"),
 )
+
+
+def test_no_picture_of_the_gallery_is_cut_off() -> None:
+    cut = []
+    for path in sorted(GALLERY.rglob("*.png")):
+        grey = np.asarray(Image.open(path).convert("L"))
+        edges = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+        cut += [str(path)] if edges.min() < 128 else []
+    assert not cut
 
 
 def seconds(gallery: str) -> str:
