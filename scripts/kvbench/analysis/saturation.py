@@ -15,7 +15,7 @@ PER_BIN = 20
 CONFIDENCE = 0.95
 
 
-Served = tuple[ArrayLike, ArrayLike, ArrayLike, ArrayLike]  # due, start and finish in s, and work, of each request
+Times = tuple[ArrayLike, ArrayLike, ArrayLike, ArrayLike]  # due, start and finish in s, and work, of each request
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Growth:
         return self.low > 0
 
 
-def growth(repeats: Iterable[Served]) -> Growth:
+def growth(repeats: Iterable[Times]) -> Growth:
     """The growth over the second half of the arrivals; a request's work is its output tokens.
 
     The requests in the system, waiting and running, are counted in six equal spans of that half. The slope over all

@@ -24,6 +24,7 @@ from kvbench.figures.style import (
     rows_figure,
     said,
     settle,
+    small_row_names,
     styled,
     wrapped,
 )
@@ -59,8 +60,7 @@ def draw(table: pd.DataFrame, options: Mapping[str, Any] | None = None) -> Figur
     _finish(speeds, waits, rows)
     name_rows(ratios, [_name(row, narrow) for row in rows])
     if narrow:
-        for axes in panels:
-            axes.tick_params(axis="y", labelsize=6.5)
+        small_row_names(panels)
     engines = {row[name] for row in rows for name in ARMS if row["measurable"] != NOT_RUN}
     figure.set_label("" if engines else NOTHING)
     handles = _handles(sorted(engines, key=engine_key))

@@ -11,7 +11,17 @@ from matplotlib.figure import Figure
 
 from kvbench.engines.names import REFERENCE
 from kvbench.figures.data.rows import rows_of
-from kvbench.figures.style import WIDTH_IN, is_narrow, look, name_rows, rows_figure, settle, styled, wrapped
+from kvbench.figures.style import (
+    WIDTH_IN,
+    is_narrow,
+    look,
+    name_rows,
+    rows_figure,
+    settle,
+    small_row_names,
+    styled,
+    wrapped,
+)
 from kvbench.figures.words import UNKNOWN, value_text
 
 OPTIONS = {"width_in": WIDTH_IN}
@@ -55,8 +65,7 @@ def draw(table: pd.DataFrame, options: Mapping[str, Any] | None = None) -> Figur
         right.set_xlabel("Median common prefix (tokens);\nline: median output length")
     name_rows(left, [_name(row, narrow) for row in rows] or [""])
     if narrow:
-        for axes in panels:
-            axes.tick_params(axis="y", labelsize=6.5)
+        small_row_names(panels)
     left.set_title(f"compared with {REFERENCE}", loc="left")
     return figure
 

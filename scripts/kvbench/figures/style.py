@@ -183,6 +183,12 @@ def name_rows(axes: Axes, labels: Sequence[str]) -> None:
     axes.set_ylim(len(labels) - 0.4, -0.6)
 
 
+def small_row_names(panels: Sequence[Axes]) -> None:
+    """Names of several lines in a narrow figure: small enough for their rows."""
+    for axes in panels:
+        axes.tick_params(axis="y", labelsize=6.5)
+
+
 def logarithmic(axes: Axes, which: str = "x", *, narrow: bool = False) -> None:
     """Make an axis (`x` or `y`) logarithmic with plain numbers; the more decades, the fewer numbers per decade.
 

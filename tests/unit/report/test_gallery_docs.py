@@ -151,11 +151,28 @@ def test_the_readme_says_what_transformers_serves_of_the_requests_that_arrive() 
         f"{first:.0f}, {second:.0f} and {third:.0f}% of requests kept it at 0.125, 0.25 and 0.5 requests/s, in single "
         f"repeats {shares['attainment_share_min'].min():.0f} to {shares['attainment_share_max'].max():.0f}%."
     ) in text
+    assert "padded batches kept the limits for no request at 0.25 and 0.5 requests/s, and `vllm` for all" in text
     low, high = 1e3 * slow["tpot_s_min"].min(), 1e3 * slow["tpot_s_max"].max()
     assert (
         f"in a repeat's median a further token took {low:.0f} to {high:.0f} ms, where the limit is "
         f"{1e3 * slow['slo_tpot_s'].max():.0f}."
     ) in text
+
+
+def test_the_gallery_says_what_is_particular_to_transformers_under_arrivals() -> None:
+    tables = GALLERY / "h200-serving-transformers/tables"
+    text = " ".join((GALLERY / "README.md").read_text().split())
+    hosts = pd.read_csv(tables / "hosts.csv").groupby("host")["point"].agg(set)
+    assert {"requests_per_s-0.25"} in hosts.tolist()
+    assert len(hosts) == 2
+    assert not set.intersection(*hosts)
+    assert "in `h200-serving-transformers` all engines at 0.25 requests/s." in text
+    late = pd.read_csv(tables / "serving.csv").groupby("engine")["lateness_p99_s"].max()
+    assert late.idxmax() == "vllm"
+    assert f"submitted up to {late['vllm']:.3f} s late (p99)" in text
+    predicted = pd.read_csv(tables / "predicted_capacity.csv")
+    assert predicted["patterns_per_s_median"].isna().all()
+    assert "so that `predicted_capacity.csv` has no capacity" in text
 
 
 def capacities(gallery: str, name: str, part: str) -> dict[str, str]:
